@@ -1,0 +1,51 @@
+"""Train item vectors, list their nearest neighbours, and merge all lists into the pool.
+
+    python 4_embeddings.py --dataset otto
+
+Reads  output/<dataset>/<split>/events.parquet, lists/*.parquet  (steps 1, 3)
+Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), unit length
+       output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight (cosine)
+       output/<dataset>/<split>/pool/part-*.parquet: candidates with every rule's rank and score
+       output/<dataset>/logs/{rules,pool,baselines}.csv: recall on the valid split
+"""
+
+from pathlib import Path
+
+from src import embeddings
+from src.candidates import cover, list_parts, pool_parts, rules_of_step
+from src.recipe import EmbeddingRow
+from src.run import Run, main
+
+
+def body(run: Run) -> None:
+    rules = rules_of_step(run.recipe, embeddings=True)
+    for split in run.splits():
+        for row in run.recipe.embeddings:
+            with run.step(f"{split} {row.name}") as facts:
+                facts["made" if train(run, split, row) else "kept"] = ""
+        with run.step(f"{split} lists of {len(rules)} rules") as facts:
+            facts["blocks made"] = list_parts(run, run.world(split), "more_lists", rules)
+        with run.step(f"{split} pool") as facts:
+            facts["blocks made"] = pool_parts(run, run.world(split), ["lists", "more_lists"])
+    with run.step("recall of the pool"):
+        cover(run, ["lists", "more_lists"])
+
+
+def train(run: Run, split: str, row: EmbeddingRow) -> bool:
+    """Vectors, then neighbours; False when both were up to date."""
+    world, table = run.world(split), run.table(split, row.name)
+    vectors = table.with_suffix(".npy")
+
+    def make_vectors(part: Path) -> None:
+        embeddings.save(part, embeddings.word2vec(world.sessions, row, run.recipe.seed))
+
+    def make_table(part: Path) -> None:
+        near = embeddings.neighbours(embeddings.load(vectors), row.top_n)
+        near.to_frame().write_parquet(part)
+
+    trained = run.build(vectors, make_vectors, row, [run.output / split / "events.parquet"])
+    return run.build(table, make_table, row.top_n, [vectors]) or trained
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(__doc__, __file__, body))

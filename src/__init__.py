@@ -1,0 +1,1 @@
+"""The shared module of the seven numbered scripts; README.md prints the map."""

@@ -1,0 +1,101 @@
+"""Blocks of queries through the rules: lists of step 3, lists of step 4, the merged pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from src import pool, store
+from src.coverage import Coverage
+from src.recipe import Recipe, Rule
+from src.rules import World, block_lists
+from src.run import Run
+
+BLOCK = 20_000  # queries worked on at a time; what a kill loses, and what bounds memory
+
+Part = tuple[int, int]
+"""First and end session of a block."""
+
+
+def parts(world: World) -> list[Part]:
+    """The blocks of a split's queries."""
+    return pool.blocks(world.first_query, world.n_sessions, BLOCK)
+
+
+def part_path(folder: Path, world: World, part: Part) -> Path:
+    return folder / f"part-{(part[0] - world.first_query) // BLOCK:04}.parquet"
+
+
+def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
+    """The rules that look into embeddings (step 4), or the others (step 3), by row number."""
+    names = {e.name for e in recipe.embeddings}
+    return {
+        number: rule
+        for number, rule in enumerate(recipe.rules)
+        if (getattr(rule, "matrix", None) in names) == embeddings
+    }
+
+
+def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> int:
+    """Write the lists of some rules for all queries; returns how many blocks were made."""
+    place = run.output / world.split
+    looked_up = [run.table(world.split, r.matrix) for r in rules.values() if hasattr(r, "matrix")]
+    made = 0
+    for part in run.progress(parts(world), f"{world.split} {folder}"):
+
+        def make(path: Path, part: Part = part) -> None:
+            block_lists(world, rules, *part).write_parquet(path)
+
+        inputs = [place / "events.parquet", *looked_up]
+        made += run.build(part_path(place / folder, world, part), make, rules, inputs)
+    return made
+
+
+def read_lists(run: Run, world: World, folders: list[str], part: Part) -> pl.DataFrame:
+    """LISTS rows of a block from several folders, in session order."""
+    paths = [part_path(run.output / world.split / f, world, part) for f in folders]
+    return pl.concat(pl.read_parquet(p) for p in paths).sort("session", "rule", "rank")
+
+
+def pool_parts(run: Run, world: World, folders: list[str]) -> int:
+    """Merge the lists into the pool; returns how many blocks were made."""
+    place = run.output / world.split
+    names = [rule.name for rule in run.recipe.rules]
+    made = 0
+    for part in run.progress(parts(world), f"{world.split} pool"):
+
+        def make(path: Path, part: Part = part) -> None:
+            lists = read_lists(run, world, folders, part)
+            merged = pool.merge(lists, len(names), *part, run.recipe.pool_size)
+            merged.to_frame(names).write_parquet(path)
+
+        inputs = [part_path(place / f, world, part) for f in folders]
+        rows = (names, run.recipe.pool_size)
+        made += run.build(part_path(place / "pool", world, part), make, rows, inputs)
+    return made
+
+
+def cover(run: Run, folders: list[str]) -> None:
+    """Print and store the recall of rules, pool and baselines on the valid split."""
+    world = run.world("valid")
+    coverage = Coverage(run.recipe, pl.read_parquet(run.output / "valid" / "labels.parquet"))
+    for part in run.progress(parts(world), "recall"):
+        lists = read_lists(run, world, folders, part)
+        merged = pool.merge(lists, len(run.recipe.rules), *part, run.recipe.pool_size)
+        coverage.add(lists, pl.DataFrame({"session": merged.session, "aid": merged.aid}), *part)
+    mean = coverage.pool_rows / max(world.n_sessions - world.first_query, 1)
+    print(f"\nmean pool size {mean:.1f}")
+    for name in ("rules", "pool", "baselines"):
+        table = getattr(coverage, f"{name}_table")()
+        store.write_text(run.output / "logs" / f"{name}.csv", table.write_csv(float_precision=6))
+        show(table)
+
+
+def show(table: pl.DataFrame) -> None:
+    """Print a whole table, four decimals."""
+    with pl.Config(
+        tbl_rows=-1, tbl_cols=-1, float_precision=4, tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_width_chars=200,
+    ):  # fmt: skip
+        print(table, flush=True)

@@ -1,0 +1,178 @@
+"""Feature columns of the pool, computed block by block and never stored whole.
+
+Names are built from the recipe's rows, in the order of the columns. To add features, add rows to
+the recipe; to add a kind of feature, write a `Family` and name it in `families`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+
+import numpy as np
+from numba import get_num_threads
+
+from src import features_kernel as kernel
+from src.events import F32, I32, I64
+from src.pool import Pool
+from src.pool_kernel import ABSENT
+from src.recipe import EmbeddingFeature, MatrixFeature, PopularityFeature, Recipe
+from src.rules import World
+
+WEIGHTINGS = ("equal", "position", "type", "time", "last")
+AGGREGATES = ("sum", "mean", "max")
+TAIL = 100  # history events that matrix and embedding features look at
+SESSION_NAMES = ("events", "items", "seconds", "last_gap", "hour", "weekday", "visits")
+OWN_NAMES = ("count", "back", "seconds", "last_type", "first_seconds")
+
+
+class Block:
+    """The queries of a pool with what several families need of them."""
+
+    def __init__(self, recipe: Recipe, world: World, pool: Pool) -> None:
+        self.recipe, self.world, self.pool = recipe, world, pool
+        self.end = pool.first + pool.offsets.size - 1
+
+    @cached_property
+    def items(self) -> tuple[I64, I32, F32, F32]:
+        s = self.world.sessions
+        weights = np.array(self.recipe.type_weight, np.float64)
+        return kernel.history_items(
+            s.offsets, s.aid, s.ts, s.type, self.pool.first, self.end, TAIL, weights
+        )
+
+
+class Family(ABC):
+    """Some columns that are computed together."""
+
+    names: list[str]
+    ranked: int = 0  # so many of the first columns also get a rank within the query
+
+    @abstractmethod
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        """Write the columns X[:, column : column + len(names)]; X comes filled with zeros."""
+
+
+class PoolFamily(Family):
+    """The fused vote, the place in the pool, and every rule's rank and score."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        rules = [rule.name for rule in recipe.rules]
+        self.names = ["vote", "place"]
+        self.names += [f"rank_{r}" for r in rules] + [f"score_{r}" for r in rules]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool, n = block.pool, block.pool.ranks.shape[1]
+        X[:, column] = pool.vote
+        X[:, column + 1] = np.arange(pool.aid.size) - np.repeat(
+            pool.offsets[:-1], np.diff(pool.offsets)
+        )
+        ranks = pool.ranks.astype(np.float32)
+        ranks[pool.ranks == ABSENT] = np.nan
+        X[:, column + 2 : column + 2 + n] = ranks
+        X[:, column + 2 + n : column + 2 + 2 * n] = pool.scores
+
+
+class SessionFamily(Family):
+    """The shape of the visible session: the same for all its candidates."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.names = [f"session_{n}" for n in (*SESSION_NAMES, *recipe.types)]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        s, pool = block.world.sessions, block.pool
+        n_types = len(block.recipe.types)
+        kernel.session_columns(
+            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, n_types, column, X
+        )
+
+
+class OwnFamily(Family):
+    """What the session already did with the candidate."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.names = [f"own_{n}" for n in (*OWN_NAMES, *recipe.types)]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        s, pool = block.world.sessions, block.pool
+        n_types = len(block.recipe.types)
+        kernel.own_columns(
+            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, pool.aid, n_types, column, X
+        )
+
+
+class ScoreFamily(Family):
+    """Item-item scores x weightings x aggregates, over the history."""
+
+    ranked = 1
+
+    def __init__(self, row: MatrixFeature | EmbeddingFeature) -> None:
+        self.table = row.matrix if isinstance(row, MatrixFeature) else row.embedding
+        self.is_matrix = isinstance(row, MatrixFeature)
+        pairs = [(w, a) for w in row.weightings for a in row.aggregates]
+        self.names = [f"{self.table}_{w}_{a}" for w, a in pairs]
+        self.columns = np.array(
+            [(WEIGHTINGS.index(w), AGGREGATES.index(a), c) for c, (w, a) in enumerate(pairs)]
+        )
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool, columns = block.pool, self.columns + np.array([0, 0, column])
+        if self.is_matrix:
+            near = block.world.matrix(self.table)
+            kernel.matrix_columns(
+                pool.offsets, pool.aid, *block.items, near.offsets, near.aid, near.weight, columns, X,
+                get_num_threads(),
+            )  # fmt: skip
+        else:
+            vectors = block.world.vectors(self.table)
+            kernel.vector_columns(pool.offsets, pool.aid, *block.items, vectors, columns, X)
+
+
+class PopularityFamily(Family):
+    """Events of one type on the candidate before the query."""
+
+    ranked = 1
+
+    def __init__(self, row: PopularityFeature, recipe: Recipe) -> None:
+        span = "all" if row.window is None else f"{row.window // 3600}h"
+        self.names = [f"popular_{recipe.types[row.type]}_{span}"]
+        self.row = row
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool = block.pool
+        n_types = len(block.recipe.types)
+        window = np.iinfo(np.int32).max if self.row.window is None else self.row.window
+        kernel.popularity_column(
+            pool.offsets, pool.aid, block.world.query_ts(pool.first, block.end),
+            *block.world.times_by_item(n_types), n_types, self.row.type, window, column, X,
+        )  # fmt: skip
+
+
+class Features:
+    """All columns of a recipe: `names`, and their values for a pool."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.families: list[Family] = [
+            PoolFamily(recipe), SessionFamily(recipe), OwnFamily(recipe)]  # fmt: skip
+        for row in recipe.features:
+            if isinstance(row, PopularityFeature):
+                self.families.append(PopularityFamily(row, recipe))
+            else:
+                self.families.append(ScoreFamily(row))
+        self.names = [name for family in self.families for name in family.names]
+        ranked = [name for family in self.families for name in family.names[: family.ranked]]
+        self.sources = np.array([self.names.index(name) for name in ranked], np.int64)
+        self.names += [f"{name}_rank" for name in ranked]
+
+    def compute(self, world: World, pool: Pool) -> F32:
+        """The matrix X, float32 of shape (rows of the pool, names)."""
+        X = np.zeros((pool.aid.size, len(self.names)), np.float32)
+        block = Block(self.recipe, world, pool)
+        column = 0
+        for family in self.families:
+            family.fill(block, X, column)
+            column += len(family.names)
+        kernel.rank_columns(pool.offsets, self.sources, column, X)
+        return X
+

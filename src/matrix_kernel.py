@@ -1,0 +1,301 @@
+"""A matrix row on the CPU: a row-wise sparse product over an inverted index (Gustavson, 1978).
+
+For each item x: walk its events, walk their sessions outwards from each event, add the votes into
+a dense accumulator, keep the top neighbours. No pair is ever written out: memory is the events,
+one index of them and one accumulator per thread. `src/matrices.py` defines what the result is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+from numpy.typing import NDArray
+
+from src.events import I8, I32, I64, Sessions
+from src.matrices import SCALE, Matrix, Span
+from src.recipe import DAY, MatrixRow
+
+BLOCK_BYTES = 512 * 2**20
+"""Room for the finished rows of one range of items, before they are packed."""
+
+Votes = namedtuple(
+    "Votes",
+    "first_only forward reach within source target ramp first_ts span decay step norm once item_norm",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """The events some rows look at (same `types`, `last_days`, `tail`), with their index.
+
+    events[starts[x] : starts[x + 1]] are the positions of item x, ascending.
+    """
+
+    offsets: I64
+    aid: I32
+    ts: I32
+    type: I8
+    session: I32
+    starts: I64
+    events: I32
+
+
+def view_key(row: MatrixRow) -> tuple[object, ...]:
+    """Rows with the same key share a View."""
+    return (row.types, row.last_days, row.tail)
+
+
+def make_view(sessions: Sessions, row: MatrixRow, span: Span) -> View:
+    """Filter, trim and index the events of a split for a row."""
+    wanted = np.zeros(128, np.bool_)
+    wanted[list(row.types) if row.types is not None else slice(None)] = True
+    oldest = span.first - 1 if row.last_days is None else span.last - int(row.last_days * DAY)
+    tail = np.iinfo(np.int64).max if row.tail is None else row.tail
+    kept = _kept(sessions.offsets, sessions.ts, sessions.type, wanted, oldest, tail)
+    offsets = np.concatenate([[0], np.cumsum(kept)])
+    aid, ts, type_, session = _take(
+        sessions.offsets, offsets, sessions.aid, sessions.ts, sessions.type, wanted, oldest
+    )
+    starts, events = _invert(aid, sessions.n_items)
+    return View(offsets, aid, ts, type_, session, starts, events)
+
+
+@njit(parallel=True, cache=True)
+def _kept(offsets, ts, type_, wanted, oldest, tail):
+    kept = np.zeros(offsets.size - 1, np.int64)
+    for s in prange(offsets.size - 1):
+        n = 0
+        for i in range(offsets[s], offsets[s + 1]):
+            n += wanted[type_[i]] and ts[i] > oldest
+        kept[s] = min(n, tail)
+    return kept
+
+
+@njit(parallel=True, cache=True)
+def _take(old, new, aid, ts, type_, wanted, oldest):
+    """The kept events of each session: its last ones that pass, in order."""
+    n = new[-1]
+    out = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int8), np.empty(n, np.int32)
+    for s in prange(old.size - 1):
+        to = new[s + 1] - 1
+        for i in range(old[s + 1] - 1, old[s] - 1, -1):
+            if to < new[s]:
+                break
+            if wanted[type_[i]] and ts[i] > oldest:
+                out[0][to] = aid[i]
+                out[1][to] = ts[i]
+                out[2][to] = type_[i]
+                out[3][to] = s
+                to -= 1
+    return out
+
+
+@njit(cache=True)
+def _invert(aid, n_items):
+    starts = np.zeros(n_items + 1, np.int64)
+    for a in aid:
+        starts[a + 1] += 1
+    for x in range(n_items):
+        starts[x + 1] += starts[x]
+    at = starts[:-1].copy()
+    events = np.empty(aid.size, np.int32)
+    for i in range(aid.size):
+        events[at[aid[i]]] = i
+        at[aid[i]] += 1
+    return starts, events
+
+
+def count(view: View, row: MatrixRow, span: Span) -> Matrix:
+    """The matrix of `row` over the events of its view."""
+    votes = _votes(row, span)
+    n_items = view.starts.size - 1
+    per_range = max(1, BLOCK_BYTES // (8 * row.top_n))
+    work = _work(view.starts, view.events, view.offsets, view.session)
+    parts = []
+    for low in range(0, n_items, per_range):
+        high = min(low + per_range, n_items)
+        bounds = _even_bounds(work, low, high, get_num_threads())
+        parts.append(_count(tuple_of(view), votes, bounds, row.top_n))
+    sizes = np.concatenate([p[0] for p in parts])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return Matrix(offsets, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts]))
+
+
+def tuple_of(view: View) -> tuple[NDArray, ...]:
+    """The arrays of a view as numba takes them."""
+    return (view.offsets, view.aid, view.ts, view.type, view.session, view.starts, view.events)
+
+
+def _votes(row: MatrixRow, span: Span) -> Votes:
+    """Numbers of a row for the kernel; `reach` and `within` are bounds on what can vote at all."""
+    within = np.iinfo(np.int64).max if row.within is None else row.within
+    decay = np.ones(1)
+    if row.half_life is not None:
+        heaviest = max(row.source_weight) * max(row.target_weight) * (1.0 + max(row.recency, 0.0))
+        # farther apart than this, a vote rounds to nothing
+        silent = math.ceil(row.half_life * (math.log2(SCALE * max(heaviest, 1.0)) + 1)) + 1
+        within = min(within, silent)
+        decay = 0.5 ** (np.arange(within, dtype=np.float64) / row.half_life)
+    return Votes(
+        first_only=row.first_only,
+        forward=row.direction == "forward",
+        reach=np.iinfo(np.int64).max if row.steps is None else row.steps,
+        within=within,
+        source=np.array(row.source_weight, np.float64),
+        target=np.array(row.target_weight, np.float64),
+        ramp=float(row.recency),
+        first_ts=span.first,
+        span=float(max(span.last - span.first, 1)),
+        decay=decay,
+        step=float(row.step_decay),
+        norm=row.session_norm,
+        once=row.once,
+        item_norm=float(row.item_norm),
+    )
+
+
+@njit(cache=True)
+def _work(starts, events, offsets, session):
+    """Running total of session lengths over each item's events: what a walk costs, about."""
+    total = np.zeros(starts.size, np.int64)
+    for x in range(starts.size - 1):
+        cost = 1
+        for q in range(starts[x], starts[x + 1]):
+            s = session[events[q]]
+            cost += offsets[s + 1] - offsets[s]
+        total[x + 1] = total[x] + cost
+    return total
+
+
+def _even_bounds(work: I64, low: int, high: int, parts: int) -> I64:
+    """Cut items low : high into parts of equal work."""
+    cuts = work[low] + (work[high] - work[low]) * np.arange(1, parts) // parts
+    inner = np.clip(np.searchsorted(work, cuts), low, high)
+    return np.concatenate([[low], inner, [high]]).astype(np.int64)
+
+
+@njit(inline="always")
+def _vote(view_ts, view_type, i, j, votes, length):
+    """The fixed-point vote of events i, j; the order of the products is that of matrices.vote."""
+    weight = votes.source[view_type[i]] * votes.target[view_type[j]]
+    if weight == 0.0:
+        return 0
+    if votes.ramp != 0.0:
+        weight = weight * (1.0 + votes.ramp * ((view_ts[i] - votes.first_ts) / votes.span))
+    if votes.decay.size > 1:
+        weight = weight * votes.decay[abs(np.int64(view_ts[j]) - view_ts[i])]
+    if votes.step != 1.0:
+        weight = weight * votes.step ** np.float64(abs(j - i) - 1)
+    if votes.norm:
+        weight = weight / math.log(1.0 + np.float64(length))
+    return np.int64(math.floor(weight * SCALE + 0.5))
+
+
+@njit(parallel=True, cache=True)
+def _count(view, votes, bounds, top_n):
+    """Neighbours of the items bounds[0] : bounds[-1], one stretch of them per thread."""
+    starts = view[5]
+    low, n = bounds[0], bounds[-1] - bounds[0]
+    n_items = starts.size - 1
+    size = np.zeros(n, np.int64)
+    near = np.empty((n, top_n), np.int32)
+    weight = np.empty((n, top_n), np.float32)
+    for t in prange(bounds.size - 1):
+        # per item y: the best vote of the session at hand, and the sum over sessions
+        state = np.zeros((n_items, 2), np.int64)
+        touched = np.empty(n_items, np.int32)
+        voted = np.empty(n_items, np.int32)
+        for x in range(bounds[t], bounds[t + 1]):
+            n_touched = _walk(view, votes, x, state, touched, voted)
+            size[x - low] = _keep_top(
+                state, touched, n_touched, starts, x, votes.item_norm, near[x - low], weight[x - low]
+            )
+    return _pack(size, near, weight)
+
+
+@njit(cache=True)
+def _walk(view, votes, x, state, touched, voted):
+    """Add all votes of item x; returns how many neighbours were touched."""
+    offsets, aid, ts, type_, session, starts, events = view
+    n_touched = 0
+    n_voted = 0
+    for q in range(starts[x], starts[x + 1]):
+        i = events[q]
+        s = session[i]
+        first, end = offsets[s], offsets[s + 1]
+        if votes.source[type_[i]] > 0.0 and not (votes.first_only and i != first):
+            for way in range(1 if votes.forward else 2):
+                step = 1 if way == 0 else -1
+                j = i + step
+                left = votes.reach
+                while left > 0 and first <= j < end:
+                    if abs(np.int64(ts[j]) - ts[i]) >= votes.within:
+                        break
+                    y = aid[j]
+                    if y != x:
+                        vote = _vote(ts, type_, i, j, votes, end - first)
+                        if vote > 0:
+                            best = state[y, 0]
+                            if best == 0:
+                                voted[n_voted] = y
+                                n_voted += 1
+                                state[y, 0] = vote
+                            elif votes.once:
+                                state[y, 0] = max(best, vote)
+                            else:
+                                state[y, 0] = best + vote
+                    j += step
+                    left -= 1
+        if n_voted > 0 and (q + 1 == starts[x + 1] or session[events[q + 1]] != s):
+            for v in range(n_voted):
+                y = voted[v]
+                if state[y, 1] == 0:
+                    touched[n_touched] = y
+                    n_touched += 1
+                state[y, 1] += state[y, 0]
+                state[y, 0] = 0
+            n_voted = 0
+    return n_touched
+
+
+@njit(cache=True)
+def _keep_top(state, touched, n_touched, starts, x, item_norm, near, weight):
+    """Move the heaviest sums into a row (ties by item id) and clear the accumulator."""
+    n = 0
+    top = near.size
+    for k in range(n_touched):
+        y = touched[k]
+        total = np.float64(state[y, 1]) / SCALE
+        state[y, 1] = 0
+        if item_norm != 0.0:
+            counts = np.float64(starts[x + 1] - starts[x]) * np.float64(starts[y + 1] - starts[y])
+            total = total / counts**item_norm
+        w = np.float32(total)
+        if n == top and (w < weight[n - 1] or (w == weight[n - 1] and y > near[n - 1])):
+            continue
+        i = n if n < top else top - 1
+        n = min(n + 1, top)
+        while i > 0 and (weight[i - 1] < w or (weight[i - 1] == w and near[i - 1] > y)):
+            near[i] = near[i - 1]
+            weight[i] = weight[i - 1]
+            i -= 1
+        near[i] = y
+        weight[i] = w
+    return n
+
+
+@njit(cache=True)
+def _pack(size, near, weight):
+    n = size.sum()
+    aid = np.empty(n, np.int32)
+    value = np.empty(n, np.float32)
+    at = 0
+    for x in range(size.size):
+        aid[at : at + size[x]] = near[x, : size[x]]
+        value[at : at + size[x]] = weight[x, : size[x]]
+        at += size[x]
+    return size, aid, value

@@ -1,0 +1,76 @@
+"""Scores of the competitions, pooled over queries, with folds and bootstrap intervals.
+
+A metric is a pair of numbers per query: what was hit, and what could have been. The score is the
+sum of the first over the sum of the second, over all queries that have a truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from src.events import F64, I64
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Hits and chances of each query (rows align with `session`; no truth: both 0)."""
+
+    session: I64
+    hits: F64
+    chances: F64
+
+    def score(self, mask: np.ndarray | None = None) -> float:
+        hits, chances = (self.hits, self.chances) if mask is None else (
+            self.hits[mask], self.chances[mask])  # fmt: skip
+        return float(hits.sum() / max(chances.sum(), 1.0))
+
+
+def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> Tally:
+    """Score lists (session, aid, rank from 0) against truth (session, aid).
+
+    recall: hits among the first k; chances are min(k, truths) (research: OTTO's evaluation).
+    mrr: 1 / (1 + rank) of the best hit among the first k; chances are 1.
+    A session of the truth without a list has no hits and keeps its chances.
+    """
+    hit = lists.filter(pl.col("rank") < k).join(truth, on=["session", "aid"])
+    if metric == "recall":
+        gain, chance = pl.col("aid").n_unique().cast(pl.Float64), pl.len().clip(upper_bound=k)
+    elif metric == "mrr":
+        gain, chance = 1.0 / (1.0 + pl.col("rank").cast(pl.Float64).min()), pl.lit(1)
+    else:
+        raise ValueError(f"unknown metric {metric!r}: use 'recall' or 'mrr'")
+    table = (
+        truth.group_by("session")
+        .agg(chances=chance.cast(pl.Float64))
+        .join(hit.group_by("session").agg(hits=gain), on="session", how="left")
+        .with_columns(pl.col("hits").fill_null(0.0))
+        .sort("session")
+        .collect()
+    )
+    columns = (table[c].to_numpy() for c in ("hits", "chances"))
+    return Tally(table["session"].to_numpy().astype(np.int64), *columns)
+
+
+def bootstrap(
+    tallies: list[Tally], weights: list[float], seed: int, draws: int = 1000
+) -> tuple[F64, F64]:
+    """95 % intervals (low, high) of each objective's score, and last of the weighted total.
+
+    Sessions are drawn with Poisson(1) weights (the bootstrap for big data of Chamandy et al.,
+    2012); an objective's sessions share their weight with the other objectives'.
+    """
+    sessions = np.unique(np.concatenate([t.session for t in tallies]))
+    place = [np.searchsorted(sessions, t.session) for t in tallies]
+    rng = np.random.default_rng(seed)
+    scores = np.empty((draws, len(tallies) + 1))
+    for d in range(draws):
+        drawn = rng.poisson(1.0, sessions.size)
+        for o, t in enumerate(tallies):
+            w = drawn[place[o]]
+            scores[d, o] = (w @ t.hits) / max(w @ t.chances, 1.0)
+        scores[d, -1] = scores[d, :-1] @ np.array(weights)
+    low, high = np.quantile(scores, [0.025, 0.975], axis=0)
+    return low, high

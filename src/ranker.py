@@ -1,0 +1,125 @@
+"""XGBoost rankers: one model per ranker row, objective and fold, each with a log one can open."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+import xgboost as xgb
+
+from src import store
+from src.engine import Engine
+from src.events import F32
+from src.recipe import RankerRow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train: on the rows of the other folds, stopped early on this one."""
+
+    row: RankerRow
+    objective: str
+    fold: int
+    logs: Path
+
+    @property
+    def params(self) -> dict[str, float | int | str]:
+        return dict(self.row.params)
+
+    @property
+    def by_query(self) -> bool:
+        return str(self.params["objective"]).startswith("rank:")
+
+
+def matrix(
+    job: Job, rows: pl.DataFrame, names: list[str], ref: xgb.QuantileDMatrix | None = None
+) -> xgb.QuantileDMatrix:
+    """Training rows as XGBoost takes them; rank objectives also get the query of each row."""
+    label = rows[f"label_{job.objective}"]
+    if label.n_unique() < 2:
+        raise ValueError(
+            f"objective {job.objective}, fold {job.fold}: no positive among {rows.height} rows; "
+            "take more data (a larger --sample) or fewer folds"
+        )
+    query = {"qid": rows["session"].to_numpy()} if job.by_query else {}
+    return xgb.QuantileDMatrix(
+        rows.select(names).to_numpy(order="c"), label.to_numpy(), feature_names=names,
+        nthread=1, ref=ref, **query,
+    )  # fmt: skip
+
+
+def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
+    """Train one model; write its auc.csv, importance.csv, params.json and fold.json.
+
+    rows: session, fold, label_<objective>, features; sorted by session.
+    """
+    start = time.perf_counter()
+    known_rows = rows.filter(pl.col("fold") != job.fold)
+    held_rows = rows.filter(pl.col("fold") == job.fold)
+    known = matrix(job, known_rows, names)
+    held = matrix(job, held_rows, names, ref=known)
+    # one thread a model: with another number of threads XGBoost sums in another order
+    params = job.params | {"tree_method": "hist", "device": engine.xgb_device,
+                           "eval_metric": "auc", "seed": seed, "nthread": 1}  # fmt: skip
+    curve: dict[str, dict[str, list[float]]] = {}
+    model = xgb.train(
+        params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
+        early_stopping_rounds=job.row.patience, evals_result=curve, verbose_eval=False,
+    )  # fmt: skip
+    best = model.best_iteration
+    model = model[: best + 1]
+    _write_logs(job, model, curve, names, params)
+    facts = {
+        "best_round": best,
+        "train_auc": curve["train"]["auc"][best], "valid_auc": curve["valid"]["auc"][best],
+        "train_rows": known_rows.height, "valid_rows": held_rows.height,
+        "train_positives": int(known.get_label().sum()),
+        "valid_positives": int(held.get_label().sum()),
+        "seconds": round(time.perf_counter() - start, 2),
+    }  # fmt: skip
+    store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
+    return model
+
+
+def _write_logs(
+    job: Job, model: xgb.Booster, curve: dict, names: list[str], params: dict[str, object]
+) -> None:
+    rounds = pl.Series("round", range(len(curve["train"]["auc"])))
+    auc = pl.DataFrame([rounds, *(pl.Series(k, v["auc"]) for k, v in curve.items())])
+    store.write_text(job.logs / "auc.csv", auc.write_csv())
+    kinds = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
+    scores = {kind: model.get_score(importance_type=name) for kind, name in kinds.items()}
+    columns = {kind: [float(found.get(f, 0.0)) for f in names] for kind, found in scores.items()}
+    importance = pl.DataFrame({"feature": names} | columns)
+    importance = importance.sort("gain", "feature", descending=[True, False])
+    store.write_text(job.logs / "importance.csv", importance.write_csv())
+    store.write_text(job.logs / "params.json", json.dumps(params, indent=1))
+
+
+def load(path: Path, threads: int) -> xgb.Booster:
+    model = xgb.Booster(model_file=path)
+    model.set_param({"nthread": threads})
+    return model
+
+
+def predict(models: list[xgb.Booster], X: F32) -> F32:
+    """Mean prediction of some models (log-odds or ranking score) for rows of features."""
+    total = np.zeros(X.shape[0], np.float64)
+    for model in models:
+        total += model.inplace_predict(X, predict_type="margin")
+    return (total / len(models)).astype(np.float32)
+
+
+def in_parallel(engine: Engine, tasks: list[Callable[[], T]]) -> list[T]:
+    """Run tasks on all cores, or one after the other on a GPU; results in order."""
+    with ThreadPoolExecutor(1 if engine.name == "gpu" else engine.threads) as workers:
+        return list(workers.map(lambda task: task(), tasks))

@@ -1,0 +1,253 @@
+"""What one dataset is, as data: rows that the steps turn into matrices, candidates and features.
+
+Everything that differs between competitions is one `Recipe` value in `src/datasets/`. A row holds
+plain values only, so it can be compared, hashed into a manifest and printed. To try an idea, add or
+change a row there; the step that uses it, and the steps behind it, run again by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+SCOPES = ("all", "visit", "visit_ends", "visit_starts", "day")
+
+Weights = tuple[float, ...]
+"""One number per event type, in the order of `Recipe.types`; 0 leaves the type out."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is predicted: events of type `name`, with its weight in the competition's score."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One item-item co-occurrence matrix: which pairs of a session's events vote, and how much.
+
+    An event pair (x, y) of one session votes for neighbour y of item x when x is not y and every
+    condition below holds. Its vote is the product of all weights; a vote of 0 is no vote. Events
+    are first filtered (`types`, `last_days`), then trimmed (`tail`); positions, session lengths
+    and item counts are those of the events that are left.
+    """
+
+    name: str
+    types: tuple[int, ...] | None = None  # event types kept; None keeps all
+    last_days: float | None = None  # only events of the last days of the split's own history
+    tail: int | None = None  # only the last events of each session
+    first_only: bool = False  # x is the first event of its session
+    direction: str = "both"  # "forward": y comes after x, by position
+    within: int | None = None  # |ts_y - ts_x| < within seconds
+    steps: int | None = None  # at most so many positions apart
+    source_weight: Weights = (1.0, 1.0, 1.0)  # by the type of x
+    target_weight: Weights = (1.0, 1.0, 1.0)  # by the type of y
+    recency: float = 0.0  # times 1 + recency * (age of x from the oldest, 0, to the newest event, 1)
+    half_life: float | None = None  # times 0.5 ** (seconds apart / half_life)
+    step_decay: float = 1.0  # times step_decay ** (positions apart - 1)
+    once: bool = True  # only the heaviest vote of a session for (x, y) counts; else all do
+    session_norm: bool = False  # times 1 / ln(1 + session length): ItemCF's penalty for activity
+    item_norm: float = 0.0  # in the end, divided by (count of x * count of y) ** item_norm
+    top_n: int = 40  # neighbours kept: by weight, ties by item id
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("both", "forward"):
+            raise ValueError(f"matrix {self.name}: direction is 'both' or 'forward'")
+        if self.steps is None and self.within is None and self.half_life is None:
+            if self.tail is None and self.types is None and not self.first_only:
+                raise ValueError(
+                    f"matrix {self.name}: every pair of a long session would vote; "
+                    "set tail, within, steps or half_life"
+                )
+
+
+@dataclass(frozen=True)
+class EmbeddingRow:
+    """Word2Vec item vectors (gensim skip-gram) and their cosine neighbours as a matrix."""
+
+    name: str
+    size: int = 64
+    window: int = 5
+    epochs: int = 5
+    negative: int = 10
+    ns_exponent: float = 0.75
+    min_count: int = 1
+    top_n: int = 40
+
+
+@dataclass(frozen=True)
+class Select:
+    """Which history events of a query session speak, and how loudly.
+
+    Scopes: "all" events; the current "visit" (visits are split by gaps of over 2 hours); the
+    "visit_ends" or "visit_starts", one event of each visit; the last "day" (24 h before the last
+    event). An item's weight is the sum over its events of recency ** (events back) * type weight.
+    """
+
+    scope: str = "all"
+    last: int | None = None  # only the latest different items
+    recency: float = 0.9
+    type_weight: Weights = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ValueError(f"scope {self.scope!r}: one of {', '.join(SCOPES)}")
+
+
+@dataclass(frozen=True)
+class HistoryRule:
+    """The session's own items, by weight."""
+
+    name: str
+    select: Select
+    top: int = 100
+
+
+@dataclass(frozen=True)
+class MatrixRule:
+    """Neighbours, in one matrix or embedding, of the selected items."""
+
+    name: str
+    matrix: str
+    select: Select
+    neighbours: int = 20  # how many of each item
+    share: bool = True  # each item's neighbour weights sum to 1; else each neighbour counts 1
+    top: int = 50
+
+
+@dataclass(frozen=True)
+class KnnRule:
+    """Items of the most similar sessions: V-SKNN and STAN (src/knn_kernel.py has the papers)."""
+
+    name: str
+    neighbours: int = 200
+    sample: int = 1000  # the latest sessions of each item that are looked at
+    query_decay: float = 0.0  # events; weight of a query event exp(-back / decay), 0: linear
+    recency_days: float = 0.0  # weight of a session exp(-age / days), 0: none
+    item_decay: float = 0.0  # weight of an item exp(-distance to the shared item / decay), 0: none
+    idf: bool = False  # times ln(sessions / sessions with the item)
+    top: int = 50
+
+
+@dataclass(frozen=True)
+class PopularRule:
+    """The most frequent items of a time window that ends before the query."""
+
+    name: str
+    window: int = 7 * DAY  # seconds
+    bucket: int = HOUR  # the window ends at the last whole bucket before the query
+    type_weight: Weights = (1.0, 1.0, 1.0)
+    top: int = 20
+
+
+Rule = HistoryRule | MatrixRule | KnnRule | PopularRule
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A list without a model: the rules' lists one after the other, first occurrence kept."""
+
+    name: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MatrixFeature:
+    """Score of candidate c under each history event's neighbours, weighted, then aggregated."""
+
+    matrix: str
+    weightings: tuple[str, ...] = ("position", "equal", "type")
+    aggregates: tuple[str, ...] = ("sum", "max")
+
+
+@dataclass(frozen=True)
+class EmbeddingFeature:
+    """Cosine of candidate c with each history event's item, weighted, then aggregated."""
+
+    embedding: str
+    weightings: tuple[str, ...] = ("position", "type", "last")
+    aggregates: tuple[str, ...] = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class PopularityFeature:
+    """Events of one type on candidate c in a window of seconds before the query; None: all."""
+
+    type: int
+    window: int | None
+
+
+FeatureRow = MatrixFeature | EmbeddingFeature | PopularityFeature
+
+
+@dataclass(frozen=True)
+class RankerRow:
+    """One XGBoost model per objective and fold."""
+
+    name: str
+    params: tuple[tuple[str, float | int | str], ...]
+    rounds: int = 1000
+    patience: int = 50  # early stopping, in rounds without a better AUC on the held-out fold
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What the right download looks like; a file that differs is refused."""
+
+    sessions: int
+    events: int
+    items: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One dataset from raw files to submission."""
+
+    name: str
+    prepare: Callable[..., None]  # step 1: raw files -> output folder; see src/datasets/
+    write_submission: Callable[..., Path]  # step 7: lists -> submission.csv, validated
+    types: tuple[str, ...]
+    objectives: tuple[Objective, ...]
+    metric: str  # "recall" or "mrr"
+    k: int
+    matrices: tuple[MatrixRow, ...]
+    embeddings: tuple[EmbeddingRow, ...]
+    rules: tuple[Rule, ...]
+    baselines: tuple[Baseline, ...]
+    features: tuple[FeatureRow, ...]
+    rankers: tuple[RankerRow, ...]
+    type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
+    split_days: float | None = None  # None: as long as the test files last
+    pool_size: int = 150
+    train_rows: int = 5_000_000  # per objective; sets how many negatives are kept
+    folds: int = 4
+    seed: int = 42
+    expect: tuple[tuple[str, Expect], ...] = ()
+
+    def __post_init__(self) -> None:
+        tables = {row.name for row in self.matrices} | {row.name for row in self.embeddings}
+        rules = {row.name for row in self.rules}
+        for kind, rows in (
+            ("matrix or embedding", self.matrices + self.embeddings),
+            ("rule", self.rules),
+            ("ranker", self.rankers),
+        ):
+            names = [row.name for row in rows]
+            if len(set(names)) < len(names):
+                raise ValueError(f"recipe {self.name}: two rows share a {kind} name in {names}")
+        for rule in self.rules:
+            if isinstance(rule, MatrixRule) and rule.matrix not in tables:
+                raise ValueError(f"rule {rule.name}: no matrix or embedding named {rule.matrix}")
+        for baseline in self.baselines:
+            if missing := set(baseline.rules) - rules:
+                raise ValueError(f"baseline {baseline.name}: no rule named {sorted(missing)}")
+        for row in self.features:
+            named = getattr(row, "matrix", getattr(row, "embedding", None))
+            if named is not None and named not in tables:
+                raise ValueError(f"feature {row}: no matrix or embedding named {named}")

@@ -1,0 +1,182 @@
+"""Candidate rules: each row of the recipe gives every query a short list of items.
+
+To add a kind of rule: a row class in `src/recipe.py`, a function here, a line in `lists_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numba import get_num_threads
+
+from src import embeddings, features_kernel, knn_kernel, rules_kernel
+from src.events import F32, F64, I32, I64, Sessions
+from src.matrices import Matrix
+from src.recipe import (
+    SCOPES,
+    HistoryRule,
+    KnnRule,
+    MatrixRule,
+    PopularRule,
+    Rule,
+    Select,
+    Weights,
+)
+
+LISTS = pl.Schema(
+    {"session": pl.Int32, "rule": pl.UInt8, "rank": pl.UInt8, "aid": pl.Int32, "score": pl.Float32}
+)
+"""One candidate a row: `rule` is the row number in the recipe, `rank` counts from 0."""
+
+TopLists = tuple[I32, F32]
+"""Items (int32, -1 where a list ends) and scores, both of shape (queries, top)."""
+
+
+class World:
+    """A split with what the rules look up, each read or made once, when first asked for."""
+
+    def __init__(self, output: Path, split: str, tables: Callable[[str], Path]) -> None:
+        self.output, self.split = output, split
+        self._tables = tables
+        self._matrices: dict[str, Matrix] = {}
+        self._holders: dict[int, tuple[I64, I32]] = {}
+        query = pl.read_parquet(output / split / "sessions.parquet")["query"]
+        self.n_sessions = query.len()
+        self.first_query = self.n_sessions - int(query.sum())
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        return Sessions.load(self.output, self.split)
+
+    def matrix(self, name: str) -> Matrix:
+        """The matrix, or the neighbours of the embedding, of that name."""
+        if name not in self._matrices:
+            self._matrices[name] = Matrix.load(self._tables(name), self.sessions.n_items)
+        return self._matrices[name]
+
+    def holders(self, sample: int) -> tuple[I64, I32]:
+        """The latest `sample` sessions of each item."""
+        if sample not in self._holders:
+            s = self.sessions
+            self._holders[sample] = knn_kernel.latest_sessions(
+                s.offsets, s.aid, s.ts, s.n_items, sample
+            )
+        return self._holders[sample]
+
+    def vectors(self, name: str) -> F32:
+        """Unit vectors of an embedding, memory-mapped."""
+        return embeddings.load(self._tables(name).with_suffix(".npy"))
+
+    @cached_property
+    def _times(self) -> dict[int, tuple[I64, I32]]:
+        return {}
+
+    def times_by_item(self, n_types: int) -> tuple[I64, I32]:
+        """Ascending event times of every (item, type), as CSR."""
+        if n_types not in self._times:
+            s = self.sessions
+            self._times[n_types] = features_kernel.times_by_item(
+                s.aid, s.ts, s.type, s.n_items, n_types
+            )
+        return self._times[n_types]
+
+    @cached_property
+    def idf(self) -> F64:
+        """ln(sessions / sessions with the item), by events: repeats in a session count once."""
+        starts, _ = self.holders(2**31)
+        return np.log(max(self.sessions.n_sessions, 2) / np.maximum(np.diff(starts), 1))
+
+    @cached_property
+    def by_time(self) -> I64:
+        """Order of the events by time."""
+        return np.argsort(self.sessions.ts, kind="stable")
+
+    def query_ts(self, first: int, end: int) -> I32:
+        """Time of the last visible event of sessions first : end."""
+        return self.sessions.ts[self.sessions.offsets[first + 1 : end + 1] - 1]
+
+    def select(self, select: Select, first: int, end: int) -> tuple[I64, I32, F64]:
+        """Weighted history items of sessions first : end as CSR, latest first."""
+        s = self.sessions
+        last = np.iinfo(np.int64).max if select.last is None else select.last
+        return rules_kernel.select_items(
+            s.offsets, s.aid, s.ts, s.type, first, end,
+            SCOPES.index(select.scope), last, float(select.recency),
+            np.array(select.type_weight, np.float64),
+        )  # fmt: skip
+
+
+def history_lists(world: World, rule: HistoryRule, first: int, end: int) -> TopLists:
+    return rules_kernel.history_lists(*world.select(rule.select, first, end), rule.top)
+
+
+def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLists:
+    near = world.matrix(rule.matrix)
+    return rules_kernel.matrix_lists(
+        *world.select(rule.select, first, end),
+        near.offsets, near.aid, near.weight, rule.neighbours, rule.share, rule.top, get_num_threads(),
+    )  # fmt: skip
+
+
+def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
+    s = world.sessions
+    numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days, rule.item_decay)
+    idf = world.idf if rule.idf else np.ones(s.n_items)
+    return knn_kernel.knn_lists(
+        s.offsets, s.aid, s.ts, first, end, *world.holders(rule.sample), idf, numbers, rule.top,
+        get_num_threads(),
+    )  # fmt: skip
+
+
+def popular_lists(world: World, rule: PopularRule, first: int, end: int) -> TopLists:
+    ends = world.query_ts(first, end).astype(np.int64) // rule.bucket * rule.bucket
+    buckets, place = np.unique(ends, return_inverse=True)
+    s = world.sessions
+    aid, score = rules_kernel.popular_rows(
+        s.ts[world.by_time], s.aid[world.by_time], _votes(rule.type_weight)[s.type[world.by_time]],
+        buckets, rule.window, s.n_items, rule.top,
+    )  # fmt: skip
+    return aid[place], score[place]
+
+
+def _votes(weights: Weights) -> I64:
+    return np.round(np.array(weights) * 1000).astype(np.int64)
+
+
+def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
+    """The lists of one rule for the sessions first : end."""
+    match rule:
+        case HistoryRule():
+            return history_lists(world, rule, first, end)
+        case MatrixRule():
+            return matrix_lists(world, rule, first, end)
+        case KnnRule():
+            return knn_lists(world, rule, first, end)
+        case PopularRule():
+            return popular_lists(world, rule, first, end)
+
+
+def as_frame(lists: TopLists, rule: int, first: int) -> pl.DataFrame:
+    """LISTS rows of one rule, without the empty places."""
+    aid, score = lists
+    row, rank = np.nonzero(aid >= 0)
+    return pl.DataFrame(
+        {
+            "session": (row + first).astype(np.int32),
+            "rule": np.full(row.size, rule, np.uint8),
+            "rank": rank.astype(np.uint8),
+            "aid": aid[row, rank],
+            "score": score[row, rank],
+        },
+        schema=LISTS,
+    )
+
+
+def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:
+    """LISTS of some rules (by row number) for the sessions first : end, in session order."""
+    frames = [as_frame(lists_of(world, r, first, end), i, first) for i, r in rules.items()]
+    return pl.concat(frames).sort("session", "rule", "rank")

@@ -1,0 +1,162 @@
+"""The loops behind the candidate rules: history items, matrix look-up, popularity in time.
+
+A list per query is a row of `aid` (int32, -1 where it ends) and `score` (float32), best first,
+ties by item id. Every query is worked off by one thread in a fixed order, so lists do not depend
+on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+VISIT_GAP = 2 * 3600  # seconds without an event that end a visit
+DAY = 24 * 3600
+ALL, VISIT, VISIT_ENDS, VISIT_STARTS, LAST_DAY = range(5)  # the order of recipe.SCOPES
+
+
+@njit(parallel=True, cache=True)
+def select_items(offsets, aid, ts, type_, first, end, scope, last, recency, type_weight):
+    """Selected history items of sessions first : end as CSR (offsets, aid, weight), latest first."""
+    room = offsets[first : end + 1] - offsets[first]
+    items = np.empty(room[-1], np.int32)
+    weight = np.empty(room[-1], np.float64)
+    size = np.zeros(end - first, np.int64)
+    for q in prange(end - first):
+        begin, stop = offsets[first + q], offsets[first + q + 1]
+        out = items[room[q] : room[q + 1]]
+        loud = weight[room[q] : room[q + 1]]
+        back = 0
+        n = 0
+        for i in range(stop - 1, begin - 1, -1):
+            if not _in_scope(ts, i, begin, stop, scope):
+                if scope == VISIT or scope == LAST_DAY:
+                    break
+                continue
+            w = recency**back * type_weight[type_[i]]
+            back += 1
+            if w == 0.0:
+                continue
+            u = 0
+            while u < n and out[u] != aid[i]:
+                u += 1
+            if u == n:
+                if n == last:
+                    continue
+                out[n] = aid[i]
+                loud[n] = 0.0
+                n += 1
+            loud[u] += w
+        size[q] = n
+    return _pack(room, size, items, weight)
+
+
+@njit(inline="always")
+def _in_scope(ts, i, begin, stop, scope):
+    if scope == VISIT:
+        return i == stop - 1 or ts[i + 1] - ts[i] <= VISIT_GAP
+    if scope == VISIT_ENDS:
+        return i == stop - 1 or ts[i + 1] - ts[i] > VISIT_GAP
+    if scope == VISIT_STARTS:
+        return i == begin or ts[i] - ts[i - 1] > VISIT_GAP
+    if scope == LAST_DAY:
+        return ts[stop - 1] - ts[i] < DAY
+    return True
+
+
+@njit(cache=True)
+def _pack(room, size, items, weight):
+    offsets = np.zeros(size.size + 1, np.int64)
+    offsets[1:] = np.cumsum(size)
+    aid = np.empty(offsets[-1], np.int32)
+    loud = np.empty(offsets[-1], np.float64)
+    for q in range(size.size):
+        aid[offsets[q] : offsets[q + 1]] = items[room[q] : room[q] + size[q]]
+        loud[offsets[q] : offsets[q + 1]] = weight[room[q] : room[q] + size[q]]
+    return offsets, aid, loud
+
+
+@njit(cache=True)
+def insert_top(aid, score, n, y, s):
+    """Put item y with score s into a row that holds n sorted items; returns the new n."""
+    top = aid.size
+    if n == top and (s < score[n - 1] or (s == score[n - 1] and y > aid[n - 1])):
+        return n
+    i = n if n < top else top - 1
+    while i > 0 and (score[i - 1] < s or (score[i - 1] == s and aid[i - 1] > y)):
+        aid[i] = aid[i - 1]
+        score[i] = score[i - 1]
+        i -= 1
+    aid[i] = y
+    score[i] = s
+    return min(n + 1, top)
+
+
+@njit(parallel=True, cache=True)
+def history_lists(offsets, items, weight, top):
+    """The selected items themselves."""
+    n_queries = offsets.size - 1
+    aid = np.full((n_queries, top), -1, np.int32)
+    score = np.zeros((n_queries, top), np.float32)
+    for q in prange(n_queries):
+        n = 0
+        for i in range(offsets[q], offsets[q + 1]):
+            n = insert_top(aid[q], score[q], n, items[i], np.float32(weight[i]))
+    return aid, score
+
+
+@njit(parallel=True, cache=True)
+def matrix_lists(offsets, items, weight, near_offsets, near, near_weight, neighbours, share, top, n_threads):
+    """Neighbours of the selected items, summed over items."""
+    n_queries = offsets.size - 1
+    aid = np.full((n_queries, top), -1, np.int32)
+    score = np.zeros((n_queries, top), np.float32)
+    for t in prange(n_threads):
+        total = np.zeros(near_offsets.size - 1, np.float64)
+        touched = np.empty(near_offsets.size - 1, np.int32)
+        for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
+            n_touched = 0
+            for i in range(offsets[q], offsets[q + 1]):
+                first = near_offsets[items[i]]
+                end = min(near_offsets[items[i] + 1], first + neighbours)
+                unit = weight[i]
+                if share:
+                    unit = weight[i] / max(near_weight[first:end].sum(), np.float32(1e-30))
+                for j in range(first, end):
+                    vote = unit * near_weight[j] if share else unit
+                    if vote > 0.0:
+                        if total[near[j]] == 0.0:
+                            touched[n_touched] = near[j]
+                            n_touched += 1
+                        total[near[j]] += vote
+            n = 0
+            for k in range(n_touched):
+                y = touched[k]
+                n = insert_top(aid[q], score[q], n, y, np.float32(total[y]))
+                total[y] = 0.0
+    return aid, score
+
+
+@njit(cache=True)
+def popular_rows(ts, aid, vote, ends, window, n_items, top):
+    """Heaviest items in [end - window, end) for each of the ascending `ends`.
+
+    ts ascending; vote: int64 weight of each event (0: the event does not count).
+    """
+    rows = np.full((ends.size, top), -1, np.int32)
+    score = np.zeros((ends.size, top), np.float32)
+    count = np.zeros(n_items, np.int64)
+    into = 0
+    out = 0
+    for e in range(ends.size):
+        while into < ts.size and ts[into] < ends[e]:
+            count[aid[into]] += vote[into]
+            into += 1
+        while out < into and ts[out] < ends[e] - window:
+            count[aid[out]] -= vote[out]
+            out += 1
+        n = 0
+        for y in range(n_items):
+            if count[y] > 0:
+                n = insert_top(rows[e], score[e], n, y, np.float32(count[y]))
+    return rows, score

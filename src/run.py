@@ -1,0 +1,157 @@
+"""One run of one numbered script: its flags, folders, progress lines and errors."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import polars as pl
+from tqdm import tqdm
+
+from src import store
+from src.engine import Engine, resolve
+from src.recipe import Recipe
+from src.rules import World
+
+SPLITS = ("valid", "test")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a step needs to know: the recipe, where to read and write, and on what to compute."""
+
+    recipe: Recipe
+    input: Path
+    output: Path
+    engine: Engine
+    sample: float
+    script: Path
+
+    def splits(self) -> list[str]:
+        """`valid`, and `test` where the data has one (step 1 makes their folders)."""
+        found = [s for s in SPLITS if store.built_from(self.output / s / "events.parquet")]
+        if not found:
+            raise FileNotFoundError(f"{self.output}: no prepared data; run 1_preparation.py first")
+        return found
+
+    def table(self, split: str, name: str) -> Path:
+        """The neighbours of a matrix or embedding row."""
+        kind = "embeddings" if name in {e.name for e in self.recipe.embeddings} else "matrices"
+        return self.output / split / kind / f"{name}.parquet"
+
+    def world(self, split: str) -> World:
+        """The split's sessions and tables, read when needed."""
+        return World(self.output, split, lambda name: self.table(split, name))
+
+    def build(
+        self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
+    ) -> bool:
+        """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
+        for file in inputs:
+            if store.built_from(file) is None:
+                raise FileNotFoundError(f"{file} is missing; run the steps before {self.script.name}")
+        key: dict[str, Any] = {
+            "code": store.code_version(self.script),
+            "rows": rows,
+            "inputs": {str(f.relative_to(self.output)): store.built_from(f) for f in inputs},
+            "engine": self.engine.name,
+        }
+        return store.build(path, key, make)
+
+    def progress(self, items: list[T], name: str) -> Iterable[T]:
+        """The items, with a bar and an ETA on a terminal; nothing when output is piped."""
+        return tqdm(items, desc=name, leave=False, disable=None, mininterval=1.0)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[dict[str, object]]:
+        """One line when the block ends: name, the facts put into the dict, seconds, peak memory."""
+        facts: dict[str, object] = {}
+        start = time.perf_counter()
+        yield facts
+        seconds = time.perf_counter() - start
+        told = "  ".join(f"{key} {_show(value)}" for key, value in facts.items())
+        print(f"{name:<34} {told}  [{seconds:.1f} s, {peak_gib():.2f} GiB]", flush=True)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def peak_gib() -> float:
+    """Largest resident size of this process so far, in GiB (Linux counts in KiB, macOS in bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
+    """The flags that every script shares, turned into a Run."""
+    from src.datasets import RECIPES  # they import what they are made of, and some of it this module
+
+    parser = argparse.ArgumentParser(
+        prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default="demo", choices=sorted(RECIPES))
+    parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
+    parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
+    parser.add_argument("--engine", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument(
+        "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
+    )
+    args = parser.parse_args(argv)
+    if not 0 < args.sample <= 1:
+        raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
+    return Run(
+        recipe=RECIPES[args.dataset],
+        input=args.input or Path("input") / args.dataset,
+        output=args.output or Path("output") / args.dataset,
+        engine=resolve(args.engine),
+        sample=args.sample,
+        script=script.resolve(),
+    )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[IO[str]]:
+    """Hold the output folder for this process; a second run is refused, naming the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ValueError(
+                f"{folder} is in use by process {lock.read().strip()}; wait for it, "
+                "or give another --output"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}")
+        lock.flush()
+        yield lock
+
+
+def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | None = None) -> int:
+    """Run a script's body; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        run = parse(doc, Path(script), argv)
+        print(f"== {run.script.stem}: {run.recipe.name}, {run.engine.name}, {run.output}", flush=True)
+        with locked(run.output):
+            body(run)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{Path(script).name}: {error}", file=sys.stderr)
+        return 2
+    except pl.exceptions.ComputeError as error:
+        print(f"{Path(script).name}: {error}", file=sys.stderr)
+        return 2
+    return 0

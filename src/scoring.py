@@ -1,0 +1,124 @@
+"""From training rows to models, and from models to the scores of all candidates."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from src import metrics, ranker, store
+from src.candidates import Part, part_path, parts, show
+from src.features import Features
+from src.recipe import RankerRow
+from src.rules import World
+from src.run import Run
+from src.training import folds, pools, table_inputs
+
+
+def model_path(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
+    return run.output / "models" / row.name / objective / f"fold_{fold}.ubj"
+
+
+def log_folder(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
+    return run.output / "logs" / row.name / objective / f"fold_{fold}"
+
+
+def train_files(run: Run) -> list[Path]:
+    world = run.world("valid")
+    return [part_path(run.output / "valid" / "train", world, part) for part in parts(world)]
+
+
+@cache
+def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
+    """The sampled rows of one objective, sorted by session."""
+    rows = pl.scan_parquet(list(files)).filter(pl.col(f"label_{objective}").is_not_null())
+    return rows.collect(engine="streaming").sort("session", maintain_order=True)
+
+
+def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
+    """Train and store one fold's model with its logs; False when it was up to date."""
+    files, names = train_files(run), Features(run.recipe).names
+
+    def make(part: Path) -> None:
+        job = ranker.Job(row, objective, fold, log_folder(run, row, objective, fold))
+        rows = training_rows(tuple(files), objective)
+        model = ranker.train(job, rows, names, run.engine, run.recipe.seed)
+        part.write_bytes(model.save_raw("ubj"))
+
+    return run.build(model_path(run, row, objective, fold), make, row, files)
+
+
+def score_part(run: Run, world: World, part: Part) -> bool:
+    """Score all candidates of a block with all models; False when it was up to date."""
+    recipe = run.recipe
+    targets = [(row, o.name) for row in recipe.rankers for o in recipe.objectives]
+    paths = {t: [model_path(run, *t, f) for f in range(recipe.folds)] for t in targets}
+    place = run.output / world.split
+
+    def make(path: Path) -> None:
+        features = Features(recipe)
+        fold = folds(run) if world.split == "valid" else None
+        models = {t: [ranker.load(p, run.engine.threads) for p in paths[t]] for t in targets}
+        tables = []
+        for pool in pools(run, world, part):
+            X = features.compute(world, pool)
+            scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+            for (row, objective), trained in models.items():
+                values = _out_of_fold(trained, X, None if fold is None else fold[pool.session])
+                scores = scores.with_columns(pl.Series(f"{row.name}_{objective}", values))
+            tables.append(scores)
+        pl.concat(tables).write_parquet(path)
+
+    inputs = [p for group in paths.values() for p in group]
+    inputs += table_inputs(run, world.split, part_path(place / "pool", world, part))
+    rows = (recipe.features, recipe.folds, recipe.seed)
+    return run.build(part_path(place / "scores", world, part), make, rows, inputs)
+
+
+def _out_of_fold(models: list, X: np.ndarray, fold: np.ndarray | None) -> np.ndarray:
+    """Each row by the model that never saw its session; by the mean of all where fold is None."""
+    if fold is None:
+        return ranker.predict(models, X)
+    values = np.zeros(X.shape[0], np.float32)
+    for f, model in enumerate(models):
+        rows = fold == f
+        if rows.any():
+            values[rows] = ranker.predict([model], X[rows])
+    return values
+
+
+def fold_scores(run: Run) -> None:
+    """Out-of-fold score of every ranker, objective and fold: printed, and added to the logs."""
+    recipe, fold = run.recipe, folds(run)
+    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+    rows = []
+    for row in recipe.rankers:
+        for o, objective in enumerate(recipe.objectives):
+            truth = labels.filter(pl.col("objective") == o)
+            tally = metrics.tally(
+                _ranked(run, f"{row.name}_{objective.name}"), truth.lazy(), recipe.metric, recipe.k
+            )
+            scores = [tally.score(fold[tally.session] == f) for f in range(recipe.folds)]
+            for f, score in enumerate(scores):
+                path = log_folder(run, row, objective.name, f) / "fold.json"
+                facts = json.loads(path.read_text()) | {f"{recipe.metric}@{recipe.k}": score}
+                store.write_text(path, json.dumps(facts, indent=1))
+            rows.append({"ranker": row.name, "objective": objective.name, "all": tally.score()}
+                        | {f"fold {f}": s for f, s in enumerate(scores)})  # fmt: skip
+    print(f"\nout-of-fold {recipe.metric}@{recipe.k}")
+    show(pl.DataFrame(rows))
+
+
+def _ranked(run: Run, column: str) -> pl.LazyFrame:
+    """The first k candidates of each valid query by one score: session, aid, rank."""
+    scores = pl.scan_parquet(run.output / "valid" / "scores" / "part-*.parquet")
+    place = pl.int_range(pl.len()).over("session")
+    return (
+        scores.select("session", "aid", column)
+        .sort("session", column, "aid", descending=[False, True, False])
+        .select("session", "aid", rank=place)
+        .filter(pl.col("rank") < run.recipe.k)
+    )

@@ -1,0 +1,227 @@
+"""Raw sessions -> dense events, queries and labels of both splits, as the OTTO organisers cut them.
+
+`valid` holds out the sessions that begin in the last days of train, trims all others at that
+moment, and cuts each held-out one at random; `test` is all of train, then the test sessions.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from src import store
+from src.events import EVENTS, LABELS, SESSIONS, hash_unit
+from src.raw import Raw, read, refuse_common_sessions, refuse_other_download
+
+if TYPE_CHECKING:
+    from src.run import Run
+
+DAY_MS = 86_400_000
+ALL, ALWAYS = 2**31 - 1, 2**63 - 1
+ROW_GROUP = 1 << 20
+
+PLAN = pl.Schema(
+    {
+        "line": pl.Int32,
+        "session": pl.Int64,
+        "query": pl.Boolean,
+        "keep": pl.Int32,
+        "until": pl.Int64,
+    }
+)
+"""One session a row, in dense order: line in its file, at most how many events, before which ms."""
+
+
+def prepare_otto(run: Run) -> None:
+    """Make aids.parquet and the tables of both splits; of `valid` only without test.jsonl.
+
+    Raises ValueError, naming file, line and cure, for whatever is wrong with the raw files.
+    """
+    raws = [raw for stem in ("train", "test") if (raw := _read(run, stem))]
+    data = Data(run, raws[0], raws[1] if len(raws) > 1 else None)
+    with run.step("items") as facts:
+        aids = data.build("aids.parquet", data.items, run.recipe.expect, data.tables)
+        facts["items"] = _rows(aids)
+    days = run.recipe.split_days
+    plan = data.build("raw/plan-valid.parquet", data.plan_valid, days, data.tables)
+    _make_split(data, "valid", [data.train], plan)
+    if data.test:
+        plan = data.build("raw/plan-test.parquet", data.plan_test, None, data.tables)
+        _make_split(data, "test", data.raws, plan)
+    else:
+        store.manifest_path(run.output / "test" / "events.parquet").unlink(missing_ok=True)
+
+
+def _read(run: Run, stem: str) -> Raw | None:
+    with run.step(f"read {stem}") as facts:
+        raw = read(run, stem)
+        if raw:
+            facts["sessions"], facts["events"] = raw.counts()
+        elif stem == "train":
+            raise FileNotFoundError(
+                f"{run.input / 'train.jsonl'} not found (nor .gz, .zst); put the competition's "
+                "file there or name its folder with --input"
+            )
+        else:
+            facts["not found:"] = "preparing valid only"
+        return raw
+
+
+def _rows(path: Path) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
+    """Sessions, labels and at last events: where a split's events are, the rest of it is."""
+    objectives = [o.name for o in data.run.recipe.objectives]
+    cut = Cut(data.run, plan, raws)
+    inputs = [plan, data.run.output / "aids.parquet"]
+    with data.run.step(split) as facts:
+        sessions = data.build(f"{split}/sessions.parquet", cut.sessions, None, [plan])
+        facts["sessions"] = _rows(sessions)
+        facts["queries"] = pl.scan_parquet(sessions).select(pl.col("query").sum()).collect().item()
+        if split == "valid":
+            labels = data.build("valid/labels.parquet", cut.labels, objectives, inputs)
+            counts = pl.read_parquet(labels)["objective"].value_counts()
+            facts |= {f"{objectives[o]} labels": n for o, n in sorted(counts.iter_rows())}
+        facts["events"] = _rows(data.build(f"{split}/events.parquet", cut.events, None, inputs))
+
+
+@dataclass(frozen=True)
+class Data:
+    """A run and its raw files."""
+
+    run: Run
+    train: Raw
+    test: Raw | None
+
+    @property
+    def raws(self) -> list[Raw]:
+        return [self.train] if self.test is None else [self.train, self.test]
+
+    @property
+    def tables(self) -> list[Path]:
+        return [raw.table for raw in self.raws]
+
+    def build(
+        self, name: str, make: Callable[[Path], None], rows: object, inputs: list[Path]
+    ) -> Path:
+        path, recipe = self.run.output / name, self.run.recipe
+        key = {"rows": rows, "sample": self.run.sample, "seed": recipe.seed}
+        self.run.build(path, make, {**key, "code": store.code_version(Path(__file__))}, inputs)
+        return path
+
+    def kept(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Rows of the sessions that --sample keeps: by raw id, so alike in every file."""
+        if self.run.sample == 1:
+            return rows
+        return rows.filter(hash_unit(pl.col("session"), self.run.recipe.seed) < self.run.sample)
+
+    def items(self, path: Path) -> None:
+        """The raw ids of all items, sorted; refuses a wrong download on the way."""
+        if self.test:
+            refuse_common_sessions(self.train, self.test)
+        found = []
+        for raw in self.raws:
+            aids = self.kept(raw.events()).select("aid").unique().collect(engine="streaming")
+            wanted = dict(self.run.recipe.expect).get(raw.table.stem)
+            if wanted and self.run.sample == 1:
+                refuse_other_download(raw, wanted, aids.height)
+            found.append(aids)
+        pl.concat(found).unique().sort("aid").write_parquet(path)
+
+    def plan_valid(self, path: Path) -> None:
+        """The organisers' split and truncation, both as older versions of their script do it."""
+        days = self._split_days()
+        end = _end(self.train) - round(days * DAY_MS)
+        sessions = self.kept(self.train.sessions()).collect(engine="streaming")
+        history = sessions.filter(pl.col("first") < end)
+        held_out = sessions.filter(pl.col("first") > end, pl.col("events") > 1)
+        for part, change in ((history, "smaller"), (held_out, "larger")):
+            if part.is_empty():
+                what = "before" if part is history else "in"
+                raise ValueError(
+                    f"{self.train.source}: no session begins {what} the last {days:g} days, which "
+                    f"are held out; set a {change} split_days in the recipe, or raise --sample"
+                )
+        draw = random.Random(self.run.recipe.seed)
+        keep = [draw.randint(1, n - 1) for n in held_out["events"]]
+        _write_plan(path, _plan(history, False, until=end), _plan(held_out, True, keep))
+
+    def _split_days(self) -> float:
+        if self.run.recipe.split_days is not None:
+            return self.run.recipe.split_days
+        return max(1, round((_end(self.test) - _end(self.train)) / DAY_MS)) if self.test else 7
+
+    def plan_test(self, path: Path) -> None:
+        """All of train, then all of test."""
+        train, test = (self.kept(raw.sessions()).collect() for raw in self.raws)
+        if test.is_empty():
+            raise ValueError(f"--sample {self.run.sample} keeps no test session; raise it")
+        _write_plan(path, _plan(train, False), _plan(test, True))
+
+
+def _end(raw: Raw) -> int:
+    return int(raw.sessions().select(pl.col("last").max()).collect().item())
+
+
+def _plan(
+    sessions: pl.DataFrame, query: bool, keep: list[int] | None = None, until: int = ALWAYS
+) -> pl.DataFrame:
+    kept = pl.lit(ALL) if keep is None else pl.Series(keep)
+    columns = sessions.with_columns(query=pl.lit(query), keep=kept, until=pl.lit(until))
+    return columns.select(PLAN.names()).cast(PLAN)
+
+
+def _write_plan(path: Path, history: pl.DataFrame, queries: pl.DataFrame) -> None:
+    pl.concat([history, queries]).write_parquet(path)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a plan leaves of the raw files: history comes from the first, queries from the last."""
+
+    run: Run
+    plan: Path
+    raws: list[Raw]
+
+    def sessions(self, path: Path) -> None:
+        plan = pl.scan_parquet(self.plan)
+        plan.select(SESSIONS.names()).sink_parquet(path, row_group_size=ROW_GROUP)
+
+    def events(self, path: Path) -> None:
+        """Events before the cut."""
+        seen = (pl.col("position") < pl.col("keep")) & (pl.col("ts") < pl.col("until"))
+        ts = (pl.col("ts") // 1000).cast(pl.Int32)
+        both = [self._dense(query, seen).with_columns(ts) for query in (False, True)]
+        events = pl.concat(both).select(EVENTS.names())
+        events.sink_parquet(path, row_group_size=ROW_GROUP)
+
+    def labels(self, path: Path) -> None:
+        """Events behind the cut: the next click, and every item carted or ordered."""
+        hidden = self._dense(True, pl.col("position") >= pl.col("keep"))
+        rows = hidden.collect(engine="streaming")
+        found = [pl.DataFrame(schema=LABELS)]
+        for n, objective in enumerate(self.run.recipe.objectives):
+            ahead = rows.filter(pl.col("type") == self.run.recipe.types.index(objective.name))
+            if objective.name == "clicks":
+                ahead = ahead.filter(pl.col("position") == pl.col("position").min().over("session"))
+            found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "aid"))
+        pl.concat(found).unique().sort(LABELS.names()).write_parquet(path)
+
+    def _dense(self, query: bool, which: pl.Expr) -> pl.LazyFrame:
+        """Raw events of the history or the queries, in order, with dense session and aid."""
+        plan = pl.scan_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
+        dense = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
+        aids = pl.scan_parquet(self.run.output / "aids.parquet").with_row_index("item")
+        events = self.raws[-1 if query else 0].events()
+        rows = events.join(dense, on="line", maintain_order="left").filter(which)
+        return rows.join(aids, on="aid", maintain_order="left").select(
+            pl.col("dense").alias("session"), pl.col("item").cast(pl.Int32).alias("aid"),
+            "ts", "type", "position",
+        )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Which rows the rankers learn from: all positives, sampled negatives, folds by session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from src.candidates import Part, part_path
+from src.events import I64, hash_unit
+from src.features import Features
+from src.pool import Pool
+from src.rules import World
+from src.run import Run
+
+SESSIONS = 2_000  # queries whose features are in memory at a time
+
+
+def folds(run: Run) -> I64:
+    """Fold of every dense session of the valid split: a hash of its raw id, so it never moves."""
+    raw = pl.read_parquet(run.output / "valid" / "sessions.parquet")
+    unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
+    return (unit * run.recipe.folds).astype(np.int64)
+
+
+def pools(run: Run, world: World, part: Part) -> Iterator[Pool]:
+    """The pool of a block in pieces small enough to hold all their features."""
+    names = [rule.name for rule in run.recipe.rules]
+    whole = Pool.load(part_path(run.output / world.split / "pool", world, part), names, *part)
+    for first in range(0, part[1] - part[0], SESSIONS):
+        yield piece(whole, first, min(first + SESSIONS, part[1] - part[0]))
+
+
+def piece(pool: Pool, first: int, end: int) -> Pool:
+    """Queries first : end of a pool, counted from its own first."""
+    a, b = pool.offsets[first], pool.offsets[end]
+    return Pool(
+        pool.first + first, pool.offsets[first : end + 1] - a, pool.aid[a:b], pool.vote[a:b],
+        pool.ranks[a:b], pool.scores[a:b],
+    )  # fmt: skip
+
+
+def keep_queries(pool: Pool, wanted: np.ndarray) -> Pool:
+    """The pool's queries that are marked, whole; the others become empty."""
+    size = np.diff(pool.offsets) * wanted
+    rows = np.repeat(wanted, np.diff(pool.offsets))
+    return replace(
+        pool,
+        offsets=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
+        aid=pool.aid[rows], vote=pool.vote[rows], ranks=pool.ranks[rows], scores=pool.scores[rows],
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Labels and samples the candidates for one objective."""
+
+    truth: pl.DataFrame  # session, aid
+    negatives: float  # kept per positive
+    seed: int
+
+    def label(self, pool: Pool) -> np.ndarray:
+        """1 for a candidate that came true, else 0 (uint8, one per row of the pool)."""
+        rows = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+        hit = self.truth.with_columns(label=pl.lit(1, pl.UInt8))
+        joined = rows.join(hit, on=["session", "aid"], how="left", maintain_order="left")
+        return joined["label"].fill_null(0).to_numpy()
+
+    def sample(self, pool: Pool, label: np.ndarray) -> np.ndarray:
+        """Rows kept: all positives, and of each query with one, so many negatives per positive."""
+        size = np.diff(pool.offsets)
+        running = np.concatenate([[0], np.cumsum(label, dtype=np.int64)])
+        positives = np.diff(running[pool.offsets])
+        share = self.negatives * positives / np.maximum(size - positives, 1)
+        return (label == 1) | (draw(pool, self.seed) < np.repeat(share, size))
+
+
+def draw(pool: Pool, seed: int) -> np.ndarray:
+    """A number in [0, 1) per row that depends on its session, its item and the seed only."""
+    pair = pl.col("session").cast(pl.Int64) * 1_000_003 + pl.col("aid")
+    rows = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+    return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
+
+
+def samplers(run: Run) -> list[Sampler]:
+    """One per objective, with as many negatives as the recipe's budget of rows allows."""
+    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+    found = pl.scan_parquet(run.output / "valid" / "pool" / "part-*.parquet").select("session", "aid")
+    made = []
+    for o in range(len(run.recipe.objectives)):
+        truth = labels.filter(pl.col("objective") == o).select("session", "aid")
+        positives = run.engine.collect(found.join(truth.lazy(), on=["session", "aid"])).height
+        negatives = max(run.recipe.train_rows / max(positives, 1) - 1, 2.0)
+        made.append(Sampler(truth, negatives, run.recipe.seed + 2))
+    return made
+
+
+def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
+    """Sampled rows of a block: session, fold, label_<objective> (null: not sampled), features."""
+    features, fold = Features(run.recipe), folds(run)
+    tables = []
+    for pool in pools(run, world, part):
+        labels = [s.label(pool) for s in sampled]
+        rows_true = np.logical_or.reduce([label == 1 for label in labels])
+        useful = np.zeros(pool.offsets.size - 1, np.bool_)
+        useful[pool.session[rows_true] - pool.first] = True
+        rows, kept = np.repeat(useful, np.diff(pool.offsets)), keep_queries(pool, useful)
+        X = features.compute(world, kept)
+        taken = {o: s.sample(kept, labels[o][rows]) for o, s in enumerate(sampled)}
+        take = np.logical_or.reduce(list(taken.values()))
+        head = pl.DataFrame({"session": kept.session[take]}).with_columns(
+            fold=pl.Series(fold[kept.session[take]], dtype=pl.Int8),
+            **{
+                f"label_{objective.name}": _masked(labels[o][rows][take], taken[o][take])
+                for o, objective in enumerate(run.recipe.objectives)
+            },
+        )
+        tables.append(head.hstack(pl.from_numpy(X[take], schema=features.names)))
+    return pl.concat(tables)
+
+
+def _masked(label: np.ndarray, taken: np.ndarray) -> pl.Series:
+    """Labels as Int8, null where the row was not sampled."""
+    return pl.Series(np.where(taken, label.astype(np.int8), -1)).replace(-1, None).cast(pl.Int8)
+
+
+def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
+    """What the features of a block depend on, beside the recipe's rows."""
+    tables = run.recipe.matrices + run.recipe.embeddings
+    named = {getattr(row, "matrix", getattr(row, "embedding", None)) for row in run.recipe.features}
+    used = [run.table(split, row.name) for row in tables if row.name in named]
+    return [run.output / split / "events.parquet", pool_part, *used]

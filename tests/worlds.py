@@ -1,0 +1,60 @@
+"""Tiny raw worlds on disk, and step 1 run on them in-process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from src import datasets, run
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = ROOT.parent / "shared" / "data" / "otto_sample" / "train.jsonl"
+TYPES = ("clicks", "carts", "orders")
+T0, DAY = 1_659_304_800_000, 86_400_000
+
+Event = tuple[int, int, str]  # aid, ts, type
+Sessions = list[tuple[int, list[Event]]]
+
+TINY = replace(datasets.RECIPES["otto"], name="tiny", split_days=7, expect=())
+
+
+def line(session: int, events: list[Event]) -> str:
+    keys = ("aid", "ts", "type")
+    row = {"session": session, "events": [dict(zip(keys, e, strict=True)) for e in events]}
+    return json.dumps(row, separators=(",", ":"))
+
+
+def write(folder: Path, stem: str, sessions: Sessions) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{stem}.jsonl"
+    path.write_text("".join(line(*session) + "\n" for session in sessions))
+    return path
+
+
+def read(path: Path) -> Sessions:
+    rows = [json.loads(text) for text in path.read_text().splitlines()]
+    return [(r["session"], [(e["aid"], e["ts"], e["type"]) for e in r["events"]]) for r in rows]
+
+
+def script(name: str) -> ModuleType:
+    """A numbered script as a module."""
+    spec = importlib.util.spec_from_file_location(f"step{name[0]}", ROOT / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str, **changes: Any) -> int:
+    """Run 1_preparation.py from folder/in to folder/out; changes are those of the recipe."""
+    patch.setitem(datasets.RECIPES, "tiny", replace(TINY, **changes))
+    step = script("1_preparation")
+    argv = ["--dataset", "tiny", "--input", str(folder / "in"), "--output", str(folder / "out")]
+    argv += ["--engine", "cpu", *flags]
+    return run.main(step.__doc__, step.__file__, step.body, argv)
