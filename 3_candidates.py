@@ -8,7 +8,7 @@ Writes output/<dataset>/<split>/lists/part-*.parquet: session, rule, rank, aid, 
 (The lists of embeddings join in step 4, which merges all of them into the pool.)
 """
 
-from src.candidates import cover, list_parts, rules_of_step
+from src.candidates import cover, list_parts, open_world, rules_of_step
 from src.run import Run, main
 
 
@@ -16,7 +16,7 @@ def body(run: Run) -> None:
     rules = rules_of_step(run.recipe, embeddings=False)
     for split in run.splits():
         with run.step(f"{split} lists of {len(rules)} rules") as facts:
-            facts["blocks made"] = list_parts(run, run.world(split), "lists", rules)
+            facts["blocks made"] = list_parts(run, open_world(run, split), "lists", rules)
     with run.step("recall of the lists"):
         cover(run, ["lists"])
 

@@ -12,7 +12,7 @@ Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), uni
 from pathlib import Path
 
 from src import embeddings
-from src.candidates import cover, list_parts, pool_parts, rules_of_step
+from src.candidates import cover, list_parts, open_world, pool_parts, rules_of_step
 from src.recipe import EmbeddingRow
 from src.run import Run, main
 
@@ -24,16 +24,16 @@ def body(run: Run) -> None:
             with run.step(f"{split} {row.name}") as facts:
                 facts["made" if train(run, split, row) else "kept"] = ""
         with run.step(f"{split} lists of {len(rules)} rules") as facts:
-            facts["blocks made"] = list_parts(run, run.world(split), "more_lists", rules)
+            facts["blocks made"] = list_parts(run, open_world(run, split), "more_lists", rules)
         with run.step(f"{split} pool") as facts:
-            facts["blocks made"] = pool_parts(run, run.world(split), ["lists", "more_lists"])
+            facts["blocks made"] = pool_parts(run, open_world(run, split), ["lists", "more_lists"])
     with run.step("recall of the pool"):
         cover(run, ["lists", "more_lists"])
 
 
 def train(run: Run, split: str, row: EmbeddingRow) -> bool:
     """Vectors, then neighbours; False when both were up to date."""
-    world, table = run.world(split), run.table(split, row.name)
+    world, table = open_world(run, split), run.table(split, row.name)
     vectors = table.with_suffix(".npy")
 
     def make_vectors(part: Path) -> None:

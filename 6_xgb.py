@@ -10,7 +10,7 @@ Scores of `valid` are out of fold, those of `test` the mean of the folds.
 """
 
 from src import ranker
-from src.candidates import parts
+from src.candidates import open_world, parts
 from src.run import Run, main
 from src.scoring import fold_scores, score_part, train_model
 
@@ -25,8 +25,8 @@ def body(run: Run) -> None:
                     for fold in range(recipe.folds)
                 ]
                 facts["folds made"] = sum(ranker.in_parallel(run.engine, tasks))
-    for split in run.splits():
-        world = run.world(split)
+    for split in run.scored_splits():
+        world = open_world(run, split)
         with run.step(f"{split} scores") as facts:
             blocks = run.progress(parts(world), f"{split} scores")
             facts["blocks made"] = sum([score_part(run, world, part) for part in blocks])

@@ -20,9 +20,9 @@ from src.training import folds
 
 
 def body(run: Run) -> None:
-    recipe, fold = run.recipe, folds(run)
+    recipe, fold = run.recipe, folds(run, "valid")
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    target = run.splits()[-1]
+    target = run.scored_splits()[-1]
     tallies: list[Tally] = []
     pool_recall, weights, lists = [], {}, {}
     for o, objective in enumerate(recipe.objectives):

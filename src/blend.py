@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from src import blend_kernel
-from src.candidates import part_path, parts
+from src.candidates import open_world, part_path, parts
 from src.events import F32, I32, I64
 from src.metrics import Tally
 from src.recipe import Recipe
@@ -109,5 +109,5 @@ def cross_fitted(search: Search, fold: I64) -> tuple[Tally, tuple[int, ...]]:
 
 
 def score_files(run: Run, split: str) -> list[Path]:
-    world = run.world(split)
+    world = open_world(run, split)
     return [part_path(run.output / split / "scores", world, part) for part in parts(world)]

@@ -18,6 +18,11 @@ Part = tuple[int, int]
 """First and end session of a block."""
 
 
+def open_world(run: Run, split: str) -> World:
+    """A split's sessions and tables, read when needed."""
+    return World(run.output, split, lambda name: run.table(split, name))
+
+
 def parts(world: World) -> list[Part]:
     """The blocks of a split's queries."""
     return pool.blocks(world.first_query, world.n_sessions, BLOCK)
@@ -78,7 +83,7 @@ def pool_parts(run: Run, world: World, folders: list[str]) -> int:
 
 def cover(run: Run, folders: list[str]) -> None:
     """Print and store the recall of rules, pool and baselines on the valid split."""
-    world = run.world("valid")
+    world = open_world(run, "valid")
     coverage = Coverage(run.recipe, pl.read_parquet(run.output / "valid" / "labels.parquet"))
     for part in run.progress(parts(world), "recall"):
         lists = read_lists(run, world, folders, part)

@@ -80,7 +80,7 @@ def hash_unit(ids: pl.Expr, seed: int) -> pl.Expr:
     Multiplicative hashing (Knuth, TAOCP 3, 6.4) done twice; plain arithmetic, so that any engine
     and any version of polars gives the same number.
     """
-    mixed = (ids.cast(pl.Int64) + seed * 7919) % 2147483647
+    mixed = (ids.cast(pl.Int64) % 2147483647 + seed * 7919) % 2147483647
     mixed = (mixed * 48271 + 11) % 2147483647
     mixed = (mixed * 69621 + 7) % 2147483647
     return mixed.cast(pl.Float64) / 2147483647.0

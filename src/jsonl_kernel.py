@@ -64,7 +64,7 @@ def _number(data: U8, i: int) -> tuple[int, int]:
         return 0, -1
     start, value = i, 0
     while i < data.size and i < start + 19 and 48 <= data[i] <= 57:
-        value = value * 10 + (np.int64(data[i]) - 48)
+        value = value * 10 + np.int64(data[i]) - 48  # type: ignore[assignment]
         i += 1
     zero = i > start + 1 and data[start] == 48
     if i == start or zero or value < 0:  # 19 digits over 2^63 - 1 wrap to below 0

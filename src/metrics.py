@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from src.events import F64, I64
 
@@ -22,10 +23,9 @@ class Tally:
     hits: F64
     chances: F64
 
-    def score(self, mask: np.ndarray | None = None) -> float:
-        hits, chances = (self.hits, self.chances) if mask is None else (
-            self.hits[mask], self.chances[mask])  # fmt: skip
-        return float(hits.sum() / max(chances.sum(), 1.0))
+    def score(self, mask: NDArray[np.bool_] | slice = slice(None)) -> float:
+        """Score of all queries, or of those that are marked."""
+        return float(self.hits[mask].sum() / max(self.chances[mask].sum(), 1.0))
 
 
 def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> Tally:
@@ -70,7 +70,7 @@ def bootstrap(
         drawn = rng.poisson(1.0, sessions.size)
         for o, t in enumerate(tallies):
             w = drawn[place[o]]
-            scores[d, o] = (w @ t.hits) / max(w @ t.chances, 1.0)
+            scores[d, o] = float(w @ t.hits) / max(float(w @ t.chances), 1.0)
         scores[d, -1] = scores[d, :-1] @ np.array(weights)
     low, high = np.quantile(scores, [0.025, 0.975], axis=0)
     return low, high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ def matrix(
             f"objective {job.objective}, fold {job.fold}: no positive among {rows.height} rows; "
             "take more data (a larger --sample) or fewer folds"
         )
-    query = {"qid": rows["session"].to_numpy()} if job.by_query else {}
+    query = {"qid": rows["query"].to_numpy()} if job.by_query else {}
     return xgb.QuantileDMatrix(
         rows.select(names).to_numpy(order="c"), label.to_numpy(), feature_names=names,
         nthread=1, ref=ref, **query,
@@ -60,7 +60,7 @@ def matrix(
 def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
     """Train one model; write its auc.csv, importance.csv, params.json and fold.json.
 
-    rows: session, fold, label_<objective>, features; sorted by session.
+    rows: query (ascending), fold (-1: learned from in all folds), label_<objective>, features.
     """
     start = time.perf_counter()
     known_rows = rows.filter(pl.col("fold") != job.fold)
@@ -91,14 +91,14 @@ def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: 
 
 
 def _write_logs(
-    job: Job, model: xgb.Booster, curve: dict, names: list[str], params: dict[str, object]
+    job: Job, model: xgb.Booster, curve: dict, names: list[str], params: Mapping[str, object]
 ) -> None:
     rounds = pl.Series("round", range(len(curve["train"]["auc"])))
     auc = pl.DataFrame([rounds, *(pl.Series(k, v["auc"]) for k, v in curve.items())])
     store.write_text(job.logs / "auc.csv", auc.write_csv())
     kinds = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
     scores = {kind: model.get_score(importance_type=name) for kind, name in kinds.items()}
-    columns = {kind: [float(found.get(f, 0.0)) for f in names] for kind, found in scores.items()}
+    columns = {kind: [found.get(f, 0.0) for f in names] for kind, found in scores.items()}
     importance = pl.DataFrame({"feature": names} | columns)
     importance = importance.sort("gain", "feature", descending=[True, False])
     store.write_text(job.logs / "importance.csv", importance.write_csv())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -26,6 +25,7 @@ class Objective:
 
     name: str
     weight: float
+    next_only: bool = False  # only the next such event is true; else all that follow
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class MatrixRow:
     def __post_init__(self) -> None:
         if self.direction not in ("both", "forward"):
             raise ValueError(f"matrix {self.name}: direction is 'both' or 'forward'")
+        weights = self.source_weight + self.target_weight
+        if min(weights) < 0 or not 0 < self.step_decay <= 1 or self.top_n < 1:
+            raise ValueError(
+                f"matrix {self.name}: weights are at least 0, step_decay in (0, 1], top_n at least 1"
+            )
         if self.steps is None and self.within is None and self.half_life is None:
             if self.tail is None and self.types is None and not self.first_only:
                 raise ValueError(
@@ -211,7 +216,7 @@ class Recipe:
 
     name: str
     prepare: Callable[..., None]  # step 1: raw files -> output folder; see src/datasets/
-    write_submission: Callable[..., Path]  # step 7: lists -> submission.csv, validated
+    write_submission: Callable[..., int]  # step 7: lists -> submission.csv, validated; its rows
     types: tuple[str, ...]
     objectives: tuple[Objective, ...]
     metric: str  # "recall" or "mrr"
@@ -224,13 +229,18 @@ class Recipe:
     rankers: tuple[RankerRow, ...]
     type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
     split_days: float | None = None  # None: as long as the test files last
+    train_queries: int = 20_000  # below this, earlier windows of the data are learned from too
     pool_size: int = 150
-    train_rows: int = 5_000_000  # per objective; sets how many negatives are kept
+    train_rows: int = 5_000_000  # per objective, about; sets how many negatives are kept
+    negatives: float = 30.0  # per positive, at most
     folds: int = 4
     seed: int = 42
     expect: tuple[tuple[str, Expect], ...] = ()
 
     def __post_init__(self) -> None:
+        for row in self.matrices:
+            if min(len(row.source_weight), len(row.target_weight)) < len(self.types):
+                raise ValueError(f"matrix {row.name}: one weight per event type {self.types}")
         tables = {row.name for row in self.matrices} | {row.name for row in self.embeddings}
         rules = {row.name for row in self.rules}
         for kind, rows in (
@@ -247,7 +257,7 @@ class Recipe:
         for baseline in self.baselines:
             if missing := set(baseline.rules) - rules:
                 raise ValueError(f"baseline {baseline.name}: no rule named {sorted(missing)}")
-        for row in self.features:
-            named = getattr(row, "matrix", getattr(row, "embedding", None))
+        for feature in self.features:
+            named = getattr(feature, "matrix", getattr(feature, "embedding", None))
             if named is not None and named not in tables:
-                raise ValueError(f"feature {row}: no matrix or embedding named {named}")
+                raise ValueError(f"feature {feature}: no matrix or embedding named {named}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import resource
 import sys
@@ -20,9 +21,7 @@ from tqdm import tqdm
 from src import store
 from src.engine import Engine, resolve
 from src.recipe import Recipe
-from src.rules import World
 
-SPLITS = ("valid", "test")
 T = TypeVar("T")
 
 
@@ -38,20 +37,24 @@ class Run:
     script: Path
 
     def splits(self) -> list[str]:
-        """`valid`, and `test` where the data has one (step 1 makes their folders)."""
-        found = [s for s in SPLITS if store.built_from(self.output / s / "events.parquet")]
-        if not found:
-            raise FileNotFoundError(f"{self.output}: no prepared data; run 1_preparation.py first")
-        return found
+        """What step 1 made: `valid`, `test` where the data has one, `earlier_1`, ... ."""
+        path = self.output / "splits.json"
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; run 1_preparation.py first")
+        return list(json.loads(path.read_text()))
+
+    def learning_splits(self) -> list[str]:
+        """The splits with labels: `valid`, and the earlier windows that are only learned from."""
+        return [split for split in self.splits() if split != "test"]
+
+    def scored_splits(self) -> list[str]:
+        """The splits whose candidates are scored: `valid`, and `test` where the data has one."""
+        return [split for split in self.splits() if split in ("valid", "test")]
 
     def table(self, split: str, name: str) -> Path:
         """The neighbours of a matrix or embedding row."""
         kind = "embeddings" if name in {e.name for e in self.recipe.embeddings} else "matrices"
         return self.output / split / kind / f"{name}.parquet"
-
-    def world(self, split: str) -> World:
-        """The split's sessions and tables, read when needed."""
-        return World(self.output, split, lambda name: self.table(split, name))
 
     def build(
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
@@ -97,7 +100,9 @@ def peak_gib() -> float:
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     """The flags that every script shares, turned into a Run."""
-    from src.datasets import RECIPES  # they import what they are made of, and some of it this module
+    from src.datasets import (
+        RECIPES,  # they import what they are made of, and some of it this module
+    )
 
     parser = argparse.ArgumentParser(
         prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -145,7 +150,8 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
     """Run a script's body; a user's mistake is one line on stderr and exit code 2."""
     try:
         run = parse(doc, Path(script), argv)
-        print(f"== {run.script.stem}: {run.recipe.name}, {run.engine.name}, {run.output}", flush=True)
+        where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
+        print(f"== {run.script.stem}: {where}", flush=True)
         with locked(run.output):
             body(run)
     except (ValueError, FileNotFoundError) as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from src import metrics, ranker, store
-from src.candidates import Part, part_path, parts, show
+from src.candidates import Part, open_world, part_path, parts, show
 from src.features import Features
 from src.recipe import RankerRow
 from src.rules import World
@@ -27,15 +27,21 @@ def log_folder(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
 
 
 def train_files(run: Run) -> list[Path]:
-    world = run.world("valid")
-    return [part_path(run.output / "valid" / "train", world, part) for part in parts(world)]
+    """The sampled rows of all learning splits (step 5)."""
+    worlds = [open_world(run, split) for split in run.learning_splits()]
+    return [part_path(run.output / w.split / "train", w, part) for w in worlds for part in parts(w)]
 
 
-@cache
+@lru_cache(maxsize=1)
 def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
-    """The sampled rows of one objective, sorted by session."""
-    rows = pl.scan_parquet(list(files)).filter(pl.col(f"label_{objective}").is_not_null())
-    return rows.collect(engine="streaming").sort("session", maintain_order=True)
+    """The sampled rows of one objective, with `query`, ascending: a number per file and session."""
+    wanted = pl.col(f"label_{objective}").is_not_null()
+    tables = [
+        pl.scan_parquet(file).filter(wanted).with_columns(file=pl.lit(n, pl.Int32))
+        for n, file in enumerate(files)
+    ]
+    query = pl.struct("file", "session").rle_id()
+    return pl.concat(tables).collect().with_columns(query=query)
 
 
 def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
@@ -60,7 +66,7 @@ def score_part(run: Run, world: World, part: Part) -> bool:
 
     def make(path: Path) -> None:
         features = Features(recipe)
-        fold = folds(run) if world.split == "valid" else None
+        fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [ranker.load(p, run.engine.threads) for p in paths[t]] for t in targets}
         tables = []
         for pool in pools(run, world, part):
@@ -92,7 +98,7 @@ def _out_of_fold(models: list, X: np.ndarray, fold: np.ndarray | None) -> np.nda
 
 def fold_scores(run: Run) -> None:
     """Out-of-fold score of every ranker, objective and fold: printed, and added to the logs."""
-    recipe, fold = run.recipe, folds(run)
+    recipe, fold = run.recipe, folds(run, "valid")
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
     rows = []
     for row in recipe.rankers:

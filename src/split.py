@@ -1,14 +1,18 @@
-"""Raw sessions -> dense events, queries and labels of both splits, as the OTTO organisers cut them.
+"""Raw sessions -> dense events, queries and labels of the splits, as the OTTO organisers cut them.
 
 `valid` holds out the sessions that begin in the last days of train, trims all others at that
 moment, and cuts each held-out one at random; `test` is all of train, then the test sessions.
+`earlier_1`, `earlier_2`, ... are what `valid` would have been one, two, ... windows before: more
+sessions to learn from where `valid` has few.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,14 +51,28 @@ def prepare_otto(run: Run) -> None:
     with run.step("items") as facts:
         aids = data.build("aids.parquet", data.items, run.recipe.expect, data.tables)
         facts["items"] = _rows(aids)
-    days = run.recipe.split_days
-    plan = data.build("raw/plan-valid.parquet", data.plan_valid, days, data.tables)
-    _make_split(data, "valid", [data.train], plan)
+    splits = ["valid"]
+    queries = _make_window(data, 0, "valid")
     if data.test:
+        splits.append("test")
         plan = data.build("raw/plan-test.parquet", data.plan_test, None, data.tables)
         _make_split(data, "test", data.raws, plan)
-    else:
-        store.manifest_path(run.output / "test" / "events.parquet").unlink(missing_ok=True)
+    for back in range(1, data.windows):
+        if queries >= run.recipe.train_queries:
+            break
+        splits.append(f"earlier_{back}")
+        queries += _make_window(data, back, splits[-1])
+    store.write_text(run.output / "splits.json", json.dumps(splits))
+
+
+def _make_window(data: Data, back: int, split: str) -> int:
+    """The valid split, or what it would have been some windows back; its number of queries."""
+    rows = (data.days, back)
+    plan = data.build(
+        f"raw/plan-{split}.parquet", lambda path: data.plan_window(path, back), rows, data.tables
+    )
+    _make_split(data, split, [data.train], plan)
+    return int(pl.scan_parquet(plan).select(pl.col("query").sum()).collect().item())
 
 
 def _read(run: Run, stem: str) -> Raw | None:
@@ -85,8 +103,8 @@ def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
         sessions = data.build(f"{split}/sessions.parquet", cut.sessions, None, [plan])
         facts["sessions"] = _rows(sessions)
         facts["queries"] = pl.scan_parquet(sessions).select(pl.col("query").sum()).collect().item()
-        if split == "valid":
-            labels = data.build("valid/labels.parquet", cut.labels, objectives, inputs)
+        if split != "test":
+            labels = data.build(f"{split}/labels.parquet", cut.labels, objectives, inputs)
             counts = pl.read_parquet(labels)["objective"].value_counts()
             facts |= {f"{objectives[o]} labels": n for o, n in sorted(counts.iter_rows())}
         facts["events"] = _rows(data.build(f"{split}/events.parquet", cut.events, None, inputs))
@@ -135,35 +153,60 @@ class Data:
             found.append(aids)
         pl.concat(found).unique().sort("aid").write_parquet(path)
 
-    def plan_valid(self, path: Path) -> None:
-        """The organisers' split and truncation, both as older versions of their script do it."""
-        days = self._split_days()
-        end = _end(self.train) - round(days * DAY_MS)
+    def plan_window(self, path: Path, back: int) -> None:
+        """The organisers' split and truncation, both as older versions of their script do it.
+
+        For an earlier window, on what was known `back` windows before the end of train.
+        """
+        start = self._start(back)
+        until = self._start(back - 1) if back else ALWAYS
         sessions = self.kept(self.train.sessions()).collect(engine="streaming")
-        history = sessions.filter(pl.col("first") < end)
-        held_out = sessions.filter(pl.col("first") > end, pl.col("events") > 1)
+        history = sessions.filter(pl.col("first") < start)
+        held_out = sessions.filter(pl.col("first") > start, pl.col("first") < until)
+        if back:
+            held_out = self._until(held_out, until)
+        held_out = held_out.filter(pl.col("events") > 1)
         for part, change in ((history, "smaller"), (held_out, "larger")):
-            if part.is_empty():
+            if part.is_empty() and not back:
                 what = "before" if part is history else "in"
                 raise ValueError(
-                    f"{self.train.source}: no session begins {what} the last {days:g} days, which "
-                    f"are held out; set a {change} split_days in the recipe, or raise --sample"
+                    f"{self.train.source}: no session begins {what} the last {self.days:g} days, "
+                    "which are held out; "
+                    f"set a {change} split_days in the recipe, or raise --sample"
                 )
         draw = random.Random(self.run.recipe.seed)
         keep = [draw.randint(1, n - 1) for n in held_out["events"]]
-        _write_plan(path, _plan(history, False, until=end), _plan(held_out, True, keep))
+        queries = _plan(held_out, True, keep, until)
+        pl.concat([_plan(history, False, until=start), queries]).write_parquet(path)
 
-    def _split_days(self) -> float:
+    def _until(self, sessions: pl.DataFrame, until: int) -> pl.DataFrame:
+        """Sessions with the number of their events before a moment."""
+        before = self.train.events().filter(pl.col("ts") < until).group_by("line").agg(n=pl.len())
+        counted = sessions.lazy().join(before, on="line", how="left", maintain_order="left")
+        return counted.with_columns(events=pl.col("n").cast(pl.Int32)).collect(engine="streaming")
+
+    def _start(self, back: int) -> int:
+        return _end(self.train) - round((back + 1) * self.days * DAY_MS)
+
+    @cached_property
+    def days(self) -> float:
+        """Length of a held-out window: the recipe's, else that of the test file, else a week."""
         if self.run.recipe.split_days is not None:
             return self.run.recipe.split_days
         return max(1, round((_end(self.test) - _end(self.train)) / DAY_MS)) if self.test else 7
+
+    @property
+    def windows(self) -> int:
+        """How many windows can be held out with at least two windows of history before each."""
+        first = self.train.sessions().select(pl.col("first").min()).collect().item()
+        return int((_end(self.train) - first) / (self.days * DAY_MS) - 2 + 0.01)
 
     def plan_test(self, path: Path) -> None:
         """All of train, then all of test."""
         train, test = (self.kept(raw.sessions()).collect() for raw in self.raws)
         if test.is_empty():
             raise ValueError(f"--sample {self.run.sample} keeps no test session; raise it")
-        _write_plan(path, _plan(train, False), _plan(test, True))
+        pl.concat([_plan(train, False), _plan(test, True)]).write_parquet(path)
 
 
 def _end(raw: Raw) -> int:
@@ -176,10 +219,6 @@ def _plan(
     kept = pl.lit(ALL) if keep is None else pl.Series(keep)
     columns = sessions.with_columns(query=pl.lit(query), keep=kept, until=pl.lit(until))
     return columns.select(PLAN.names()).cast(PLAN)
-
-
-def _write_plan(path: Path, history: pl.DataFrame, queries: pl.DataFrame) -> None:
-    pl.concat([history, queries]).write_parquet(path)
 
 
 @dataclass(frozen=True)
@@ -203,13 +242,14 @@ class Cut:
         events.sink_parquet(path, row_group_size=ROW_GROUP)
 
     def labels(self, path: Path) -> None:
-        """Events behind the cut: the next click, and every item carted or ordered."""
-        hidden = self._dense(True, pl.col("position") >= pl.col("keep"))
+        """Events behind the cut: the next one of an objective, or all different items."""
+        behind = (pl.col("position") >= pl.col("keep")) & (pl.col("ts") < pl.col("until"))
+        hidden = self._dense(True, behind)
         rows = hidden.collect(engine="streaming")
         found = [pl.DataFrame(schema=LABELS)]
         for n, objective in enumerate(self.run.recipe.objectives):
             ahead = rows.filter(pl.col("type") == self.run.recipe.types.index(objective.name))
-            if objective.name == "clicks":
+            if objective.next_only:
                 ahead = ahead.filter(pl.col("position") == pl.col("position").min().over("session"))
             found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "aid"))
         pl.concat(found).unique().sort(LABELS.names()).write_parquet(path)

@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def digest(value: object) -> str:
     """A short hash of rows, numbers, strings and containers of them."""
-    return hashlib.sha256(json.dumps(value, default=_plain, sort_keys=True).encode()).hexdigest()[:16]
+    plain = json.dumps(value, default=_plain, sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
 def _plain(value: object) -> object:

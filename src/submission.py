@@ -167,7 +167,7 @@ def _integers(digits: pl.Series) -> pl.Series:
 
 
 def _tell(line: I64, wrong: Bool, what: Callable[[int], str]) -> list[tuple[int, str]]:
-    return [(int(line[i]), what(i)) for i in np.flatnonzero(wrong)[:TOLD]]
+    return [(int(line[i]), what(int(i))) for i in np.flatnonzero(wrong)[:TOLD]]
 
 
 def _why(text: str, objectives: tuple[str, ...]) -> str:

@@ -19,9 +19,14 @@ from src.run import Run
 SESSIONS = 2_000  # queries whose features are in memory at a time
 
 
-def folds(run: Run) -> I64:
-    """Fold of every dense session of the valid split: a hash of its raw id, so it never moves."""
-    raw = pl.read_parquet(run.output / "valid" / "sessions.parquet")
+def folds(run: Run, split: str) -> I64:
+    """Fold of every dense session: a hash of its raw id, so it never moves; -1 in earlier windows.
+
+    (Models of all folds learn from the earlier windows: none of their labels is scored.)
+    """
+    raw = pl.read_parquet(run.output / split / "sessions.parquet")
+    if split != "valid":
+        return np.full(raw.height, -1, np.int64)
     unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
     return (unit * run.recipe.folds).astype(np.int64)
 
@@ -85,22 +90,31 @@ def draw(pool: Pool, seed: int) -> np.ndarray:
     return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
 
 
-def samplers(run: Run) -> list[Sampler]:
-    """One per objective, with as many negatives as the recipe's budget of rows allows."""
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    found = pl.scan_parquet(run.output / "valid" / "pool" / "part-*.parquet").select("session", "aid")
-    made = []
-    for o in range(len(run.recipe.objectives)):
-        truth = labels.filter(pl.col("objective") == o).select("session", "aid")
-        positives = run.engine.collect(found.join(truth.lazy(), on=["session", "aid"])).height
-        negatives = max(run.recipe.train_rows / max(positives, 1) - 1, 2.0)
-        made.append(Sampler(truth, negatives, run.recipe.seed + 2))
-    return made
+def samplers(run: Run) -> dict[str, list[Sampler]]:
+    """Per learning split, one per objective; the recipe's budget of rows sets the negatives."""
+    truths: dict[str, list[pl.DataFrame]] = {}
+    positives = np.zeros(len(run.recipe.objectives), np.int64)
+    for split in run.learning_splits():
+        labels = pl.read_parquet(run.output / split / "labels.parquet")
+        pool = pl.scan_parquet(run.output / split / "pool" / "part-*.parquet")
+        truths[split] = []
+        for o in range(positives.size):
+            truth = labels.filter(pl.col("objective") == o).select("session", "aid")
+            found = pool.select("session", "aid").join(truth.lazy(), on=["session", "aid"])
+            positives[o] += run.engine.collect(found.select(pl.len())).item()
+            truths[split].append(truth)
+    room = run.recipe.train_rows / np.maximum(positives, 1) - 1
+    negatives = np.clip(room, 2.0, run.recipe.negatives)
+    seed = run.recipe.seed + 2
+    return {
+        split: [Sampler(t, float(n), seed) for t, n in zip(of_split, negatives, strict=True)]
+        for split, of_split in truths.items()
+    }
 
 
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
     """Sampled rows of a block: session, fold, label_<objective> (null: not sampled), features."""
-    features, fold = Features(run.recipe), folds(run)
+    features, fold = Features(run.recipe), folds(run, world.split)
     tables = []
     for pool in pools(run, world, part):
         labels = [s.label(pool) for s in sampled]
@@ -108,17 +122,16 @@ def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -
         useful = np.zeros(pool.offsets.size - 1, np.bool_)
         useful[pool.session[rows_true] - pool.first] = True
         rows, kept = np.repeat(useful, np.diff(pool.offsets)), keep_queries(pool, useful)
-        X = features.compute(world, kept)
-        taken = {o: s.sample(kept, labels[o][rows]) for o, s in enumerate(sampled)}
-        take = np.logical_or.reduce(list(taken.values()))
-        head = pl.DataFrame({"session": kept.session[take]}).with_columns(
-            fold=pl.Series(fold[kept.session[take]], dtype=pl.Int8),
-            **{
-                f"label_{objective.name}": _masked(labels[o][rows][take], taken[o][take])
-                for o, objective in enumerate(run.recipe.objectives)
-            },
-        )
-        tables.append(head.hstack(pl.from_numpy(X[take], schema=features.names)))
+        taken = [s.sample(kept, label[rows]) for s, label in zip(sampled, labels, strict=True)]
+        take = np.logical_or.reduce(taken)
+        head = {
+            "session": pl.Series(kept.session[take]),
+            "fold": pl.Series(fold[kept.session[take]], dtype=pl.Int8),
+        }
+        for o, objective in enumerate(run.recipe.objectives):
+            head[f"label_{objective.name}"] = _masked(labels[o][rows][take], taken[o][take])
+        X = features.compute(world, kept)[take]
+        tables.append(pl.DataFrame(head).hstack(pl.from_numpy(X, schema=features.names)))
     return pl.concat(tables)
 
 

@@ -309,7 +309,7 @@ FAULTS = {
     "aid a string": (change('"aid":5', '"aid":"12"'), 'is "12"'),
     "aid null": (change('"aid":5', '"aid":null'), "is null"),
     "aid too big": (change('"aid":5', f'"aid":{2**63}'), "is 9223372036854775808"),
-    "aid far too big": (change('"aid":5', '"aid":' + "9" * 5000), "is Infinity; give a whole number"),
+    "aid far too big": (change('"aid":5', '"aid":' + "9" * 5000), "is Infinity; give"),
     "aid zero first": (change('"aid":5', '"aid":05'), "malformed JSON"),
     "aid twice": (change('"aid":5', '"aid":5,"aid":6'), "a key stands twice"),
     "ts true": (change(str(T0), "true"), '"ts" of event 1 of session 1 is true'),

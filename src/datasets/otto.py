@@ -11,6 +11,7 @@ from src.recipe import (
     Baseline,
     EmbeddingFeature,
     EmbeddingRow,
+    FeatureRow,
     HistoryRule,
     KnnRule,
     MatrixFeature,
@@ -124,15 +125,17 @@ BASELINES = (
     Baseline("own, STAN, popular", ("own", "stan", "popular")),
 )
 
-FEATURES = (
+FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name) for m in MATRICES if not m.name.endswith("_wide")),
     EmbeddingFeature("w2v"),
     *(PopularityFeature(t, w) for t in (CLICK, CART, ORDER) for w in (HOUR, DAY, 7 * DAY, None)),
 )
 # fmt: on
 
-XGB = (("learning_rate", 0.05), ("max_depth", 6), ("subsample", 0.9), ("colsample_bytree", 0.5),
-       ("min_child_weight", 1), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 256))  # fmt: skip
+XGB: tuple[tuple[str, float | int | str], ...] = (
+    ("learning_rate", 0.05), ("max_depth", 6), ("subsample", 0.9), ("colsample_bytree", 0.5),
+    ("min_child_weight", 1), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 256),
+)  # fmt: skip
 RANKERS = (
     RankerRow("logistic", (("objective", "binary:logistic"), *XGB)),
     RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB)),
@@ -143,7 +146,7 @@ RECIPE = Recipe(
     prepare=prepare_otto,
     write_submission=write_otto,
     types=("clicks", "carts", "orders"),
-    objectives=(Objective("clicks", 0.1), Objective("carts", 0.3), Objective("orders", 0.6)),
+    objectives=(Objective("clicks", 0.1, next_only=True), Objective("carts", 0.3), Objective("orders", 0.6)),
     metric="recall",
     k=20,
     matrices=MATRICES,

@@ -1,0 +1,52 @@
+# Two commands set everything up by themselves: `make submission` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+DATASET ?= demo
+INPUT ?= input/$(DATASET)
+OUTPUT ?= output/$(DATASET)
+ENGINE ?= auto
+SAMPLE ?= 1
+
+STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
+FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE)
+# requirements-gpu.txt is complete in itself: RAPIDS, and XGBoost with CUDA
+REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
+
+.PHONY: help submission test lint bench gpu-check clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@echo
+	@echo "make submission DATASET=demo|otto INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1"
+
+submission: .venv/.ready  ## raw sessions to submission.csv, all seven steps (the demo, by default)
+	@for step in $(STEPS); do .venv/bin/python $$step.py $(FLAGS) || exit $$?; done
+
+test: .venv/.ready  ## unit tests, leak tests and whole runs on tiny worlds
+	.venv/bin/python -m pytest
+
+lint: .venv/.ready  ## ruff and mypy --strict
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: .venv/.ready  ## kernel against self-merge on one machine; appends to bench/RESULTS.md
+	.venv/bin/python -m bench.matrices
+
+gpu-check: .venv-gpu/.ready  ## without a GPU: does every polars query translate for RAPIDS?
+	.venv-gpu/bin/python -m tests.gpu_check
+
+clean:  ## all results of DATASET
+	rm -rf $(OUTPUT)
+
+.venv/.ready: $(REQUIREMENTS)
+	@$(call venv,.venv,$<)
+
+.venv-gpu/.ready: requirements-gpu.txt
+	@$(call venv,.venv-gpu,$<)
+
+define venv
+echo "setting up $(1) from $(2) ..."; \
+$(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check -r $(2) && touch $(1)/.ready
+endef

@@ -1,0 +1,155 @@
+"""Nearest neighbours: items by their vectors, sessions by what they share.
+
+pytest tests/test_embeddings.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
+from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
+
+from src import embeddings, knn_kernel
+from src.matrices import Matrix
+from src.recipe import EmbeddingRow, KnnRule
+from src.rules import World
+
+A, B, C, D = range(4)  # items
+COMMUNITY = np.arange(N_ITEMS) // PER_COMMUNITY
+ROW = EmbeddingRow("w2v", size=16, window=5, epochs=10)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return planted_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return embeddings.word2vec(sessions_of(planted_events()), ROW, seed=3)
+
+
+def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
+    sessions = [history(world, s) for s in range(world.n_sessions)]
+    newest = sorted(range(len(sessions)), key=lambda s: (-sessions[s][-1][1], s))
+    items = [{e[0] for e in events} for events in sessions]
+    holders = {y: [s for s in newest if y in items[s]] for y in range(N_ITEMS)}
+    mine = [e[0] for e in sessions[query]]
+    loud: Scores = {}
+    for i, x in enumerate(mine):  # the latest event of an item counts
+        back = len(mine) - 1 - i
+        loud[x] = math.exp(-back / rule.query_decay) if rule.query_decay else (i + 1) / len(mine)
+    alike: Scores = defaultdict(float)
+    for x in dict.fromkeys(reversed(mine)):
+        for s in holders[x][: rule.sample]:
+            alike[s] += loud[x]
+    alike.pop(query, None)
+    for s in alike:
+        alike[s] /= math.sqrt(len(sessions[s]) * len(mine))
+        if rule.recency_days:
+            days = abs(sessions[query][-1][1] - sessions[s][-1][1]) / DAY
+            alike[s] *= math.exp(-days / rule.recency_days)
+    scores: Scores = defaultdict(float)
+    for s in sorted(alike, key=lambda s: (-np.float32(alike[s]), s))[: rule.neighbours]:
+        theirs = [e[0] for e in sessions[s]]
+        shared = max(range(len(theirs)), key=lambda i: (loud.get(theirs[i], 0.0), i))
+        best: Scores = defaultdict(float)
+        for i, y in enumerate(theirs):
+            idf = math.log(len(sessions) / len(holders[y])) if rule.idf else 1.0
+            near = math.exp(-abs(i - shared) / rule.item_decay) if rule.item_decay else 1.0
+            best[y] = max(best[y], alike[s] * idf * near)
+        for y, score in best.items():
+            scores[y] += score
+    return scores
+
+
+@pytest.mark.parametrize("rule", KNN, ids=lambda r: r.name)
+def test_knn_lists(world: World, rule: KnnRule) -> None:
+    wanted = [plain_knn(world, rule, q) for q in range(world.first_query, world.n_sessions, 2)]
+    aid, score = lists(world, rule)
+    check((aid[::2], score[::2]), wanted, rule.top)
+
+
+def test_a_query_is_not_its_own_neighbour(tmp_path: Path) -> None:
+    mine = [(A, 10, 0), (B, 20, 0)]
+    world = small_world(tmp_path, [[(B, 0, 0), (C, 5, 0)], mine, [(D, 30, 0)]], 2)
+    aid, score = lists(world, KnnRule("knn", top=3))
+    # B, the query's last event, weighs 1; both sessions have two events
+    assert aid.tolist() == [[B, C, -1], [-1, -1, -1]]
+    assert score[0].tolist() == [0.5, 0.5, 0.0]
+
+
+def test_latest_sessions(tmp_path: Path) -> None:
+    twice = [(A, 50, 0), (A, 50, 0)]
+    world = small_world(tmp_path, [[(A, 1, 0), (B, 50, 0)], twice, [(A, 60, 1)], [(A, 1, 0)]], 1)
+    s = world.sessions
+    starts, holders = knn_kernel.latest_sessions(s.offsets, s.aid, s.ts, s.n_items, 3)
+    assert starts.tolist() == [0, 3, 4, 4, 4, 4]
+    assert holders.tolist() == [2, 0, 1, 0]  # by last time, the earlier session first; once each
+
+
+def plain_neighbours(vectors: np.ndarray, n: int) -> dict[int, list[tuple[int, float]]]:
+    known = [x for x in range(len(vectors)) if vectors[x].any()]
+    near = {}
+    for x in known:
+        cosine = {y: max(float(vectors[x] @ vectors[y]), 0.0) for y in known if y != x}
+        order = sorted(cosine, key=lambda y: (-float(vectors[x] @ vectors[y]), y))
+        near[x] = [(y, cosine[y]) for y in order[:n]]
+    return near
+
+
+def as_lists(matrix: Matrix) -> dict[int, list[tuple[int, float]]]:
+    near = defaultdict(list)
+    for x, y, weight in matrix.to_frame().iter_rows():
+        near[x].append((y, weight))
+    return dict(near)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7, 100])
+@pytest.mark.parametrize("block", [3, 1024])
+def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None:
+    monkeypatch.setattr(embeddings, "BLOCK", block)
+    rng = np.random.default_rng(1)
+    # halves: cosines are exact, and so full of ties, whatever the order of the sums
+    vectors = (rng.integers(0, 2, (30, 4)) - 0.5).astype(np.float32)
+    vectors[[0, 7, 29]] = 0.0
+    assert as_lists(embeddings.neighbours(vectors, n)) == plain_neighbours(vectors, n)
+
+
+def test_neighbours_of_one_or_no_item() -> None:
+    vectors = np.zeros((3, 2), np.float32)
+    assert embeddings.neighbours(vectors, 5).offsets.tolist() == [0, 0, 0, 0]
+    vectors[1] = 1.0
+    assert embeddings.neighbours(vectors, 5).offsets.tolist() == [0, 0, 0, 0]
+
+
+def test_unit_vectors() -> None:
+    found = embeddings.unit(np.array([[3, 4], [0, 0]], np.float32))
+    np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0]])
+
+
+def test_word2vec_same_seed_same_vectors(vectors: np.ndarray) -> None:
+    sessions, row = sessions_of(planted_events(60)), replace(ROW, epochs=1)
+    one, same, other = (embeddings.word2vec(sessions, row, seed) for seed in (3, 3, 4))
+    assert one.tobytes() == same.tobytes() != other.tobytes()
+    occurs = np.isin(np.arange(N_ITEMS), planted_events()["aid"])
+    assert not occurs[-1]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), occurs, rtol=1e-5)
+
+
+def test_word2vec_finds_the_communities(vectors: np.ndarray) -> None:
+    cosine = vectors @ vectors.T
+    same = COMMUNITY[:, None] == COMMUNITY
+    np.fill_diagonal(same, False)
+    for c in range(COMMUNITIES):
+        mine = c == COMMUNITY
+        away = mine[:, None] & (c != COMMUNITY) & (COMMUNITY < COMMUNITIES)
+        assert cosine[same & mine].mean() > cosine[away].mean() + 0.2
+    near = embeddings.neighbours(vectors, 5).to_frame().to_numpy()[:, :2].astype(int)
+    assert (COMMUNITY[near[:, 0]] == COMMUNITY[near[:, 1]]).mean() > 0.9

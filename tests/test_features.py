@@ -1,0 +1,249 @@
+"""Feature columns against plain loops over lists of events; no value sees the future.
+
+pytest tests/test_features.py
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numba
+import numpy as np
+import polars as pl
+import pytest
+from planted import N_ITEMS, planted_events
+from test_rules import LOOK_UPS, OWN, Events, history, planted_world, small_world, write_world
+
+from src import embeddings, features, pool
+from src.datasets import RECIPES
+from src.events import EVENTS
+from src.features import AGGREGATES, WEIGHTINGS, Features
+from src.matrices import MATRIX
+from src.pool import Pool
+from src.recipe import EmbeddingFeature, EmbeddingRow, MatrixFeature, MatrixRow, PopularityFeature
+from src.rules import World, block_lists
+from src.training import Sampler, piece
+
+Score = Callable[[int, int], float]  # of a history item and a candidate
+HOUR, DAY = 3600, 86_400
+TYPE_WEIGHT = (1.0, 6.0, 3.0)
+WINDOWS = ((0, HOUR), (0, 7 * DAY), (1, DAY), (2, None))
+POPULARITY = [PopularityFeature(*row) for row in WINDOWS]
+RULES, ALL = (OWN[0], LOOK_UPS[0]), (WEIGHTINGS, AGGREGATES)
+RECIPE = replace(
+    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(EmbeddingRow("vec"),),
+    rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
+    features=(MatrixFeature("near", *ALL), EmbeddingFeature("vec", *ALL), *POPULARITY),
+)  # fmt: skip
+MADE = Features(RECIPE)
+at = MADE.names.index
+PAIRS = [(w, a) for w in WEIGHTINGS for a in AGGREGATES]
+POPULAR = ["popular_clicks_1h", "popular_clicks_168h", "popular_carts_24h", "popular_orders_all"]
+RANKED = ["near_equal_sum", "vec_equal_sum", *POPULAR]
+
+A, B, C, D, E = range(5)  # items
+FOUR = [(A, 1000, 0), (B, 4360, 1), (A, 4420, 0), (C, 4480, 2)]
+WEIGHTS = {  # of its events; by hand
+    "equal": [1, 1, 1, 1],
+    "position": [2**0.1 - 1, 2**0.4 - 1, 2**0.7 - 1, 1],
+    "type": [1, 6, 1, 3],
+    "time": [1 / math.log(60), 1 / math.log(4), 1 / math.log(3), 1 / math.log(2)],
+    "last": [0, 0, 0, 1],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """With a vector for every item; the last one's is zero."""
+    folder = tmp_path_factory.mktemp("world")
+    vectors = np.random.default_rng(7).normal(size=(N_ITEMS, 8))
+    vectors[-1] = 0.0
+    np.save(folder / "vec.npy", embeddings.unit(vectors))
+    return planted_world(folder)
+
+
+@pytest.fixture(scope="module")
+def made(world: World) -> Pool:
+    lists = block_lists(world, dict(enumerate(RULES)), world.first_query, world.n_sessions)
+    return pool.merge(lists, len(RULES), world.first_query, world.n_sessions, 25)
+
+
+@pytest.fixture(scope="module", name="X")
+def all_columns(world: World, made: Pool) -> np.ndarray:
+    return MADE.compute(world, made)
+
+
+def rows(made: Pool) -> list[tuple[int, int]]:
+    return list(zip(made.session.tolist(), made.aid.tolist(), strict=True))
+
+
+def by_hand(world: World, session: int, *aid: int, row: int = 0) -> tuple[list[str], np.ndarray]:
+    """The columns of one feature row for a pool that no rule named."""
+    few = Features(replace(RECIPE, rules=RULES[:1], features=RECIPE.features[row : row + 1]))
+    none = np.full((len(aid), 1), 255, np.uint8), np.zeros((len(aid), 1), np.float32)
+    made = Pool(session, np.array([0, len(aid)]), np.array(aid, np.int32), none[1][:, 0], *none)
+    return few.names, few.compute(world, made)
+
+
+def plain_weight(kind: str, events: Events, i: int) -> float:
+    _, ts, type_ = events[i]
+    if kind == "position":
+        return 2 ** (0.1 + 0.9 * i / (len(events) - 1)) - 1 if len(events) > 1 else 1.0
+    if kind == "time":
+        return 1 / math.log(2 + (events[-1][1] - ts) / 60)
+    return {"equal": 1.0, "type": TYPE_WEIGHT[type_], "last": float(i == len(events) - 1)}[kind]
+
+
+def plain_score(events: Events, kind: str, how: str, score: Score, candidate: int) -> float:
+    """Every event speaks for itself."""
+    weights = [plain_weight(kind, events, i) for i in range(len(events))]
+    votes = [w * score(e[0], candidate) for w, e in zip(weights, events, strict=True)]
+    if how == "max":
+        return max(0.0, *votes)
+    return sum(votes) / (sum(weights) if how == "mean" else 1.0)
+
+
+@pytest.mark.parametrize("tail", [100, 4])
+@pytest.mark.parametrize("table", ["near", "vec"])
+def test_matrix_and_embedding_columns(
+    monkeypatch: pytest.MonkeyPatch, world: World, made: Pool, table: str, tail: int
+) -> None:
+    monkeypatch.setattr(features, "TAIL", tail)
+    X = MADE.compute(world, made)
+    near = {(x, y): weight for x, y, weight in world.matrix("near").to_frame().iter_rows()}
+    cosine = np.inner(world.vectors("vec"), world.vectors("vec"))
+    score: Score = (lambda *pair: near.get(pair, 0.0)) if table == "near" else lambda *p: cosine[p]
+    events = {s: history(world, s)[-tail:] for s in set(made.session.tolist())}
+    for kind, how in PAIRS:
+        wanted = [plain_score(events[s], kind, how, score, y) for s, y in rows(made)]
+        found = X[:, at(f"{table}_{kind}_{how}")]
+        assert np.ptp(found) > 0
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "how"), PAIRS)
+def test_weightings_by_hand(tmp_path: Path, kind: str, how: str) -> None:
+    pairs = [(A, D, 2.0), (C, D, 0.5), (C, E, 9.0)]
+    pl.DataFrame(pairs, schema=MATRIX, orient="row").write_parquet(tmp_path / "near.parquet")
+    names, X = by_hand(small_world(tmp_path, [FOUR], 1), 0, D, A)
+    w = WEIGHTS[kind]
+    votes = [2.0 * w[0], 0, 2.0 * w[2], 0.5 * w[3]]  # A, seen twice, counts twice
+    wanted = {"sum": sum(votes), "mean": sum(votes) / sum(w), "max": max(votes)}[how]
+    np.testing.assert_allclose(X[:, names.index(f"near_{kind}_{how}")], [wanted, 0.0], rtol=1e-5)
+
+
+def test_popularity_columns(world: World, made: Pool, X: np.ndarray) -> None:
+    now = {s: history(world, s)[-1][1] for s in set(made.session.tolist())}
+    for (type_, window), name in zip(WINDOWS, POPULAR, strict=True):
+        events = [e for s in range(world.n_sessions) for e in history(world, s) if e[2] == type_]
+        times = {y: [ts for aid, ts, _ in events if aid == y] for y in range(N_ITEMS)}
+        first = {s: now[s] - window if window else 0 for s in now}
+        wanted = [sum(first[s] <= ts < now[s] for ts in times[y]) for s, y in rows(made)]
+        assert X[:, at(name)].tolist() == wanted and len(set(wanted)) > 1
+
+
+def test_popularity_window_borders(tmp_path: Path) -> None:
+    now, times = HOUR + 2, (1, 2, HOUR + 1, HOUR + 2, HOUR + 3)
+    world = small_world(tmp_path, [[(A, ts, 0) for ts in times], [(A, now, 0)]], 1)
+    names, X = by_hand(world, 1, A, row=2)
+    assert X[0, names.index(POPULAR[0])] == 2
+
+
+def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> None:
+    for i, (session, aid) in enumerate(rows(made)):
+        items, ts, types = zip(*history(world, session), strict=True)
+        gaps, now = [b - a for a, b in pairwise(ts)], ts[-1]
+        mine = [j for j in range(len(items)) if items[j] == aid]
+        ago = [now - ts[j] for j in mine] or [-1]
+        wanted = {
+            "session_events": len(ts), "session_items": len(set(items)),
+            "session_seconds": now - ts[0], "session_last_gap": gaps[-1] if gaps else -1,
+            "session_hour": now // HOUR % 24, "session_weekday": now // DAY % 7,
+            "session_visits": 1 + sum(gap > 2 * HOUR for gap in gaps), "own_count": len(mine),
+            "own_back": len(ts) - 1 - mine[-1] if mine else -1, "own_seconds": ago[-1],
+            "own_last_type": types[mine[-1]] if mine else -1, "own_first_seconds": ago[0],
+        }  # fmt: skip
+        for t, name in enumerate(RECIPE.types):
+            wanted[f"session_{name}"] = types.count(t)
+            wanted[f"own_{name}"] = sum(types[j] == t for j in mine)
+        assert {name: X[i, at(name)] for name in wanted} == wanted
+
+
+def test_pool_columns(made: Pool, X: np.ndarray) -> None:
+    assert X[:, at("vote")].tolist() == made.vote.tolist()
+    assert X[:, at("place")].tolist() == [p for n in np.diff(made.offsets) for p in range(n)]
+    for r, rule in enumerate(RULES):
+        wanted = [np.nan if rank == 255 else rank for rank in made.ranks[:, r].tolist()]
+        np.testing.assert_array_equal(X[:, at(f"rank_{rule.name}")], wanted)
+        assert X[:, at(f"score_{rule.name}")].tolist() == made.scores[:, r].tolist()
+
+
+def test_ranks_within_the_query(made: Pool, X: np.ndarray) -> None:
+    assert MADE.names[-len(RANKED) :] == [f"{name}_rank" for name in RANKED]
+    for name in RANKED:
+        queries = np.split(X[:, at(name)], made.offsets[1:-1])
+        wanted = [(values > v).sum() for values in queries for v in values]  # ties share the best
+        assert X[:, at(f"{name}_rank")].tolist() == wanted
+
+
+def test_names_are_unique() -> None:
+    for recipe in (RECIPE, *RECIPES.values()):
+        assert len(set(names := Features(recipe).names)) == len(names)
+
+
+def test_blocks_and_threads_change_no_byte(world: World, made: Pool, X: np.ndarray) -> None:
+    assert X.shape == (made.aid.size, len(MADE.names)) and X.dtype == np.float32
+    parts = [MADE.compute(world, piece(made, a, b)) for a, b in pairwise((0, 7, 8, 40))]
+    assert np.concatenate(parts).tobytes() == X.tobytes()
+    numba.set_num_threads(1)
+    alone = MADE.compute(world, made)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    assert alone.tobytes() == X.tobytes()
+
+
+def test_no_column_sees_the_future(
+    monkeypatch: pytest.MonkeyPatch, world: World, made: Pool, X: np.ndarray, tmp_path: Path
+) -> None:
+    # What happens elsewhere at or after a query's last event changes none of its columns. Matrices
+    # and kNN lists stay as they are on purpose: they are transductive, that is, made from the
+    # visible prefixes of all sessions of the split, which the competition allows.
+    events, query = planted_events(), world.first_query + 17
+    now = history(world, query)[-1][1]
+    later = (pl.col("ts") >= now) & (pl.col("session") != query)
+    moved = events.with_columns(
+        ts=pl.col("ts") + 5000 * later, aid=(pl.col("aid") + 7 * later) % N_ITEMS
+    ).cast(dict(EVENTS))
+    crowd = [(0, y, now, type_) for y in range(N_ITEMS) for type_ in range(3)]
+    both = moved.vstack(pl.DataFrame(crowd, EVENTS, orient="row"))
+    both = both.sort("session", "ts", maintain_order=True)
+    assert events.filter(later).height > 100
+    changed = write_world(tmp_path, both, world.sessions.n_queries)
+    monkeypatch.setattr(changed, "_tables", lambda name: world.output / f"{name}.parquet")
+    again = MADE.compute(changed, piece(made, 17, 18))
+    assert again.tobytes() == X[made.session == query].tobytes()
+    assert MADE.compute(changed, made).tobytes() != X.tobytes()
+
+
+def sampled(made: Pool, share: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and kept rows, the same in blocks as whole; every fifth session has no truth."""
+    truth = pl.DataFrame({"session": made.session, "aid": made.aid})[::9]
+    sampler = Sampler(truth.filter(pl.col("session") % 5 > 0), share, seed)
+    label = sampler.label(made)
+    assert label.tolist() == [pair in set(sampler.truth.rows()) for pair in rows(made)]
+    kept = [sampler.sample(p, sampler.label(p)) for p in (piece(made, 0, 7), piece(made, 7, 40))]
+    assert np.concatenate(kept).tolist() == sampler.sample(made, label).tolist()
+    return label, np.concatenate(kept)
+
+
+def test_sampler(made: Pool) -> None:
+    label, kept = sampled(made, 5.0)
+    assert kept[label == 1].all() and label.sum() > 50
+    assert (kept & (label == 0)).sum() == pytest.approx(5.0 * label.sum(), rel=0.1)
+    with_truth = set(made.session[label == 1].tolist())
+    assert set(made.session[kept].tolist()) == with_truth < set(made.session.tolist())
+    assert sampled(made, 5.0)[1].tolist() == kept.tolist() != sampled(made, 5.0, 2)[1].tolist()
+    assert sampled(made, 1e9)[1].tolist() == np.isin(made.session, list(with_truth)).tolist()

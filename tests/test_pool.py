@@ -1,0 +1,245 @@
+"""Merging lists into a pool, what the pool is worth, and the blend: all against plain loops.
+
+pytest tests/test_pool.py
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from src import blend, blend_kernel, metrics, pool, pool_kernel
+from src.blend import Scored, Search
+from src.coverage import CUTS, Coverage, concatenated
+from src.datasets import RECIPES
+from src.events import LABELS
+from src.pool import Pool
+from src.recipe import Baseline, HistoryRule, Recipe, Select
+from src.rules import LISTS
+
+FIRST, END, SIZE, ITEMS = 10, 34, 25, 60
+RULES = ("own", "near", "knn", "popular")
+RECIPE = replace(
+    RECIPES["otto"], rules=tuple(HistoryRule(r, Select()) for r in RULES), features=(), k=3,
+    baselines=(Baseline("one", ("knn",)), Baseline("three", ("near", "popular", "own"))),
+)  # fmt: skip
+MRR = replace(RECIPE, metric="mrr")
+
+Ranked = dict[int, dict[int, list[int]]]  # rule -> session -> items, best first
+
+
+@pytest.fixture(scope="module")
+def ranked() -> Ranked:
+    """Lists of four rules for 24 sessions; one session has none, some are short."""
+    rng = np.random.default_rng(2)
+    sizes = {(r, s): int(rng.integers(16)) * (s != 20) for r in range(4) for s in range(FIRST, END)}
+    items = {at: rng.permutation(ITEMS)[:n].tolist() for at, n in sizes.items()}
+    return {r: {s: items[r, s] for s in range(FIRST, END)} for r in range(4)}
+
+
+def table(ranked: Ranked) -> pl.DataFrame:
+    rows = [
+        (s, r, rank, aid, 1.0 / (r + rank + 2))
+        for s in range(FIRST, END) for r in ranked for rank, aid in enumerate(ranked[r][s])
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=LISTS, orient="row")
+
+
+@pytest.fixture(scope="module")
+def labels() -> pl.DataFrame:
+    rng = np.random.default_rng(3)
+    rows = rng.integers(0, [END + 5, 3, ITEMS], (500, 3))
+    return pl.DataFrame(sorted(set(map(tuple, rows.tolist()))), schema=LABELS, orient="row")
+
+
+def plain_pool(ranked: Ranked, session: int, size: int) -> list[tuple[int, float]]:
+    votes: dict[int, float] = defaultdict(float)
+    for r in ranked:
+        for rank, aid in enumerate(ranked[r][session]):
+            votes[aid] += 1 / (10 + rank)
+    pairs = [(aid, np.float32(vote)) for aid, vote in votes.items()]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:size]
+
+
+def merged(ranked: Ranked, first: int = FIRST, end: int = END, size: int = SIZE) -> Pool:
+    return pool.merge(table(ranked), len(RULES), first, end, size)
+
+
+def test_fused_votes_by_hand() -> None:
+    rank, aid = np.array([0, 1, 2, 0, 5], np.uint8), np.array([7, 8, 9, 9, 4], np.int32)
+    best, vote = pool_kernel.fuse(np.array([0, 4, 4, 5]), rank, aid, 2)
+    assert best.tolist() == [[9, 7], [-1, -1], [4, -1]]
+    wanted = [[1 / 12 + 1 / 10, 1 / 10], [0, 0], [1 / 15, 0]]
+    np.testing.assert_allclose(vote, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, SIZE, 150])
+def test_merge(ranked: Ranked, size: int) -> None:
+    made = merged(ranked, size=size)
+    wanted = {s: plain_pool(ranked, s, size) for s in range(FIRST, END)}
+    assert np.diff(made.offsets).tolist() == [len(p) for p in wanted.values()]
+    assert max(np.diff(made.offsets)) == min(size, 37) and wanted[20] == []
+    rows = [(s, aid, vote) for s, p in wanted.items() for aid, vote in p]
+    assert [*zip(made.session.tolist(), made.aid.tolist(), made.vote, strict=True)] == rows
+    for i, (session, aid, _) in enumerate(rows):
+        for r in range(4):
+            items = ranked[r][session]
+            at = items.index(aid) if aid in items else 255
+            assert made.ranks[i, r] == at
+            assert made.scores[i, r] == (0 if at == 255 else np.float32(1 / (r + at + 2)))
+
+
+def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
+    rules, whole = list(RULES), merged(ranked)
+    parts = [merged(ranked, *part) for part in pool.blocks(FIRST, END, 11)]
+    assert pool.blocks(FIRST, END, 11) == [(10, 21), (21, 32), (32, 34)]
+    assert pl.concat(p.to_frame(rules) for p in parts).equals(whole.to_frame(rules))
+    whole.to_frame(rules).write_parquet(tmp_path / "pool")
+    again = Pool.load(tmp_path / "pool", rules, FIRST, END)
+    for name in ("offsets", "aid", "vote", "ranks", "scores"):
+        one, two = getattr(whole, name), getattr(again, name)
+        assert one.dtype == two.dtype and one.tobytes() == two.tobytes()
+
+
+# --- coverage
+
+
+def coverage(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame) -> Coverage:
+    made, lists = Coverage(recipe, labels), table(ranked)
+    for part in pool.blocks(FIRST, END, 11):
+        p = merged(ranked, *part)
+        block = lists.filter(pl.col("session").is_between(part[0], part[1] - 1))
+        made.add(block, pl.DataFrame({"session": p.session, "aid": p.aid}), *part)
+    return made
+
+
+def truths(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
+    true: dict[int, set[int]] = defaultdict(set)
+    for session, o, aid in labels.iter_rows():
+        if o == objective:
+            true[session].add(aid)
+    return true
+
+
+def recall(labels: pl.DataFrame, o: int, lists: dict[int, list[int]], cap: int) -> float:
+    true = truths(labels, o)
+    hits = sum(min(cap, len(t & set(lists.get(s, [])))) for s, t in true.items())
+    return float(Fraction(hits, sum(min(cap, len(t)) for t in true.values())))
+
+
+@pytest.mark.parametrize(("recipe", "cap"), [(RECIPE, 3), (MRR, 1)])
+def test_coverage_of_rules_and_pool(
+    recipe: Recipe, cap: int, ranked: Ranked, labels: pl.DataFrame
+) -> None:
+    made, queries = coverage(recipe, ranked, labels), range(FIRST, END)
+    rules, pools = made.rules_table(), made.pool_table()
+    assert rules["rule"].to_list() == list(RULES)
+    sorted_pool = {s: [a for a, _ in plain_pool(ranked, s, SIZE)] for s in queries}
+    union = {s: [a for r in ranked for a in ranked[r][s]] for s in queries}
+    for o, objective in enumerate(recipe.objectives):
+        for r in range(4):
+            lists = {
+                "@3": {s: ranked[r][s][:3] for s in queries},
+                "list": ranked[r],
+                "only": {s: [a for a in ranked[r][s] if union[s].count(a) == 1] for s in queries},
+            }
+            for name, items in lists.items():
+                assert rules[f"{objective.name} {name}"][r] == recall(labels, o, items, cap)
+        cuts = [{s: p[:c] for s, p in sorted_pool.items()} for c in CUTS]
+        wanted = [recall(labels, o, items, cap) for items in (*cuts, sorted_pool, union)]
+        assert pools[objective.name].to_list() == wanted
+    assert made.pool_rows == sum(map(len, sorted_pool.values()))
+
+
+def test_concatenated_lists_and_baselines(ranked: Ranked, labels: pl.DataFrame) -> None:
+    joined = {
+        s: list(dict.fromkeys(ranked[1][s] + ranked[3][s] + ranked[0][s]))
+        for s in range(FIRST, END)
+    }
+    rows = [(s, aid, rank) for s, items in joined.items() for rank, aid in enumerate(items)]
+    assert concatenated(table(ranked), [1, 3, 0]).rows() == rows
+    found = coverage(RECIPE, ranked, labels).baselines_table()
+    in_blocks = labels.filter(pl.col("session").is_between(FIRST, END - 1))
+    for row, lists in zip(found.iter_rows(named=True), (ranked[2], joined), strict=True):
+        first3 = {s: items[:3] for s, items in lists.items()}
+        scores = [recall(in_blocks, o, first3, 3) for o in range(3)]
+        assert [row[o.name] for o in RECIPE.objectives] == scores
+        assert row["total"] == pytest.approx(np.dot(scores, [0.1, 0.3, 0.6]))
+        assert row["low"] < row["total"] < row["high"]
+
+
+# --- blend
+
+
+def scored(rng: np.random.Generator, members: int = 2) -> Scored:
+    """Ten queries of up to 12 candidates, votes full of ties."""
+    sizes = rng.integers(1, 13, 10)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    aid = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
+    votes = [rng.integers(0, 4, aid.size).astype(np.float32) for _ in range(members)]
+    return Scored(np.arange(5, 15, dtype=np.int32), starts, aid, votes)
+
+
+def plain_order(s: Scored, q: int, score: np.ndarray) -> list[int]:
+    return sorted(range(s.starts[q], s.starts[q + 1]), key=lambda r: (-score[r], s.aid[r]))
+
+
+def test_blend_kernels() -> None:
+    rng = np.random.default_rng(4)
+    s, k = scored(rng), 5
+    votes = blend_kernel.rank_votes(s.starts, s.aid, s.votes[0])
+    rows = blend_kernel.top_rows(s.starts, s.aid, s.votes[0], k)
+    label = rng.random(s.aid.size) < 0.3
+    won = [blend_kernel.gains(rows, label, reciprocal) for reciprocal in (False, True)]
+    for q in range(10):
+        order = plain_order(s, q, s.votes[0])
+        assert rows[q].tolist() == (order + [-1] * k)[:k]
+        assert [votes[r] for r in order] == [np.float32(1 / (10 + i)) for i in range(len(order))]
+        at = [i for i, r in enumerate(order[:k]) if label[r]]
+        assert won[0][q] == len(at) and won[1][q] == (1 / (1 + at[0]) if at else 0.0)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, MRR])
+def test_search_scores_as_the_metric_does(recipe: Recipe) -> None:
+    s = scored(np.random.default_rng(5))
+    truth = pl.DataFrame(
+        {"session": [3, 5, 5, 5, 5, 9, 12, 30], "aid": [1, 2, *s.aid[:3], *s.aid[30:32], 4]}
+    ).unique(maintain_order=True).cast(pl.Int32)  # fmt: skip
+    search = Search(recipe, s, truth)
+    rows = s.lists((3, 7), 3)
+    blended = s.votes[0] * 3 + s.votes[1] * 7
+    assert rows.tolist() == [[*plain_order(s, q, blended), -1, -1][:3] for q in range(10)]
+    session, aid = s.top((3, 7), 3)
+    query, rank = np.nonzero(aid >= 0)
+    lists = pl.DataFrame({"session": session[query], "aid": aid[query, rank], "rank": rank})
+    wanted = metrics.tally(lists.lazy(), truth.lazy(), recipe.metric, 3)
+    found = search.tally((3, 7))
+    assert found.session.tolist() == wanted.session.tolist()
+    assert found.hits.tolist() == wanted.hits.tolist() and sum(found.hits) > 0
+    assert found.chances.tolist() == wanted.chances.tolist()
+
+
+def test_grid() -> None:
+    assert blend.grid(2) == [(w, 10 - w) for w in range(11)]
+    assert len(blend.grid(3)) == 66
+
+
+def test_a_fold_is_scored_under_weights_that_the_others_chose() -> None:
+    # the first member is right in fold 0 only, the second in fold 1 only: who looks at the own
+    # fold hits everything, who looks at the other fold nothing; ties go to the smaller, wrong, item
+    starts, aid = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
+    first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
+    s = Scored(np.arange(4, dtype=np.int32), starts, aid, [first, 3 - first])
+    truth = pl.DataFrame({"session": [0, 1, 2, 3], "aid": [2, 2, 2, 2]}).cast(pl.Int32)
+    search = Search(replace(RECIPE, k=1), s, truth)
+    tally, weights = blend.cross_fitted(search, np.array([0, 0, 1, 1]))
+    assert tally.hits.tolist() == [0, 0, 0, 0] and tally.chances.tolist() == [1, 1, 1, 1]
+    assert search.tally((10, 0)).hits.tolist() == [1, 1, 0, 0]
+    assert weights == (4, 6)  # the most even of the best, then the smallest
+    assert search.ceiling() == 1.0

@@ -1,0 +1,241 @@
+"""Candidate rules against plain loops over lists of events, and against numbers worked by hand.
+
+pytest tests/test_rules.py
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import polars as pl
+import pytest
+from planted import N_ITEMS, planted_events, span_of
+
+from src import rules, rules_kernel
+from src.datasets import RECIPES
+from src.events import EVENTS
+from src.matrices import self_merge
+from src.recipe import SCOPES, HistoryRule, KnnRule, MatrixRow, MatrixRule, PopularRule, Select
+from src.rules import Rule, World, block_lists, lists_of
+
+HOUR, DAY, QUERIES = 3600, 86_400, 40
+Events = list[tuple[int, int, int]]  # aid, ts, type
+Scores = dict[int, float]
+
+A, B, C, D, E = range(5)  # items
+DAY_AGO = [(A, 30, 0), (B, 7230, 0), (A, 14431, 1), (C, 86400, 0), (B, 86430, 2)]
+"""2 h apart (the same visit), then 1 s more (another visit); the first 24 h before the last."""
+
+SELECTED = [  # by hand
+    (Select(recency=0.5), {B: 1.125, C: 0.5, A: 0.3125}),
+    (Select("visit", recency=0.5), {B: 1.0, C: 0.5}),
+    (Select("visit_ends", recency=0.5), {B: 1.25, A: 0.5}),
+    (Select("visit_starts", recency=0.5), {C: 1.0, A: 0.75}),
+    (Select("day", recency=0.5), {B: 1.125, C: 0.5, A: 0.25}),
+    (Select(recency=1.0, type_weight=(1, 6, 3)), {B: 4.0, C: 1.0, A: 7.0}),
+    (Select(last=2, recency=1.0), {B: 2.0, C: 1.0}),
+    (Select(recency=0.5, type_weight=(0, 1, 1)), {B: 1.0, A: 0.25}),
+]
+
+SELECTS = [
+    *(Select(scope) for scope in SCOPES),
+    *(Select(scope, last=3, recency=0.5, type_weight=(0, 6, 3)) for scope in SCOPES),
+]
+KNN = [
+    KnnRule("vsknn", neighbours=20, idf=True),
+    KnnRule("stan", neighbours=20, query_decay=2.0, recency_days=3.0, item_decay=5.0),
+    KnnRule("few", neighbours=3, sample=4, query_decay=0.7, item_decay=0.5, idf=True, top=7),
+]
+POPULAR = [
+    PopularRule("week"),
+    PopularRule("hour", window=HOUR, bucket=300, type_weight=(0.5, 6, 3), top=8),
+]
+LOOK_UPS = [
+    MatrixRule("shared", "near", Select()),
+    MatrixRule("counted", "near", Select("visit", recency=0.7), neighbours=4, share=False, top=9),
+]
+OWN = [HistoryRule("own", Select()), HistoryRule("short", SELECTS[5], top=2)]
+EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR]
+RECIPE_ROWS = [row for r in RECIPES.values() for row in r.rules if not isinstance(row, PopularRule)]
+
+
+def write_world(folder: Path, events: pl.DataFrame, queries: int, n_items: int = N_ITEMS) -> World:
+    """A prepared split with no tables yet; `near` is looked for in folder/near.parquet."""
+    (folder / "valid").mkdir(parents=True)
+    n = int(events["session"].max()) + 1  # type: ignore[arg-type]
+    events.write_parquet(folder / "valid" / "events.parquet")
+    sessions = {"session": np.arange(n), "query": np.arange(n) >= n - queries}
+    pl.DataFrame(sessions).write_parquet(folder / "valid" / "sessions.parquet")
+    pl.DataFrame({"aid": np.arange(n_items)}).write_parquet(folder / "aids.parquet")
+    return World(folder, "valid", lambda name: folder / f"{name}.parquet")
+
+
+def small_world(folder: Path, sessions: list[Events], queries: int) -> World:
+    rows = [(s, *event) for s, events in enumerate(sessions) for event in events]
+    return write_world(folder, pl.DataFrame(rows, schema=EVENTS, orient="row"), queries, n_items=5)
+
+
+def planted_world(folder: Path) -> World:
+    """300 sessions, the last of them queries, and one matrix, `near`."""
+    events = planted_events()
+    near = self_merge(events.lazy(), MatrixRow("near", steps=2, top_n=15), span_of(events))
+    near.collect().write_parquet(folder / "near.parquet")
+    return write_world(folder, events, QUERIES)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return planted_world(tmp_path_factory.mktemp("world"))
+
+
+def history(world: World, session: int) -> Events:
+    s = world.sessions
+    at = slice(s.offsets[session], s.offsets[session + 1])
+    return list(zip(s.aid[at].tolist(), s.ts[at].tolist(), s.type[at].tolist(), strict=True))
+
+
+def lists(world: World, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    return lists_of(world, rule, world.first_query, world.n_sessions)
+
+
+def check(found: tuple[np.ndarray, np.ndarray], wanted: list[Scores], top: int) -> None:
+    """Lists hold the best `top` of the wanted scores, by score, ties by item."""
+    assert sum(map(len, wanted)) > len(wanted)
+    for aid, score, scores in zip(*found, wanted, strict=True):
+        best = sorted((s for s in scores.values() if s > 0), reverse=True)[:top]
+        n = len(best)
+        assert (aid[:n] >= 0).all() and (aid[n:] == -1).all() and aid.size == top
+        assert len(set(aid[:n])) == n and np.lexsort((aid[:n], -score[:n])).tolist() == [*range(n)]
+        np.testing.assert_allclose(score[:n], [scores[y] for y in aid[:n]], rtol=1e-5)
+        np.testing.assert_allclose(score[:n], best, rtol=1e-5)
+
+
+def plain_scope(events: Events, scope: str) -> Events:
+    ts = [ts for _, ts, _ in events]
+    starts = [i for i in range(len(ts)) if i == 0 or ts[i] - ts[i - 1] > 2 * HOUR]
+    ends = [i - 1 for i in starts[1:]] + [len(ts) - 1]
+    match scope:
+        case "visit":
+            return events[starts[-1] :]
+        case "visit_starts":
+            return [events[i] for i in starts]
+        case "visit_ends":
+            return [events[i] for i in ends]
+        case "day":
+            return [e for e in events if e[1] > ts[-1] - DAY]
+    return events
+
+
+def plain_select(events: Events, select: Select) -> Scores:
+    chosen: Scores = {}
+    for back, (aid, _, type_) in enumerate(reversed(plain_scope(events, select.scope))):
+        weight = select.recency**back * select.type_weight[type_]
+        if weight and (aid in chosen or select.last is None or len(chosen) < select.last):
+            chosen[aid] = chosen.get(aid, 0.0) + weight
+    return chosen
+
+
+def plain_matrix(world: World, rule: MatrixRule, query: int) -> Scores:
+    near = world.matrix("near").to_frame().rows()
+    scores: Scores = Counter()
+    for x, loud in plain_select(history(world, query), rule.select).items():
+        heard = [(y, weight) for at, y, weight in near if at == x][: rule.neighbours]
+        for y, weight in heard:
+            scores[y] += loud * (weight / sum(w for _, w in heard) if rule.share else 1.0)
+    return scores
+
+
+def plain_popular(world: World, rule: PopularRule, query: int) -> Scores:
+    end = history(world, query)[-1][1] // rule.bucket * rule.bucket
+    scores: Scores = Counter()
+    for session in range(world.n_sessions):
+        for aid, ts, type_ in history(world, session):
+            scores[aid] += 1000 * rule.type_weight[type_] * (end - rule.window <= ts < end)
+    return scores
+
+
+@pytest.mark.parametrize(("select", "wanted"), SELECTED)
+def test_selected_items_by_hand(tmp_path: Path, select: Select, wanted: Scores) -> None:
+    world = small_world(tmp_path, [[(E, 5, 0)], DAY_AGO], 1)
+    offsets, aid, weight = world.select(select, 1, 2)
+    assert list(zip(aid.tolist(), weight.tolist(), strict=True)) == list(wanted.items())
+    assert offsets.tolist() == [0, len(wanted)]
+
+
+@pytest.mark.parametrize("select", SELECTS, ids=str)
+def test_selected_items(world: World, select: Select) -> None:
+    offsets, aid, weight = world.select(select, world.first_query, world.n_sessions)
+    for q, session in enumerate(range(world.first_query, world.n_sessions)):
+        wanted = plain_select(history(world, session), select)
+        at = slice(offsets[q], offsets[q + 1])
+        assert aid[at].tolist() == list(wanted)  # latest first
+        np.testing.assert_allclose(weight[at], list(wanted.values()))
+
+
+def plain(world: World, rule: Rule, query: int) -> Scores:
+    match rule:
+        case HistoryRule():
+            return plain_select(history(world, query), rule.select)
+        case MatrixRule():
+            return plain_matrix(world, rule, query)
+        case PopularRule():
+            return plain_popular(world, rule, query)
+    raise NotImplementedError(f"{rule.name}: see tests/test_embeddings.py")
+
+
+@pytest.mark.parametrize("rule", [*OWN, *LOOK_UPS, *POPULAR], ids=lambda r: r.name)
+def test_lists(world: World, rule: Rule) -> None:
+    wanted = [plain(world, rule, q) for q in range(world.first_query, world.n_sessions, 4)]
+    aid, score = lists(world, rule)
+    check((aid[::4], score[::4]), wanted, rule.top)
+
+
+def test_popular_window_borders() -> None:
+    ts, aid = np.array([99, 100, 150, 199, 200], np.int32), np.array([A, B, C, C, D], np.int32)
+    ends, vote = np.array([200, 201]), np.array([9, 1, 2, 3, 9])
+    rows, score = rules_kernel.popular_rows(ts, aid, vote, ends, 100, 5, 3)
+    assert rows.tolist() == [[C, B, -1], [D, C, -1]]
+    assert score.tolist() == [[5, 1, 0], [9, 5, 0]]
+
+
+@pytest.mark.parametrize("rule", EVERY, ids=lambda r: r.name)
+def test_threads_and_blocks_change_nothing(world: World, rule: Rule) -> None:
+    first, middle, end = world.first_query, world.first_query + 13, world.n_sessions
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        one = lists(world, rule)
+        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+        two = lists(world, rule)
+    finally:
+        numba.set_num_threads(threads)
+    pieces = lists_of(world, rule, first, middle), lists_of(world, rule, middle, end)
+    for a, b, *parts in zip(one, two, *pieces, strict=True):
+        assert a.tobytes() == b.tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_block_lists_are_a_table_of_all_rules(world: World) -> None:
+    first, end = world.first_query, world.n_sessions
+    table = block_lists(world, dict(enumerate(EVERY)), first, end)
+    assert table.schema == rules.LISTS
+    assert table.equals(table.sort("session", "rule", "rank"))
+    for number, rule in enumerate(EVERY):
+        aid, score = lists(world, rule)
+        query, rank = np.nonzero(aid >= 0)
+        wanted = [query + first, np.full(query.size, number), rank, aid[query, rank]]
+        mine = table.filter(pl.col("rule") == number)
+        assert [mine[c].to_list() for c in mine.columns[:4]] == [w.tolist() for w in wanted]
+        assert mine["score"].to_list() == score[query, rank].tolist()
+
+
+@pytest.mark.parametrize("row", RECIPE_ROWS, ids=lambda r: r.name)
+def test_rules_of_recipes_stay_in_the_community(world: World, row: Rule) -> None:
+    rule = replace(row, matrix="near") if isinstance(row, MatrixRule) else row
+    aid, _ = lists(world, rule)
+    last = np.array([history(world, q)[-1][0] for q in range(world.first_query, world.n_sessions)])
+    assert (aid >= 0).any()
+    assert (aid // 20 == last[:, None] // 20)[aid >= 0].all()

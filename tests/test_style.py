@@ -1,0 +1,174 @@
+"""Rules about the code that the syntax trees can keep."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from src.datasets import RECIPES
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted(ROOT.glob("[0-9]_*.py"))
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+ALL = [*SCRIPTS, *SOURCES, *sorted((ROOT / "bench").rglob("*.py"))]
+OURS = [f for f in ALL if f.parent.name != "datasets"]
+NAMES = {*RECIPES, "otto", "tianchi", "demo"}
+
+ALLOWED = {
+    ("src/run.py", "demo"): 1,  # the default of --dataset
+    ("src/simulate.py", "otto"): 1,  # the heading of a column of statistics
+}
+SCRIPT_LINES, FUNCTION_LINES = 100, 50
+OBVIOUS = 12  # lines: a public function up to this may go without a docstring
+
+# what cudf-polars lacks, by the name it is called under
+NOT_ON_A_GPU = {
+    "int_range", "int_ranges", "cum_count", "cum_max", "cum_min", "head", "tail", "cut", "qcut",
+    "map_batches", "map_groups", "map_elements", "join_asof", "rle", "rle_id", "explode", "implode",
+}  # fmt: skip
+NOT_A_GPU_TYPE = {"Categorical", "Enum", "list"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def named_datasets(tree: ast.AST) -> list[str]:
+    """Names of datasets that stand in the code as a string, or as a module that is imported."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] if node.value.lower() in NAMES else []
+        elif isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.startswith("src.datasets.")]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("src.datasets"):
+            found += [a.name for a in node.names if a.name in NAMES or node.module[12:]]
+    return found
+
+
+def compared_names(tree: ast.AST) -> list[str]:
+    """Comparisons and matches of `recipe.name`: a branch per dataset in disguise."""
+    found = []
+    for node in ast.walk(tree):
+        sides: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+        elif isinstance(node, ast.Match):
+            sides = [node.subject]
+        found += [t for side in sides if (t := ast.unparse(side).lower()).endswith("recipe.name")]
+    return found
+
+
+def gpu_trouble(tree: ast.AST) -> list[str]:
+    """Polars operations that cudf-polars cannot run."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in NOT_A_GPU_TYPE:
+            found.append(node.attr)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            found += [called] if called in NOT_ON_A_GPU else []
+    return found
+
+
+def functions(tree: ast.AST) -> list[Function]:
+    return [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+
+def lines(node: Function) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(SCRIPTS) == 7 and len(SOURCES) > 20
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_of)
+def test_no_other_file_names_a_dataset(path: Path) -> None:
+    found = named_datasets(tree_of(path))
+    for (file, name), times in ALLOWED.items():
+        if file == name_of(path):
+            assert found.count(name) <= times
+            found = [n for n in found if n != name]
+    assert not found, f"{path.name} names {found}: put what differs into the Recipe"
+    assert not compared_names(tree_of(path)), f"{path.name} branches on a recipe's name"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_a_script_is_a_page(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= SCRIPT_LINES
+    doc = ast.get_docstring(tree_of(path)) or ""
+    assert f"python {path.name} --dataset" in doc and "Reads" in doc and "Writes" in doc
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_functions_are_short(path: Path) -> None:
+    if not path.name.endswith("_kernel.py"):
+        long = {f.name: lines(f) for f in functions(tree_of(path)) if lines(f) > FUNCTION_LINES}
+        assert not long
+
+
+@pytest.mark.parametrize("path", ALL, ids=name_of)
+def test_docstrings(path: Path) -> None:
+    tree = tree_of(path)
+    assert ast.get_docstring(tree), "a module says what it is"
+    tops = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    bare = [n for n in tops if isinstance(n, ast.ClassDef) and not ast.get_docstring(n)]
+    for node in (child for top in tops for child in top.body if isinstance(child, Function)):
+        public = not node.name.startswith("_") and path not in SCRIPTS
+        if public and lines(node) > OBVIOUS and not ast.get_docstring(node):
+            bare.append(node)
+    assert not [node.name for node in bare]
+
+
+def test_queries_of_matrices_can_run_on_a_gpu() -> None:
+    assert not gpu_trouble(tree_of(ROOT / "src" / "matrices.py"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if run.recipe.name == "otto": pass',
+        'ks = {"tianchi": 5}',
+        "from src.datasets import otto",
+        "from src.datasets.demo import WORLD",
+        "import src.datasets.otto",
+    ],
+)
+def test_a_named_dataset_would_be_found(line: str) -> None:
+    assert named_datasets(ast.parse(line))
+
+
+def test_a_branch_on_the_name_would_be_found() -> None:
+    assert compared_names(ast.parse("x = recipe.name in small"))
+    assert compared_names(ast.parse("match run.recipe.name:\n case _: pass"))
+    assert not named_datasets(ast.parse("from src.datasets import RECIPES"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pl.int_range(pl.len()).over('x')",
+        "pl.col('x').cum_count().over('y')",
+        "x.cum_max().over('y')",
+        "frame.group_by('x').head(3)",
+        "x.cut([1])",
+        "x.qcut(4)",
+        "x.map_batches(f)",
+        "a.join_asof(b, on='t', by='s')",
+        "x.rle_id()",
+        "x.cast(pl.Categorical)",
+        "x.list.len()",
+    ],
+)
+def test_what_a_gpu_lacks_would_be_found(line: str) -> None:
+    assert gpu_trouble(ast.parse(line))

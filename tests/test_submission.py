@@ -1,0 +1,133 @@
+"""The organisers' submission format, written and checked.
+
+pytest tests/test_submission.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import worlds
+from worlds import TYPES
+
+from src.engine import Engine
+from src.run import Run
+from src.submission import HEADER, check_otto, write_otto
+
+QUERIES = np.array([90, 7, 2**62])
+AIDS = np.array([0, 11, 22, 33, 2**62])
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    """A prepared output folder: three queries after one session of history, five items."""
+    (tmp_path / "test").mkdir()
+    sessions = {"session": [5, *QUERIES], "query": [False, True, True, True]}
+    pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
+    pl.DataFrame({"aid": AIDS}).write_parquet(tmp_path / "aids.parquet")
+    return Run(worlds.TINY, tmp_path, tmp_path, Engine("cpu", 1), 1.0, tmp_path / "7_blend.py")
+
+
+def some_lists() -> dict:
+    """Dense sessions and items of each objective; the order of the queries is free."""
+    items = np.array([[0, 4, 3], [2, -1, -1], [1, 0, -1]], np.int32)
+    queries = {"clicks": (1, 2, 3), "carts": (3, 1, 2), "orders": (3, 1, 2)}
+    return {name: (np.array(q, np.int32), items.copy()) for name, q in queries.items()}
+
+
+def test_rows_hold_raw_ids_best_first(run):
+    assert write_otto(run, "test", some_lists()) == 9
+    lines = (run.output / "submission.csv").read_text().splitlines()
+    assert lines[:4] == [HEADER, f"90_clicks,0 {2**62} 33", "7_clicks,22", f"{2**62}_clicks,11 0"]
+    assert f"{2**62}_orders,0 {2**62} 33" in lines and len(lines) == 10
+    assert not list(run.output.glob(".part-*"))
+
+
+def test_a_refused_submission_leaves_the_old_one(run):
+    (run.output / "submission.csv").write_text("old")
+    lists = some_lists()
+    lists["carts"][1][1] = -1
+    with pytest.raises(ValueError, match=r"would be refused: line 6: row 90_carts has no items"):
+        write_otto(run, "test", lists)
+    del lists["carts"]
+    with pytest.raises(ValueError, match=r"no row 7_carts"):
+        write_otto(run, "test", lists)
+    lists = some_lists()
+    lists["orders"][1][0] = 2
+    with pytest.raises(ValueError, match=r"an item twice among 22 22 22"):
+        write_otto(run, "test", lists)
+    assert (run.output / "submission.csv").read_text() == "old"
+    assert not list(run.output.glob(".part-*"))
+
+
+def rows() -> list[str]:
+    return [HEADER, *(f"{q}_{name},0 11 22" for q in QUERIES for name in TYPES)]
+
+
+def check(tmp_path, lines: list[str], end: str = "\n") -> list[str]:
+    path = tmp_path / "submission.csv"
+    path.write_text("\n".join(lines) + end, encoding="latin-1")
+    return check_otto(path, QUERIES, AIDS, TYPES, 3)
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_right_file_has_no_faults(tmp_path, end):
+    assert check(tmp_path, rows(), end) == []
+    assert check(tmp_path, [HEADER, *sorted(rows()[1:])], end) == [], "order is free"
+
+
+FAULTS = {
+    "unknown session": ("8_clicks,0", "line 3: session 8 is not a query"),
+    "session too big": (f"{10**19 - 1}_clicks,0", "line 3: session -1 is not a query"),
+    "negative session": ("-7_carts,0", "line 3: '-7_carts,0' is not <session>_<objective>,<items>"),
+    "no number": ("x_carts,0", "line 3: 'x_carts,0' is not <session>_<objective>,<items>"),
+    "unknown objective": ("90_views,0", "line 3: unknown objective 'views'; they are clicks"),
+    "twice": ("90_clicks,0", "line 3: row 90_clicks stands twice"),
+    "no items": ("90_carts,", "line 3: row 90_carts has no items"),
+    "only a blank": ("90_carts, ", "line 3: row 90_carts has no items"),
+    "no comma": ("90_carts", "line 3: '90_carts' is not"),
+    "blank line": ("", "line 3: '' is not"),
+    "too many": ("90_carts,0 11 22 33", "line 3: 4 items, at most 3"),
+    "an item twice": ("90_carts,11 0 11", "line 3: an item twice among 11 0 11"),
+    "an unknown item": ("90_carts,0 12", "line 3: an unknown item among 0 12"),
+    "an item too big": (f"90_carts,{2**63}", "line 3: an unknown item among 9223372036854775808"),
+    "a fraction": ("90_carts,1.0", "line 3: items '1.0' are not whole numbers"),
+    "not a number": ("90_carts,nan", "line 3: items 'nan' are not whole numbers"),
+    "zero first": ("90_carts,011", "line 3: items '011' are not whole numbers"),
+    "two blanks": ("90_carts,0  11", "line 3: items '0  11' are not whole numbers"),
+    "not UTF-8": ("90_carts,\xff", "are not whole numbers"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_names_its_line(tmp_path, fault):
+    text, message = FAULTS[fault]
+    lines = rows()
+    lines[2] = text
+    found = check(tmp_path, lines)
+    assert message in found[0]
+    assert len(found) == 1 or found[1:] == ["no row 90_carts"]
+
+
+def test_faults_of_whole_files(tmp_path):
+    assert check(tmp_path, ["session,labels", *rows()[1:]])[0].startswith("line 1: the header is")
+    assert check(tmp_path, []) == [f"line 1: the header is '', not {HEADER!r}"]
+    assert check(tmp_path, rows()[:-2]) == [f"no row {2**62}_carts", f"no row {2**62}_orders"]
+    assert len(check(tmp_path, [HEADER])) == 9
+    assert len(check(tmp_path, [HEADER, *["?"] * 50])) == 10
+    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks stands twice"]
+
+
+def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("src.submission.BLOCK", 1 << 20)
+    n, rng = 60_000, np.random.default_rng(0)
+    path = tmp_path / "submission.csv"
+    lines = [f"{s}_clicks,{a} {a + 1}" for s, a in enumerate(rng.integers(0, 10**6, n))]
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    known = np.arange(10**6 + 2)
+    assert check_otto(path, np.arange(n), known, ("clicks",), 20) == []
+    lines[59_990] = lines[3]
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    wanted = ["line 59992: row 3_clicks stands twice", "no row 59990_clicks"]
+    assert check_otto(path, np.arange(n), known, ("clicks",), 20) == wanted
