@@ -10,19 +10,19 @@ from pathlib import Path
 
 import polars as pl
 
-from src import matrix_kernel
+from src import matrix_kernel, view_kernel
 from src.events import Sessions
 from src.matrices import Span, self_merge
 from src.recipe import MatrixRow
 from src.run import Run, main
 
-GPU_ITEMS = 250_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
+GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
 
 
 def body(run: Run) -> None:
     for split in run.splits():
         count = count_on_gpu if run.engine.name == "gpu" else Counter(run, split).count
-        for row in sorted(run.recipe.matrices, key=lambda r: repr(matrix_kernel.view_key(r))):
+        for row in sorted(run.recipe.matrices, key=lambda r: repr(view_kernel.view_key(r))):
             with run.step(f"{split} {row.name}") as facts:
                 path = run.table(split, row.name)
 
@@ -46,9 +46,9 @@ class Counter:
         if self.sessions is None:
             self.sessions = Sessions.load(run.output, split)
             self.span = Span(int(self.sessions.ts.min()), int(self.sessions.ts.max()))
-        if self.key != matrix_kernel.view_key(row):
-            self.view = matrix_kernel.make_view(self.sessions, row, self.span)
-            self.key = matrix_kernel.view_key(row)
+        if self.key != view_kernel.view_key(row):
+            self.view = view_kernel.make_view(self.sessions, row, self.span)
+            self.key = view_kernel.view_key(row)
         return matrix_kernel.count(self.view, row, self.span).to_frame()
 
 

@@ -9,6 +9,8 @@ Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
 Scores of `valid` are out of fold, those of `test` the mean of the folds.
 """
 
+from functools import partial
+
 from src import ranker
 from src.candidates import open_world, parts
 from src.run import Run, main
@@ -21,7 +23,7 @@ def body(run: Run) -> None:
         for objective in recipe.objectives:
             with run.step(f"{row.name} {objective.name}") as facts:
                 tasks = [
-                    lambda row=row, name=objective.name, fold=fold: train_model(run, row, name, fold)
+                    partial(train_model, run, row, objective.name, fold)
                     for fold in range(recipe.folds)
                 ]
                 facts["folds made"] = sum(ranker.in_parallel(run.engine, tasks))

@@ -35,7 +35,7 @@ bench: .venv/.ready  ## kernel against self-merge on one machine; appends to ben
 	.venv/bin/python -m bench.matrices
 
 gpu-check: .venv-gpu/.ready  ## without a GPU: does every polars query translate for RAPIDS?
-	.venv-gpu/bin/python -m tests.gpu_check
+	PYTHONPATH=. .venv-gpu/bin/python tests/gpu_check.py
 
 clean:  ## all results of DATASET
 	rm -rf $(OUTPUT)

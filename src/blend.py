@@ -42,7 +42,6 @@ class Scored:
         blended = sum(np.float32(w) * v for w, v in zip(weights, self.votes, strict=True))
         return blend_kernel.top_rows(self.starts, self.aid, blended, k)
 
-
     def top(self, weights: tuple[int, ...], k: int) -> tuple[I32, I32]:
         """Queries (n,) and their k best items (n, k), -1 at the end."""
         rows = self.lists(weights, k)

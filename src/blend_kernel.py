@@ -1,4 +1,4 @@
-"""Top lists of a weighted blend of scores, and what they hit: the loop the weight search repeats."""
+"""Top lists of a weighted blend of scores, and what they hit: what the weight search repeats."""
 
 from __future__ import annotations
 

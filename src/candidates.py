@@ -91,6 +91,9 @@ def cover(run: Run, folders: list[str]) -> None:
         coverage.add(lists, pl.DataFrame({"session": merged.session, "aid": merged.aid}), *part)
     mean = coverage.pool_rows / max(world.n_sessions - world.first_query, 1)
     print(f"\nmean pool size {mean:.1f}")
+    path = run.output / "logs" / "baselines.parquet"
+    path.parent.mkdir(exist_ok=True)
+    coverage.baseline_tallies().write_parquet(path)
     for name in ("rules", "pool", "baselines"):
         table = getattr(coverage, f"{name}_table")()
         store.write_text(run.output / "logs" / f"{name}.csv", table.write_csv(float_precision=6))

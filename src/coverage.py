@@ -20,11 +20,13 @@ class Coverage:
         self.hits: list[pl.DataFrame] = []
         self.pool_hits: list[pl.DataFrame] = []
         self.pool_rows = 0
+        self.rules: set[int] = set()
         self.baselines: dict[tuple[str, int], list[Tally]] = {}
 
     def add(self, lists: pl.DataFrame, pool: pl.DataFrame, first: int, end: int) -> None:
         """Count one block: LISTS rows, and the pool (session, aid) in order, of first : end."""
         truth = self.labels.filter(pl.col("session").is_between(first, end - 1))
+        self.rules |= set(lists["rule"].unique())
         self.hits.append(truth.join(lists, on=["session", "aid"]))
         at = pl.int_range(pl.len()).over("session")
         self.pool_hits.append(
@@ -48,7 +50,7 @@ class Coverage:
         hits = hits.with_columns(only=alone)
         k = self.recipe.k
         rows = []
-        for number in sorted(set(hits["rule"])):
+        for number in sorted(self.rules):
             mine = hits.filter(pl.col("rule") == number)
             row: dict[str, object] = {"rule": self.recipe.rules[number].name}
             row |= self._recalls(f"@{k}", mine.filter(pl.col("rank") < k))
@@ -82,6 +84,15 @@ class Coverage:
             row |= {"low": float(low[-1]), "high": float(high[-1])}
             rows.append(row)
         return pl.DataFrame(rows)
+
+    def baseline_tallies(self) -> pl.DataFrame:
+        """Hits and chances of every baseline, objective and query, for paired comparisons."""
+        tables = []
+        for (name, o), parts in self.baselines.items():
+            joined = _joined(parts)
+            columns = {"session": joined.session, "hits": joined.hits, "chances": joined.chances}
+            tables.append(pl.DataFrame({"baseline": name, "objective": o} | columns))
+        return pl.concat(tables)
 
     def _recalls(self, suffix: str, hits: pl.DataFrame) -> dict[str, object]:
         """Capped recall per objective of a table of hits."""

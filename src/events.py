@@ -77,10 +77,12 @@ def arrays(frame: pl.DataFrame, *names: str) -> list[NDArray]:
 def hash_unit(ids: pl.Expr, seed: int) -> pl.Expr:
     """A number in [0, 1) per integer id that depends on nothing but the id and the seed.
 
-    Multiplicative hashing (Knuth, TAOCP 3, 6.4) done twice; plain arithmetic, so that any engine
-    and any version of polars gives the same number.
+    A linear congruence, the fifth power (a permutation modulo this prime, so that two seeds do not
+    merely shift the numbers) and another congruence: plain arithmetic, so that any engine and any
+    version of polars gives the same number.
     """
-    mixed = (ids.cast(pl.Int64) % 2147483647 + seed * 7919) % 2147483647
-    mixed = (mixed * 48271 + 11) % 2147483647
-    mixed = (mixed * 69621 + 7) % 2147483647
-    return mixed.cast(pl.Float64) / 2147483647.0
+    prime = 2**31 - 1
+    mixed = ((ids.cast(pl.Int64) % prime + seed * 7919) % prime * 48271 + 11) % prime
+    square = mixed * mixed % prime
+    mixed = square * square % prime * mixed % prime
+    return ((mixed * 69621 + 7) % prime).cast(pl.Float64) / prime

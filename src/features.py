@@ -120,7 +120,8 @@ class ScoreFamily(Family):
         if self.is_matrix:
             near = block.world.matrix(self.table)
             kernel.matrix_columns(
-                pool.offsets, pool.aid, *block.items, near.offsets, near.aid, near.weight, columns, X,
+                pool.offsets, pool.aid, *block.items, near.offsets, near.aid,
+                near.weight, columns, X,
                 get_num_threads(),
             )  # fmt: skip
         else:
@@ -134,7 +135,7 @@ class PopularityFamily(Family):
     ranked = 1
 
     def __init__(self, row: PopularityFeature, recipe: Recipe) -> None:
-        span = "all" if row.window is None else f"{row.window // 3600}h"
+        span = "all" if row.window is None else f"{row.window / 3600:g}h"
         self.names = [f"popular_{recipe.types[row.type]}_{span}"]
         self.row = row
 
@@ -161,6 +162,8 @@ class Features:
             else:
                 self.families.append(ScoreFamily(row))
         self.names = [name for family in self.families for name in family.names]
+        if twice := {name for name in self.names if self.names.count(name) > 1}:
+            raise ValueError(f"recipe {recipe.name}: two rows make the features {sorted(twice)}")
         ranked = [name for family in self.families for name in family.names[: family.ranked]]
         self.sources = np.array([self.names.index(name) for name in ranked], np.int64)
         self.names += [f"{name}_rank" for name in ranked]
@@ -175,4 +178,3 @@ class Features:
             column += len(family.names)
         kernel.rank_columns(pool.offsets, self.sources, column, X)
         return X
-

@@ -68,7 +68,10 @@ def matrix_columns(
     starts, pool, items, item, total, most, near_offsets, near, near_weight, columns, X,
     n_threads,
 ):  # fmt: skip
-    """Aggregates of near_weight[history item, candidate]; columns: (weighting, aggregate, column)."""
+    """Aggregates of near_weight[history item, candidate].
+
+    columns: int64 rows (weighting, aggregate, column of X).
+    """
     n_queries = starts.size - 1
     for t in prange(n_threads):
         slot = np.full(near_offsets.size - 1, -1, np.int64)
@@ -84,7 +87,9 @@ def matrix_columns(
                     if r >= 0:
                         for c in range(columns.shape[0]):
                             kind, how, column = columns[c]
-                            add_score(X[r], column, how, near_weight[j], total[u, kind], most[u, kind])
+                            add_score(
+                                X[r], column, how, near_weight[j], total[u, kind], most[u, kind]
+                            )
             for r in range(starts[q], starts[q + 1]):
                 slot[pool[r]] = -1
             divide_means(starts, q, items, total, columns, X)
@@ -110,7 +115,7 @@ def vector_columns(starts, pool, items, item, total, most, vectors, columns, X):
 @njit(inline="always")
 def add_score(row, column, how, score, total, most):
     """Let one history item speak: its events' weights come summed (total) and at most (most)."""
-    if how == SUM or how == MEAN:
+    if how != MAX:
         row[column] += score * total
     elif how == MAX:
         row[column] = max(row[column], score * most)
@@ -149,7 +154,9 @@ def times_by_item(aid, ts, type_, n_items, n_types):
 
 
 @njit(parallel=True, cache=True)
-def popularity_column(starts, pool, query_ts, item_starts, times, n_types, type_, window, column, X):
+def popularity_column(
+    starts, pool, query_ts, item_starts, times, n_types, type_, window, column, X
+):
     """Events of a type on the candidate in [query - window, query), in seconds."""
     for q in prange(starts.size - 1):
         now = np.int64(query_ts[q])

@@ -83,8 +83,16 @@ def knn_lists(offsets, aid, ts, first, end, starts, holders, idf, rule, top, n_t
             n_touched = 0
             for m in range(n_near):
                 n_touched = _add_items(
-                    aid, offsets[near[m]], offsets[near[m] + 1], near_alike[m], query_weight, idf,
-                    rule[3], state, touched, n_touched,
+                    aid,
+                    offsets[near[m]],
+                    offsets[near[m] + 1],
+                    near_alike[m],
+                    query_weight,
+                    idf,
+                    rule[3],
+                    state,
+                    touched,
+                    n_touched,
                 )
             n = 0
             for k in range(n_touched):

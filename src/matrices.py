@@ -3,8 +3,8 @@
 `self_merge` is the definition, and what runs on a GPU. `src/matrix_kernel.py` computes the very
 same table on the CPU without writing out the pairs; a test holds the two equal for every row.
 
-Votes are fixed-point integers, so their sum does not depend on the order of the events: the same
-bytes come out of both engines, whatever the number of threads.
+Votes are fixed-point integers, so their sum does not depend on the order of the events, nor the
+result on the number of threads.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def pair_filter(row: MatrixRow) -> pl.Expr:
 def self_merge(
     events: pl.LazyFrame, row: MatrixRow, span: Span, items: tuple[int, int] | None = None
 ) -> pl.LazyFrame:
-    """The matrix of `row` over EVENTS; `items` limits aid_x to a half-open range (bounds memory)."""
+    """The matrix of `row` over EVENTS; `items` limits aid_x to a half-open range, for memory."""
     kept = kept_events(events, row, span)
     x = kept.filter(pl.col("pos") == pl.col("head")) if row.first_only else kept
     if items is not None:

@@ -31,7 +31,9 @@ class Pool:
     def session(self) -> I32:
         """Dense session of each row."""
         n = self.offsets.size - 1
-        return np.repeat(np.arange(self.first, self.first + n, dtype=np.int32), np.diff(self.offsets))
+        return np.repeat(
+            np.arange(self.first, self.first + n, dtype=np.int32), np.diff(self.offsets)
+        )
 
     def to_frame(self, rules: list[str]) -> pl.DataFrame:
         columns: dict[str, object] = {"session": self.session, "aid": self.aid, "vote": self.vote}

@@ -39,7 +39,7 @@ class MatrixRow:
     """
 
     name: str
-    types: tuple[int, ...] | None = None  # event types kept; None keeps all
+    types: tuple[int, ...] | None = None  # event types kept; None: all
     last_days: float | None = None  # only events of the last days of the split's own history
     tail: int | None = None  # only the last events of each session
     first_only: bool = False  # x is the first event of its session
@@ -48,7 +48,9 @@ class MatrixRow:
     steps: int | None = None  # at most so many positions apart
     source_weight: Weights = (1.0, 1.0, 1.0)  # by the type of x
     target_weight: Weights = (1.0, 1.0, 1.0)  # by the type of y
-    recency: float = 0.0  # times 1 + recency * (age of x from the oldest, 0, to the newest event, 1)
+    recency: float = (
+        0.0  # times 1 + recency * (age of x from the oldest, 0, to the newest event, 1)
+    )
     half_life: float | None = None  # times 0.5 ** (seconds apart / half_life)
     step_decay: float = 1.0  # times step_decay ** (positions apart - 1)
     once: bool = True  # only the heaviest vote of a session for (x, y) counts; else all do
@@ -62,14 +64,15 @@ class MatrixRow:
         weights = self.source_weight + self.target_weight
         if min(weights) < 0 or not 0 < self.step_decay <= 1 or self.top_n < 1:
             raise ValueError(
-                f"matrix {self.name}: weights are at least 0, step_decay in (0, 1], top_n at least 1"
+                f"matrix {self.name}: weights are at least 0, top_n at least 1, "
+                "step_decay in (0, 1]"
             )
-        if self.steps is None and self.within is None and self.half_life is None:
-            if self.tail is None and self.types is None and not self.first_only:
-                raise ValueError(
-                    f"matrix {self.name}: every pair of a long session would vote; "
-                    "set tail, within, steps or half_life"
-                )
+        bounds = (self.steps, self.within, self.half_life, self.tail, self.types)
+        if bounds == (None,) * 5 and not self.first_only:
+            raise ValueError(
+                f"matrix {self.name}: every pair of a long session would vote; "
+                "set tail, within, steps or half_life"
+            )
 
 
 @dataclass(frozen=True)
@@ -254,6 +257,9 @@ class Recipe:
         for rule in self.rules:
             if isinstance(rule, MatrixRule) and rule.matrix not in tables:
                 raise ValueError(f"rule {rule.name}: no matrix or embedding named {rule.matrix}")
+        for rule in self.rules:
+            if rule.top > 255:
+                raise ValueError(f"rule {rule.name}: top is at most 255, the ranks of a list")
         for baseline in self.baselines:
             if missing := set(baseline.rules) - rules:
                 raise ValueError(f"baseline {baseline.name}: no rule named {sorted(missing)}")

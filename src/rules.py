@@ -86,9 +86,10 @@ class World:
 
     @cached_property
     def idf(self) -> F64:
-        """ln(sessions / sessions with the item), by events: repeats in a session count once."""
-        starts, _ = self.holders(2**31)
-        return np.log(max(self.sessions.n_sessions, 2) / np.maximum(np.diff(starts), 1))
+        """ln(sessions / sessions with the item)."""
+        s = self.sessions
+        starts, _ = knn_kernel.latest_sessions(s.offsets, s.aid, s.ts, s.n_items, 2**31)
+        return np.log(max(s.n_sessions, 2) / np.maximum(np.diff(starts), 1))
 
     @cached_property
     def by_time(self) -> I64:
@@ -118,7 +119,8 @@ def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLis
     near = world.matrix(rule.matrix)
     return rules_kernel.matrix_lists(
         *world.select(rule.select, first, end),
-        near.offsets, near.aid, near.weight, rule.neighbours, rule.share, rule.top, get_num_threads(),
+        near.offsets, near.aid, near.weight, rule.neighbours, rule.share, rule.top,
+        get_num_threads(),
     )  # fmt: skip
 
 

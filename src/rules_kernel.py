@@ -17,7 +17,7 @@ ALL, VISIT, VISIT_ENDS, VISIT_STARTS, LAST_DAY = range(5)  # the order of recipe
 
 @njit(parallel=True, cache=True)
 def select_items(offsets, aid, ts, type_, first, end, scope, last, recency, type_weight):
-    """Selected history items of sessions first : end as CSR (offsets, aid, weight), latest first."""
+    """Selected items of sessions first : end as CSR (offsets, aid, weight), latest first."""
     room = offsets[first : end + 1] - offsets[first]
     items = np.empty(room[-1], np.int32)
     weight = np.empty(room[-1], np.float64)
@@ -30,7 +30,7 @@ def select_items(offsets, aid, ts, type_, first, end, scope, last, recency, type
         n = 0
         for i in range(stop - 1, begin - 1, -1):
             if not _in_scope(ts, i, begin, stop, scope):
-                if scope == VISIT or scope == LAST_DAY:
+                if scope in (VISIT, LAST_DAY):
                     break
                 continue
             w = recency**back * type_weight[type_[i]]
@@ -106,7 +106,9 @@ def history_lists(offsets, items, weight, top):
 
 
 @njit(parallel=True, cache=True)
-def matrix_lists(offsets, items, weight, near_offsets, near, near_weight, neighbours, share, top, n_threads):
+def matrix_lists(
+    offsets, items, weight, near_offsets, near, near_weight, neighbours, share, top, n_threads
+):
     """Neighbours of the selected items, summed over items."""
     n_queries = offsets.size - 1
     aid = np.full((n_queries, top), -1, np.int32)

@@ -62,7 +62,9 @@ class Run:
         """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
         for file in inputs:
             if store.built_from(file) is None:
-                raise FileNotFoundError(f"{file} is missing; run the steps before {self.script.name}")
+                raise FileNotFoundError(
+                    f"{file} is missing; run the steps before {self.script.name}"
+                )
         key: dict[str, Any] = {
             "code": store.code_version(self.script),
             "rows": rows,
@@ -93,16 +95,14 @@ def _show(value: object) -> str:
 
 
 def peak_gib() -> float:
-    """Largest resident size of this process so far, in GiB (Linux counts in KiB, macOS in bytes)."""
+    """Largest resident size of this process so far (Linux counts in KiB, macOS in bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     """The flags that every script shares, turned into a Run."""
-    from src.datasets import (
-        RECIPES,  # they import what they are made of, and some of it this module
-    )
+    from src.datasets import RECIPES  # here, since what they are made of imports this module
 
     parser = argparse.ArgumentParser(
         prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of, span_of
 from polars.testing import assert_frame_equal
 
-from src import matrix_kernel
+from src import matrix_kernel, view_kernel
 from src.datasets import otto
 from src.events import EVENTS
 from src.matrices import MATRIX, Matrix, Span, self_merge
@@ -44,18 +44,18 @@ def planted() -> pl.DataFrame:
 
 @cache
 def view_of(key: tuple[object, ...]) -> matrix_kernel.View:  # shared by rows of one key: step 2
-    row = {matrix_kernel.view_key(r): r for r in ROWS.values()}[key]
-    return matrix_kernel.make_view(sessions_of(planted()), row, span_of(planted()))
+    row = {view_kernel.view_key(r): r for r in ROWS.values()}[key]
+    return view_kernel.make_view(sessions_of(planted()), row, span_of(planted()))
 
 
 def counted(row: MatrixRow) -> pl.DataFrame:
-    view = view_of(matrix_kernel.view_key(row))
+    view = view_of(view_kernel.view_key(row))
     return matrix_kernel.count(view, row, span_of(planted())).to_frame()
 
 
 def both(events: pl.DataFrame, row: MatrixRow, span: Span) -> pl.DataFrame:
     """The matrix, which kernel and self-merge agree on."""
-    view = matrix_kernel.make_view(sessions_of(events), row, span)
+    view = view_kernel.make_view(sessions_of(events), row, span)
     frame = matrix_kernel.count(view, row, span).to_frame()
     assert_frame_equal(frame, self_merge(events.lazy(), row, span).collect(), check_exact=True)
     return frame
@@ -245,5 +245,5 @@ def test_session_ids_do_not_matter(row: MatrixRow) -> None:
     ids = np.random.default_rng(1).permutation(300).astype(np.int32)
     renamed = planted().with_columns(session=pl.Series(ids[planted()["session"].to_numpy()]))
     renamed = renamed.sort("session", maintain_order=True)
-    view = matrix_kernel.make_view(sessions_of(renamed), row, span_of(renamed))
+    view = view_kernel.make_view(sessions_of(renamed), row, span_of(renamed))
     assert matrix_kernel.count(view, row, span_of(renamed)).to_frame().equals(counted(row))

@@ -56,6 +56,7 @@ POPULAR = [
 ]
 LOOK_UPS = [
     MatrixRule("shared", "near", Select()),
+    MatrixRule("cut", "near", Select(), neighbours=3),
     MatrixRule("counted", "near", Select("visit", recency=0.7), neighbours=4, share=False, top=9),
 ]
 OWN = [HistoryRule("own", Select()), HistoryRule("short", SELECTS[5], top=2)]

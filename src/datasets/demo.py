@@ -12,7 +12,7 @@ from src.split import prepare_otto
 if TYPE_CHECKING:
     from src.run import Run
 
-WORLD = simulate.World(sessions=60_000, items=8_600, seed=1)
+WORLD = simulate.World.like_otto(50_000, seed=1)
 
 
 def prepare(run: Run) -> None:
@@ -23,4 +23,4 @@ def prepare(run: Run) -> None:
     prepare_otto(run)
 
 
-RECIPE = replace(otto.RECIPE, name="demo", prepare=prepare)
+RECIPE = replace(otto.RECIPE, name="demo", prepare=prepare, train_queries=5_000)

@@ -37,54 +37,54 @@ ONLY_BUYS = (0.0, 1.0, 1.0)
 # `forward` goes by position (theirs by time: the order of equal times was lost).
 # fmt: off
 MATRICES = (
-    MatrixRow("recent", tail=30, within=DAY, recency=3, half_life=HOUR, top_n=80),           # C 93
-    MatrixRow("near_3w", last_days=21, half_life=HOUR),                                      # C 115
+    MatrixRow("recent", tail=30, within=DAY, recency=3, half_life=HOUR, top_n=80),  # C 93
+    MatrixRow("near_3w", last_days=21, half_life=HOUR),  # C 115
     MatrixRow("then_buy_4w", last_days=28, direction="forward", target_weight=ONLY_BUYS,
-              half_life=HOUR),                                                               # C 116
-    MatrixRow("next1", steps=1),                                                             # C 217
-    MatrixRow("next2", steps=2, top_n=80),                                                   # C 220
-    MatrixRow("buy_next3", types=BUYS, direction="forward", steps=3, top_n=80),              # C 226
-    MatrixRow("near3", steps=3, half_life=HOUR, top_n=80),                                   # C 232
-    MatrixRow("near6", steps=6, half_life=HOUR, top_n=80),                                   # C 235
+              half_life=HOUR),  # C 116
+    MatrixRow("next1", steps=1),  # C 217
+    MatrixRow("next2", steps=2, top_n=80),  # C 220
+    MatrixRow("buy_next3", types=BUYS, direction="forward", steps=3, top_n=80),  # C 226
+    MatrixRow("near3", steps=3, half_life=HOUR, top_n=80),  # C 232
+    MatrixRow("near6", steps=6, half_life=HOUR, top_n=80),  # C 235
     MatrixRow("then_buy_2h", direction="forward", within=2 * HOUR, target_weight=ONLY_BUYS,
-              half_life=HOUR, top_n=20),                                                     # C 239
+              half_life=HOUR, top_n=20),  # C 239
     MatrixRow("first_then_buy", last_days=21, first_only=True, direction="forward",
-              target_weight=ONLY_BUYS),                                                      # C 700
-    MatrixRow("first_near", last_days=21, first_only=True, half_life=HOUR),                  # C 701
+              target_weight=ONLY_BUYS),  # C 700
+    MatrixRow("first_near", last_days=21, first_only=True, half_life=HOUR),  # C 701
     MatrixRow("then_buy_6h", direction="forward", target_weight=ONLY_BUYS,
-              half_life=6 * HOUR),                                                           # C 155
-    MatrixRow("near_6h", half_life=6 * HOUR, top_n=80),                                      # C 157
-    MatrixRow("buy2buy", types=BUYS, within=14 * DAY),                                       # C 90
-    MatrixRow("near_buys", tail=30, target_weight=(1, 4, 4), half_life=HOUR),                # C 95
-    MatrixRow("buy2buy_near", types=BUYS, last_days=28, half_life=HOUR),                     # C 99
-    MatrixRow("day_recent", tail=30, within=DAY, recency=3),                                 # T temporal
-    MatrixRow("day_136", tail=30, within=DAY, target_weight=(1, 3, 6)),                      # T type136
-    MatrixRow("day_buys", types=BUYS, tail=30, within=DAY),                                  # T 12
-    MatrixRow("day_carts", tail=30, within=DAY, target_weight=(0.5, 9, 0.5)),                # T type0.590.5
+              half_life=6 * HOUR),  # C 155
+    MatrixRow("near_6h", half_life=6 * HOUR, top_n=80),  # C 157
+    MatrixRow("buy2buy", types=BUYS, within=14 * DAY),  # C 90
+    MatrixRow("near_buys", tail=30, target_weight=(1, 4, 4), half_life=HOUR),  # C 95
+    MatrixRow("buy2buy_near", types=BUYS, last_days=28, half_life=HOUR),  # C 99
+    MatrixRow("day_recent", tail=30, within=DAY, recency=3),  # T temporal
+    MatrixRow("day_136", tail=30, within=DAY, target_weight=(1, 3, 6)),  # T type136
+    MatrixRow("day_buys", types=BUYS, tail=30, within=DAY),  # T 12
+    MatrixRow("day_carts", tail=30, within=DAY, target_weight=(0.5, 9, 0.5)),  # T type0.5-9-0.5
     MatrixRow("ahead2_136", once=False, direction="forward", steps=2,
-              target_weight=(1, 3, 6), top_n=100),                                           # M 11
+              target_weight=(1, 3, 6), top_n=100),  # M 11
     MatrixRow("ahead2_136_2w", once=False, direction="forward", steps=2, last_days=14,
-              target_weight=(1, 3, 6), top_n=100),                                           # M 12
+              target_weight=(1, 3, 6), top_n=100),  # M 12
     MatrixRow("ahead2_buys", once=False, direction="forward", steps=2,
-              target_weight=(0, 3, 6), top_n=100),                                           # M 13
+              target_weight=(0, 3, 6), top_n=100),  # M 13
     MatrixRow("ahead2_carts", once=False, direction="forward", steps=2,
-              target_weight=(1, 9, 1), top_n=100),                                           # M 14
+              target_weight=(1, 9, 1), top_n=100),  # M 14
     MatrixRow("ahead2_clicks", once=False, direction="forward", steps=2,
-              target_weight=(1, 0, 0), top_n=100),                                           # M 15
+              target_weight=(1, 0, 0), top_n=100),  # M 15
     MatrixRow("ahead5_136", once=False, direction="forward", steps=5,
-              target_weight=(1, 3, 6), top_n=100),                                           # M 16
+              target_weight=(1, 3, 6), top_n=100),  # M 16
     MatrixRow("ahead20_196", once=False, direction="forward", steps=20,
-              target_weight=(1, 9, 6), top_n=100),                                           # M 17
+              target_weight=(1, 9, 6), top_n=100),  # M 17
     MatrixRow("ahead2_orders", once=False, direction="forward", steps=2,
-              target_weight=(1, 15, 20), top_n=100),                                         # M 18
+              target_weight=(1, 15, 20), top_n=100),  # M 18
     MatrixRow("ahead2_carts_wide", once=False, direction="forward", steps=2,
-              target_weight=(1, 9, 1), top_n=300),                                           # M 19
+              target_weight=(1, 9, 1), top_n=300),  # M 19
     MatrixRow("ahead2_136_wide", once=False, direction="forward", steps=2,
-              target_weight=(1, 3, 6), top_n=300),                                           # M 20
+              target_weight=(1, 3, 6), top_n=300),  # M 20
 )
 
 EMBEDDINGS = (
-    EmbeddingRow("w2v", size=64, window=3, epochs=10, ns_exponent=0.75),
+    EmbeddingRow("w2v", size=64, window=3, epochs=5, ns_exponent=0.75),
 )
 
 EVEN = Select(recency=1.0)
@@ -133,7 +133,7 @@ FEATURES: tuple[FeatureRow, ...] = (
 # fmt: on
 
 XGB: tuple[tuple[str, float | int | str], ...] = (
-    ("learning_rate", 0.05), ("max_depth", 6), ("subsample", 0.9), ("colsample_bytree", 0.5),
+    ("learning_rate", 0.1), ("max_depth", 6), ("subsample", 0.9), ("colsample_bytree", 0.3),
     ("min_child_weight", 1), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 256),
 )  # fmt: skip
 RANKERS = (
@@ -146,7 +146,11 @@ RECIPE = Recipe(
     prepare=prepare_otto,
     write_submission=write_otto,
     types=("clicks", "carts", "orders"),
-    objectives=(Objective("clicks", 0.1, next_only=True), Objective("carts", 0.3), Objective("orders", 0.6)),
+    objectives=(
+        Objective("clicks", 0.1, next_only=True),
+        Objective("carts", 0.3),
+        Objective("orders", 0.6),
+    ),
     metric="recall",
     k=20,
     matrices=MATRICES,
