@@ -22,6 +22,9 @@ from src.training import samplers, table_inputs, training_block
 
 def body(run: Run) -> None:
     names = Features(run.recipe).names
+    for split in run.learning_splits():
+        world = open_world(run, split)
+        run.need(part_path(run.output / split / "pool", world, part) for part in parts(world))
     sampled = samplers(run)
     for split in run.learning_splits():
         world, folder = open_world(run, split), run.output / split

@@ -17,9 +17,10 @@ from src.training import folds
 
 
 def body(run: Run) -> None:
-    recipe, fold = run.recipe, folds(run, "valid")
+    splits = run.scored_splits()
+    run.need(file for split in splits for file in score_files(run, split))
+    recipe, fold, target = run.recipe, folds(run, "valid"), splits[-1]
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    target = run.scored_splits()[-1]
     blended, lists = {}, {}
     for o, objective in enumerate(recipe.objectives):
         with run.step(f"blend {objective.name}") as facts:

@@ -24,6 +24,18 @@ from src.recipe import Recipe
 
 T = TypeVar("T")
 
+MADE_BY = {
+    "matrices": "2_matrices.py",
+    "lists": "3_candidates.py",
+    "embeddings": "4_embeddings.py",
+    "more_lists": "4_embeddings.py",
+    "pool": "4_embeddings.py",
+    "train": "5_features.py",
+    "models": "6_xgb.py",
+    "scores": "6_xgb.py",
+}
+"""The step that fills a folder of a split; all else is from step 1."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -56,15 +68,21 @@ class Run:
         kind = "embeddings" if name in {e.name for e in self.recipe.embeddings} else "matrices"
         return self.output / split / kind / f"{name}.parquet"
 
+    def need(self, inputs: Iterable[Path]) -> None:
+        """Raise FileNotFoundError, naming the step to run, unless all these files are whole."""
+        for file in inputs:
+            if store.built_from(file) is None:
+                folders = file.relative_to(self.output).parts
+                step = next((MADE_BY[f] for f in folders if f in MADE_BY), "1_preparation.py")
+                raise FileNotFoundError(
+                    f"{file} is missing; run the steps before {self.script.name}, from {step} on"
+                )
+
     def build(
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
     ) -> bool:
         """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
-        for file in inputs:
-            if store.built_from(file) is None:
-                raise FileNotFoundError(
-                    f"{file} is missing; run the steps before {self.script.name}"
-                )
+        self.need(inputs)
         key: dict[str, Any] = {
             "code": store.code_version(self.script),
             "rows": rows,

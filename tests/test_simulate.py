@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from src import simulate
-from src.simulate import CART, CLICK, DAY_MS, ORDER, START_MS, TYPES, World
+from src.simulate import START_MS, TYPES, World
+from src.simulate_kernel import CART, CLICK, DAY_MS, ORDER, linked
 
 SMALL = World(sessions=2000, items=900, community_items=150, seed=1)
 EVENT = r'\{"aid":\d+,"ts":\d{13},"type":"(clicks|carts|orders)"\}'
@@ -205,7 +206,7 @@ def test_links_have_a_direction(big: pl.DataFrame) -> None:
     world = World.like_otto(30_000)
     shop = simulate.open_shop(world)
     links = [
-        (int(shop.aid[slot]), int(shop.aid[simulate._linked(shop, slot, link)]))
+        (int(shop.aid[slot]), int(shop.aid[linked(shop, slot, link)]))
         for slot in range(0, world.items, 5)
         for link in range(2)
     ]

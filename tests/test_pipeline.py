@@ -1,0 +1,246 @@
+"""The seven scripts on a tiny simulated shop, with a recipe of few rows.
+
+pytest tests/test_pipeline.py
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import worlds
+from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
+from worlds import TYPES
+
+from src import candidates, simulate
+from src.features import Features
+from src.submission import check_otto
+
+pytestmark = pytest.mark.slow
+
+WRITTEN_EACH_TIME = {".lock", "splits.json", "submission.csv", "cv.json"}  # and logs/
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    simulate.write(WORLD, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def first(source, tmp_path_factory) -> Path:
+    """The output folder of one undisturbed run: look, don't touch."""
+    out = tmp_path_factory.mktemp("first") / "out"
+    assert run_steps(source, out) == 0
+    return out
+
+
+@pytest.fixture
+def copy(first, tmp_path) -> Path:
+    """An output folder to change."""
+    shutil.copytree(first, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """What must not depend on threads or kills; manifests and logs with seconds may."""
+    files = [f for f in out.rglob("*") if f.suffix in (".parquet", ".npy", ".ubj", ".csv")]
+    files += out.glob("cv.json")
+    return {f.relative_to(out).as_posix(): f.read_bytes() for f in files}
+
+
+def stamps(out: Path) -> dict[str, tuple[int, int]]:
+    """When each file was written, those left out that a step writes whenever it runs."""
+    files = [f.relative_to(out) for f in out.rglob("*") if f.is_file()]
+    lasting = [f for f in files if f.parts[0] not in {*WRITTEN_EACH_TIME, "logs"}]
+    return {f.as_posix(): ((out / f).stat().st_mtime_ns, (out / f).stat().st_ino) for f in lasting}
+
+
+def made(out: Path, before: dict[str, tuple[int, int]]) -> set[str]:
+    """Folders with files written since then (of matrices: the files), whatever the split."""
+    new = {name for name, stamp in stamps(out).items() if before.get(name) != stamp}
+    of_split = {re.sub(r"^(valid|test|earlier_\d+)/|\.json$", "", name) for name in new}
+    return {n if n.startswith("matrices") else n.rpartition("/")[0] for n in of_split}
+
+
+def same_results(out: Path, other: Path) -> None:
+    found, wanted = results(out), results(other)
+    assert found.keys() == wanted.keys()
+    assert [name for name in wanted if found[name] != wanted[name]] == []
+    assert not list(out.rglob(".part-*"))
+
+
+def submitted(out: Path, split: str) -> list[str]:
+    """Faults of the submission for the queries of a split."""
+    queries = pl.read_parquet(out / split / "sessions.parquet").filter("query")["session"]
+    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    return check_otto(out / "submission.csv", queries.to_numpy(), aids.to_numpy(), TYPES, 20)
+
+
+def test_the_submission_answers_every_test_query(source, first):
+    assert json.loads((first / "splits.json").read_text()) == ["valid", "test", "earlier_1"]
+    assert submitted(first, "test") == [] and submitted(first, "valid") != []
+    assert (first / "submission.csv").read_text().count("\n") == 1 + 3 * WORLD.test_sessions
+
+
+def test_cv_json_has_its_schema_and_beats_the_baselines(first):
+    cv = json.loads((first / "cv.json").read_text())
+    assert {"dataset", "metric", "score", "ci95", "objectives"} <= cv.keys()
+    assert (cv["dataset"], cv["metric"]) == ("tiny", "recall@20")
+    assert tuple(cv["objectives"]) == TYPES
+    for of in (cv, *cv["objectives"].values()):
+        assert 0 <= of["ci95"][0] <= of["score"] <= of["ci95"][1] <= 1
+    for of in cv["objectives"].values():
+        assert len(of["folds"]) == 4 and min(of["folds"]) >= 0 and max(of["folds"]) <= 1
+        assert of["score"] <= of["pool_recall"] <= 1
+    weights = {o.name: o.weight for o in RECIPE.objectives}
+    total = sum(w * cv["objectives"][name]["score"] for name, w in weights.items())
+    assert cv["score"] == pytest.approx(total)
+    table = pl.read_csv(first / "logs" / "baselines.csv").select("baseline", "total")
+    totals = dict(table.iter_rows())
+    assert cv["score"] > totals["popular"] + 0.15  # .84 against .50 when this was written
+    assert cv["score"] > totals["own, popular"] - 0.02  # .77; 217 queries are noisy
+
+
+def test_every_fold_has_its_logs(first):
+    names = Features(RECIPE).names
+    for ranker in RECIPE.rankers:
+        for folder in (first / "logs" / ranker.name / o / f"fold_{n}"
+                       for o in TYPES for n in range(4)):  # fmt: skip
+            auc = pl.read_csv(folder / "auc.csv")
+            assert auc.columns == ["round", "train", "valid"] and 1 <= auc.height <= 20
+            assert set(pl.read_csv(folder / "importance.csv")["feature"]) == set(names)
+            assert (
+                json.loads((folder / "params.json").read_text()).items()
+                >= dict(ranker.params).items()
+            )
+            facts = json.loads((folder / "fold.json").read_text())
+            assert 0 <= facts["recall@20"] <= 1 and facts["valid_positives"] > 0
+
+
+def test_a_second_run_makes_nothing(source, copy, first):
+    before, start = stamps(copy), time.perf_counter()
+    assert run_steps(source, copy) == 0
+    assert stamps(copy) == before
+    assert time.perf_counter() - start < 15  # 3 s when this was written
+    same_results(copy, first)
+
+
+def test_one_thread_gives_the_same_bytes(source, first, tmp_path):
+    assert run_alone(tmp_path, source, tmp_path / "out") == 0
+    same_results(tmp_path / "out", first)
+
+
+def test_blocks_do_not_matter(source, copy, first, monkeypatch):
+    monkeypatch.setattr(candidates, "BLOCK", 100)
+    folders = [f"valid/{name}" for name in ("lists", "more_lists", "pool", "train")]
+    for folder in folders:  # their keys know the code, and so the real BLOCK
+        shutil.rmtree(copy / folder)
+    assert run_steps(source, copy, STEPS[2:5]) == 0
+    for folder in folders:
+        blocks = sorted((copy / folder).glob("part-*.parquet"))
+        assert len(blocks) == 3
+        whole = pl.read_parquet(first / folder / "part-0000.parquet")
+        assert pl.concat(map(pl.read_parquet, blocks)).equals(whole), folder
+
+
+KILLS = ("test/matrices/near3.parquet", "valid/pool/part-0000.parquet.json",
+         "models/logistic/orders/fold_2.ubj")  # fmt: skip
+
+
+def test_killed_three_times_it_goes_on(source, first, tmp_path):
+    """Killed with a file whole but unnamed, or named but without its manifest."""
+    out, before = tmp_path / "out", {}
+    for at in KILLS:
+        assert run_alone(tmp_path, source, out, at) == -signal.SIGKILL
+        assert (out / at).with_name(f".part-{Path(at).name}").exists()
+        assert before.items() <= stamps(out).items()  # what was whole is not made again
+        before = {k: v for k, v in stamps(out).items() if ".part-" not in k and k + ".json" != at}
+    assert run_steps(source, out) == 0
+    same_results(out, first)
+
+
+BEHIND = {"lists", "pool", "train", "scores"}
+MODELS = {f"models/{r.name}/{o}" for r in RECIPE.rankers for o in TYPES}
+
+
+def test_a_changed_matrix_row_rebuilds_it_and_what_depends_on_it(source, copy):
+    before = stamps(copy)
+    rows = tuple(replace(r, top_n=9) if r.name == "near3" else r for r in RECIPE.matrices)
+    assert run_steps(source, copy, recipe=replace(RECIPE, matrices=rows)) == 0
+    assert made(copy, before) == {"matrices/near3.parquet", *BEHIND, *MODELS}
+
+
+def test_a_changed_ranker_row_rebuilds_its_models_and_the_scores(source, copy):
+    before = stamps(copy)
+    rows = (RECIPE.rankers[0], replace(RECIPE.rankers[1], rounds=9))
+    assert run_steps(source, copy, recipe=replace(RECIPE, rankers=rows)) == 0
+    assert made(copy, before) == {f"models/{rows[1].name}/{o}" for o in TYPES} | {"scores"}
+
+
+def test_a_step_without_its_inputs_names_the_step_to_run(source, copy, tmp_path, capsys):
+    folders = ("valid/matrices", "valid/lists", "valid/pool", "earlier_1/train", "test/scores")
+    for step, before, lost in zip(STEPS[:1:-1], STEPS[-2:0:-1], reversed(folders), strict=True):
+        shutil.rmtree(copy / lost)
+        assert run_steps(source, copy, [step]) == 2
+        error = capsys.readouterr().err
+        assert lost in error and f"from {before}.py on" in error and error.count("\n") == 1
+    for step in STEPS[1:]:
+        assert run_steps(source, tmp_path / "new", [step]) == 2
+        assert "run 1_preparation.py first" in capsys.readouterr().err
+
+
+def test_without_test_data_the_valid_queries_are_answered(source, tmp_path):
+    shutil.copy(source / "train.jsonl", tmp_path)
+    assert run_steps(tmp_path, tmp_path / "out") == 0
+    assert submitted(tmp_path / "out", "valid") == []
+
+
+def test_a_mangled_line_is_refused_and_leaves_no_events(source, tmp_path, capsys):
+    lines = (source / "train.jsonl").read_text().splitlines()
+    lines[700] = lines[700][:-9]
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    assert run_steps(tmp_path, tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "train.jsonl, line 701: malformed JSON" in error and error.count("\n") == 1
+    assert not list((tmp_path / "out").rglob("events.parquet"))
+
+
+def visible(raw: worlds.Sessions) -> dict[int, int]:
+    """How many events of each session may be known in valid, by the organisers' rules."""
+    start = max(ts for _, events in raw for _, ts, _ in events) - 7 * worlds.DAY
+    draw = random.Random(RECIPE.seed)
+    return {
+        session: draw.randint(1, len(events) - 1)
+        if events[0][1] > start
+        else sum(ts < start for _, ts, _ in events)
+        for session, events in raw
+    }
+
+
+def test_nothing_behind_the_cut_reaches_valid(source, first, tmp_path):
+    """Items behind the cut change places with each other: of valid only the labels may notice."""
+    raw = worlds.read(source / "train.jsonl")
+    known = visible(raw)
+    behind = [(s, n) for s, (id, e) in enumerate(raw) for n in range(known[id], len(e))]
+    items = [raw[s][1][n][0] for s, n in behind]
+    random.Random(0).shuffle(items)
+    for (s, n), aid in zip(behind, items, strict=True):
+        raw[s][1][n] = (aid, *raw[s][1][n][1:])
+    worlds.write(tmp_path, "train", raw)
+    assert run_steps(tmp_path, tmp_path / "out", STEPS[:4]) == 0
+    found, wanted = results(tmp_path / "out"), results(first)
+    of_valid = {name for name in wanted if name.startswith(("valid/", "earlier_1/", "aids"))}
+    later = {n for n in of_valid if "/train/" in n or "/scores/" in n}
+    assert found.keys() >= of_valid - later
+    changed = {name for name in of_valid - later if found[name] != wanted[name]}
+    assert changed == {"valid/labels.parquet"}
