@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.candidates import Part, open_world, part_path, parts
+from src.candidates import Part, open_world, part_files, part_path, parts
 from src.features import Features
 from src.rules import World
 from src.run import Run, main
@@ -23,11 +23,10 @@ from src.training import samplers, table_inputs, training_block
 def body(run: Run) -> None:
     names = Features(run.recipe).names
     for split in run.learning_splits():
-        world = open_world(run, split)
-        run.need(part_path(run.output / split / "pool", world, part) for part in parts(world))
+        run.need(part_files(run, split, "pool"))
     sampled = samplers(run)
     for split in run.learning_splits():
-        world, folder = open_world(run, split), run.output / split
+        world, place = open_world(run, split), run.output / split
         with run.step(f"{split} rows, {len(names)} features") as facts:
             made = 0
             for part in run.progress(parts(world), f"{split} features"):
@@ -35,20 +34,20 @@ def body(run: Run) -> None:
                 def make(path: Path, world: World = world, part: Part = part) -> None:
                     training_block(run, world, part, sampled[world.split]).write_parquet(path)
 
-                inputs = table_inputs(run, split, part_path(folder / "pool", world, part))
-                rows = (run.recipe.features, run.recipe.folds, run.recipe.seed, names,
+                inputs = table_inputs(run, split, part_path(place / "pool", world, part))
+                inputs.append(place / "labels.parquet")
+                rows = (part, run.recipe.features, run.recipe.folds, run.recipe.seed, names,
                         [s.negatives for s in sampled[split]])  # fmt: skip
-                made += run.build(part_path(folder / "train", world, part), make, rows, inputs)
+                made += run.build(part_path(place / "train", world, part), make, rows, inputs)
             facts["blocks made"] = made
-            facts |= counts(run, folder)
+            facts |= counts(run, split)
 
 
-def counts(run: Run, folder: Path) -> dict[str, int]:
+def counts(run: Run, split: str) -> dict[str, int]:
     """Rows, and positives per objective, of a split's training table."""
     labels = [pl.col(f"label_{o.name}").sum().alias(o.name) for o in run.recipe.objectives]
-    table = pl.scan_parquet(folder / "train" / "part-*.parquet")
-    found = table.select(pl.len().alias("rows"), *labels).collect()
-    return found.row(0, named=True)
+    table = pl.scan_parquet(part_files(run, split, "train"))
+    return table.select(pl.len().alias("rows"), *labels).collect().row(0, named=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ Writes output/<dataset>/submission.csv: for the test queries, or the valid ones 
 
 import polars as pl
 
-from src.blend import Scored, Search, cross_fitted, score_files
+from src.blend import Scored, Search, cross_fitted
+from src.candidates import part_files
 from src.cv import Blended, write_cv
 from src.run import Run, main
 from src.training import folds
@@ -18,20 +19,21 @@ from src.training import folds
 
 def body(run: Run) -> None:
     splits = run.scored_splits()
-    run.need(file for split in splits for file in score_files(run, split))
+    for split in splits:
+        run.need(part_files(run, split, "scores"))
     recipe, fold, target = run.recipe, folds(run, "valid"), splits[-1]
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
     blended, lists = {}, {}
     for o, objective in enumerate(recipe.objectives):
         with run.step(f"blend {objective.name}") as facts:
             members = [f"{row.name}_{objective.name}" for row in recipe.rankers]
-            scored = Scored.load(score_files(run, "valid"), members)
+            scored = Scored.load(part_files(run, "valid", "scores"), members)
             search = Search(recipe, scored, labels.filter(pl.col("objective") == o))
             tally, tenths = cross_fitted(search, fold)
             weights = {r.name: w / 10 for r, w in zip(recipe.rankers, tenths, strict=True)}
             blended[objective.name] = Blended(tally, search.ceiling(), weights)
             if target != "valid":
-                scored = Scored.load(score_files(run, target), members)
+                scored = Scored.load(part_files(run, target, "scores"), members)
             lists[objective.name] = scored.top(tenths, recipe.k)
             facts.update(weights)
     with run.step("submission") as facts:

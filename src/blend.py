@@ -10,11 +10,9 @@ import numpy as np
 import polars as pl
 
 from src import blend_kernel
-from src.candidates import open_world, part_path, parts
-from src.events import F32, I32, I64
+from src.events import F32, I32, I64, arrays
 from src.metrics import Tally
 from src.recipe import Recipe
-from src.run import Run
 
 STEPS = 10  # weights are tenths
 
@@ -32,9 +30,10 @@ class Scored:
     def load(cls, files: list[Path], members: list[str]) -> Scored:
         """Read score files; a member is a column of them."""
         table = pl.concat(pl.read_parquet(f, columns=["session", "aid", *members]) for f in files)
-        session, starts = np.unique(table["session"].to_numpy(), return_index=True)
-        starts, aid = np.append(starts, table.height), table["aid"].to_numpy()
-        votes = [blend_kernel.rank_votes(starts, aid, table[m].to_numpy()) for m in members]
+        of_row, aid, *scores = arrays(table, "session", "aid", *members)
+        session, starts = np.unique(of_row, return_index=True)
+        starts = np.append(starts, table.height)
+        votes = [blend_kernel.rank_votes(starts, aid, score) for score in scores]
         return cls(session, starts, aid, votes)
 
     def lists(self, weights: tuple[int, ...], k: int) -> I64:
@@ -105,8 +104,3 @@ def cross_fitted(search: Search, fold: I64) -> tuple[Tally, tuple[int, ...]]:
         hits[of == f] = tallies[chosen].hits[of == f]
     everywhere = np.ones(of.size, np.bool_)
     return Tally(search.session, hits, search.chances), search.best(tallies, everywhere)
-
-
-def score_files(run: Run, split: str) -> list[Path]:
-    world = open_world(run, split)
-    return [part_path(run.output / split / "scores", world, part) for part in parts(world)]

@@ -32,6 +32,12 @@ def part_path(folder: Path, world: World, part: Part) -> Path:
     return folder / f"part-{(part[0] - world.first_query) // BLOCK:04}.parquet"
 
 
+def part_files(run: Run, split: str, folder: str) -> list[Path]:
+    """The files of all blocks of a split: never a glob, which would find a former run's too."""
+    world = open_world(run, split)
+    return [part_path(run.output / split / folder, world, part) for part in parts(world)]
+
+
 def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
     """The rules that look into embeddings (step 4), or the others (step 3), by row number."""
     names = {e.name for e in recipe.embeddings}
@@ -53,7 +59,7 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
             block_lists(world, rules, *part).write_parquet(path)
 
         inputs = [place / "events.parquet", *looked_up]
-        made += run.build(part_path(place / folder, world, part), make, rules, inputs)
+        made += run.build(part_path(place / folder, world, part), make, (part, rules), inputs)
     return made
 
 
@@ -76,7 +82,7 @@ def pool_parts(run: Run, world: World, folders: list[str]) -> int:
             merged.to_frame(names).write_parquet(path)
 
         inputs = [part_path(place / f, world, part) for f in folders]
-        rows = (names, run.recipe.pool_size)
+        rows = (part, names, run.recipe.pool_size)
         made += run.build(part_path(place / "pool", world, part), make, rows, inputs)
     return made
 

@@ -53,7 +53,7 @@ def matrix(
     query = {"qid": rows["query"].to_numpy()} if job.by_query else {}
     return xgb.QuantileDMatrix(
         rows.select(names).to_numpy(order="c"), label.to_numpy(), feature_names=names,
-        nthread=1, ref=ref, **query,
+        max_bin=int(job.params.get("max_bin", 256)), nthread=1, ref=ref, **query,
     )  # fmt: skip
 
 

@@ -235,7 +235,7 @@ class Recipe:
     train_queries: int = 20_000  # below this, earlier windows of the data are learned from too
     pool_size: int = 150
     train_rows: int = 5_000_000  # per objective, about; sets how many negatives are kept
-    negatives: float = 30.0  # per positive, at most
+    negatives: float = 15.0  # per positive, at most
     folds: int = 4
     seed: int = 42
     expect: tuple[tuple[str, Expect], ...] = ()

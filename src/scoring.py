@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import polars as pl
 
 from src import metrics, ranker, store
-from src.candidates import Part, open_world, part_path, parts, show
+from src.candidates import Part, part_files, part_path, show
 from src.features import Features
 from src.recipe import RankerRow
 from src.rules import World
@@ -28,12 +29,14 @@ def log_folder(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
 
 def train_files(run: Run) -> list[Path]:
     """The sampled rows of all learning splits (step 5)."""
-    worlds = [open_world(run, split) for split in run.learning_splits()]
-    return [part_path(run.output / w.split / "train", w, part) for w in worlds for part in parts(w)]
+    return [file for split in run.learning_splits() for file in part_files(run, split, "train")]
+
+
+_loading = Lock()  # folds train in parallel: the first loads the rows for all
 
 
 @lru_cache(maxsize=1)
-def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
+def _training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
     """The sampled rows of one objective, with `query`, ascending: a number per file and session."""
     wanted = pl.col(f"label_{objective}").is_not_null()
     tables = [
@@ -42,6 +45,12 @@ def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
     ]
     query = pl.struct("file", "session").rle_id()
     return pl.concat(tables).collect().with_columns(query=query)
+
+
+def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
+    """`_training_rows`, loaded by one thread at a time."""
+    with _loading:
+        return _training_rows(files, objective)
 
 
 def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
@@ -54,7 +63,10 @@ def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
         model = ranker.train(job, rows, names, run.engine, run.recipe.seed)
         part.write_bytes(model.save_raw("ubj"))
 
-    return run.build(model_path(run, row, objective, fold), make, row, files)
+    path = model_path(run, row, objective, fold)
+    if not (log_folder(run, row, objective, fold) / "fold.json").exists():
+        store.manifest_path(path).unlink(missing_ok=True)  # a model goes with its logs
+    return run.build(path, make, row, files)
 
 
 def score_part(run: Run, world: World, part: Part) -> bool:
@@ -80,7 +92,7 @@ def score_part(run: Run, world: World, part: Part) -> bool:
 
     inputs = [p for group in paths.values() for p in group]
     inputs += table_inputs(run, world.split, part_path(place / "pool", world, part))
-    rows = (recipe.features, recipe.folds, recipe.seed)
+    rows = (part, recipe.features, recipe.folds, recipe.seed)
     return run.build(part_path(place / "scores", world, part), make, rows, inputs)
 
 
@@ -120,7 +132,7 @@ def fold_scores(run: Run) -> None:
 
 def _ranked(run: Run, column: str) -> pl.LazyFrame:
     """The first k candidates of each valid query by one score: session, aid, rank."""
-    scores = pl.scan_parquet(run.output / "valid" / "scores" / "part-*.parquet")
+    scores = pl.scan_parquet(part_files(run, "valid", "scores"))
     place = pl.int_range(pl.len()).over("session")
     return (
         scores.select("session", "aid", column)

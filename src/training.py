@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.candidates import Part, part_path
+from src.candidates import Part, part_files, part_path
 from src.events import I64, hash_unit
 from src.features import Features
 from src.pool import Pool
@@ -96,7 +96,7 @@ def samplers(run: Run) -> dict[str, list[Sampler]]:
     positives = np.zeros(len(run.recipe.objectives), np.int64)
     for split in run.learning_splits():
         labels = pl.read_parquet(run.output / split / "labels.parquet")
-        pool = pl.scan_parquet(run.output / split / "pool" / "part-*.parquet")
+        pool = pl.scan_parquet(part_files(run, split, "pool"))
         truths[split] = []
         for o in range(positives.size):
             truth = labels.filter(pl.col("objective") == o).select("session", "aid")

@@ -84,7 +84,7 @@ MATRICES = (
 )
 
 EMBEDDINGS = (
-    EmbeddingRow("w2v", size=64, window=3, epochs=5, ns_exponent=0.75),
+    EmbeddingRow("w2v", size=64, window=5, epochs=5, min_count=5),
 )
 
 EVEN = Select(recency=1.0)
@@ -134,7 +134,7 @@ FEATURES: tuple[FeatureRow, ...] = (
 
 XGB: tuple[tuple[str, float | int | str], ...] = (
     ("learning_rate", 0.1), ("max_depth", 6), ("subsample", 0.9), ("colsample_bytree", 0.3),
-    ("min_child_weight", 1), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 256),
+    ("min_child_weight", 5), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
     RankerRow("logistic", (("objective", "binary:logistic"), *XGB)),
