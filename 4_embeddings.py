@@ -4,12 +4,14 @@
 
 Reads  output/<dataset>/<split>/events.parquet, lists/*.parquet  (steps 1, 3)
 Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), unit length
-       output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight (cosine)
+       output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight
        output/<dataset>/<split>/pool/part-*.parquet: candidates with every rule's rank and score
        output/<dataset>/logs/{rules,pool,baselines}.csv: recall on the valid split
 """
 
 from pathlib import Path
+
+import numpy as np
 
 from src import embeddings
 from src.candidates import cover, list_parts, open_world, pool_parts, rules_of_step
@@ -40,7 +42,8 @@ def train(run: Run, split: str, row: EmbeddingRow) -> bool:
         embeddings.save(part, embeddings.word2vec(world.sessions, row, run.recipe.seed))
 
     def make_table(part: Path) -> None:
-        near = embeddings.neighbours(embeddings.load(vectors), row.top_n)
+        count = np.bincount(world.sessions.aid, minlength=world.sessions.n_items)
+        near = embeddings.neighbours(embeddings.load(vectors), row.top_n, count)
         near.to_frame().write_parquet(part)
 
     trained = run.build(vectors, make_vectors, row, [run.output / split / "events.parquet"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.events import F32, Sessions
+from src.events import F32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import EmbeddingRow
 
@@ -55,26 +55,32 @@ def unit(vectors: F32) -> F32:
     return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
 
 
-def neighbours(vectors: F32, n: int) -> Matrix:
-    """The n nearest other items of each item by cosine, ties by item id; exact search."""
+def neighbours(vectors: F32, n: int, count: I64) -> Matrix:
+    """The n other items of the highest cosine x ln(1 + count), ties by item id; exact search.
+
+    count: events of each item. By cosine alone the nearest are the rarest items of a topic, which
+    nobody asks for: recall@20 of a next new click by the last item was .021 on the demo, and .261
+    weighted so (.264 by the matrix near3).
+    """
+    loud = np.log1p(count).astype(np.float32)
     known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
     n = min(n, max(known.size - 1, 0))
     aid = np.full((vectors.shape[0], n), -1, np.int32)
-    cosine = np.zeros((vectors.shape[0], n), np.float32)
+    weight = np.zeros((vectors.shape[0], n), np.float32)
     base = np.ascontiguousarray(vectors[known].T)
     for first in range(0, known.size, BLOCK):
         rows = known[first : first + BLOCK]
-        scores = vectors[rows] @ base
-        scores[np.arange(rows.size), np.arange(first, first + rows.size)] = -2.0
+        scores = (vectors[rows] @ base) * loud[known]
+        scores[np.arange(rows.size), np.arange(first, first + rows.size)] = -np.inf
         # ties at the border of the partition could go either way: order all that reach it
         border = -np.partition(-scores, n - 1, axis=1)[:, n - 1] if n else np.zeros(rows.size)
         for r, x in enumerate(rows):
             near = np.flatnonzero(scores[r] >= border[r])
             near = near[np.lexsort((near, -scores[r, near]))][:n]
-            aid[x], cosine[x] = known[near], scores[r, near]
+            aid[x], weight[x] = known[near], scores[r, near]
     filled = aid >= 0
     offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int64)
-    return Matrix(offsets, aid[filled], np.maximum(cosine[filled], 0.0))
+    return Matrix(offsets, aid[filled], np.maximum(weight[filled], 0.0))
 
 
 def save(path: Path, vectors: F32) -> None:

@@ -77,7 +77,7 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class EmbeddingRow:
-    """Word2Vec item vectors (gensim skip-gram) and their cosine neighbours as a matrix."""
+    """Word2Vec item vectors (gensim skip-gram) and their neighbours as a matrix."""
 
     name: str
     size: int = 64

@@ -94,13 +94,16 @@ def test_latest_sessions(tmp_path: Path) -> None:
     assert holders.tolist() == [2, 0, 1, 0]  # by last time, the earlier session first; once each
 
 
-def plain_neighbours(vectors: np.ndarray, n: int) -> dict[int, list[tuple[int, float]]]:
+def plain_neighbours(
+    vectors: np.ndarray, n: int, count: np.ndarray
+) -> dict[int, list[tuple[int, float]]]:
     known = [x for x in range(len(vectors)) if vectors[x].any()]
+    loud = np.log1p(count).astype(np.float32)
     near = {}
     for x in known:
-        cosine = {y: max(float(vectors[x] @ vectors[y]), 0.0) for y in known if y != x}
-        order = sorted(cosine, key=lambda y: (-float(vectors[x] @ vectors[y]), y))
-        near[x] = [(y, cosine[y]) for y in order[:n]]
+        weight = {y: float((vectors[x] @ vectors[y]) * loud[y]) for y in known if y != x}
+        order = sorted(weight, key=lambda y: (-weight[y], y))
+        near[x] = [(y, max(weight[y], 0.0)) for y in order[:n]]
     return near
 
 
@@ -119,14 +122,17 @@ def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None
     # halves: cosines are exact, and so full of ties, whatever the order of the sums
     vectors = (rng.integers(0, 2, (30, 4)) - 0.5).astype(np.float32)
     vectors[[0, 7, 29]] = 0.0
-    assert as_lists(embeddings.neighbours(vectors, n)) == plain_neighbours(vectors, n)
+    for count in (np.ones(30, np.int64), rng.integers(1, 4, 30)):
+        found = as_lists(embeddings.neighbours(vectors, n, count))
+        assert found == plain_neighbours(vectors, n, count)
 
 
 def test_neighbours_of_one_or_no_item() -> None:
     vectors = np.zeros((3, 2), np.float32)
-    assert embeddings.neighbours(vectors, 5).offsets.tolist() == [0, 0, 0, 0]
+    count = np.ones(3, np.int64)
+    assert embeddings.neighbours(vectors, 5, count).offsets.tolist() == [0, 0, 0, 0]
     vectors[1] = 1.0
-    assert embeddings.neighbours(vectors, 5).offsets.tolist() == [0, 0, 0, 0]
+    assert embeddings.neighbours(vectors, 5, count).offsets.tolist() == [0, 0, 0, 0]
 
 
 def test_unit_vectors() -> None:
@@ -151,5 +157,10 @@ def test_word2vec_finds_the_communities(vectors: np.ndarray) -> None:
         mine = c == COMMUNITY
         away = mine[:, None] & (c != COMMUNITY) & (COMMUNITY < COMMUNITIES)
         assert cosine[same & mine].mean() > cosine[away].mean() + 0.2
-    near = embeddings.neighbours(vectors, 5).to_frame().to_numpy()[:, :2].astype(int)
+    near = (
+        embeddings.neighbours(vectors, 5, np.ones(N_ITEMS, np.int64))
+        .to_frame()
+        .to_numpy()[:, :2]
+        .astype(int)
+    )
     assert (COMMUNITY[near[:, 0]] == COMMUNITY[near[:, 1]]).mean() > 0.9

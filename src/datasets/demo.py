@@ -23,4 +23,4 @@ def prepare(run: Run) -> None:
     prepare_otto(run)
 
 
-RECIPE = replace(otto.RECIPE, name="demo", prepare=prepare, train_queries=10_000, negatives=8.0)
+RECIPE = replace(otto.RECIPE, name="demo", prepare=prepare, train_queries=5_000, negatives=8.0)

@@ -84,7 +84,7 @@ MATRICES = (
 )
 
 EMBEDDINGS = (
-    EmbeddingRow("w2v", size=64, window=5, epochs=5, min_count=5),
+    EmbeddingRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
 )
 
 EVEN = Select(recency=1.0)
