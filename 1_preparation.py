@@ -1,10 +1,10 @@
-"""Turn the raw files into events, queries and labels of both splits.
+"""Turn the raw files into events, queries and labels of all splits.
 
     python 1_preparation.py --dataset otto
 
 Reads  input/<dataset>: the competition's files, as the recipe's `prepare` wants them
-Writes output/<dataset>/aids.parquet and, for <split> in valid, test:
-       output/<dataset>/<split>/{sessions,events}.parquet, valid/labels.parquet
+Writes output/<dataset>/{aids.parquet,splits.json} and, for <split> in valid, test, earlier_<n>:
+       output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test)
 """
 
 from src.run import Run, main

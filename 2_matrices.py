@@ -1,4 +1,4 @@
-"""Count every item-item matrix of the recipe, for both splits.
+"""Count every item-item matrix of the recipe, for all splits.
 
     python 2_matrices.py --dataset otto
 

@@ -4,7 +4,7 @@
 
 Reads  output/<dataset>/<split>/{events,labels}.parquet, matrices/*.parquet  (steps 1, 2)
 Writes output/<dataset>/<split>/lists/part-*.parquet: session, rule, rank, aid, score
-       output/<dataset>/logs/{rules,pool,baselines}.csv: recall on the valid split
+       output/<dataset>/logs/lists/{rules,pool,baselines}.csv: recall on the valid split
 (The lists of embeddings join in step 4, which merges all of them into the pool.)
 """
 
@@ -18,7 +18,7 @@ def body(run: Run) -> None:
         with run.step(f"{split} lists of {len(rules)} rules") as facts:
             facts["blocks made"] = list_parts(run, open_world(run, split), "lists", rules)
     with run.step("recall of the lists"):
-        cover(run, ["lists"])
+        cover(run, ["lists"], "lists")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Reads  output/<dataset>/<split>/events.parquet, lists/*.parquet  (steps 1, 3)
 Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), unit length
        output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight
        output/<dataset>/<split>/pool/part-*.parquet: candidates with every rule's rank and score
-       output/<dataset>/logs/{rules,pool,baselines}.csv: recall on the valid split
+       output/<dataset>/logs/pool/{rules,pool,baselines}.csv: recall on the valid split
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def body(run: Run) -> None:
         with run.step(f"{split} pool") as facts:
             facts["blocks made"] = pool_parts(run, open_world(run, split), ["lists", "more_lists"])
     with run.step("recall of the pool"):
-        cover(run, ["lists", "more_lists"])
+        cover(run, ["lists", "more_lists"], "pool")
 
 
 def train(run: Run, split: str, row: EmbeddingRow) -> bool:

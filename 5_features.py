@@ -36,7 +36,8 @@ def body(run: Run) -> None:
 
                 inputs = table_inputs(run, split, part_path(place / "pool", world, part))
                 inputs.append(place / "labels.parquet")
-                rows = (part, run.recipe.features, run.recipe.folds, run.recipe.seed, names,
+                recipe = run.recipe
+                rows = (part, recipe.features, recipe.type_weight, recipe.folds, recipe.seed, names,
                         [s.negatives for s in sampled[split]])  # fmt: skip
                 made += run.build(part_path(place / "train", world, part), make, rows, inputs)
             facts["blocks made"] = made

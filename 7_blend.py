@@ -14,7 +14,7 @@ from src.blend import Scored, Search, cross_fitted
 from src.candidates import part_files
 from src.cv import Blended, write_cv
 from src.run import Run, main
-from src.training import folds
+from src.training import folds, learnable
 
 
 def body(run: Run) -> None:
@@ -23,14 +23,15 @@ def body(run: Run) -> None:
         run.need(part_files(run, split, "scores"))
     recipe, fold, target = run.recipe, folds(run, "valid"), splits[-1]
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    blended, lists = {}, {}
+    able, blended, lists = learnable(run), {}, {}
     for o, objective in enumerate(recipe.objectives):
         with run.step(f"blend {objective.name}") as facts:
-            members = [f"{row.name}_{objective.name}" for row in recipe.rankers]
+            rankers = recipe.rankers if objective.name in able else ()
+            members = [f"{row.name}_{objective.name}" for row in rankers]
             scored = Scored.load(part_files(run, "valid", "scores"), members)
             search = Search(recipe, scored, labels.filter(pl.col("objective") == o))
             tally, tenths = cross_fitted(search, fold)
-            weights = {r.name: w / 10 for r, w in zip(recipe.rankers, tenths, strict=True)}
+            weights = {r.name: w / 10 for r, w in zip(rankers, tenths, strict=False)}
             blended[objective.name] = Blended(tally, search.ceiling(), weights)
             if target != "valid":
                 scored = Scored.load(part_files(run, target, "scores"), members)

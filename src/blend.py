@@ -28,11 +28,13 @@ class Scored:
 
     @classmethod
     def load(cls, files: list[Path], members: list[str]) -> Scored:
-        """Read score files; a member is a column of them."""
+        """Read score files; a member is a column of them. Without one, the pool's order votes."""
         table = pl.concat(pl.read_parquet(f, columns=["session", "aid", *members]) for f in files)
         of_row, aid, *scores = arrays(table, "session", "aid", *members)
         session, starts = np.unique(of_row, return_index=True)
         starts = np.append(starts, table.height)
+        place = np.arange(aid.size) - np.repeat(starts[:-1], np.diff(starts))
+        scores = scores or [-place.astype(np.float32)]
         votes = [blend_kernel.rank_votes(starts, aid, score) for score in scores]
         return cls(session, starts, aid, votes)
 

@@ -14,6 +14,8 @@ from src.run import Run
 
 BLOCK = 20_000  # queries worked on at a time; what a kill loses, and what bounds memory
 
+TABLES = ("rules", "pool", "baselines")  # of src/coverage.py
+
 Part = tuple[int, int]
 """First and end session of a block."""
 
@@ -87,23 +89,27 @@ def pool_parts(run: Run, world: World, folders: list[str]) -> int:
     return made
 
 
-def cover(run: Run, folders: list[str]) -> None:
-    """Print and store the recall of rules, pool and baselines on the valid split."""
-    world = open_world(run, "valid")
-    coverage = Coverage(run.recipe, pl.read_parquet(run.output / "valid" / "labels.parquet"))
-    for part in run.progress(parts(world), "recall"):
-        lists = read_lists(run, world, folders, part)
-        merged = pool.merge(lists, len(run.recipe.rules), *part, run.recipe.pool_size)
-        coverage.add(lists, pl.DataFrame({"session": merged.session, "aid": merged.aid}), *part)
-    mean = coverage.pool_rows / max(world.n_sessions - world.first_query, 1)
-    print(f"\nmean pool size {mean:.1f}")
-    path = run.output / "logs" / "baselines.parquet"
-    path.parent.mkdir(exist_ok=True)
-    coverage.baseline_tallies().write_parquet(path)
-    for name in ("rules", "pool", "baselines"):
-        table = getattr(coverage, f"{name}_table")()
-        store.write_text(run.output / "logs" / f"{name}.csv", table.write_csv(float_precision=6))
-        show(table)
+def cover(run: Run, folders: list[str], name: str) -> None:
+    """Store the recall of rules, pool and baselines on the valid split in logs/<name>; print it."""
+    world, place = open_world(run, "valid"), run.output / "logs" / name
+    labels = run.output / "valid" / "labels.parquet"
+
+    def make(path: Path) -> None:
+        coverage = Coverage(run.recipe, pl.read_parquet(labels))
+        for part in run.progress(parts(world), "recall"):
+            lists = read_lists(run, world, folders, part)
+            merged = pool.merge(lists, len(run.recipe.rules), *part, run.recipe.pool_size)
+            coverage.add(lists, pl.DataFrame({"session": merged.session, "aid": merged.aid}), *part)
+        for table in TABLES:
+            text = getattr(coverage, f"{table}_table")().write_csv(float_precision=6)
+            store.write_text(place / f"{table}.csv", text)
+        coverage.baseline_tallies().write_parquet(path)
+
+    inputs = [labels, *(file for f in folders for file in part_files(run, "valid", f))]
+    rows = (run.recipe.rules, run.recipe.baselines, run.recipe.pool_size, run.recipe.k)
+    run.build(place / "baselines.parquet", make, rows, inputs)
+    for table in TABLES:
+        show(pl.read_csv(place / f"{table}.csv"))
 
 
 def show(table: pl.DataFrame) -> None:

@@ -19,7 +19,7 @@ class Coverage:
         self.labels = labels
         self.hits: list[pl.DataFrame] = []
         self.pool_hits: list[pl.DataFrame] = []
-        self.pool_rows = 0
+        self.pool_rows = self.queries = 0
         self.rules: set[int] = set()
         self.baselines: dict[tuple[str, int], list[Tally]] = {}
 
@@ -33,6 +33,7 @@ class Coverage:
             truth.join(pool.select("session", "aid", at=at), on=["session", "aid"])
         )
         self.pool_rows += pool.height
+        self.queries += end - first
         for row in self.recipe.baselines:
             ranked = concatenated(lists, [self._number(rule) for rule in row.rules])
             for o in range(len(self.recipe.objectives)):
@@ -66,7 +67,8 @@ class Coverage:
         rows = [
             {"pool": f"first {c}", **self._recalls("", hits.filter(pl.col("at") < c))} for c in CUTS
         ]
-        rows.append({"pool": "all", **self._recalls("", hits)})
+        size = self.pool_rows / max(self.queries, 1)
+        rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", hits)})
         rows.append({"pool": "union of lists", **self._recalls("", union)})
         return pl.DataFrame(rows)
 
@@ -91,7 +93,8 @@ class Coverage:
         for (name, o), parts in self.baselines.items():
             joined = _joined(parts)
             columns = {"session": joined.session, "hits": joined.hits, "chances": joined.chances}
-            tables.append(pl.DataFrame({"baseline": name, "objective": o} | columns))
+            named = {"baseline": pl.lit(name), "objective": pl.lit(o, pl.Int8)}
+            tables.append(pl.DataFrame(columns).with_columns(**named))
         return pl.concat(tables)
 
     def _recalls(self, suffix: str, hits: pl.DataFrame) -> dict[str, object]:

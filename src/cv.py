@@ -30,7 +30,8 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
     low, high = bootstrap(tallies, shares, recipe.seed)
     objectives = {
         name: {
-            "score": b.tally.score(),
+            # null where the held-out sessions hold no label of this objective
+            "score": b.tally.score() if b.tally.chances.any() else None,
             "ci95": [low[i], high[i]],
             "folds": [b.tally.score(fold[b.tally.session] == f) for f in range(recipe.folds)],
             "pool_recall": b.pool_recall,
@@ -44,7 +45,8 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
     store.write_text(
         run.output / "cv.json", json.dumps(head | {"objectives": objectives}, indent=1)
     )
-    print(f"\n{metric} on all {fold.size:,} sessions of valid, out of fold, with 95 % intervals")
+    queries = pl.read_parquet(run.output / "valid" / "sessions.parquet")["query"].sum()
+    print(f"\n{metric} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
     show(pl.DataFrame([_row(name, o) for name, o in objectives.items()]))
     print(f"\n{metric} against lists without a model; gain: of the pipeline over the list")
     show(against_baselines(run, tallies, shares))
@@ -64,8 +66,8 @@ def _row(name: str, objective: dict) -> dict[str, object]:
 
 def against_baselines(run: Run, tallies: list[Tally], shares: list[float]) -> pl.DataFrame:
     """Scores of the baselines, and the paired gain of the pipeline over each of them."""
-    table = pl.read_csv(run.output / "logs" / "baselines.csv").drop("low", "high")
-    theirs = pl.read_parquet(run.output / "logs" / "baselines.parquet")
+    table = pl.read_csv(run.output / "logs" / "pool" / "baselines.csv").drop("low", "high")
+    theirs = pl.read_parquet(run.output / "logs" / "pool" / "baselines.parquet")
     names = [o.name for o in run.recipe.objectives]
     scores = {n: t.score() for n, t in zip(names, tallies, strict=True)}
     rows: list[dict[str, object]] = [

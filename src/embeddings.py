@@ -15,7 +15,7 @@ from src.events import F32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import EmbeddingRow
 
-BLOCK = 1024  # items whose cosines are in memory at a time
+BLOCK = 2**25  # cosines in memory at a time
 
 
 class Sentences:
@@ -39,12 +39,16 @@ def word2vec(sessions: Sessions, row: EmbeddingRow, seed: int) -> F32:
     """
     from gensim.models import Word2Vec
 
+    vectors = np.zeros((sessions.n_items, row.size), np.float32)
+    length = np.diff(sessions.offsets)
+    read = np.repeat(length > 1, length)
+    if np.bincount(sessions.aid[read], minlength=1).max() < row.min_count:
+        return vectors
     model = Word2Vec(
         Sentences(sessions), vector_size=row.size, window=row.window, sg=1, hs=0,
         negative=row.negative, ns_exponent=row.ns_exponent, min_count=row.min_count,
         epochs=row.epochs, sample=1e-3, seed=seed, workers=1,
     )  # fmt: skip
-    vectors = np.zeros((sessions.n_items, row.size), np.float32)
     vectors[np.array(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
     return unit(vectors)
 
@@ -68,8 +72,9 @@ def neighbours(vectors: F32, n: int, count: I64) -> Matrix:
     aid = np.full((vectors.shape[0], n), -1, np.int32)
     weight = np.zeros((vectors.shape[0], n), np.float32)
     base = np.ascontiguousarray(vectors[known].T)
-    for first in range(0, known.size, BLOCK):
-        rows = known[first : first + BLOCK]
+    block = max(1, BLOCK // max(known.size, 1))
+    for first in range(0, known.size, block):
+        rows = known[first : first + block]
         scores = (vectors[rows] @ base) * loud[known]
         scores[np.arange(rows.size), np.arange(first, first + rows.size)] = -np.inf
         # ties at the border of the partition could go either way: order all that reach it

@@ -241,6 +241,12 @@ class Recipe:
     expect: tuple[tuple[str, Expect], ...] = ()
 
     def __post_init__(self) -> None:
+        selects = [r.select for r in self.rules if isinstance(r, HistoryRule | MatrixRule)]
+        popular = [r for r in self.rules if isinstance(r, PopularRule)]
+        given = [row.type_weight for row in selects] + [row.type_weight for row in popular]
+        given.append(self.type_weight)
+        if min(map(len, given)) < len(self.types):
+            raise ValueError(f"recipe {self.name}: type_weight has one number per {self.types}")
         for row in self.matrices:
             if min(len(row.source_weight), len(row.target_weight)) < len(self.types):
                 raise ValueError(f"matrix {row.name}: one weight per event type {self.types}")

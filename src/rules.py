@@ -44,6 +44,7 @@ class World:
         self._tables = tables
         self._matrices: dict[str, Matrix] = {}
         self._holders: dict[int, tuple[I64, I32]] = {}
+        self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
         self.first_query = self.n_sessions - int(query.sum())
@@ -91,9 +92,22 @@ class World:
         starts, _ = knn_kernel.latest_sessions(s.offsets, s.aid, s.ts, s.n_items, 2**31)
         return np.log(max(s.n_sessions, 2) / np.maximum(np.diff(starts), 1))
 
+    def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
+        """Ends of the windows of all queries, ascending, and the list of each."""
+        if rule not in self._popular:
+            s, by_time = self.sessions, self._by_time
+            ends = np.unique(_bucket(self.query_ts(self.first_query, self.n_sessions), rule))
+            votes = _votes(rule.type_weight)[s.type[by_time]]
+            self._popular[rule] = (
+                ends,
+                rules_kernel.popular_rows(
+                    s.ts[by_time], s.aid[by_time], votes, ends, rule.window, s.n_items, rule.top
+                ),
+            )
+        return self._popular[rule]
+
     @cached_property
-    def by_time(self) -> I64:
-        """Order of the events by time."""
+    def _by_time(self) -> I64:
         return np.argsort(self.sessions.ts, kind="stable")
 
     def query_ts(self, first: int, end: int) -> I32:
@@ -135,14 +149,13 @@ def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
 
 
 def popular_lists(world: World, rule: PopularRule, first: int, end: int) -> TopLists:
-    ends = world.query_ts(first, end).astype(np.int64) // rule.bucket * rule.bucket
-    buckets, place = np.unique(ends, return_inverse=True)
-    s = world.sessions
-    aid, score = rules_kernel.popular_rows(
-        s.ts[world.by_time], s.aid[world.by_time], _votes(rule.type_weight)[s.type[world.by_time]],
-        buckets, rule.window, s.n_items, rule.top,
-    )  # fmt: skip
+    buckets, (aid, score) = world.popular(rule)
+    place = np.searchsorted(buckets, _bucket(world.query_ts(first, end), rule))
     return aid[place], score[place]
+
+
+def _bucket(ts: I32, rule: PopularRule) -> I64:
+    return ts.astype(np.int64) // rule.bucket * rule.bucket
 
 
 def _votes(weights: Weights) -> I64:

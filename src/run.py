@@ -172,10 +172,13 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
         print(f"== {run.script.stem}: {where}", flush=True)
         with locked(run.output):
             body(run)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"{Path(script).name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{Path(script).name}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except MemoryError:
+        print(f"{Path(script).name}: out of memory; try --sample 0.1", file=sys.stderr)
         return 2
-    except pl.exceptions.ComputeError as error:
+    except (ValueError, OSError, pl.exceptions.PolarsError) as error:
         print(f"{Path(script).name}: {error}", file=sys.stderr)
         return 2
     return 0

@@ -69,10 +69,10 @@ def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
     return run.build(path, make, row, files)
 
 
-def score_part(run: Run, world: World, part: Part) -> bool:
-    """Score all candidates of a block with all models; False when it was up to date."""
+def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
+    """Score all candidates of a block for some objectives; False when it was up to date."""
     recipe = run.recipe
-    targets = [(row, o.name) for row in recipe.rankers for o in recipe.objectives]
+    targets = [(row, name) for row in recipe.rankers for name in able]
     paths = {t: [model_path(run, *t, f) for f in range(recipe.folds)] for t in targets}
     place = run.output / world.split
 
@@ -92,7 +92,7 @@ def score_part(run: Run, world: World, part: Part) -> bool:
 
     inputs = [p for group in paths.values() for p in group]
     inputs += table_inputs(run, world.split, part_path(place / "pool", world, part))
-    rows = (part, recipe.features, recipe.folds, recipe.seed)
+    rows = (part, recipe.features, recipe.type_weight, recipe.folds, recipe.seed)
     return run.build(part_path(place / "scores", world, part), make, rows, inputs)
 
 
@@ -108,13 +108,15 @@ def _out_of_fold(models: list, X: np.ndarray, fold: np.ndarray | None) -> np.nda
     return values
 
 
-def fold_scores(run: Run) -> None:
+def fold_scores(run: Run, able: list[str]) -> None:
     """Out-of-fold score of every ranker, objective and fold: printed, and added to the logs."""
     recipe, fold = run.recipe, folds(run, "valid")
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
     rows = []
     for row in recipe.rankers:
         for o, objective in enumerate(recipe.objectives):
+            if objective.name not in able:
+                continue
             truth = labels.filter(pl.col("objective") == o)
             tally = metrics.tally(
                 _ranked(run, f"{row.name}_{objective.name}"), truth.lazy(), recipe.metric, recipe.k

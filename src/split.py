@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 ALL, ALWAYS = 2**31 - 1, 2**63 - 1
 ROW_GROUP = 1 << 20
+WINDOWS = 8  # held out at most: valid and the earlier ones
 
 PLAN = pl.Schema(
     {
@@ -42,10 +43,12 @@ PLAN = pl.Schema(
 
 
 def prepare_otto(run: Run) -> None:
-    """Make aids.parquet and the tables of both splits; of `valid` only without test.jsonl.
+    """Make aids.parquet and the tables of all splits; without test.jsonl, there is no `test`.
 
     Raises ValueError, naming file, line and cure, for whatever is wrong with the raw files.
     """
+    # until all is made, no other step may take the old splits with the new items
+    (run.output / "splits.json").unlink(missing_ok=True)
     raws = [raw for stem in ("train", "test") if (raw := _read(run, stem))]
     data = Data(run, raws[0], raws[1] if len(raws) > 1 else None)
     with run.step("items") as facts:
@@ -60,8 +63,9 @@ def prepare_otto(run: Run) -> None:
     for back in range(1, data.windows):
         if queries >= run.recipe.train_queries:
             break
-        splits.append(f"earlier_{back}")
-        queries += _make_window(data, back, splits[-1])
+        if found := _make_window(data, back, f"earlier_{back}"):
+            splits.append(f"earlier_{back}")
+            queries += found
     store.write_text(run.output / "splits.json", json.dumps(splits))
 
 
@@ -71,8 +75,10 @@ def _make_window(data: Data, back: int, split: str) -> int:
     plan = data.build(
         f"raw/plan-{split}.parquet", lambda path: data.plan_window(path, back), rows, data.tables
     )
-    _make_split(data, split, [data.train], plan)
-    return int(pl.scan_parquet(plan).select(pl.col("query").sum()).collect().item())
+    queries = int(pl.scan_parquet(plan).select(pl.col("query").sum()).collect().item())
+    if queries:
+        _make_split(data, split, [data.train], plan)
+    return queries
 
 
 def _read(run: Run, stem: str) -> Raw | None:
@@ -104,7 +110,8 @@ def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
         facts["sessions"] = _rows(sessions)
         facts["queries"] = pl.scan_parquet(sessions).select(pl.col("query").sum()).collect().item()
         if split != "test":
-            labels = data.build(f"{split}/labels.parquet", cut.labels, objectives, inputs)
+            rows = [(o.name, o.next_only) for o in data.run.recipe.objectives]
+            labels = data.build(f"{split}/labels.parquet", cut.labels, rows, inputs)
             counts = pl.read_parquet(labels)["objective"].value_counts()
             facts |= {f"{objectives[o]} labels": n for o, n in sorted(counts.iter_rows())}
         facts["events"] = _rows(data.build(f"{split}/events.parquet", cut.events, None, inputs))
@@ -199,7 +206,8 @@ class Data:
     def windows(self) -> int:
         """How many windows can be held out with at least two windows of history before each."""
         first = self.train.sessions().select(pl.col("first").min()).collect().item()
-        return int((_end(self.train) - first) / (self.days * DAY_MS) - 2 + 0.01)
+        windows = int((_end(self.train) - first) / (self.days * DAY_MS) - 2 + 0.01)
+        return min(windows, WINDOWS)
 
     def plan_test(self, path: Path) -> None:
         """All of train, then all of test."""

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+_parsing = Lock()  # Python 3.11's ast.parse fails when two threads are in it
 
 
 def digest(value: object) -> str:
@@ -48,7 +50,9 @@ def code_version(script: Path) -> str:
         if name in seen or path.parent.name == "datasets":
             continue
         seen[name] = path.read_bytes()
-        for node in ast.walk(ast.parse(seen[name])):
+        with _parsing:
+            tree = ast.parse(seen[name])
+        for node in ast.walk(tree):
             for module in _imported(node):
                 file = ROOT / (module.replace(".", "/") + ".py")
                 if module.startswith("src") and file.exists():

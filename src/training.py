@@ -146,3 +146,12 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     named = {getattr(row, "matrix", getattr(row, "embedding", None)) for row in run.recipe.features}
     used = [run.table(split, row.name) for row in tables if row.name in named]
     return [run.output / split / "events.parquet", pool_part, *used]
+
+
+def learnable(run: Run) -> list[str]:
+    """Objectives with a positive and a negative in every fold; others keep the pool's order."""
+    table = pl.scan_parquet(part_files(run, "valid", "train"))
+    names = [o.name for o in run.recipe.objectives]
+    kinds = [pl.col(f"label_{name}").drop_nulls().n_unique().alias(name) for name in names]
+    found = table.group_by("fold").agg(kinds).collect()
+    return [n for n in names if found.height == run.recipe.folds and found[n].min() == 2]

@@ -198,7 +198,8 @@ def test_test_is_all_of_train_then_the_test_sessions(tmp_path, monkeypatch):
     assert prepared_labels(tmp_path / "out") == labels
     (tmp_path / "in" / "test.jsonl").unlink()
     assert worlds.prepare(monkeypatch, tmp_path) == 0
-    assert not (tmp_path / "out" / "test" / "events.parquet.json").exists(), "stale test split"
+    splits = json.loads((tmp_path / "out" / "splits.json").read_text())
+    assert "valid" in splits and "test" not in splits, "stale test split"
 
 
 def test_sample_keeps_the_same_sessions_in_every_file(tmp_path, monkeypatch):
