@@ -101,20 +101,14 @@ def _even_bounds(work: I64, low: int, high: int, parts: int) -> I64:
 
 
 @njit(inline="always")
-def _vote(view_ts, view_type, i, j, votes, length):
-    """The fixed-point vote of events i, j; the order of the products is that of matrices.vote."""
-    weight = votes.source[view_type[i]] * votes.target[view_type[j]]
-    if weight == 0.0:
-        return 0
-    if votes.ramp != 0.0:
-        weight = weight * (1.0 + votes.ramp * ((view_ts[i] - votes.first_ts) / votes.span))
+def _vote(votes, source, target, ramp, gap, apart, norm):
+    """The fixed-point vote of a pair of events; the order of the products is matrices.vote's."""
+    weight = source * target * ramp
     if votes.decay.size > 1:
-        weight = weight * votes.decay[abs(np.int64(view_ts[j]) - view_ts[i])]
+        weight = weight * votes.decay[gap]
     if votes.step != 1.0:
-        weight = weight * votes.step ** np.float64(abs(j - i) - 1)
-    if votes.norm:
-        weight = weight / math.log(1.0 + np.float64(length))
-    return np.int64(math.floor(weight * SCALE + 0.5))
+        weight = weight * votes.step ** np.float64(apart - 1)
+    return np.int64(weight / norm * SCALE + 0.5)  # no weight is negative: this is the floor
 
 
 @njit(parallel=True, cache=True)
@@ -156,29 +150,33 @@ def _walk(view, votes, x, state, touched, voted):
         i = events[q]
         s = session[i]
         first, end = offsets[s], offsets[s + 1]
-        if votes.source[type_[i]] > 0.0 and not (votes.first_only and i != first):
+        source, now = votes.source[type_[i]], np.int64(ts[i])
+        # 1.0 where a row has no such factor: it changes no bit
+        ramp = 1.0 + votes.ramp * ((now - votes.first_ts) / votes.span)
+        norm = math.log(1.0 + np.float64(end - first)) if votes.norm else 1.0
+        if source > 0.0 and not (votes.first_only and i != first):
             for way in range(1 if votes.forward else 2):
                 step = 1 if way == 0 else -1
-                j = i + step
-                left = votes.reach
-                while left > 0 and first <= j < end:
-                    if abs(np.int64(ts[j]) - ts[i]) >= votes.within:
+                far = min(votes.reach, end - 1 - i if way == 0 else i - first)
+                for apart in range(1, far + 1):
+                    j = i + step * apart
+                    gap = abs(np.int64(ts[j]) - now)
+                    if gap >= votes.within:
                         break
                     y = aid[j]
-                    if y != x:
-                        vote = _vote(ts, type_, i, j, votes, end - first)
-                        if vote > 0:
-                            best = state[y, 0]
-                            if best == 0:
-                                voted[n_voted] = y
-                                n_voted += 1
-                                state[y, 0] = vote
-                            elif votes.once:
-                                state[y, 0] = max(best, vote)
-                            else:
-                                state[y, 0] = best + vote
-                    j += step
-                    left -= 1
+                    if y == x:
+                        continue
+                    vote = _vote(votes, source, votes.target[type_[j]], ramp, gap, apart, norm)
+                    if vote > 0:
+                        best = state[y, 0]
+                        if best == 0:
+                            voted[n_voted] = y
+                            n_voted += 1
+                            state[y, 0] = vote
+                        elif votes.once:
+                            state[y, 0] = max(best, vote)
+                        else:
+                            state[y, 0] = best + vote
         if n_voted > 0 and (q + 1 == starts[x + 1] or session[events[q + 1]] != s):
             for v in range(n_voted):
                 y = voted[v]
