@@ -83,7 +83,10 @@ def write_world(output: Path, objectives: int) -> None:
     labels = pairs.with_row_index("objective").filter(pl.col("objective") % 3 == 0)
     (output / "valid" / "pool").mkdir(parents=True)
     events.write_parquet(output / "valid" / "events.parquet")
-    pairs.write_parquet(output / "valid" / "pool" / "part-0.parquet")
+    pairs.write_parquet(output / "valid" / "pool" / "part-0000.parquet")
+    sessions = pl.DataFrame({"session": range(events["session"].max() + 1)})
+    queries = sessions.with_columns(query=pl.lit(True))
+    queries.write_parquet(output / "valid" / "sessions.parquet")
     labels.with_columns((pl.col("objective") % objectives).cast(pl.Int8)).write_parquet(
         output / "valid" / "labels.parquet"
     )
