@@ -1,0 +1,90 @@
+"""What the measuring processes ask of parquet files, answered as JSON by a process of its own.
+
+python -m bench.frames rows output/bench-0.01/valid/events.parquet
+python -m bench.frames counts output/bench-0.01
+python -m bench.frames sample output/bench-0.01/valid/events.parquet folder 4 20000
+python -m bench.frames compare ours.parquet theirs.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import polars as pl
+
+TINY = 200  # sessions of what numba compiles on
+
+
+def rows(path: Path) -> int:
+    """Rows of a parquet file, by its footer."""
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def counts(output: Path) -> dict[str, object]:
+    """Events and sessions of every split that step 1 made, and its items."""
+    splits = json.loads((output / "splits.json").read_text())
+    return {
+        "events": {split: rows(output / split / "events.parquet") for split in splits},
+        "sessions": {split: rows(output / split / "sessions.parquet") for split in splits},
+        "items": rows(output / "aids.parquet"),
+    }
+
+
+def sample(path: Path, folder: Path, every: int, sessions: int) -> dict[str, object]:
+    """Write events.parquet, of sessions with number % every == 0; of these tiny.parquet, and
+    sample.parquet with evenly spaced sessions, about so many; sessions are numbered anew.
+
+    Items keep their numbers.
+    """
+    kept = pl.scan_parquet(path).filter(pl.col("session") % every == 0)
+    kept = kept.with_columns(pl.col("session") // every)
+    kept.sink_parquet(folder / "events.parquet")
+    events = pl.scan_parquet(folder / "events.parquet")
+    n_sessions = events.select(pl.max("session") + 1).collect().item()
+    step = max(1, n_sessions // sessions)
+    some = events.filter(pl.col("session") % step == 0).with_columns(pl.col("session") // step)
+    some.sink_parquet(folder / "sample.parquet")
+    events.filter(pl.col("session") < TINY).sink_parquet(folder / "tiny.parquet")
+    of_sample = pl.scan_parquet(folder / "sample.parquet").select(pl.max("session") + 1)
+    return {
+        "events": rows(folder / "events.parquet"),
+        "sessions": n_sessions,
+        "items": events.select(pl.col("aid").n_unique()).collect().item(),
+        "sample_events": rows(folder / "sample.parquet"),
+        "sample_sessions": of_sample.collect().item(),
+    }
+
+
+def compare(ours: Path, theirs: Path) -> dict[str, object]:
+    """Share of neighbours that both have, and the largest relative difference of their weights."""
+    a, b = pl.read_parquet(ours), pl.read_parquet(theirs)
+    if a.equals(b):
+        return {"same": 1.0, "off": 0.0}
+    both = a.join(b, on=["aid_x", "aid_y"])
+    off = (pl.col("weight") / pl.col("weight_right") - 1).abs().max()
+    largest = max(a.height, b.height, 1)
+    return {"same": both.height / largest, "off": both.select(off).item() or 0.0}
+
+
+def main(argv: list[str]) -> int:
+    """Answer one question."""
+    answer: object
+    match argv:
+        case ["rows", path]:
+            answer = rows(Path(path))
+        case ["counts", output]:
+            answer = counts(Path(output))
+        case ["sample", events, folder, every, sessions]:
+            answer = sample(Path(events), Path(folder), int(every), int(sessions))
+        case ["compare", ours, theirs]:
+            answer = compare(Path(ours), Path(theirs))
+        case _:
+            raise SystemExit(__doc__)
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

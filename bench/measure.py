@@ -1,0 +1,181 @@
+"""Measure one child process, and write down what was measured: what the rest of bench/ shares.
+
+Seconds are wall time from start to exit; CPU seconds are user and system, of all threads. The peak
+is the largest resident size (VmHWM), file pages that are mapped included. Bytes read are those that
+came from storage (none where the page cache had them), bytes written those that dirtied a page of
+a file (not yet on disk, perhaps): Linux's read_bytes and write_bytes, exact at exit, by `wait4`.
+
+A child's peak starts at the size of the process that starts it. So what measures keeps to the
+standard library, and asks a child for whatever needs more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from threading import Timer
+from time import perf_counter
+from typing import Any, TextIO
+
+HERE = Path(__file__).resolve().parent
+RESULTS, LINES = HERE / "RESULTS.md", HERE / "results.jsonl"
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one process took; `code` is its exit code, minus the signal where one ended it."""
+
+    code: int
+    seconds: float
+    cpu_seconds: float
+    peak_gib: float
+    read_bytes: int
+    written_bytes: int
+    last_line: str
+
+    def record(self) -> Record:
+        fields = asdict(self)
+        del fields["last_line"]
+        return fields
+
+
+def run(
+    command: Sequence[str], log: Path, timeout: float | None = None, show: bool = True
+) -> Measured:
+    """Run a command to its end (killed at the timeout); its output goes to the log and is shown."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    last = ""
+    with open(log, "a", encoding="utf-8") as file:
+        to = [file, sys.stdout] if show else [file]
+        _tell(f"$ {shlex.join(command)}\n", to)
+        start = perf_counter()
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        assert child.stdout is not None
+        timer = Timer(timeout or 0, child.kill)
+        if timeout:
+            timer.start()
+        with child.stdout:
+            for text in child.stdout:
+                _tell(text, to)
+                last = text
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = perf_counter() - start
+        timer.cancel()
+        child.returncode = os.waitstatus_to_exitcode(status)
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # ru_maxrss: bytes there, KiB on Linux
+    return Measured(
+        code=child.returncode,
+        seconds=seconds,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_gib=usage.ru_maxrss / unit,
+        read_bytes=usage.ru_inblock * 512,
+        written_bytes=usage.ru_oublock * 512,
+        last_line=last,
+    )
+
+
+def _tell(text: str, files: Iterable[TextIO]) -> None:
+    for file in files:
+        file.write(text)
+        file.flush()
+
+
+def versions(*packages: str) -> str:
+    """The packages with their versions, where they are installed."""
+    found = []
+    for name in packages:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    return ", ".join(found)
+
+
+def ask(module: str, *arguments: str) -> Any:
+    """The JSON that a module of bench/ prints, run in a process that is not measured."""
+    command = [sys.executable, "-m", module, *arguments]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def machine() -> Record:
+    """CPU model, cores and memory of this machine; no name of it."""
+    model = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        named = [t for t in cpuinfo.read_text().splitlines() if t.startswith("model name")]
+        model = named[0].partition(":")[2].strip() if named else model
+    ram = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cpu": model, "cores": os.cpu_count(), "ram_gib": round(ram, 1)}
+
+
+def commit() -> str:
+    """The commit at hand; `+changes` where files differ from it, the results themselves aside."""
+    results = [f":(exclude)bench/{path.name}" for path in (RESULTS, LINES)]
+    changes = _git("status", "--porcelain", "--", ".", *results)
+    return _git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(HERE.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or ""
+
+
+def origin(argv: Sequence[str], module: str) -> Record:
+    """Where numbers come from: the command, commit, date and machine."""
+    command = shlex.join(["python", "-m", module, *argv])
+    date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return {"command": command, "commit": commit(), "date": date, "machine": machine()}
+
+
+def title(of: Record, *facts: str) -> str:
+    """One line above a table."""
+    m = of["machine"]
+    where = f"{m['cpu']}, {m['cores']} cores, {m['ram_gib']} GiB"
+    return "; ".join([f"`{of['command']}` at {of['commit']}, {of['date']}, {where}", *facts])
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; the first column is left-aligned, the others right."""
+    lines: list[Sequence[object]] = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
+
+
+def append_table(heading: str, text: str, results: Path = RESULTS) -> None:
+    """Print a table and append it to RESULTS.md."""
+    print(f"\n{heading}\n\n{text}\n", flush=True)
+    with open(results, "a", encoding="utf-8") as file:
+        file.write(f"{heading}\n\n{text}\n\n")
+
+
+def append_line(record: Record, lines: Path = LINES) -> None:
+    """Append one measured process to results.jsonl."""
+    with open(lines, "a", encoding="utf-8") as file:
+        file.write(json.dumps(record, sort_keys=True) + "\n")
+
+
+def read_lines(lines: Path = LINES) -> list[Record]:
+    """All measured processes, oldest first."""
+    return [json.loads(text) for text in lines.read_text().splitlines()] if lines.exists() else []
+
+
+def gib(size: float) -> str:
+    return f"{size / 2**30:.2f}"
+
+
+def state(code: int) -> str:
+    """An exit code in words."""
+    if code == -9:
+        return "KILLED (memory or timeout)"
+    return "ok" if code == 0 else f"FAILED ({code})"
