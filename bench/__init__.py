@@ -1,1 +1,1 @@
-"""Measurements, one module each, run by hand: `make bench`. Results are kept in RESULTS.md."""
+"""What the steps take, how it grows, and other ways to the same: `make bench SIZE=0.01`."""

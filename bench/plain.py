@@ -1,0 +1,108 @@
+"""Plain ways to co-occurrence: two sparse products (an easier job), and the public kernels' loop.
+
+`sparse_dot_topn` and `scipy` multiply the 0/1 matrix of items and sessions with its transpose and
+keep the top: how many sessions two items share. Same events as the row's (types, last_days, tail),
+but no window, no time, no weights, no direction. `pandas` is how the public notebooks do it: merge
+on session in chunks, filter, one vote per session and pair with the row's type and recency weights
+(no half-life), groupby, then a Counter per item.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from src.events import I64
+from src.matrices import Span, kept_events
+from src.recipe import MatrixRow
+
+CHUNK = 30_000  # sessions that pandas merges at a time
+
+
+def _kept(path: Path, row: MatrixRow, span: Span) -> pl.DataFrame:
+    return kept_events(pl.scan_parquet(path), row, span).collect()
+
+
+def _incidence(path: Path, row: MatrixRow, span: Span) -> Any:
+    """Sessions x items, 1 where a session has an item."""
+    from scipy.sparse import csr_matrix
+
+    pairs = _kept(path, row, span).select("session", "aid").unique()
+    session, aid = (pairs[name].to_numpy() for name in ("session", "aid"))
+    ones = np.ones(aid.size, np.float32)
+    return csr_matrix((ones, (session, aid)))
+
+
+def sparse_dot_topn(path: Path, row: MatrixRow, span: Span) -> int:
+    """Neighbours found by sp_matmul_topn, on all cores; an item itself takes one more place."""
+    from sparse_dot_topn import sp_matmul_topn
+
+    X = _incidence(path, row, span)
+    C = sp_matmul_topn(X.T.tocsr(), X, row.top_n + 1, n_threads=os.cpu_count())
+    return int(C.nnz - (X.getnnz(axis=0) > 0).sum())
+
+
+def scipy(path: Path, row: MatrixRow, span: Span, ranges: list[tuple[int, int]]) -> int:
+    """Neighbours found by X.T @ X, in ranges of items; scipy has one thread."""
+    X = _incidence(path, row, span)
+    T = X.T.tocsr()
+    return sum(_top(T[low:high] @ X, low, row.top_n)[0].size for low, high in ranges)
+
+
+def _top(C: Any, low: int, top_n: int) -> tuple[I64, I64]:
+    """Items and their heaviest neighbours in a range's product, ties by item id."""
+    C = C.tocoo()
+    x, y, weight = C.row.astype(np.int64), C.col, C.data
+    other = x + low != y
+    x, y, weight = x[other], y[other], weight[other]
+    order = np.lexsort((y, -weight, x))
+    x, y = x[order], y[order]
+    first = np.searchsorted(x, x)
+    keep = np.arange(x.size) - first < top_n
+    return x[keep] + low, y[keep].astype(np.int64)
+
+
+def pandas(path: Path, row: MatrixRow, span: Span) -> tuple[int, int]:
+    """Neighbours found, and pairs of events that voted."""
+    import pandas as pd
+
+    kept = _kept(path, row, span)
+    columns = ("session", "aid", "ts", "type", "pos")
+    events = pd.DataFrame({name: kept[name].to_numpy() for name in columns})
+    last = int(kept["session"].max()) + 1  # type: ignore[arg-type]
+    near: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    n_pairs = 0
+    for start in range(0, last, CHUNK):
+        some = events[(events.session >= start) & (events.session < start + CHUNK)]
+        pairs = _votes(some.merge(some, on="session"), row, span)
+        n_pairs += len(pairs)
+        if row.once:
+            pairs = pairs.sort_values("vote", ascending=False)
+            pairs = pairs.drop_duplicates(["session", "aid_x", "aid_y"])
+        votes = pairs.groupby(["aid_x", "aid_y"]).vote.sum()
+        for (x, y), vote in votes.items():
+            near[x][y] += vote
+    top = {x: [y for y, _ in counter.most_common(row.top_n)] for x, counter in near.items()}
+    return sum(map(len, top.values())), n_pairs
+
+
+def _votes(pairs: Any, row: MatrixRow, span: Span) -> Any:
+    """The merged pairs of events that vote, and what."""
+    apart, steps = (pairs.ts_y - pairs.ts_x).abs(), pairs.pos_y - pairs.pos_x
+    keep = pairs.aid_x != pairs.aid_y
+    if row.direction == "forward":
+        keep &= steps > 0
+    if row.within is not None:
+        keep &= apart < row.within
+    if row.steps is not None:
+        keep &= steps.abs() <= row.steps
+    pairs = pairs[keep]
+    source, target = np.array(row.source_weight), np.array(row.target_weight)
+    age = (pairs.ts_x - span.first) / max(span.last - span.first, 1)
+    vote = source[pairs.type_x] * target[pairs.type_y] * (1 + row.recency * age)
+    return pairs.assign(vote=vote)[vote > 0]

@@ -1,0 +1,104 @@
+"""A matrix row as SQL, for duckdb: a self-join of the sessions, grouped, cut by `qualify`.
+
+Votes are the whole numbers of src/matrices.py, held as doubles, whose sums are exact: neighbours
+and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are not here.
+Memory is limited; what does not fit goes to a folder beside the events.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from src.matrices import SCALE, Span
+from src.recipe import DAY, MatrixRow, Weights
+
+QUERY = """
+with numbered as (
+    select session, aid, ts::bigint as ts, type,
+        row_number() over (partition by session order by file_row_number) as pos,
+        count(*) over (partition by session) as n
+    from read_parquet('{path}', file_row_number = true) where {kept}
+), events as materialized (
+    select *, min(pos) over (partition by session) as head from numbered where pos > n - {tail}
+), votes as (
+    select x.session, x.aid as aid_x, y.aid as aid_y, floor({vote} * {scale} + 0.5) as vote
+    from events x join events y using (session) where {pairs}
+), once as (
+    {once}
+), summed as (
+    select aid_x, aid_y, (sum(vote) / {scale})::float as weight from once group by aid_x, aid_y
+)
+select aid_x, aid_y, weight from summed
+qualify row_number() over (partition by aid_x order by weight desc, aid_y) <= {top_n}
+order by aid_x, weight desc, aid_y
+"""
+
+
+def matrix(path: Path, row: MatrixRow, span: Span, memory: str) -> pl.DataFrame:
+    """The matrix of a row, by duckdb."""
+    import duckdb
+
+    settings: dict[str, Any] = {
+        "memory_limit": memory,
+        "temp_directory": str(path.parent / "duckdb"),
+        "threads": os.cpu_count() or 1,
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(config=settings) as connection:
+        columns = connection.execute(query(path, row, span)).fetchnumpy()
+    return pl.DataFrame({name: columns[name] for name in ("aid_x", "aid_y", "weight")})
+
+
+def query(path: Path, row: MatrixRow, span: Span) -> str:
+    """The query of a row."""
+    if row.step_decay != 1 or row.session_norm or row.item_norm:
+        raise ValueError(f"matrix {row.name}: no SQL for step_decay, session_norm and item_norm")
+    kept = ["true"]
+    if row.types is not None:
+        kept.append(f"type in ({', '.join(map(str, row.types))})")
+    if row.last_days is not None:
+        kept.append(f"ts > {span.last - int(row.last_days * DAY)}")
+    votes = "select session, aid_x, aid_y, {} as vote from votes where vote > 0 {}"
+    once = ("max(vote)", "group by session, aid_x, aid_y") if row.once else ("vote", "")
+    return QUERY.format(
+        path=path,
+        kept=" and ".join(kept),
+        tail=2**31 if row.tail is None else row.tail,
+        vote=_vote(row, span),
+        scale=f"{SCALE:.0f}::double",
+        pairs=_pairs(row),
+        once=votes.format(*once),
+        top_n=row.top_n,
+    )
+
+
+def _by_type(weights: Weights, column: str) -> str:
+    cases = " ".join(f"when {t} then {float(w)!r}::double" for t, w in enumerate(weights))
+    return f"(case {column} {cases} else 0 end)"
+
+
+def _vote(row: MatrixRow, span: Span) -> str:
+    vote = _by_type(row.source_weight, "x.type") + " * " + _by_type(row.target_weight, "y.type")
+    if row.recency:
+        age = f"(x.ts - {span.first})::double / {max(span.last - span.first, 1)}::double"
+        vote += f" * (1.0::double + {float(row.recency)!r}::double * {age})"
+    if row.half_life is not None:
+        vote += f" * pow(0.5::double, abs(y.ts - x.ts)::double / {float(row.half_life)!r}::double)"
+    return vote
+
+
+def _pairs(row: MatrixRow) -> str:
+    terms = ["x.aid <> y.aid"]
+    if row.first_only:
+        terms.append("x.pos = x.head")
+    if row.direction == "forward":
+        terms.append("y.pos > x.pos")
+    if row.within is not None:
+        terms.append(f"abs(y.ts - x.ts) < {row.within}")
+    if row.steps is not None:
+        terms.append(f"abs(y.pos - x.pos) <= {row.steps}")
+    return " and ".join(terms)

@@ -1,0 +1,165 @@
+"""One way of making one matrix, in a process of its own: what `bench.peers` measures.
+
+    python -m bench.ways kernel --row recent --folder output/bench-0.01/peers [--keep found.parquet]
+
+The folder has events.parquet, sample.parquet and tiny.parquet. The way runs on the tiny events
+first (compilation, imports), then on all of them. The last line printed is JSON: neighbours found,
+and the seconds from reading the file to the finished matrix in memory.
+
+The jobs: `full`, the row as src/recipe.py defines it; `easier`, how many sessions two items share,
+without window and weights, over the same events; `public`, the recipe of the public kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import polars as pl
+
+from bench import plain, sql
+from src import matrix_kernel, view_kernel
+from src.datasets import RECIPES
+from src.events import Sessions
+from src.matrices import MATRIX, Span, self_merge
+from src.recipe import MatrixRow
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What keeps the ways that write out pairs within memory."""
+
+    range_events: int = 250_000  # of x in one range of items, for self-merge and scipy
+    memory: str = "8GB"  # duckdb's memory_limit
+
+
+Found = tuple[int, pl.DataFrame | None, dict[str, Any]]
+"""Neighbours, the matrix where it may be compared, and facts to report."""
+
+
+def recipe_rows() -> dict[str, MatrixRow]:
+    """The matrix rows of all recipes, by name."""
+    return {row.name: row for recipe in RECIPES.values() for row in recipe.matrices}
+
+
+def span_of(events: pl.LazyFrame) -> Span:
+    return Span(*events.select(pl.min("ts"), last=pl.max("ts")).collect().row(0))
+
+
+def count_rows(
+    sessions: Sessions, rows: list[MatrixRow], span: Span
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Name and matrix of each row by the repository's kernel, as step 2 calls it."""
+    view, key = None, None
+    for row in sorted(rows, key=lambda r: repr(view_kernel.view_key(r))):
+        if view is None or key != view_kernel.view_key(row):
+            view, key = view_kernel.make_view(sessions, row, span), view_kernel.view_key(row)
+        yield row.name, matrix_kernel.count(view, row, span).to_frame()
+
+
+def _sessions(path: Path) -> tuple[Sessions, Span]:
+    events = pl.read_parquet(path)
+    n_sessions, n_items = (int(events[name].max()) + 1 for name in ("session", "aid"))  # type: ignore[arg-type]
+    return Sessions.from_events(events, n_sessions, n_items, 0), span_of(events.lazy())
+
+
+def kernel(path: Path, row: MatrixRow, _: Limits) -> Found:
+    """The repository's way, one row alone."""
+    sessions, span = _sessions(path)
+    frame = next(count_rows(sessions, [row], span))[1]
+    return frame.height, frame, {}
+
+
+def kernel_all(path: Path, row: MatrixRow, _: Limits) -> Found:
+    """The repository's way, all rows of the recipe in one process; `row` is not looked at."""
+    sessions, span = _sessions(path)
+    rows, found = list(recipe_rows().values()), 0
+    for _name, frame in count_rows(sessions, rows, span):
+        found += frame.height
+        del frame  # before the next one is made, as step 2 does
+    return found, None, {"rows": len(rows)}
+
+
+def item_ranges(path: Path, events: int) -> list[tuple[int, int]]:
+    """Half-open ranges of items, each with about so many events."""
+    counts = pl.scan_parquet(path).group_by("aid").len().sort("aid").collect()
+    part = (counts["len"].cum_sum() - counts["len"]) // events
+    starts = counts["aid"].filter(part != part.shift(1, fill_value=-1)).to_list()
+    return list(zip(starts, [*starts[1:], int(counts["aid"][-1]) + 1], strict=True))
+
+
+def merge(path: Path, row: MatrixRow, limits: Limits) -> Found:
+    """The definition, src.matrices.self_merge, in ranges of items."""
+    events = pl.scan_parquet(path)
+    span, ranges = span_of(events), item_ranges(path, limits.range_events)
+    tables = [self_merge(events, row, span, r).collect(engine="streaming") for r in ranges]
+    frame = pl.concat(tables)
+    return frame.height, frame, {"ranges": len(ranges)}
+
+
+def duckdb(path: Path, row: MatrixRow, limits: Limits) -> Found:
+    """The same as SQL."""
+    frame = sql.matrix(path, row, span_of(pl.scan_parquet(path)), limits.memory)
+    return frame.height, frame.cast(MATRIX), {}
+
+
+def sparse_dot_topn(path: Path, row: MatrixRow, _: Limits) -> Found:
+    """The easier job with sparse_dot_topn."""
+    return plain.sparse_dot_topn(path, row, span_of(pl.scan_parquet(path))), None, {}
+
+
+def scipy(path: Path, row: MatrixRow, limits: Limits) -> Found:
+    """The easier job with scipy, in ranges of items."""
+    ranges = item_ranges(path, limits.range_events)
+    found = plain.scipy(path, row, span_of(pl.scan_parquet(path)), ranges)
+    return found, None, {"ranges": len(ranges)}
+
+
+def pandas(path: Path, row: MatrixRow, _: Limits) -> Found:
+    """The public kernels' way."""
+    found, pairs = plain.pandas(path, row, span_of(pl.scan_parquet(path)))
+    return found, None, {"pairs": pairs}
+
+
+WAYS: dict[str, Callable[[Path, MatrixRow, Limits], Found]] = {
+    "kernel": kernel,
+    "kernel, all rows": kernel_all,
+    "self-merge": merge,
+    "duckdb": duckdb,
+    "sparse_dot_topn": sparse_dot_topn,
+    "scipy": scipy,
+    "pandas": pandas,
+}
+
+
+def main(argv: list[str]) -> int:
+    """One measurement, printed as JSON."""
+    parser = argparse.ArgumentParser(prog="bench.ways", description=__doc__)
+    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("--row", default="recent")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--keep", type=Path, help="write the matrix here, once the time is taken")
+    parser.add_argument("--range-events", type=int, default=Limits.range_events)
+    parser.add_argument("--memory-limit", default=Limits.memory)
+    args = parser.parse_args(argv)
+    limits = Limits(args.range_events, args.memory_limit)
+    way, row = WAYS[args.way], recipe_rows()[args.row]
+    way(args.folder / "tiny.parquet", row, limits)
+    path = args.folder / ("sample.parquet" if args.way == "pandas" else "events.parquet")
+    start = perf_counter()
+    found, frame, facts = way(path, row, limits)
+    seconds = perf_counter() - start
+    if args.keep and frame is not None:
+        frame.write_parquet(args.keep)
+    print(json.dumps({"found": found, "job_seconds": seconds, "facts": facts}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
