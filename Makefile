@@ -6,6 +6,11 @@ INPUT ?= input/$(DATASET)
 OUTPUT ?= output/$(DATASET)
 ENGINE ?= auto
 SAMPLE ?= 1
+# of bench: share of OTTO's sessions, folder of raw files, flags for the steps and for bench.peers
+SIZE ?= 0.01
+DATA ?= input/bench-$(SIZE)
+ARGS ?=
+PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
 FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE)
@@ -19,6 +24,7 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
 	@echo "make submission DATASET=demo|otto INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1"
+	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
 submission: .venv/.ready  ## raw sessions to submission.csv, all seven steps (the demo, by default)
 	@for step in $(STEPS); do .venv/bin/python $$step.py $(FLAGS) || exit $$?; done
@@ -31,8 +37,13 @@ lint: .venv/.ready  ## ruff and mypy --strict
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-bench: .venv/.ready  ## kernel against self-merge on one machine; appends to bench/RESULTS.md
-	.venv/bin/python -m bench.matrices
+bench: DATASET = otto
+bench: OUTPUT = output/bench-$(SIZE)
+bench: .venv/.bench-ready  ## steps 1-3 at SIZE, memory speed, other ways; appends to bench/RESULTS.md
+	.venv/bin/python -m bench.steps --dataset $(DATASET) --size $(SIZE) --data $(DATA) --output $(OUTPUT) $(ARGS)
+	.venv/bin/python -m bench.machine
+	.venv/bin/python -m bench.scaling
+	.venv/bin/python -m bench.peers --events $(OUTPUT)/valid/events.parquet $(PEERS)
 
 gpu-check: .venv-gpu/.ready  ## without a GPU: does every polars query translate for RAPIDS?
 	PYTHONPATH=. .venv-gpu/bin/python tests/gpu_check.py
@@ -42,6 +53,9 @@ clean:  ## all results of DATASET
 
 .venv/.ready: $(REQUIREMENTS)
 	@$(call venv,.venv,$<)
+
+.venv/.bench-ready: bench/requirements.txt .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv-gpu/.ready: requirements-gpu.txt
 	@$(call venv,.venv-gpu,$<)
