@@ -1,0 +1,172 @@
+"""The benchmark's own arithmetic: what a child took, how time grows, and peers on a tiny world."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from planted import planted_events
+from polars.testing import assert_frame_equal
+from worlds import ROOT
+
+from bench import frames, measure, peers, plain, scaling, sql, steps, ways
+from src.matrices import MATRIX
+from src.recipe import MatrixRow
+
+BUSY = """
+import time
+held = bytearray(b"x") * 200_000_000
+while time.process_time() < 0.5: pass
+print("a line")
+print("the last")
+"""
+MEASURE = """
+import json, sys
+from pathlib import Path
+from bench import measure
+done = measure.run([sys.executable, "-c", sys.argv[1]], Path(sys.argv[2]), show=False)
+print(json.dumps({**done.record(), "last_line": done.last_line}))
+"""
+LIMITS = ways.Limits(range_events=300)
+
+
+def measured(code: str, log: Path) -> dict[str, Any]:
+    """A child of a small process: its peak does not start at that of pytest."""
+    command = [sys.executable, "-c", MEASURE, code, str(log)]
+    return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def test_a_measured_process(tmp_path: Path) -> None:
+    done = measured(BUSY, tmp_path / "log")
+    assert done["code"] == 0
+    assert 200e6 / 2**30 < done["peak_gib"] < 0.3
+    assert 0.5 <= done["cpu_seconds"] < 2 and done["seconds"] > 0.4
+    assert done["last_line"] == "the last\n"
+    assert (tmp_path / "log").read_text().endswith("a line\nthe last\n")
+
+
+def test_written_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    done = measured(f"open({str(path)!r}, 'wb').write(bytes(8_000_000))", tmp_path / "log")
+    assert done["written_bytes"] == 0 or 8e6 <= done["written_bytes"] < 9e6  # 0: no accounting
+
+
+def test_a_failing_process_is_reported(tmp_path: Path) -> None:
+    assert measured("raise SystemExit(3)", tmp_path / "log")["code"] == 3
+    assert measured("import os; os.abort()", tmp_path / "log")["code"] == -6
+    assert measure.state(3) == "FAILED (3)" and measure.state(0) == "ok"
+
+
+def test_a_process_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    done = measure.run([sys.executable, "-c", "while 1: pass"], tmp_path / "log", timeout=0.3)
+    assert done.code == -9 and done.seconds < 5 and measure.state(-9).startswith("KILLED")
+
+
+def step(size: float, events: int, seconds: float, **changes: Any) -> measure.Record:
+    machine = {"cpu": "a", "cores": 2, "ram_gib": 4}
+    record = {"kind": "step", "step": "2_matrices", "code": 0, "commit": "c", "machine": machine}
+    return {**record, "size": size, "events": events, "seconds": seconds, "peak_gib": 1, **changes}
+
+
+def test_scaling() -> None:
+    lines = [
+        step(0.1, 1_000, 50.0),
+        step(1, 10_000, 1_000.0),
+        step(0.1, 1_000, 10.0),
+        step(0.1, 1_000, 1.0, code=-9),
+        step(0.1, 1_000, 1.0, kind="peer"),
+        step(0.01, 100, 1.0, commit="other"),
+    ]
+    (runs,) = scaling.latest(lines)
+    assert [(r["size"], r["seconds"]) for r in runs] == [(0.01, 1), (0.1, 10), (1, 1000)]
+    assert [scaling.exponent(runs[i], runs[i + 1]) for i in (0, 1)] == pytest.approx([1, 2])
+    assert [row[5] for row in scaling.rows(runs)] == ["", "1.00", "2.00"]
+    assert len(scaling.latest(lines, "c")[0]) == 2
+
+
+def test_only_a_folder_of_a_bench_is_emptied(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    steps.fresh(folder)
+    (folder / "some").touch()
+    steps.fresh(folder)
+    assert [path.name for path in folder.iterdir()] == ["bench.log"]
+    (tmp_path / "precious").touch()
+    with pytest.raises(SystemExit, match="not of an earlier bench"):
+        steps.fresh(tmp_path)
+
+
+def test_flags_of_the_steps_go_to_the_steps_only() -> None:
+    args, flags = steps.parse(["--dataset", "tiny", "--size", "1", "--memory", "8G"])
+    todo = dict(steps.commands(args.dataset, 10, args.data, args.output, flags))
+    assert list(todo) == ["simulate", *steps.STEPS] and str(args.data) == "input/bench-1"
+    assert todo["3_candidates"][-2:] == ["--memory", "8G"] and "--memory" not in todo["simulate"]
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("events") / "events.parquet"
+    planted_events().write_parquet(path)
+    return path
+
+
+def row(name: str) -> MatrixRow:
+    return ways.recipe_rows()[name]
+
+
+@pytest.mark.parametrize("name", peers.ROWS)
+def test_other_ways_find_the_same(name: str, events: Path) -> None:
+    found, ours, _ = ways.kernel(events, row(name), LIMITS)
+    assert ours is not None and found == ours.height > 50
+    merged = ways.merge(events, row(name), LIMITS)
+    assert merged[1] is not None and merged[2]["ranges"] > 2
+    assert_frame_equal(merged[1], ours, check_exact=True)
+    pytest.importorskip("duckdb")
+    joined = ways.duckdb(events, row(name), LIMITS)[1]
+    assert joined is not None and joined.schema == MATRIX
+    assert_frame_equal(joined, ours, check_exact=True)
+
+
+def test_plain_products_find_the_same(events: Path) -> None:
+    pytest.importorskip("scipy")
+    found, _, facts = ways.scipy(events, row("recent"), LIMITS)
+    assert found > ways.kernel(events, row("recent"), LIMITS)[0] and facts["ranges"] > 2
+    pytest.importorskip("sparse_dot_topn")
+    assert ways.sparse_dot_topn(events, row("recent"), LIMITS)[0] == found
+
+
+def test_pandas_finds_the_same(events: Path) -> None:
+    pytest.importorskip("pandas")
+    found, _, facts = ways.pandas(events, row("day_carts"), LIMITS)
+    assert found == ways.kernel(events, row("day_carts"), LIMITS)[0] < facts["pairs"]
+
+
+def test_sql_says_what_it_cannot() -> None:
+    odd = MatrixRow("odd", tail=5, session_norm=True)
+    with pytest.raises(ValueError, match="no SQL"):
+        sql.query(Path("x"), odd, ways.Span(0, 1))
+
+
+def test_top_of_a_product() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    product = sparse.csr_matrix(np.array([[9, 1, 2, 2], [0, 5, 7, 0]], np.float32))
+    x, y = plain._top(product, 1, 2)  # items 1 and 2
+    assert x.tolist() == [1, 1, 2] and y.tolist() == [0, 2, 1]
+
+
+def test_samples_and_comparison(events: Path, tmp_path: Path) -> None:
+    told = frames.sample(events, tmp_path, 4, 10)
+    kept = pl.read_parquet(events).filter(pl.col("session") % 4 == 0)
+    assert told["events"] == kept.height == frames.rows(tmp_path / "events.parquet")
+    assert told["sessions"] == kept["session"].n_unique()
+    assert 0 < frames.rows(tmp_path / "sample.parquet") < kept.height
+    other = kept.select(aid_x="session", aid_y="aid", weight=1.0).unique(["aid_x", "aid_y"])
+    other.write_parquet(tmp_path / "a.parquet")
+    other.with_columns(weight=pl.lit(1.25))[1:].write_parquet(tmp_path / "b.parquet")
+    compared = frames.compare(tmp_path / "a.parquet", tmp_path / "b.parquet")
+    assert compared == {"same": (other.height - 1) / other.height, "off": pytest.approx(0.2)}
