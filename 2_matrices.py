@@ -4,64 +4,104 @@
 
 Reads  output/<dataset>/<split>/events.parquet  (step 1)
 Writes output/<dataset>/<split>/matrices/<row>.parquet: aid_x, aid_y, weight, heaviest first
+(On the CPU rows that look at the same event types are counted together, as many as the memory
+allows: a kill loses those in hand.)
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
 
-from src import matrix_kernel, view_kernel
+from src import matrix_kernel
 from src.events import Sessions
-from src.matrices import Span, self_merge
+from src.matrices import MatrixWriter, Span, self_merge
 from src.recipe import MatrixRow
 from src.run import Run, main
+from src.view_kernel import View, make_view, view_bytes
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
+BYTES_ON_DISK = 2.0  # per event and row, about
+
+Pieces = Iterator[list[pl.DataFrame]]
+"""For one range of items after the other, a table per row."""
 
 
 def body(run: Run) -> None:
     for split in run.splits():
-        count = count_on_gpu if run.engine.name == "gpu" else Counter(run, split).count
-        for row in sorted(run.recipe.matrices, key=lambda r: repr(view_kernel.view_key(r))):
-            with run.step(f"{split} {row.name}") as facts:
-                path = run.table(split, row.name)
+        events = run.output / split / "events.parquet"
+        run.need([events])
+        counter = Counter(run, split)
+        for rows in counter.groups():
+            paths = {run.table(split, row.name): row for row in rows}
+            with run.step(f"{split} {', '.join(row.name for row in rows)}") as facts:
+                facts["made"] = len(run.build_all(dict(paths), counter.writer(paths), [events]))
+                facts["neighbours"] = count_rows(*paths)
 
-                def make(part: Path, row: MatrixRow = row, split: str = split) -> None:
-                    count(run, split, row).write_parquet(part)  # noqa: B023
 
-                events = run.output / split / "events.parquet"
-                facts["made" if run.build(path, make, row, [events]) else "kept"] = ""
-                facts["rows"] = pl.scan_parquet(path).select(pl.len()).collect().item()
+def count_rows(*paths: Path) -> int:
+    return int(pl.scan_parquet(paths).select(pl.len()).collect().item())
 
 
 class Counter:
-    """Counts on the CPU; rows that look at the same events share one index of them."""
+    """Counts groups of rows of a split; those on the same event types share a view of them."""
 
     def __init__(self, run: Run, split: str) -> None:
-        self.run, self.split = run, split
-        self.sessions: Sessions | None = None
-        self.key: object = None
+        self.run, self.folder = run, run.output / split
+        self.events = pl.scan_parquet(self.folder / "events.parquet")
+        first, last = self.events.select(a=pl.min("ts"), b=pl.max("ts")).collect().row(0)
+        self.span = Span(first, last)
+        self.n_items = count_rows(run.output / "aids.parquet")
+        self.view: tuple[object, View] | None = None
 
-    def count(self, run: Run, split: str, row: MatrixRow) -> pl.DataFrame:
-        if self.sessions is None:
-            self.sessions = Sessions.load(run.output, split)
-            self.span = Span(int(self.sessions.ts.min()), int(self.sessions.ts.max()))
-        if self.key != view_kernel.view_key(row):
-            self.view = view_kernel.make_view(self.sessions, row, self.span)
-            self.key = view_kernel.view_key(row)
-        return matrix_kernel.count(self.view, row, self.span).to_frame()
+    def groups(self) -> list[list[MatrixRow]]:
+        """The rows, in the groups that are counted together."""
+        if self.run.engine.name == "gpu":
+            return [[row] for row in self.run.recipe.matrices]
+        room, by_types = self.rows_at_a_time(), dict[object, list[MatrixRow]]()
+        for row in self.run.recipe.matrices:
+            by_types.setdefault(row.types, []).append(row)
+        return [rows[i : i + room] for rows in by_types.values() for i in range(0, len(rows), room)]
 
+    def rows_at_a_time(self) -> int:
+        """How many rows fit into the memory allowed; ValueError where not even one does."""
+        n_events, n_rows = count_rows(self.folder / "events.parquet"), len(self.run.recipe.matrices)
+        sessions = count_rows(self.folder / "sessions.parquet")
+        fixed = view_bytes(n_events, sessions, self.n_items, self.run.engine.threads)
+        row = matrix_kernel.row_bytes(self.n_items, self.run.engine.threads)
+        name = f"{self.folder.name} matrices"
+        self.run.budget.claim(name, fixed + 2 * row, BYTES_ON_DISK * n_events * n_rows)
+        return int((self.run.budget.memory - fixed) // row) - 1
 
-def count_on_gpu(run: Run, split: str, row: MatrixRow) -> pl.DataFrame:
-    """The self-merge in ranges of items."""
-    events = pl.scan_parquet(run.output / split / "events.parquet")
-    first, last = run.engine.collect(
-        events.select(first=pl.col("ts").min(), last=pl.col("ts").max())
-    ).row(0)
-    n_items = pl.scan_parquet(run.output / "aids.parquet").select(pl.len()).collect().item()
-    ranges = [(a, a + GPU_ITEMS) for a in range(0, n_items, GPU_ITEMS)]
-    span = Span(first, last)
-    return pl.concat(run.engine.collect(self_merge(events, row, span, r)) for r in ranges)
+    def writer(self, rows: dict[Path, MatrixRow]) -> Callable[[dict[Path, Path]], None]:
+        """What makes the files of some rows."""
+
+        def write(parts: dict[Path, Path]) -> None:
+            on = self.on_gpu if self.run.engine.name == "gpu" else self.on_cpu
+            with ExitStack() as stack:
+                writers = [stack.enter_context(MatrixWriter(part)) for part in parts.values()]
+                for tables in on([rows[path] for path in parts]):
+                    for writer, table in zip(writers, tables, strict=True):
+                        writer.add(table)
+
+        return write
+
+    def on_cpu(self, rows: list[MatrixRow]) -> Pieces:
+        """All rows in one walk."""
+        if self.view is None or self.view[0] != rows[0].types:
+            self.view = None
+            sessions = Sessions.load(self.run.output, self.folder.name)
+            self.view = rows[0].types, make_view(sessions, rows[0].types)
+            del sessions
+        for low, matrices in matrix_kernel.count(self.view[1], rows, self.span):
+            yield [matrix.to_frame(low) for matrix in matrices]
+
+    def on_gpu(self, rows: list[MatrixRow]) -> Pieces:
+        """The self-merge of one row."""
+        for a in range(0, self.n_items, GPU_ITEMS):
+            query = self_merge(self.events, rows[0], self.span, (a, a + GPU_ITEMS))
+            yield [self.run.engine.collect(query)]
 
 
 if __name__ == "__main__":

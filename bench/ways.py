@@ -27,7 +27,7 @@ from bench import plain, sql
 from src import matrix_kernel, view_kernel
 from src.datasets import RECIPES
 from src.events import Sessions
-from src.matrices import MATRIX, Span, self_merge
+from src.matrices import MATRIX, Matrix, Span, self_merge
 from src.recipe import MatrixRow
 
 
@@ -52,15 +52,14 @@ def span_of(events: pl.LazyFrame) -> Span:
     return Span(*events.select(pl.min("ts"), last=pl.max("ts")).collect().row(0))
 
 
-def count_rows(
-    sessions: Sessions, rows: list[MatrixRow], span: Span
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Name and matrix of each row by the repository's kernel, as step 2 calls it."""
-    view, key = None, None
-    for row in sorted(rows, key=lambda r: repr(view_kernel.view_key(r))):
-        if view is None or key != view_kernel.view_key(row):
-            view, key = view_kernel.make_view(sessions, row, span), view_kernel.view_key(row)
-        yield row.name, matrix_kernel.count(view, row, span).to_frame()
+def count_rows(sessions: Sessions, rows: list[MatrixRow], span: Span) -> Iterator[list[Matrix]]:
+    """Matrices of the rows by the repository's kernel, piece by piece, as step 2 makes them."""
+    by_types: dict[object, list[MatrixRow]] = {}
+    for row in rows:
+        by_types.setdefault(row.types, []).append(row)
+    for group in by_types.values():
+        view = view_kernel.make_view(sessions, group[0].types)
+        yield from (matrices for _, matrices in matrix_kernel.count(view, group, span))
 
 
 def _sessions(path: Path) -> tuple[Sessions, Span]:
@@ -72,17 +71,15 @@ def _sessions(path: Path) -> tuple[Sessions, Span]:
 def kernel(path: Path, row: MatrixRow, _: Limits) -> Found:
     """The repository's way, one row alone."""
     sessions, span = _sessions(path)
-    frame = next(count_rows(sessions, [row], span))[1]
+    frame = matrix_kernel.whole(view_kernel.make_view(sessions, row.types), row, span).to_frame()
     return frame.height, frame, {}
 
 
 def kernel_all(path: Path, row: MatrixRow, _: Limits) -> Found:
     """The repository's way, all rows of the recipe in one process; `row` is not looked at."""
     sessions, span = _sessions(path)
-    rows, found = list(recipe_rows().values()), 0
-    for _name, frame in count_rows(sessions, rows, span):
-        found += frame.height
-        del frame  # before the next one is made, as step 2 does
+    rows = list(recipe_rows().values())
+    found = sum(m.aid.size for piece in count_rows(sessions, rows, span) for m in piece)
     return found, None, {"rows": len(rows)}
 
 

@@ -14,12 +14,19 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from src.events import F32, I32, I64, arrays
 from src.recipe import DAY, MatrixRow, Weights
 
 SCALE = float(2**24)
 """Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""
+
+NEAR = 256
+"""A decay is the product of two, of a multiple of so many seconds and of the rest, so that the
+kernel finds both in small tables."""
 
 MATRIX = pl.Schema({"aid_x": pl.Int32, "aid_y": pl.Int32, "weight": pl.Float32})
 """Neighbours aid_y of item aid_x, heaviest first, ties by aid_y."""
@@ -62,7 +69,9 @@ def vote(row: MatrixRow, span: Span) -> pl.Expr:
         age = (pl.col("ts") - span.first).cast(pl.Float64) / max(span.last - span.first, 1)
         weight = weight * (1.0 + row.recency * age)
     if row.half_life is not None:
-        weight = weight * pl.lit(0.5).pow(apart.abs().cast(pl.Float64) / row.half_life)
+        near = apart.abs() % NEAR
+        far, near = (t.cast(pl.Float64) / row.half_life for t in (apart.abs() - near, near))
+        weight = weight * (pl.lit(0.5).pow(far) * pl.lit(0.5).pow(near))
     if row.step_decay != 1.0:
         steps = (pl.col("pos_y") - pl.col("pos")).abs()
         weight = weight * pl.lit(row.step_decay).pow((steps - 1).cast(pl.Float64))
@@ -124,6 +133,28 @@ def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
     )
 
 
+class MatrixWriter:
+    """Writes a MATRIX file piece by piece, so that no matrix is ever in memory whole."""
+
+    def __init__(self, path: Path) -> None:
+        types = {"aid_x": pa.int32(), "aid_y": pa.int32(), "weight": pa.float32()}
+        self.schema = pa.schema(types)
+        self.file = pq.ParquetWriter(
+            path, self.schema, compression="zstd", compression_level=1, use_dictionary=["aid_x"]
+        )
+
+    def __enter__(self) -> MatrixWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def add(self, piece: pl.DataFrame) -> None:
+        """Append a MATRIX frame of later items."""
+        columns = [pa.array(piece[name].to_numpy()) for name in MATRIX]
+        self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
+
+
 @dataclass(frozen=True)
 class Matrix:
     """Top neighbours as CSR: those of item x are offsets[x] : offsets[x + 1], heaviest first."""
@@ -139,10 +170,31 @@ class Matrix:
         offsets = np.searchsorted(x, np.arange(n_items + 1)).astype(np.int64)
         return cls(offsets, y, weight)
 
-    def to_frame(self) -> pl.DataFrame:
-        x = np.repeat(np.arange(self.offsets.size - 1, dtype=np.int32), np.diff(self.offsets))
+    def to_frame(self, first: int = 0) -> pl.DataFrame:
+        """MATRIX frame; `first` is the item that the offsets begin with."""
+        items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
+        x = np.repeat(items, np.diff(self.offsets))
         return pl.DataFrame({"aid_x": x, "aid_y": self.aid, "weight": self.weight}, schema=MATRIX)
 
     @classmethod
-    def load(cls, path: Path, n_items: int) -> Matrix:
-        return cls.from_frame(pl.read_parquet(path), n_items)
+    def load(cls, path: Path, n_items: int, top: int | None = None) -> Matrix:
+        """Read a MATRIX file, or only the `top` heaviest neighbours of each item."""
+        sizes, near, weight = np.zeros(n_items, np.int64), [], []
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):  # items are not split over row groups
+            x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)
+            if top is not None:
+                kept = np.arange(x.size) - np.searchsorted(x, x) < top
+                x, y, w = x[kept], y[kept], w[kept]
+            sizes += np.bincount(x, minlength=n_items)
+            near.append(y)
+            weight.append(w)
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        return cls(offsets, _joined(near, np.int32), _joined(weight, np.float32))
+
+
+def _joined(pieces: list[NDArray], dtype: type) -> NDArray:
+    """One read-only array: numba compiles each kind anew."""
+    array: NDArray = np.concatenate([np.empty(0, dtype), *pieces]).astype(dtype, copy=False)
+    array.flags.writeable = False
+    return array

@@ -1,93 +1,141 @@
-"""A matrix row on the CPU: a row-wise sparse product over an inverted index (Gustavson, 1978).
+"""Matrix rows on the CPU: row-wise sparse products over one inverted index (Gustavson, 1978).
 
-For each item x: walk its events, walk their sessions outwards from each event, add the votes into
-a dense accumulator, keep the top neighbours. No pair is ever written out: memory is the events,
-one index of them and one accumulator per thread. `src/matrices.py` defines what the result is.
+For each item x: walk its events, walk their sessions outwards from each event, gather the votes of
+the session by place (in the cache), add them into a dense accumulator, keep the top neighbours. All
+rows that look at the same event types are counted in one such walk. No pair is ever written out:
+memory is the events, one index of them, and per thread one accumulator (items x rows).
+`src/matrices.py` defines what the result is.
 """
 
 from __future__ import annotations
 
 import math
-from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
-from src.events import I64
-from src.matrices import SCALE, Matrix, Span
-from src.recipe import MatrixRow
-from src.view_kernel import View
+from src.events import F64, I64
+from src.matrices import NEAR, SCALE, Matrix, Span
+from src.recipe import DAY, MatrixRow
+from src.view_kernel import AID, CODE, KIND, POSITION, SESSION, TS, View
 
-BLOCK_BYTES = 512 * 2**20
-"""Room for the finished rows of one range of items, before they are packed."""
+RANGE = 2**14
+"""Items whose neighbours are found, packed and handed out at a time."""
 
-Votes = namedtuple(
-    "Votes",
-    "first_only forward reach within source target ramp first_ts span decay step norm once "
-    "item_norm",
-)
+ALL = 2**62
+NEAR_BITS = NEAR.bit_length() - 1
+
+FORWARD, FIRST_ONLY, REACH, WITHIN, OLDEST, TAIL, ONCE, PLAIN, DECAYED, NORMED = range(10)
+RAMP, STEP, START, SPAN = range(4)
 
 
-def count(view: View, row: MatrixRow, span: Span) -> Matrix:
-    """The matrix of `row` over the events of its view."""
-    votes = _votes(row, span)
-    n_items = view.starts.size - 1
-    per_range = max(1, BLOCK_BYTES // (8 * row.top_n))
-    work = _work(view.starts, view.events, view.offsets, view.session)
-    parts = []
-    for low in range(0, n_items, per_range):
-        high = min(low + per_range, n_items)
-        bounds = _even_bounds(work, low, high, get_num_threads())
-        parts.append(_count(tuple_of(view), votes, bounds, row.top_n))
-    sizes = np.concatenate([p[0] for p in parts])
+class Rules(NamedTuple):
+    """Numbers of matrix rows for the kernel, which takes few arrays better than many.
+
+    whole (rows, 10) int64, real (rows, 4) float64: columns as named above; REACH and WITHIN bound
+    what can vote at all. A PLAIN row's vote depends on two types only, and stands in `votes`.
+    """
+
+    whole: I64
+    real: F64
+    votes: I64  # (rows, types, types)
+    weight: F64  # (rows, types, types)
+    near: F64  # (rows, NEAR): decay of so many seconds
+    far: F64  # (rows, longest): of so many times NEAR
+
+
+def row_bytes(n_items: int, threads: int) -> int:
+    """Memory that one more row takes in a walk: its accumulators, and its range of neighbours."""
+    return 8 * n_items * threads + 2 * 8 * RANGE * 100
+
+
+def count(view: View, rows: list[MatrixRow], span: Span) -> Iterator[tuple[int, list[Matrix]]]:
+    """The matrices of rows with the same types, one range of items after the other.
+
+    Yields the first item of the range, and per row the neighbours of the range's items.
+    """
+    kinds = list(dict.fromkeys(_kind(row) for row in rows))  # rows that differ in top_n share all
+    tops = np.array([row.top_n for row in rows])
+    rules, norms = tuple(_rules(kinds, span)), np.array([row.item_norm for row in kinds])
+    counts = _item_counts(tuple_of(view), rules[0], norms)
+    keep = (np.array([kinds.index(_kind(row)) for row in rows]), tops, norms, counts)
+    n_threads, n = get_num_threads(), view.n_items
+    # made here: numpy asks for huge pages, numba does not
+    sums = np.zeros((n_threads, n, len(kinds) + 1), np.int64)
+    work = _work(view.starts, view.seen, view.offsets)
+    for low in range(0, n, RANGE):
+        bounds = _even_bounds(work, low, min(low + RANGE, n), n_threads)
+        found = _count(tuple_of(view), rules, bounds, keep, sums, view.longest)
+        yield low, [_packed(found, r, tops) for r in range(len(rows))]
+
+
+def whole(view: View, row: MatrixRow, span: Span) -> Matrix:
+    """The matrix of one row, all ranges together."""
+    parts = [part for _, (part,) in count(view, [row], span)]
+    sizes = np.concatenate([np.diff(p.offsets) for p in parts])
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    return Matrix(
-        offsets, np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
-    )
+    aid, weight = (np.concatenate([getattr(p, a) for p in parts]) for a in ("aid", "weight"))
+    return Matrix(offsets, aid, weight)
 
 
 def tuple_of(view: View) -> tuple[NDArray, ...]:
     """The arrays of a view as numba takes them."""
-    return (view.offsets, view.aid, view.ts, view.type, view.session, view.starts, view.events)
+    return (view.offsets, view.events, view.starts, view.seen)
 
 
-def _votes(row: MatrixRow, span: Span) -> Votes:
-    """Numbers of a row for the kernel; `reach` and `within` are bounds on what can vote at all."""
-    within = np.iinfo(np.int64).max if row.within is None else row.within
-    decay = np.ones(1)
-    if row.half_life is not None:
-        heaviest = max(row.source_weight) * max(row.target_weight) * (1.0 + max(row.recency, 0.0))
-        # farther apart than this, a vote rounds to nothing
-        silent = math.ceil(row.half_life * (math.log2(SCALE * max(heaviest, 1.0)) + 1)) + 1
-        within = min(within, silent)
-        decay = 0.5 ** (np.arange(within, dtype=np.float64) / row.half_life)
-    return Votes(
-        first_only=row.first_only,
-        forward=row.direction == "forward",
-        reach=np.iinfo(np.int64).max if row.steps is None else row.steps,
-        within=within,
-        source=np.array(row.source_weight, np.float64),
-        target=np.array(row.target_weight, np.float64),
-        ramp=float(row.recency),
-        first_ts=span.first,
-        span=float(max(span.last - span.first, 1)),
-        decay=decay,
-        step=float(row.step_decay),
-        norm=row.session_norm,
-        once=row.once,
-        item_norm=float(row.item_norm),
-    )
+def _kind(row: MatrixRow) -> MatrixRow:
+    return replace(row, name="", top_n=1)
+
+
+def _rules(rows: list[MatrixRow], span: Span) -> Rules:
+    n_types = max(max(len(r.source_weight), len(r.target_weight)) for r in rows)
+    weight = np.zeros((len(rows), n_types, n_types))
+    silent = [_silent(row) for row in rows]
+    near = np.ones((len(rows), NEAR))
+    far = np.ones((len(rows), max((w // NEAR + 1 for w in silent if w < ALL), default=1)))
+    whole, real = np.empty((len(rows), 10), np.int64), np.empty((len(rows), 4))
+    for r, row in enumerate(rows):
+        outer = np.outer(row.source_weight, row.target_weight)
+        weight[r, : outer.shape[0], : outer.shape[1]] = outer
+        if row.half_life is not None:
+            near[r] = 0.5 ** (np.arange(NEAR, dtype=np.float64) / row.half_life)
+            far[r] = 0.5 ** (np.arange(far.shape[1], dtype=np.float64) * NEAR / row.half_life)
+        whole[r, FORWARD], whole[r, FIRST_ONLY] = row.direction == "forward", row.first_only
+        whole[r, REACH], whole[r, TAIL] = row.steps or ALL, row.tail or ALL
+        whole[r, WITHIN] = min(ALL if row.within is None else row.within, silent[r])
+        whole[r, OLDEST], whole[r, ONCE] = _oldest(row, span), row.once
+        whole[r, DECAYED], whole[r, NORMED] = row.half_life is not None, row.session_norm
+        steady = row.half_life is None and row.recency == 0 and row.step_decay == 1
+        whole[r, PLAIN] = steady and not row.session_norm
+        real[r] = row.recency, row.step_decay, span.first, max(span.last - span.first, 1)
+    return Rules(whole, real, np.floor(weight * SCALE + 0.5).astype(np.int64), weight, near, far)
+
+
+def _oldest(row: MatrixRow, span: Span) -> int:
+    """Only later events count."""
+    return span.first - 1 if row.last_days is None else span.last - int(row.last_days * DAY)
+
+
+def _silent(row: MatrixRow) -> int:
+    """Farther apart than this, in seconds, a vote rounds to nothing."""
+    if row.half_life is None:
+        return ALL
+    heaviest = max(row.source_weight) * max(row.target_weight) * (1.0 + max(row.recency, 0.0))
+    return math.ceil(row.half_life * (math.log2(SCALE * max(heaviest, 1.0)) + 1)) + 1
 
 
 @njit(cache=True)
-def _work(starts, events, offsets, session):
+def _work(starts, seen, offsets):
     """Running total of session lengths over each item's events: what a walk costs, about."""
     total = np.zeros(starts.size, np.int64)
     for x in range(starts.size - 1):
         cost = 1
         for q in range(starts[x], starts[x + 1]):
-            s = session[events[q]]
+            s = seen[q, SESSION]
             cost += offsets[s + 1] - offsets[s]
         total[x + 1] = total[x] + cost
     return total
@@ -100,129 +148,220 @@ def _even_bounds(work: I64, low: int, high: int, parts: int) -> I64:
     return np.concatenate([[low], inner, [high]]).astype(np.int64)
 
 
-@njit(inline="always")
-def _vote(votes, source, target, ramp, gap, apart, norm):
-    """The fixed-point vote of a pair of events; the order of the products is matrices.vote's."""
-    weight = source * target * ramp
-    if votes.decay.size > 1:
-        weight = weight * votes.decay[gap]
-    if votes.step != 1.0:
-        weight = weight * votes.step ** np.float64(apart - 1)
-    return np.int64(weight / norm * SCALE + 0.5)  # no weight is negative: this is the floor
-
-
-@njit(parallel=True, cache=True)
-def _count(view, votes, bounds, top_n):
-    """Neighbours of the items bounds[0] : bounds[-1], one stretch of them per thread."""
-    starts = view[5]
-    low, n = bounds[0], bounds[-1] - bounds[0]
-    n_items = starts.size - 1
-    size = np.zeros(n, np.int64)
-    near = np.empty((n, top_n), np.int32)
-    weight = np.empty((n, top_n), np.float32)
-    for t in prange(bounds.size - 1):
-        # per item y: the best vote of the session at hand, and the sum over sessions
-        state = np.zeros((n_items, 2), np.int64)
-        touched = np.empty(n_items, np.int32)
-        voted = np.empty(n_items, np.int32)
-        for x in range(bounds[t], bounds[t + 1]):
-            n_touched = _walk(view, votes, x, state, touched, voted)
-            size[x - low] = _keep_top(
-                state,
-                touched,
-                n_touched,
-                starts,
-                x,
-                votes.item_norm,
-                near[x - low],
-                weight[x - low],
-            )
-    return _pack(size, near, weight)
+@njit(cache=True)
+def _item_counts(view, whole, norms):
+    """Events of each item that a row keeps, for the rows that divide by it; (rows, items)."""
+    offsets, events, starts, _ = view
+    counts = np.zeros((norms.size, starts.size - 1 if np.any(norms != 0.0) else 0), np.int64)
+    for r in range(norms.size):
+        if norms[r] != 0.0:
+            for s in range(offsets.size - 1):
+                for i in range(_head(offsets[s], offsets[s + 1], events, whole, r), offsets[s + 1]):
+                    counts[r, events[i, AID]] += 1
+    return counts
 
 
 @njit(cache=True)
-def _walk(view, votes, x, state, touched, voted):
-    """Add all votes of item x; returns how many neighbours were touched."""
-    offsets, aid, ts, type_, session, starts, events = view
+def _head(first, end, events, whole, r):
+    """Position of the first event of a session that row r keeps."""
+    i = max(first, end - whole[r, TAIL])
+    while i < end and events[i, TS] <= whole[r, OLDEST]:
+        i += 1
+    return i
+
+
+@njit(parallel=True, cache=True)
+def _count(view, rules, bounds, keep, sums, longest):
+    """Neighbours of the items bounds[0] : bounds[-1], one stretch of them per thread.
+
+    sums (threads, items, rows + 1): votes of the item at hand; the last column marks the touched.
+    """
+    tops, norms = keep[1], keep[2]
+    low, n = bounds[0], bounds[-1] - bounds[0]
+    columns = np.zeros(tops.size + 1, np.int64)
+    columns[1:] = np.cumsum(tops)
+    size = np.zeros((n, tops.size), np.int64)
+    near = np.empty((n, columns[-1]), np.int32)
+    weight = np.empty((n, columns[-1]), np.float32)
+    for t in prange(bounds.size - 1):
+        mine = sums[t]
+        best = np.zeros((longest, norms.size), np.int64)
+        touched = np.empty(mine.shape[0], np.int32)
+        scaled = np.empty(rules[3].shape[2], np.float64)
+        for x in range(bounds[t], bounds[t + 1]):
+            n_touched = _walk(view, rules, x, mine, best, touched, scaled)
+            to = near[x - low], weight[x - low], size[x - low]
+            _keep_top(mine, touched[:n_touched], keep, columns, x, to)
+    return size, near, weight
+
+
+@njit(cache=True)
+def _walk(view, rules, x, sums, best, touched, scaled):
+    """Add all votes of item x; returns how many neighbours were touched.
+
+    best (places, rows): the votes of the session at hand.
+    """
+    offsets, events, starts, seen = view
+    whole, real, votes, weight, near, far = rules
     n_touched = 0
-    n_voted = 0
+    low = high = np.int64(-1)  # the stretch of the session that voted
     for q in range(starts[x], starts[x + 1]):
-        i = events[q]
-        s = session[i]
+        i, s = np.int64(seen[q, POSITION]), np.int64(seen[q, SESSION])
         first, end = offsets[s], offsets[s + 1]
-        source, now = votes.source[type_[i]], np.int64(ts[i])
-        # 1.0 where a row has no such factor: it changes no bit
-        ramp = 1.0 + votes.ramp * ((now - votes.first_ts) / votes.span)
-        norm = math.log(1.0 + np.float64(end - first)) if votes.norm else 1.0
-        if source > 0.0 and not (votes.first_only and i != first):
-            for way in range(1 if votes.forward else 2):
-                step = 1 if way == 0 else -1
-                far = min(votes.reach, end - 1 - i if way == 0 else i - first)
-                for apart in range(1, far + 1):
-                    j = i + step * apart
-                    gap = abs(np.int64(ts[j]) - now)
-                    if gap >= votes.within:
+        if low < 0:
+            low = high = i
+        for r in range(whole.shape[0]):
+            if not _speaks(events, whole, r, i, first, end):
+                continue
+            norm = 1.0
+            if whole[r, NORMED]:
+                norm = math.log(1.0 + np.float64(end - _head(first, end, events, whole, r)))
+            if not whole[r, PLAIN]:
+                # factors that a row does not have are 1.0, and scaling by SCALE changes no bit
+                age = (np.int64(events[i, TS]) - real[r, START]) / real[r, SPAN]
+                for k in range(scaled.size):
+                    scaled[k] = weight[r, events[i, CODE] & KIND, k]
+                    scaled[k] *= (1.0 + real[r, RAMP] * age) * SCALE
+            for step in (1, -1):
+                room = end - 1 - i
+                if step < 0:
+                    if whole[r, FORWARD]:
                         break
-                    y = aid[j]
-                    if y == x:
-                        continue
-                    vote = _vote(votes, source, votes.target[type_[j]], ramp, gap, apart, norm)
-                    if vote > 0:
-                        best = state[y, 0]
-                        if best == 0:
-                            voted[n_voted] = y
-                            n_voted += 1
-                            state[y, 0] = vote
-                        elif votes.once:
-                            state[y, 0] = max(best, vote)
-                        else:
-                            state[y, 0] = best + vote
-        if n_voted > 0 and (q + 1 == starts[x + 1] or session[events[q + 1]] != s):
-            for v in range(n_voted):
-                y = voted[v]
-                if state[y, 1] == 0:
-                    touched[n_touched] = y
-                    n_touched += 1
-                state[y, 1] += state[y, 0]
-                state[y, 0] = 0
-            n_voted = 0
+                    room = i - max(first, end - whole[r, TAIL])
+                j = _add(
+                    events, whole, real, votes, near, far, r, i, step, room, norm, best, scaled
+                )
+                low, high = min(low, j), max(high, j)
+        if q + 1 == starts[x + 1] or seen[q + 1, SESSION] != s:
+            for r in range(whole.shape[0]):  # no item is its own neighbour
+                best[events[i, CODE] >> 7, r] = 0
+            for j in range(low, high + 1):
+                n_touched = _flush(events, j, sums, best, touched, n_touched)
+            low = np.int64(-1)
+    return n_touched
+
+
+@njit(forceinline=True, cache=True)
+def _speaks(events, whole, r, i, first, end):
+    """Whether row r keeps event i as the x of pairs."""
+    oldest, tail = whole[r, OLDEST], whole[r, TAIL]
+    if events[i, TS] <= oldest or end - 1 - i >= tail:
+        return False
+    if not whole[r, FIRST_ONLY]:
+        return True
+    return i == first or events[i - 1, TS] <= oldest or end - i >= tail
+
+
+@njit(forceinline=True, cache=True)
+def _add(events, whole, real, votes, near, far, r, i, step, room, norm, best, scaled):
+    """Gather the votes for what comes after event i (step 1) or before (-1); the last one's place.
+
+    The order of the products is that of matrices.vote.
+    """
+    within, oldest, once = whole[r, WITHIN], whole[r, OLDEST], whole[r, ONCE]
+    plain, decayed, decay = whole[r, PLAIN], whole[r, DECAYED], real[r, STEP]
+    now, kind = np.int64(events[i, TS]), events[i, CODE] & KIND
+    j = i
+    for apart in range(1, min(room, whole[r, REACH]) + 1):
+        then = np.int64(events[i + step * apart, TS])
+        gap = abs(then - now)
+        if gap >= within or then <= oldest:
+            break
+        j = i + step * apart
+        place, other = events[j, CODE] >> 7, events[j, CODE] & KIND
+        if plain:
+            vote = votes[r, kind, other]
+        else:
+            w = scaled[other]
+            if w == 0.0:
+                continue
+            if decayed:
+                w *= far[r, gap >> NEAR_BITS] * near[r, gap & (NEAR - 1)]
+            if decay != 1.0:
+                w *= decay ** np.float64(apart - 1)
+            if norm != 1.0:
+                w /= norm
+            vote = np.int64(w + 0.5)  # no weight is negative: this is the floor
+        if not once:
+            best[place, r] += vote
+        elif vote > best[place, r]:
+            best[place, r] = vote
+    return j
+
+
+@njit(forceinline=True, cache=True)
+def _flush(events, j, sums, best, touched, n_touched):
+    """Move the session's votes for the item of event j into the sums."""
+    place, y = events[j, CODE] >> 7, events[j, AID]
+    n_rows = best.shape[1]
+    voted = np.int64(0)
+    for r in range(n_rows):
+        voted |= best[place, r]
+    if voted != 0:
+        if sums[y, n_rows] == 0:
+            sums[y, n_rows] = 1
+            touched[n_touched] = y
+            n_touched += 1
+        for r in range(n_rows):
+            sums[y, r] += best[place, r]
+            best[place, r] = 0
     return n_touched
 
 
 @njit(cache=True)
-def _keep_top(state, touched, n_touched, starts, x, item_norm, near, weight):
-    """Move the heaviest sums into a row (ties by item id) and clear the accumulator."""
-    n = 0
-    top = near.size
-    for k in range(n_touched):
-        y = touched[k]
-        total = np.float64(state[y, 1]) / SCALE
-        state[y, 1] = 0
-        if item_norm != 0.0:
-            counts = np.float64(starts[x + 1] - starts[x]) * np.float64(starts[y + 1] - starts[y])
-            total = total / counts**item_norm
-        w = np.float32(total)
-        if n == top and (w < weight[n - 1] or (w == weight[n - 1] and y > near[n - 1])):
-            continue
-        i = n if n < top else top - 1
-        n = min(n + 1, top)
-        while i > 0 and (weight[i - 1] < w or (weight[i - 1] == w and near[i - 1] > y)):
-            near[i] = near[i - 1]
-            weight[i] = weight[i - 1]
-            i -= 1
-        near[i] = y
-        weight[i] = w
-    return n
+def _keep_top(sums, touched, keep, columns, x, to):
+    """Move the heaviest sums of every row into place (ties by item id) and clear the sums."""
+    kind_of, tops, norms, counts = keep
+    near, weight, size = to
+    n_kinds = sums.shape[1] - 1
+    for y in touched:
+        for r in range(tops.size):
+            k = kind_of[r]
+            if sums[y, k] > 0:
+                total = np.float64(sums[y, k]) / SCALE
+                if norms[k] != 0.0:
+                    total /= (np.float64(counts[k, x]) * np.float64(counts[k, y])) ** norms[k]
+                first = columns[r]
+                size[r] = _insert(near, weight, first, size[r], tops[r], y, np.float32(total))
+        for k in range(n_kinds + 1):
+            sums[y, k] = 0
+
+
+@njit(forceinline=True, cache=True)
+def _insert(near, weight, first, n, top, y, w):
+    """Put y into the sorted stretch of n items that begins at `first`; returns the new n."""
+    last = first + n - 1
+    if n == top:
+        if w < weight[last] or (w == weight[last] and y > near[last]):
+            return n
+        last -= 1
+    i = last + 1
+    while i > first and (weight[i - 1] < w or (weight[i - 1] == w and near[i - 1] > y)):
+        near[i] = near[i - 1]
+        weight[i] = weight[i - 1]
+        i -= 1
+    near[i] = y
+    weight[i] = w
+    return last + 2 - first
+
+
+def _packed(found: tuple[NDArray, NDArray, NDArray], r: int, tops: I64) -> Matrix:
+    """The neighbours of row r in a range of items."""
+    size, near, weight = found
+    offsets = np.concatenate([[0], np.cumsum(size[:, r])])
+    aid, value = _pack(size[:, r].copy(), near, weight, int(tops[:r].sum()))
+    return Matrix(offsets, aid, value)
 
 
 @njit(cache=True)
-def _pack(size, near, weight):
+def _pack(size, near, weight, begin):
     n = size.sum()
     aid = np.empty(n, np.int32)
     value = np.empty(n, np.float32)
     at = 0
     for x in range(size.size):
-        aid[at : at + size[x]] = near[x, : size[x]]
-        value[at : at + size[x]] = weight[x, : size[x]]
-        at += size[x]
-    return size, aid, value
+        for k in range(size[x]):
+            aid[at] = near[x, begin + k]
+            value[at] = weight[x, begin + k]
+            at += 1
+    return aid, value

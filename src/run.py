@@ -19,6 +19,7 @@ import polars as pl
 from tqdm import tqdm
 
 from src import store
+from src.budget import Budget, free_memory, parse_size
 from src.engine import Engine, resolve
 from src.recipe import Recipe
 
@@ -45,6 +46,7 @@ class Run:
     input: Path
     output: Path
     engine: Engine
+    budget: Budget
     sample: float
     script: Path
 
@@ -82,14 +84,25 @@ class Run:
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
     ) -> bool:
         """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
+        return store.build(path, self._key(rows, inputs), make)
+
+    def build_all(
+        self,
+        rows: dict[Path, object],
+        make: Callable[[dict[Path, Path]], object],
+        inputs: list[Path],
+    ) -> list[Path]:
+        """`build` for files that are made in one go; returns those that had to be made."""
+        return store.build_all({p: self._key(r, inputs) for p, r in rows.items()}, make)
+
+    def _key(self, rows: object, inputs: list[Path]) -> dict[str, Any]:
         self.need(inputs)
-        key: dict[str, Any] = {
+        return {
             "code": store.code_version(self.script),
             "rows": rows,
             "inputs": {str(f.relative_to(self.output)): store.built_from(f) for f in inputs},
             "engine": self.engine.name,
         }
-        return store.build(path, key, make)
 
     def progress(self, items: list[T], name: str) -> Iterable[T]:
         """The items, with a bar and an ETA on a terminal; nothing when output is piped."""
@@ -132,14 +145,18 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     parser.add_argument(
         "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
     )
+    parser.add_argument("--memory", help="bytes of RAM to use at most, like 8G (what is free)")
     args = parser.parse_args(argv)
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
+    output = args.output or Path("output") / args.dataset
+    output.mkdir(parents=True, exist_ok=True)
     return Run(
         recipe=RECIPES[args.dataset],
         input=args.input or Path("input") / args.dataset,
-        output=args.output or Path("output") / args.dataset,
+        output=output,
         engine=resolve(args.engine),
+        budget=Budget(parse_size(args.memory) if args.memory else free_memory(), output),
         sample=args.sample,
         script=script.resolve(),
     )
@@ -176,7 +193,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
         print(f"{Path(script).name}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     except MemoryError:
-        print(f"{Path(script).name}: out of memory; try --sample 0.1", file=sys.stderr)
+        print(f"{Path(script).name}: out of memory; lower --memory or --sample", file=sys.stderr)
         return 2
     except (ValueError, OSError, pl.exceptions.PolarsError) as error:
         print(f"{Path(script).name}: {error}", file=sys.stderr)

@@ -85,18 +85,30 @@ def build(path: Path, key: dict[str, Any], make: Callable[[Path], object]) -> bo
 
     Returns True when it was made, False when it was up to date.
     """
-    wanted = digest(key)
-    if built_from(path) == wanted:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    manifest_path(path).unlink(missing_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    part.unlink(missing_ok=True)
-    make(part)
-    replace(part, path)
-    manifest = json.dumps({"digest": wanted, "key": key}, default=_plain, indent=1)
-    write_text(manifest_path(path), manifest)
-    return True
+    return path in build_all({path: key}, lambda parts: make(parts[path]))
+
+
+def build_all(
+    keys: dict[Path, dict[str, Any]], make: Callable[[dict[Path, Path]], object]
+) -> list[Path]:
+    """Make several files in one go: those not made from their very key, which are returned.
+
+    `make` is given the temporary path of each, and writes them all.
+    """
+    stale = [path for path, key in keys.items() if built_from(path) != digest(key)]
+    parts = {path: path.with_name(f".part-{path.name}") for path in stale}
+    for path, part in parts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        manifest_path(path).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+    if stale:
+        make(parts)
+    for path, part in parts.items():
+        replace(part, path)
+        key = keys[path]
+        manifest = json.dumps({"digest": digest(key), "key": key}, default=_plain, indent=1)
+        write_text(manifest_path(path), manifest)
+    return stale
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,6 +22,7 @@ from cudf_polars.dsl.translate import Translator
 from planted import N_ITEMS, planted_events
 from test_matrices import NOT_IN_A_RECIPE
 
+from src.budget import Budget
 from src.datasets import RECIPES
 from src.engine import Engine
 from src.events import EVENTS
@@ -64,13 +65,14 @@ def passes(name: str, step: Step) -> int | None:
 
 def steps(output: Path) -> dict[str, Step]:
     """Every use of `Engine.collect`, on a small world: each matrix row, and the sampling."""
-    run = Run(RECIPES["otto"], output, output, GPU, sample=1.0, script=ROOT / "5_features.py")
+    budget, script = Budget(2**33, output), ROOT / "5_features.py"
+    run = Run(RECIPES["otto"], output, output, GPU, budget, sample=1.0, script=script)
     write_world(output, len(run.recipe.objectives))
-    count = runpy.run_path(str(ROOT / "2_matrices.py"))["count_on_gpu"]
+    counter = runpy.run_path(str(ROOT / "2_matrices.py"))["Counter"](run, "valid")
     rows = {row: None for recipe in RECIPES.values() for row in recipe.matrices}
 
     def counting(row: MatrixRow) -> Step:
-        return lambda: count(run, "valid", row)
+        return lambda: list(counter.on_gpu([row]))
 
     merges = {f"matrix {row.name}": counting(row) for row in (*rows, *NOT_IN_A_RECIPE)}
     return merges | {"samplers": lambda: samplers(run)}

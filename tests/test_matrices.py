@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -18,7 +20,7 @@ from polars.testing import assert_frame_equal
 from src import matrix_kernel, view_kernel
 from src.datasets import otto
 from src.events import EVENTS
-from src.matrices import MATRIX, Matrix, Span, self_merge
+from src.matrices import MATRIX, Matrix, MatrixWriter, Span, self_merge
 from src.recipe import DAY, HOUR, MatrixRow
 
 CLICK, CART, ORDER = 0, 1, 2
@@ -43,20 +45,18 @@ def planted() -> pl.DataFrame:
 
 
 @cache
-def view_of(key: tuple[object, ...]) -> matrix_kernel.View:  # shared by rows of one key: step 2
-    row = {view_kernel.view_key(r): r for r in ROWS.values()}[key]
-    return view_kernel.make_view(sessions_of(planted()), row, span_of(planted()))
+def view_of(types: tuple[int, ...] | None) -> view_kernel.View:  # shared by rows, as in step 2
+    return view_kernel.make_view(sessions_of(planted()), types)
 
 
 def counted(row: MatrixRow) -> pl.DataFrame:
-    view = view_of(view_kernel.view_key(row))
-    return matrix_kernel.count(view, row, span_of(planted())).to_frame()
+    return matrix_kernel.whole(view_of(row.types), row, span_of(planted())).to_frame()
 
 
 def both(events: pl.DataFrame, row: MatrixRow, span: Span) -> pl.DataFrame:
     """The matrix, which kernel and self-merge agree on."""
-    view = view_kernel.make_view(sessions_of(events), row, span)
-    frame = matrix_kernel.count(view, row, span).to_frame()
+    view = view_kernel.make_view(sessions_of(events), row.types)
+    frame = matrix_kernel.whole(view, row, span).to_frame()
     assert_frame_equal(frame, self_merge(events.lazy(), row, span).collect(), check_exact=True)
     return frame
 
@@ -222,8 +222,33 @@ def test_ranges_of_items_give_the_whole(row: MatrixRow, monkeypatch: pytest.Monk
     whole, lazy, ranges = counted(row), planted().lazy(), [(0, 1), (1, 37), (37, 90), (90, N_ITEMS)]
     merged = pl.concat([self_merge(lazy, row, span_of(planted()), r).collect() for r in ranges])
     assert_frame_equal(merged, whole, check_exact=True)
-    monkeypatch.setattr(matrix_kernel, "BLOCK_BYTES", 8 * row.top_n * 7)  # seven items at a time
+    monkeypatch.setattr(matrix_kernel, "RANGE", 7)
     assert_frame_equal(counted(row), whole, check_exact=True)
+
+
+@pytest.mark.parametrize("types", sorted({row.types for row in ROWS.values()}, key=repr))
+def test_rows_counted_together_are_as_alone(
+    types: tuple[int, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row for row in ROWS.values() if row.types == types]
+    monkeypatch.setattr(matrix_kernel, "RANGE", 50)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(MatrixWriter(tmp_path / row.name)) for row in rows]
+        for low, matrices in matrix_kernel.count(view_of(types), rows, span_of(planted())):
+            for writer, matrix in zip(writers, matrices, strict=True):
+                writer.add(matrix.to_frame(low))
+    for row in rows:
+        assert_frame_equal(pl.read_parquet(tmp_path / row.name), counted(row), check_exact=True)
+
+
+def test_load_takes_the_heaviest(tmp_path: Path) -> None:
+    frame = counted(ROWS["near6"])
+    with MatrixWriter(tmp_path / "m") as writer:
+        for x in range(0, N_ITEMS, 40):
+            writer.add(frame.filter(pl.col("aid_x").is_between(x, x + 39)))
+    assert Matrix.load(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
+    three = frame.group_by("aid_x", maintain_order=True).head(3).select(MATRIX.names())
+    assert Matrix.load(tmp_path / "m", N_ITEMS, top=3).to_frame().equals(three)
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread")
@@ -245,5 +270,5 @@ def test_session_ids_do_not_matter(row: MatrixRow) -> None:
     ids = np.random.default_rng(1).permutation(300).astype(np.int32)
     renamed = planted().with_columns(session=pl.Series(ids[planted()["session"].to_numpy()]))
     renamed = renamed.sort("session", maintain_order=True)
-    view = view_kernel.make_view(sessions_of(renamed), row, span_of(renamed))
-    assert matrix_kernel.count(view, row, span_of(renamed)).to_frame().equals(counted(row))
+    view = view_kernel.make_view(sessions_of(renamed), row.types)
+    assert matrix_kernel.whole(view, row, span_of(renamed)).to_frame().equals(counted(row))

@@ -11,6 +11,7 @@ import pytest
 import worlds
 from worlds import TYPES
 
+from src.budget import Budget
 from src.engine import Engine
 from src.run import Run
 from src.submission import HEADER, check_otto, write_otto
@@ -26,7 +27,8 @@ def run(tmp_path) -> Run:
     sessions = {"session": [5, *QUERIES], "query": [False, True, True, True]}
     pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
     pl.DataFrame({"aid": AIDS}).write_parquet(tmp_path / "aids.parquet")
-    return Run(worlds.TINY, tmp_path, tmp_path, Engine("cpu", 1), 1.0, tmp_path / "7_blend.py")
+    engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
+    return Run(worlds.TINY, tmp_path, tmp_path, engine, budget, 1.0, script)
 
 
 def some_lists() -> dict:
