@@ -16,9 +16,10 @@ import polars as pl
 
 from src import matrix_kernel
 from src.events import Sessions
-from src.matrices import MatrixWriter, Span, self_merge
+from src.matrices import MATRIX, Span, self_merge
 from src.recipe import MatrixRow
 from src.run import Run, main
+from src.tables import TableWriter
 from src.view_kernel import View, make_view, view_bytes
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
@@ -80,7 +81,9 @@ class Counter:
         def write(parts: dict[Path, Path]) -> None:
             on = self.on_gpu if self.run.engine.name == "gpu" else self.on_cpu
             with ExitStack() as stack:
-                writers = [stack.enter_context(MatrixWriter(part)) for part in parts.values()]
+                writers = [
+                    stack.enter_context(TableWriter(part, MATRIX)) for part in parts.values()
+                ]
                 for tables in on([rows[path] for path in parts]):
                     for writer, table in zip(writers, tables, strict=True):
                         writer.add(table)

@@ -57,7 +57,7 @@ class Budget:
             )
         if disk > free:
             raise ValueError(
-                f"{name}: needs about {_gib(disk)} of disk, in {self.folder} {_gib(free)} are free; "
+                f"{name}: needs about {_gib(disk)} of disk, {self.folder} has {_gib(free)} free; "
                 "set --output to another disk, or lower --sample"
             )
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -133,28 +132,6 @@ def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
     )
 
 
-class MatrixWriter:
-    """Writes a MATRIX file piece by piece, so that no matrix is ever in memory whole."""
-
-    def __init__(self, path: Path) -> None:
-        types = {"aid_x": pa.int32(), "aid_y": pa.int32(), "weight": pa.float32()}
-        self.schema = pa.schema(types)
-        self.file = pq.ParquetWriter(
-            path, self.schema, compression="zstd", compression_level=1, use_dictionary=["aid_x"]
-        )
-
-    def __enter__(self) -> MatrixWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def add(self, piece: pl.DataFrame) -> None:
-        """Append a MATRIX frame of later items."""
-        columns = [pa.array(piece[name].to_numpy()) for name in MATRIX]
-        self.file.write_table(pa.Table.from_arrays(columns, schema=self.schema))
-
-
 @dataclass(frozen=True)
 class Matrix:
     """Top neighbours as CSR: those of item x are offsets[x] : offsets[x + 1], heaviest first."""
@@ -181,11 +158,12 @@ class Matrix:
         """Read a MATRIX file, or only the `top` heaviest neighbours of each item."""
         sizes, near, weight = np.zeros(n_items, np.int64), [], []
         file = pq.ParquetFile(path)
-        for group in range(file.num_row_groups):  # items are not split over row groups
+        for group in range(file.num_row_groups):
             x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)
             if top is not None:
-                kept = np.arange(x.size) - np.searchsorted(x, x) < top
-                x, y, w = x[kept], y[kept], w[kept]
+                # an item may begin in the row group before
+                place = np.arange(x.size) - np.searchsorted(x, x) + sizes[x]
+                x, y, w = (column[place < top] for column in (x, y, w))
             sizes += np.bincount(x, minlength=n_items)
             near.append(y)
             weight.append(w)

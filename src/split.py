@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ import polars as pl
 from src import store
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
 from src.raw import Raw, read, refuse_common_sessions, refuse_other_download
+from src.tables import TableWriter
 
 if TYPE_CHECKING:
     from src.run import Run
@@ -244,32 +245,38 @@ class Cut:
     def events(self, path: Path) -> None:
         """Events before the cut."""
         seen = (pl.col("position") < pl.col("keep")) & (pl.col("ts") < pl.col("until"))
-        ts = (pl.col("ts") // 1000).cast(pl.Int32)
-        both = [self._dense(query, seen).with_columns(ts) for query in (False, True)]
-        events = pl.concat(both).select(EVENTS.names())
-        events.sink_parquet(path, row_group_size=ROW_GROUP)
+        with TableWriter(path, EVENTS) as writer:
+            for query in (False, True):
+                for rows in self._dense(query, seen):
+                    ts = (pl.col("ts") // 1000).cast(pl.Int32)
+                    writer.add(rows.with_columns(ts).select(EVENTS.names()))
 
     def labels(self, path: Path) -> None:
         """Events behind the cut: the next one of an objective, or all different items."""
         behind = (pl.col("position") >= pl.col("keep")) & (pl.col("ts") < pl.col("until"))
-        hidden = self._dense(True, behind)
-        rows = hidden.collect(engine="streaming")
         found = [pl.DataFrame(schema=LABELS)]
-        for n, objective in enumerate(self.run.recipe.objectives):
-            ahead = rows.filter(pl.col("type") == self.run.recipe.types.index(objective.name))
-            if objective.next_only:
-                ahead = ahead.filter(pl.col("position") == pl.col("position").min().over("session"))
-            found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "aid"))
+        for rows in self._dense(True, behind):
+            for n, objective in enumerate(self.run.recipe.objectives):
+                ahead = rows.filter(pl.col("type") == self.run.recipe.types.index(objective.name))
+                if objective.next_only:
+                    first = pl.col("position") == pl.col("position").min().over("session")
+                    ahead = ahead.filter(first)
+                found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "aid"))
         pl.concat(found).unique().sort(LABELS.names()).write_parquet(path)
 
-    def _dense(self, query: bool, which: pl.Expr) -> pl.LazyFrame:
-        """Raw events of the history or the queries, in order, with dense session and aid."""
-        plan = pl.scan_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
-        dense = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
-        aids = pl.scan_parquet(self.run.output / "aids.parquet").with_row_index("item")
-        events = self.raws[-1 if query else 0].events()
-        rows = events.join(dense, on="line", maintain_order="left").filter(which)
-        return rows.join(aids, on="aid", maintain_order="left").select(
-            pl.col("dense").alias("session"), pl.col("item").cast(pl.Int32).alias("aid"),
-            "ts", "type", "position",
-        )  # fmt: skip
+    def _dense(self, query: bool, which: pl.Expr) -> Iterator[pl.DataFrame]:
+        """Raw events of the history or the queries, in order, with dense session and aid.
+
+        A frame per part of the raw file (whole sessions), so that only one is in memory.
+        """
+        plan = pl.read_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
+        plan = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
+        aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
+        for part in self.raws[-1 if query else 0].parts():
+            rows = pl.read_parquet(part)
+            first, end = plan["line"].search_sorted([rows["line"][0], rows["line"][-1] + 1])
+            lines = plan.slice(first, end - first)
+            if lines.height:
+                rows = rows.join(lines, on="line", maintain_order="left").filter(which)
+                aid = aids.search_sorted(rows["aid"]).cast(pl.Int32)
+                yield rows.with_columns(aid=aid).rename({"session": "raw", "dense": "session"})

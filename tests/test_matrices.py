@@ -20,8 +20,9 @@ from polars.testing import assert_frame_equal
 from src import matrix_kernel, view_kernel
 from src.datasets import otto
 from src.events import EVENTS
-from src.matrices import MATRIX, Matrix, MatrixWriter, Span, self_merge
+from src.matrices import MATRIX, Matrix, Span, self_merge
 from src.recipe import DAY, HOUR, MatrixRow
+from src.tables import TableWriter
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
@@ -233,7 +234,7 @@ def test_rows_counted_together_are_as_alone(
     rows = [row for row in ROWS.values() if row.types == types]
     monkeypatch.setattr(matrix_kernel, "RANGE", 50)
     with ExitStack() as stack:
-        writers = [stack.enter_context(MatrixWriter(tmp_path / row.name)) for row in rows]
+        writers = [stack.enter_context(TableWriter(tmp_path / row.name, MATRIX)) for row in rows]
         for low, matrices in matrix_kernel.count(view_of(types), rows, span_of(planted())):
             for writer, matrix in zip(writers, matrices, strict=True):
                 writer.add(matrix.to_frame(low))
@@ -243,7 +244,7 @@ def test_rows_counted_together_are_as_alone(
 
 def test_load_takes_the_heaviest(tmp_path: Path) -> None:
     frame = counted(ROWS["near6"])
-    with MatrixWriter(tmp_path / "m") as writer:
+    with TableWriter(tmp_path / "m", MATRIX) as writer:
         for x in range(0, N_ITEMS, 40):
             writer.add(frame.filter(pl.col("aid_x").is_between(x, x + 39)))
     assert Matrix.load(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
