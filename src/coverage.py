@@ -2,73 +2,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from src.metrics import Tally, bootstrap, tally
-from src.recipe import Recipe
+from src import coverage_kernel as kernel
+from src.events import I32, I64, LABELS, arrays
+from src.metrics import Tally, bootstrap, tally_places
+from src.recipe import Baseline, Recipe
 
 CUTS = (20, 50, 100, 150)
 
 
 class Coverage:
-    """Collects hits block by block, so that no more than a block of lists is in memory."""
+    """Collects where the true items stand, block by block: no more than a block is in memory."""
 
     def __init__(self, recipe: Recipe, labels: pl.DataFrame) -> None:
         self.recipe = recipe
         self.labels = labels
-        self.hits: list[pl.DataFrame] = []
-        self.pool_hits: list[pl.DataFrame] = []
+        self.session, self.objective, self.aid = arrays(labels, *LABELS.names())
+        self.found: list[Found] = []
         self.pool_rows = self.queries = 0
         self.rules: set[int] = set()
-        self.baselines: dict[tuple[str, int], list[Tally]] = {}
 
     def add(self, lists: pl.DataFrame, pool: pl.DataFrame, first: int, end: int) -> None:
         """Count one block: LISTS rows, and the pool (session, aid) in order, of first : end."""
-        truth = self.labels.filter(pl.col("session").is_between(first, end - 1))
-        self.rules |= set(lists["rule"].unique())
-        self.hits.append(truth.join(lists, on=["session", "aid"]))
-        at = pl.int_range(pl.len()).over("session")
-        self.pool_hits.append(
-            truth.join(pool.select("session", "aid", at=at), on=["session", "aid"])
+        low, high = np.searchsorted(self.session, (first, end))
+        query, truth = self.session[low:high] - first, self.aid[low:high]
+        bounds = np.arange(first, end + 1)
+        session, rule, rank, aid = arrays(lists, "session", "rule", "rank", "aid")
+        offsets, n_rules = np.searchsorted(session, bounds), len(self.recipe.rules)
+        pooled, candidates = arrays(pool, "session", "aid")
+        of_pool = np.searchsorted(pooled, bounds)
+        self.found.append(
+            Found(
+                slice(low, high),
+                kernel.ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules),
+                kernel.places(query, truth, of_pool, candidates),
+                [
+                    self._baseline(row, query, truth, offsets, rule, aid)
+                    for row in self.recipe.baselines
+                ],
+            )
         )
+        self.rules |= set(np.unique(rule).tolist())
         self.pool_rows += pool.height
         self.queries += end - first
-        for row in self.recipe.baselines:
-            ranked = concatenated(lists, [self._number(rule) for rule in row.rules])
-            for o in range(len(self.recipe.objectives)):
-                wanted = truth.lazy().filter(pl.col("objective") == o)
-                one = tally(ranked.lazy(), wanted, self.recipe.metric, self.recipe.k)
-                self.baselines.setdefault((row.name, o), []).append(one)
 
-    def _number(self, rule: str) -> int:
-        return [r.name for r in self.recipe.rules].index(rule)
+    def _baseline(
+        self, row: Baseline, query: I32, truth: I32, offsets: I64, rule: NDArray, aid: I32
+    ) -> I32:
+        """Place of each truth among the first k of a baseline, or -1."""
+        names = [r.name for r in self.recipe.rules]
+        wanted = np.array([names.index(name) for name in row.rules])
+        k = self.recipe.k
+        first_k = kernel.concatenated(offsets, rule, aid, wanted, k)
+        return kernel.places(query, truth, np.arange(offsets.size) * k, first_k.ravel())
 
     def rules_table(self) -> pl.DataFrame:
         """One row per rule: recall at k and of its whole list, and of hits no other rule has."""
-        hits = pl.concat(self.hits)
-        alone = pl.len().over("session", "objective", "aid") == 1
-        hits = hits.with_columns(only=alone)
-        k = self.recipe.k
+        ranks = self._joined("ranks")
+        alone = (ranks != kernel.ABSENT).sum(axis=1) == 1
         rows = []
         for number in sorted(self.rules):
-            mine = hits.filter(pl.col("rule") == number)
+            listed = ranks[:, number] != kernel.ABSENT
             row: dict[str, object] = {"rule": self.recipe.rules[number].name}
-            row |= self._recalls(f"@{k}", mine.filter(pl.col("rank") < k))
-            row |= self._recalls("list", mine)
-            row |= self._recalls("only", mine.filter("only"))
+            row |= self._recalls(f"@{self.recipe.k}", ranks[:, number] < self.recipe.k)
+            row |= self._recalls("list", listed)
+            row |= self._recalls("only", listed & alone)
             rows.append(row)
         return pl.DataFrame(rows)
 
     def pool_table(self) -> pl.DataFrame:
         """Recall of the pool's first candidates, of all of them, and of all lists together."""
-        hits = pl.concat(self.pool_hits)
-        union = pl.concat(self.hits).unique(["session", "objective", "aid"])
+        place = self._joined("place")
         rows = [
-            {"pool": f"first {c}", **self._recalls("", hits.filter(pl.col("at") < c))} for c in CUTS
+            {"pool": f"first {c}", **self._recalls("", (place >= 0) & (place < c))} for c in CUTS
         ]
         size = self.pool_rows / max(self.queries, 1)
-        rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", hits)})
+        rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", place >= 0)})
+        union = (self._joined("ranks") != kernel.ABSENT).any(axis=1)
         rows.append({"pool": "union of lists", **self._recalls("", union)})
         return pl.DataFrame(rows)
 
@@ -77,7 +92,7 @@ class Coverage:
         weights = [o.weight for o in self.recipe.objectives]
         rows = []
         for baseline in self.recipe.baselines:
-            tallies = [_joined(self.baselines[baseline.name, o]) for o in range(len(weights))]
+            tallies = self._tallies(baseline)
             low, high = bootstrap(tallies, weights, self.recipe.seed)
             row: dict[str, object] = {"baseline": baseline.name}
             scores = [t.score() for t in tallies]
@@ -90,42 +105,56 @@ class Coverage:
     def baseline_tallies(self) -> pl.DataFrame:
         """Hits and chances of every baseline, objective and query, for paired comparisons."""
         tables = []
-        for (name, o), parts in self.baselines.items():
-            joined = _joined(parts)
-            columns = {"session": joined.session, "hits": joined.hits, "chances": joined.chances}
-            named = {"baseline": pl.lit(name), "objective": pl.lit(o, pl.Int8)}
-            tables.append(pl.DataFrame(columns).with_columns(**named))
+        for baseline in self.recipe.baselines:
+            for o, tally in enumerate(self._tallies(baseline)):
+                columns = {"session": tally.session, "hits": tally.hits, "chances": tally.chances}
+                named = {"baseline": pl.lit(baseline.name), "objective": pl.lit(o, pl.Int8)}
+                tables.append(pl.DataFrame(columns).with_columns(**named))
         return pl.concat(tables)
 
-    def _recalls(self, suffix: str, hits: pl.DataFrame) -> dict[str, object]:
-        """Capped recall per objective of a table of hits."""
+    def _tallies(self, baseline: Baseline) -> list[Tally]:
+        """One per objective, over the labels of all blocks so far."""
+        number, recipe = self.recipe.baselines.index(baseline), self.recipe
+        place = np.concatenate([f.baselines[number] for f in self.found])
+        covered = np.concatenate([np.arange(f.rows.start, f.rows.stop) for f in self.found])
+        tallies = []
+        for o in range(len(recipe.objectives)):
+            mine = self.objective[covered] == o
+            at = covered[mine]
+            tallies.append(tally_places(self.session[at], place[mine], recipe.metric, recipe.k))
+        return tallies
+
+    def _joined(self, name: str) -> NDArray:
+        """An attribute of Found over all labels; absent where no block has covered them."""
+        first = getattr(self.found[0], name)
+        absent = kernel.ABSENT if name == "ranks" else -1
+        out = np.full((len(self.labels), *first.shape[1:]), absent, first.dtype)
+        for found in self.found:
+            out[found.rows] = getattr(found, name)
+        return out
+
+    def _recalls(self, suffix: str, hit: NDArray) -> dict[str, object]:
+        """Capped recall per objective, where `hit` marks the labels found."""
         cap = self.recipe.k if self.recipe.metric == "recall" else 1
         out: dict[str, object] = {}
         for o, objective in enumerate(self.recipe.objectives):
-            chances = _capped(self.labels.filter(pl.col("objective") == o), cap)
-            found = _capped(hits.filter(pl.col("objective") == o), cap)
+            mine = self.objective == o
+            chances = _capped(self.session[mine], cap)
+            found = _capped(self.session[mine & hit], cap)
             out[f"{objective.name} {suffix}".strip()] = found / max(chances, 1)
         return out
 
 
-def _capped(rows: pl.DataFrame, cap: int) -> int:
-    per_session = rows.group_by("session").agg(n=pl.col("aid").n_unique().clip(upper_bound=cap))
-    return int(per_session["n"].sum())
+@dataclass(frozen=True)
+class Found:
+    """Where the labels of a block stand."""
+
+    rows: slice  # of the labels
+    ranks: NDArray[np.uint8]  # (labels, rules), ABSENT where a list does not have them
+    place: I32  # in the pool, or -1
+    baselines: list[I32]  # among the first k of each, or -1
 
 
-def _joined(tallies: list[Tally]) -> Tally:
-    parts = ([getattr(t, name) for t in tallies] for name in ("session", "hits", "chances"))
-    return Tally(*(np.concatenate(p) for p in parts))
-
-
-def concatenated(lists: pl.DataFrame, rules: list[int]) -> pl.DataFrame:
-    """Lists of several rules one after the other, first occurrence kept: session, aid, rank."""
-    order = pl.DataFrame({"rule": rules, "place": range(len(rules))}).cast({"rule": pl.UInt8})
-    key = pl.col("place") * 256 + pl.col("rank")
-    return (
-        lists.join(order, on="rule")
-        .group_by("session", "aid")
-        .agg(key=key.min())
-        .sort("session", "key", "aid")
-        .select("session", "aid", rank=pl.int_range(pl.len()).over("session"))
-    )
+def _capped(session: I32, cap: int) -> int:
+    """Sum over sessions of their rows, at most `cap` each."""
+    return int(np.minimum(np.unique(session, return_counts=True)[1], cap).sum())

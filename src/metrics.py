@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.events import F64, I64
+from src.events import F64, I32, I64
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,26 @@ def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> Tall
     )
     columns = (table[c].to_numpy() for c in ("hits", "chances"))
     return Tally(table["session"].to_numpy().astype(np.int64), *columns)
+
+
+def tally_places(session: I32, place: I32, metric: str, k: int) -> Tally:
+    """`tally` where each truth's place in its session's list is known (-1: not in it).
+
+    One truth an element; sessions ascending.
+    """
+    if session.size == 0:
+        return Tally(np.empty(0, np.int64), np.empty(0), np.empty(0))
+    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    hit = (place >= 0) & (place < k)
+    if metric == "recall":
+        hits, chances = (
+            np.add.reduceat(hit, starts, dtype=np.float64),
+            np.diff(starts, append=session.size),
+        )
+    else:
+        hits = np.maximum.reduceat(hit / (1.0 + np.maximum(place, 0)), starts)
+        chances = np.ones(starts.size)
+    return Tally(session[starts].astype(np.int64), hits, np.minimum(chances, k).astype(np.float64))
 
 
 def bootstrap(

@@ -16,7 +16,8 @@ import pytest
 
 from src import blend, blend_kernel, metrics, pool, pool_kernel
 from src.blend import Scored, Search
-from src.coverage import CUTS, Coverage, concatenated
+from src.coverage import CUTS, Coverage
+from src.coverage_kernel import concatenated
 from src.datasets import RECIPES
 from src.events import LABELS
 from src.pool import Pool
@@ -162,8 +163,12 @@ def test_concatenated_lists_and_baselines(ranked: Ranked, labels: pl.DataFrame) 
         s: list(dict.fromkeys(ranked[1][s] + ranked[3][s] + ranked[0][s]))
         for s in range(FIRST, END)
     }
-    rows = [(s, aid, rank) for s, items in joined.items() for rank, aid in enumerate(items)]
-    assert concatenated(table(ranked), [1, 3, 0]).rows() == rows
+    session, rule, aid = (table(ranked)[c].to_numpy() for c in ("session", "rule", "aid"))
+    offsets = np.searchsorted(session, np.arange(FIRST, END + 1))
+    for row, items in zip(
+        concatenated(offsets, rule, aid, np.array([1, 3, 0]), 30), joined.values(), strict=True
+    ):
+        assert row.tolist() == [*items, *[-1] * 30][:30]
     found = coverage(RECIPE, ranked, labels).baselines_table()
     in_blocks = labels.filter(pl.col("session").is_between(FIRST, END - 1))
     for row, lists in zip(found.iter_rows(named=True), (ranked[2], joined), strict=True):
