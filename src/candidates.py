@@ -68,6 +68,8 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
 def read_lists(run: Run, world: World, folders: list[str], part: Part) -> pl.DataFrame:
     """LISTS rows of a block from several folders, in session order."""
     paths = [part_path(run.output / world.split / f, world, part) for f in folders]
+    if len(paths) == 1:
+        return pl.read_parquet(paths[0])
     return pl.concat(pl.read_parquet(p) for p in paths).sort("session", "rule", "rank")
 
 

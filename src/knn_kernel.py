@@ -15,137 +15,160 @@ from numba import njit, prange
 
 from src.rules_kernel import insert_top
 
+LAST, SIZE = range(2)  # columns of `shapes`
+
 
 @njit(cache=True)
-def latest_sessions(offsets, aid, ts, n_items, sample):
-    """Up to `sample` sessions of each item as CSR (offsets, session), the last to end first."""
-    end_ts = np.empty(offsets.size - 1, np.int64)
+def shapes(offsets, ts):
+    """Second of the last event, and number of events, of every session: int32 (sessions, 2)."""
+    out = np.zeros((offsets.size - 1, 2), np.int32)
     for s in range(offsets.size - 1):
-        end_ts[s] = ts[offsets[s + 1] - 1] if offsets[s + 1] > offsets[s] else 0
-    order = np.argsort(-end_ts, kind="mergesort")
-    size = np.zeros(n_items, np.int64)
+        out[s, SIZE] = offsets[s + 1] - offsets[s]
+        if out[s, SIZE] > 0:
+            out[s, LAST] = ts[offsets[s + 1] - 1]
+    return out
+
+
+@njit(cache=True)
+def latest_sessions(offsets, aid, shape, n_items, sample):
+    """Up to `sample` sessions of each item, the last to end first, and how many there are in all.
+
+    Returns CSR (starts int64, session int32), and the count of all sessions with each item.
+    """
+    order = np.argsort(-shape[:, LAST].astype(np.int64), kind="mergesort")
+    count = np.zeros(n_items, np.int64)
     seen = np.full(n_items, -1, np.int32)
-    for s in order:
+    for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
             if seen[aid[i]] != s:
                 seen[aid[i]] = s
-                size[aid[i]] += size[aid[i]] < sample
+                count[aid[i]] += 1
     starts = np.zeros(n_items + 1, np.int64)
-    starts[1:] = np.cumsum(size)
+    starts[1:] = np.cumsum(np.minimum(count, sample))
     session = np.empty(starts[-1], np.int32)
     at = starts[:-1].copy()
     seen[:] = -1
     for s in order:
         for i in range(offsets[s], offsets[s + 1]):
             a = aid[i]
-            if seen[a] != s:
+            if at[a] < starts[a + 1] and seen[a] != s:
                 seen[a] = s
-                if at[a] < starts[a + 1]:
-                    session[at[a]] = s
-                    at[a] += 1
-    return starts, session
+                session[at[a]] = s
+                at[a] += 1
+    return starts, session, count
 
 
 @njit(parallel=True, cache=True)
-def knn_lists(offsets, aid, ts, first, end, starts, holders, idf, rule, top, n_threads):
+def knn_lists(sessions, shape, first, end, holders, idf, numbers, fade, scratch, top):
     """Lists of the queries first : end.
 
-    starts, holders: `latest_sessions`; idf: float64 weight per item; rule: float64 tuple
-    (neighbours, query_decay, recency_days, item_decay).
+    sessions: offsets and aid; holders: CSR of `latest_sessions`; idf: weight per item;
+    numbers: neighbours, query_decay, recency_days; fade: weight by distance to the shared item.
+    scratch: zeros that are zeros again in the end: alike (threads, sessions), loud (threads,
+    items), state (threads, items, 2), all float64.
     """
-    neighbours = np.int64(rule[0])
-    n_queries = end - first
-    n_items = starts.size - 1
+    offsets, aid = sessions
+    n_queries, n_threads = end - first, scratch[0].shape[0]
     list_aid = np.full((n_queries, top), -1, np.int32)
     list_score = np.zeros((n_queries, top), np.float32)
     for t in prange(n_threads):
-        alike = np.zeros(offsets.size - 1, np.float64)
-        met = np.empty(offsets.size - 1, np.int32)
-        near = np.empty(neighbours, np.int32)
-        near_alike = np.empty(neighbours, np.float32)
-        query_weight = np.zeros(n_items, np.float64)
-        state = np.zeros((n_items, 2), np.float64)  # best in this session; sum over sessions
-        touched = np.empty(n_items, np.int32)
+        alike, loud, state = scratch[0][t], scratch[1][t], scratch[2][t]
+        met = np.empty(alike.size, np.int32)
+        touched = np.empty(loud.size, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             begin, stop = offsets[first + q], offsets[first + q + 1]
-            _weigh_query(aid, begin, stop, rule[1], query_weight)
-            n_met = _meet(aid, begin, stop, starts, holders, query_weight, first + q, alike, met)
-            n_near = 0
-            for m in range(n_met):
-                s = met[m]
-                size = offsets[s + 1] - offsets[s]
-                value = alike[s] / math.sqrt(np.float64(size) * (stop - begin))
-                alike[s] = 0.0
-                if rule[2] > 0.0:
-                    age = abs(np.float64(ts[stop - 1]) - ts[offsets[s + 1] - 1]) / 86400.0
-                    value *= math.exp(-age / rule[2])
-                n_near = insert_top(near, near_alike, n_near, s, np.float32(value))
+            _weigh_query(aid, begin, stop, numbers[1], loud)
+            n_met = _meet(aid, begin, stop, holders, loud, first + q, alike, met)
+            near = _nearest(alike, met[:n_met], shape, first + q, numbers)
             n_touched = 0
-            for m in range(n_near):
+            for key in near:
+                s = np.int64(key & np.uint64(0xFFFFFFFF))
                 n_touched = _add_items(
-                    aid,
-                    offsets[near[m]],
-                    offsets[near[m] + 1],
-                    near_alike[m],
-                    query_weight,
-                    idf,
-                    rule[3],
-                    state,
-                    touched,
-                    n_touched,
+                    aid, offsets[s], offsets[s + 1], alike[s], loud, fade, state, touched, n_touched
                 )
-            n = 0
+                alike[s] = 0.0
+            n, row, row_score = 0, list_aid[q], list_score[q]
             for k in range(n_touched):
                 y = touched[k]
-                n = insert_top(list_aid[q], list_score[q], n, y, np.float32(state[y, 1]))
+                score = np.float32(state[y, 1] * idf[y])
+                if score > 0.0:
+                    n = insert_top(row, row_score, n, y, score)
                 state[y, 1] = 0.0
             for i in range(begin, stop):
-                query_weight[aid[i]] = 0.0
+                loud[aid[i]] = 0.0
     return list_aid, list_score
 
 
 @njit(cache=True)
-def _weigh_query(aid, begin, stop, decay, query_weight):
+def _weigh_query(aid, begin, stop, decay, loud):
     """Each item weighs as its latest event: exp(-events back / decay), or linear in position."""
     for i in range(begin, stop):
         if decay > 0.0:
-            query_weight[aid[i]] = math.exp(-(stop - 1 - i) / decay)
+            loud[aid[i]] = math.exp(-(stop - 1 - i) / decay)
         else:
-            query_weight[aid[i]] = (i - begin + 1) / (stop - begin)
+            loud[aid[i]] = (i - begin + 1) / (stop - begin)
 
 
 @njit(cache=True)
-def _meet(aid, begin, stop, starts, holders, query_weight, me, alike, met):
+def _meet(aid, begin, stop, holders, loud, me, alike, met):
     """Add up shared query weights per session; returns how many sessions were met."""
+    starts, session = holders
     n_met = 0
     for i in range(stop - 1, begin - 1, -1):
+        x = aid[i]
         repeated = False
         for j in range(i + 1, stop):
-            repeated |= aid[j] == aid[i]
-        if repeated or query_weight[aid[i]] == 0.0:
+            repeated |= aid[j] == x
+        if repeated or loud[x] == 0.0:
             continue
-        for h in range(starts[aid[i]], starts[aid[i] + 1]):
-            s = holders[h]
+        for h in range(starts[x], starts[x + 1]):
+            s = session[h]
             if s != me:
                 if alike[s] == 0.0:
                     met[n_met] = s
                     n_met += 1
-                alike[s] += query_weight[aid[i]]
+                alike[s] += loud[x]
     return n_met
 
 
 @njit(cache=True)
-def _add_items(aid, begin, stop, alike, query_weight, idf, decay, state, touched, n_touched):
-    """Score the items of one neighbour session, each by its best event."""
-    shared = begin
+def _nearest(alike, met, shape, me, numbers):
+    """Keys of the most similar sessions met: bits of the float32 similarity, then the session.
+
+    (So the later of two equal ones wins.) Sets `alike` to the similarity of those, else to 0.
+    """
+    value = np.empty(met.size, np.float32)
+    for m in range(met.size):
+        s = met[m]
+        v = alike[s] / math.sqrt(np.float64(shape[s, SIZE]) * shape[me, SIZE])
+        if numbers[2] > 0.0:
+            days = abs(np.float64(shape[me, LAST]) - shape[s, LAST]) / 86400.0
+            v *= math.exp(-days / numbers[2])
+        alike[s] = v
+        value[m] = v
+    keys = (value.view(np.uint32).astype(np.uint64) << np.uint64(32)) | met.astype(np.uint64)
+    n = np.int64(numbers[0])
+    if keys.size <= n:
+        return keys
+    keys = np.partition(keys, keys.size - n)
+    for k in range(keys.size - n):
+        alike[np.int64(keys[k] & np.uint64(0xFFFFFFFF))] = 0.0
+    return keys[keys.size - n :]
+
+
+@njit(cache=True)
+def _add_items(aid, begin, stop, alike, loud, fade, state, touched, n_touched):
+    """Score the items of one neighbour session, each by its best event.
+
+    state (items, 2): best in this session; sum over sessions.
+    """
+    shared, loudest = begin, 0.0
     for i in range(begin, stop):
-        if query_weight[aid[i]] >= query_weight[aid[shared]]:
-            shared = i
+        if loud[aid[i]] >= loudest:
+            shared, loudest = i, loud[aid[i]]
     for i in range(begin, stop):
         y = aid[i]
-        value = alike * idf[y]
-        if decay > 0.0:
-            value *= math.exp(-abs(i - shared) / decay)
+        value = alike * fade[abs(i - shared)]
         if value > state[y, 0]:
             if state[y, 0] == 0.0 and state[y, 1] == 0.0:
                 touched[n_touched] = y

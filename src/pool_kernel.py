@@ -23,15 +23,14 @@ def fuse(offsets, rank, aid, size):
     vote = np.zeros((n_queries, size), np.float32)
     for q in prange(n_queries):
         rows = np.argsort(aid[offsets[q] : offsets[q + 1]], kind="mergesort") + offsets[q]
-        n = 0
-        i = 0
+        n, i, row, row_vote = 0, 0, best[q], vote[q]
         while i < rows.size:
             y = aid[rows[i]]
             total = 0.0
             while i < rows.size and aid[rows[i]] == y:
                 total += 1.0 / (RRF + rank[rows[i]])
                 i += 1
-            n = insert_top(best[q], vote[q], n, y, np.float32(total))
+            n = insert_top(row, row_vote, n, y, np.float32(total))
     return best, vote
 
 

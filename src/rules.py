@@ -42,8 +42,8 @@ class World:
     def __init__(self, output: Path, split: str, tables: Callable[[str], Path]) -> None:
         self.output, self.split = output, split
         self._tables = tables
-        self._matrices: dict[str, Matrix] = {}
-        self._holders: dict[int, tuple[I64, I32]] = {}
+        self._matrices: dict[tuple[str, int | None], Matrix] = {}
+        self._holders: dict[int, tuple[I64, I32, I64]] = {}
         self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
@@ -53,20 +53,34 @@ class World:
     def sessions(self) -> Sessions:
         return Sessions.load(self.output, self.split)
 
-    def matrix(self, name: str) -> Matrix:
-        """The matrix, or the neighbours of the embedding, of that name."""
-        if name not in self._matrices:
-            self._matrices[name] = Matrix.load(self._tables(name), self.sessions.n_items)
-        return self._matrices[name]
+    def matrix(self, name: str, top: int | None = None) -> Matrix:
+        """The matrix, or the neighbours of the embedding, of that name; or only the heaviest."""
+        if (name, top) not in self._matrices:
+            path = self._tables(name)
+            self._matrices[name, top] = Matrix.load(path, self.sessions.n_items, top)
+        return self._matrices[name, top]
 
-    def holders(self, sample: int) -> tuple[I64, I32]:
-        """The latest `sample` sessions of each item."""
+    @cached_property
+    def shapes(self) -> I32:
+        """Second of the last event, and number of events, of every session."""
+        return knn_kernel.shapes(self.sessions.offsets, self.sessions.ts)
+
+    def holders(self, sample: int) -> tuple[I64, I32, I64]:
+        """The latest `sample` sessions of each item as CSR; how many there are in all."""
         if sample not in self._holders:
             s = self.sessions
             self._holders[sample] = knn_kernel.latest_sessions(
-                s.offsets, s.aid, s.ts, s.n_items, sample
+                s.offsets, s.aid, self.shapes, s.n_items, sample
             )
         return self._holders[sample]
+
+    @cached_property
+    def knn_scratch(self) -> tuple[F64, F64, F64]:
+        """Zeros for the threads of a kNN rule, made once: numpy asks for huge pages."""
+        threads, s = get_num_threads(), self.sessions
+        sizes = ((s.n_sessions,), (s.n_items,), (s.n_items, 2))
+        alike, loud, state = (np.zeros((threads, *size)) for size in sizes)
+        return alike, loud, state
 
     def vectors(self, name: str) -> F32:
         """Unit vectors of an embedding, memory-mapped."""
@@ -84,13 +98,6 @@ class World:
                 s.aid, s.ts, s.type, s.n_items, n_types
             )
         return self._times[n_types]
-
-    @cached_property
-    def idf(self) -> F64:
-        """ln(sessions / sessions with the item)."""
-        s = self.sessions
-        starts, _ = knn_kernel.latest_sessions(s.offsets, s.aid, s.ts, s.n_items, 2**31)
-        return np.log(max(s.n_sessions, 2) / np.maximum(np.diff(starts), 1))
 
     def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
         """Ends of the windows of all queries, ascending, and the list of each."""
@@ -130,7 +137,7 @@ def history_lists(world: World, rule: HistoryRule, first: int, end: int) -> TopL
 
 
 def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLists:
-    near = world.matrix(rule.matrix)
+    near = world.matrix(rule.matrix, rule.neighbours)
     return rules_kernel.matrix_lists(
         *world.select(rule.select, first, end),
         near.offsets, near.aid, near.weight, rule.neighbours, rule.share, rule.top,
@@ -140,11 +147,14 @@ def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLis
 
 def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
     s = world.sessions
-    numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days, rule.item_decay)
-    idf = world.idf if rule.idf else np.ones(s.n_items)
+    starts, session, count = world.holders(rule.sample)
+    idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if rule.idf else np.ones(s.n_items)
+    distance = np.arange(int(world.shapes[:, knn_kernel.SIZE].max(initial=1)))
+    fade = np.exp(-distance / rule.item_decay) if rule.item_decay else np.ones(distance.size)
+    numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days)
     return knn_kernel.knn_lists(
-        s.offsets, s.aid, s.ts, first, end, *world.holders(rule.sample), idf, numbers, rule.top,
-        get_num_threads(),
+        (s.offsets, s.aid), world.shapes, first, end, (starts, session), idf, numbers, fade,
+        world.knn_scratch, rule.top,
     )  # fmt: skip
 
 
@@ -175,23 +185,19 @@ def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
             return popular_lists(world, rule, first, end)
 
 
-def as_frame(lists: TopLists, rule: int, first: int) -> pl.DataFrame:
-    """LISTS rows of one rule, without the empty places."""
-    aid, score = lists
-    row, rank = np.nonzero(aid >= 0)
-    return pl.DataFrame(
-        {
-            "session": (row + first).astype(np.int32),
-            "rule": np.full(row.size, rule, np.uint8),
-            "rank": rank.astype(np.uint8),
-            "aid": aid[row, rank],
-            "score": score[row, rank],
-        },
-        schema=LISTS,
-    )
-
-
 def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:
     """LISTS of some rules (by row number) for the sessions first : end, in session order."""
-    frames = [as_frame(lists_of(world, r, first, end), i, first) for i, r in rules.items()]
-    return pl.concat(frames).sort("session", "rule", "rank")
+    lists = [lists_of(world, rules[number], first, end) for number in sorted(rules)]
+    widths = [aid.shape[1] for aid, _ in lists]
+    aid, score = (np.concatenate(arrays, axis=1) for arrays in zip(*lists, strict=True))
+    rule = np.repeat(np.array(sorted(rules), np.uint8), widths)
+    rank = np.concatenate([np.arange(width, dtype=np.uint8) for width in widths])
+    row, column = np.nonzero(aid >= 0)
+    columns = {
+        "session": (row + first).astype(np.int32),
+        "rule": rule[column],
+        "rank": rank[column],
+        "aid": aid[row, column],
+        "score": score[row, column],
+    }
+    return pl.DataFrame(columns, schema=LISTS)

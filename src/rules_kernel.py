@@ -99,9 +99,9 @@ def history_lists(offsets, items, weight, top):
     aid = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
     for q in prange(n_queries):
-        n = 0
+        n, row, row_score = 0, aid[q], score[q]
         for i in range(offsets[q], offsets[q + 1]):
-            n = insert_top(aid[q], score[q], n, items[i], np.float32(weight[i]))
+            n = insert_top(row, row_score, n, items[i], np.float32(weight[i]))
     return aid, score
 
 
@@ -131,10 +131,10 @@ def matrix_lists(
                             touched[n_touched] = near[j]
                             n_touched += 1
                         total[near[j]] += vote
-            n = 0
+            n, row, row_score = 0, aid[q], score[q]
             for k in range(n_touched):
                 y = touched[k]
-                n = insert_top(aid[q], score[q], n, y, np.float32(total[y]))
+                n = insert_top(row, row_score, n, y, np.float32(total[y]))
                 total[y] = 0.0
     return aid, score
 
@@ -157,8 +157,8 @@ def popular_rows(ts, aid, vote, ends, window, n_items, top):
         while out < into and ts[out] < ends[e] - window:
             count[aid[out]] -= vote[out]
             out += 1
-        n = 0
+        n, row, row_score = 0, rows[e], score[e]
         for y in range(n_items):
             if count[y] > 0:
-                n = insert_top(rows[e], score[e], n, y, np.float32(count[y]))
+                n = insert_top(row, row_score, n, y, np.float32(count[y]))
     return rows, score

@@ -56,7 +56,7 @@ def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
             days = abs(sessions[query][-1][1] - sessions[s][-1][1]) / DAY
             alike[s] *= math.exp(-days / rule.recency_days)
     scores: Scores = defaultdict(float)
-    for s in sorted(alike, key=lambda s: (-np.float32(alike[s]), s))[: rule.neighbours]:
+    for s in sorted(alike, key=lambda s: (-np.float32(alike[s]), -s))[: rule.neighbours]:
         theirs = [e[0] for e in sessions[s]]
         shared = max(range(len(theirs)), key=lambda i: (loud.get(theirs[i], 0.0), i))
         best: Scores = defaultdict(float)
@@ -89,7 +89,9 @@ def test_latest_sessions(tmp_path: Path) -> None:
     twice = [(A, 50, 0), (A, 50, 0)]
     world = small_world(tmp_path, [[(A, 1, 0), (B, 50, 0)], twice, [(A, 60, 1)], [(A, 1, 0)]], 1)
     s = world.sessions
-    starts, holders = knn_kernel.latest_sessions(s.offsets, s.aid, s.ts, s.n_items, 3)
+    shapes = knn_kernel.shapes(s.offsets, s.ts)
+    starts, holders, count = knn_kernel.latest_sessions(s.offsets, s.aid, shapes, s.n_items, 3)
+    assert count.tolist() == [4, 1, 0, 0, 0]
     assert starts.tolist() == [0, 3, 4, 4, 4, 4]
     assert holders.tolist() == [2, 0, 1, 0]  # by last time, the earlier session first; once each
 
