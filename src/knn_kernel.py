@@ -63,7 +63,8 @@ def knn_lists(sessions, shape, first, end, holders, idf, numbers, fade, scratch,
     """Lists of the queries first : end.
 
     sessions: offsets and aid; holders: CSR of `latest_sessions`; idf: weight per item;
-    numbers: neighbours, query_decay, recency_days; fade: weight by distance to the shared item.
+    numbers: neighbours, query_decay, recency_days; fade: weight by distance to the shared item,
+    not growing, none beyond (empty: all weigh 1).
     scratch: zeros that are zeros again in the end: alike (threads, sessions), loud (threads,
     items), state (threads, items, 2), all float64.
     """
@@ -81,19 +82,18 @@ def knn_lists(sessions, shape, first, end, holders, idf, numbers, fade, scratch,
             n_met = _meet(aid, begin, stop, holders, loud, first + q, alike, met)
             near = _nearest(alike, met[:n_met], shape, first + q, numbers)
             n_touched = 0
-            for key in near:
-                s = np.int64(key & np.uint64(0xFFFFFFFF))
-                n_touched = _add_items(
-                    aid, offsets[s], offsets[s + 1], alike[s], loud, fade, state, touched, n_touched
-                )
+            for m in range(near.size):
+                s = np.int64(near[m] & np.uint64(0xFFFFFFFF))
+                a, b, v = offsets[s], offsets[s + 1], alike[s]
+                n_touched = _add_items(aid, a, b, v, loud, fade, state, touched, n_touched, m + 1)
                 alike[s] = 0.0
             n, row, row_score = 0, list_aid[q], list_score[q]
             for k in range(n_touched):
                 y = touched[k]
-                score = np.float32(state[y, 1] * idf[y])
+                score = np.float32(state[y, 0] * idf[y])
                 if score > 0.0:
                     n = insert_top(row, row_score, n, y, score)
-                state[y, 1] = 0.0
+                state[y, 0] = state[y, 1] = 0.0
             for i in range(begin, stop):
                 loud[aid[i]] = 0.0
     return list_aid, list_score
@@ -157,25 +157,28 @@ def _nearest(alike, met, shape, me, numbers):
 
 
 @njit(cache=True)
-def _add_items(aid, begin, stop, alike, loud, fade, state, touched, n_touched):
-    """Score the items of one neighbour session, each by its best event.
+def _add_items(aid, begin, stop, alike, loud, fade, state, touched, n_touched, me):
+    """Add the items of neighbour session `me`, each once: by the event nearest to the shared one.
 
-    state (items, 2): best in this session; sum over sessions.
+    state (items, 2): sum over sessions; the last session that added to it, counted from 1.
     """
     shared, loudest = begin, 0.0
-    for i in range(begin, stop):
-        if loud[aid[i]] >= loudest:
-            shared, loudest = i, loud[aid[i]]
-    for i in range(begin, stop):
-        y = aid[i]
-        value = alike * fade[abs(i - shared)]
-        if value > state[y, 0]:
-            if state[y, 0] == 0.0 and state[y, 1] == 0.0:
-                touched[n_touched] = y
-                n_touched += 1
-            state[y, 0] = value
-    for i in range(begin, stop):
-        y = aid[i]
-        state[y, 1] += state[y, 0]
-        state[y, 0] = 0.0
+    far = max(shared - begin, stop - 1 - shared)
+    if fade.size > 0:
+        for i in range(stop - 1, begin - 1, -1):
+            if loud[aid[i]] > loudest:
+                shared, loudest = i, loud[aid[i]]
+                if loudest == 1.0:  # none is louder
+                    break
+        far = min(max(shared - begin, stop - 1 - shared), fade.size - 1)
+    for distance in range(far + 1):
+        value = alike * fade[distance] if fade.size > 0 else alike
+        for i in (shared - distance, shared + distance):
+            if begin <= i < stop and state[aid[i], 1] != me:
+                y = aid[i]
+                if state[y, 1] == 0.0:
+                    touched[n_touched] = y
+                    n_touched += 1
+                state[y, 0] += value
+                state[y, 1] = me
     return n_touched

@@ -138,7 +138,7 @@ class KnnRule:
     sample: int = 1000  # the latest sessions of each item that are looked at
     query_decay: float = 0.0  # events; weight of a query event exp(-back / decay), 0: linear
     recency_days: float = 0.0  # weight of a session exp(-age / days), 0: none
-    item_decay: float = 0.0  # weight of an item exp(-distance to the shared item / decay), 0: none
+    item_decay: float = 0.0  # weight of an item exp(-distance to the shared one / decay), 0: none
     idf: bool = False  # times ln(sessions / sessions with the item)
     top: int = 50
 

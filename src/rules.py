@@ -149,8 +149,9 @@ def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
     s = world.sessions
     starts, session, count = world.holders(rule.sample)
     idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if rule.idf else np.ones(s.n_items)
-    distance = np.arange(int(world.shapes[:, knn_kernel.SIZE].max(initial=1)))
-    fade = np.exp(-distance / rule.item_decay) if rule.item_decay else np.ones(distance.size)
+    # items that would weigh less than 1/1000 do not count
+    distance = np.arange(int(rule.item_decay * np.log(1000)) + 1 if rule.item_decay else 0)
+    fade = np.exp(-distance / (rule.item_decay or 1.0))
     numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days)
     return knn_kernel.knn_lists(
         (s.offsets, s.aid), world.shapes, first, end, (starts, session), idf, numbers, fade,

@@ -63,7 +63,7 @@ def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
         for i, y in enumerate(theirs):
             idf = math.log(len(sessions) / len(holders[y])) if rule.idf else 1.0
             near = math.exp(-abs(i - shared) / rule.item_decay) if rule.item_decay else 1.0
-            best[y] = max(best[y], alike[s] * idf * near)
+            best[y] = max(best[y], alike[s] * idf * (near if near >= 1e-3 else 0.0))
         for y, score in best.items():
             scores[y] += score
     return scores
