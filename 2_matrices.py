@@ -19,7 +19,7 @@ from src.events import Sessions
 from src.matrices import MATRIX, Span, self_merge
 from src.recipe import MatrixRow
 from src.run import Run, main
-from src.tables import TableWriter
+from src.tables import TableWriter, count_rows
 from src.view_kernel import View, make_view, view_bytes
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
@@ -39,10 +39,6 @@ def body(run: Run) -> None:
             with run.step(f"{split} {', '.join(row.name for row in rows)}") as facts:
                 facts["made"] = len(run.build_all(dict(paths), counter.writer(paths), [events]))
                 facts["neighbours"] = count_rows(*paths)
-
-
-def count_rows(*paths: Path) -> int:
-    return int(pl.scan_parquet(paths).select(pl.len()).collect().item())
 
 
 class Counter:

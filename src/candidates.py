@@ -8,11 +8,13 @@ import polars as pl
 
 from src import pool, store
 from src.coverage import Coverage
-from src.recipe import Recipe, Rule
-from src.rules import World, block_lists
+from src.recipe import MatrixRule, Recipe, Rule
+from src.rules import LISTS, World, block_lists
 from src.run import Run
+from src.tables import TableWriter, count_rows
 
-BLOCK = 20_000  # queries worked on at a time; what a kill loses, and what bounds memory
+BLOCK = 20_000  # queries of a part file: what a kill loses
+FEWEST = 100  # queries whose lists are made at a time where memory is short
 
 TABLES = ("rules", "pool", "baselines")  # of src/coverage.py
 
@@ -54,15 +56,37 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     """Write the lists of some rules for all queries; returns how many blocks were made."""
     place = run.output / world.split
     looked_up = [run.table(world.split, r.matrix) for r in rules.values() if hasattr(r, "matrix")]
+    run.need([place / "events.parquet", *looked_up])
+    room = queries_at_a_time(run, world, rules)
     made = 0
     for part in run.progress(parts(world), f"{world.split} {folder}"):
 
         def make(path: Path, part: Part = part) -> None:
-            block_lists(world, rules, *part).write_parquet(path)
+            with TableWriter(path, LISTS) as writer:
+                for piece in pool.blocks(*part, room):
+                    writer.add(block_lists(world, rules, *piece))
 
         inputs = [place / "events.parquet", *looked_up]
         made += run.build(part_path(place / folder, world, part), make, (part, rules), inputs)
     return made
+
+
+def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
+    """How many queries' lists fit into the memory allowed beside what the rules look up."""
+    n_events = count_rows(run.output / world.split / "events.parquet")
+    n_items, threads = count_rows(run.output / "aids.parquet"), run.engine.threads
+    fixed = 32 * n_events + 16 * world.n_sessions
+    tables = {(r.matrix, r.neighbours) for r in rules.values() if isinstance(r, MatrixRule)}
+    for path, top in {(run.table(world.split, name), top) for name, top in tables}:
+        fixed += 8 * min(n_items * top, count_rows(path)) + 8 * n_items
+    fixed += threads * (8 * world.n_sessions + 24 * n_items)
+    width, n_queries = (
+        sum(rule.top for rule in rules.values()),
+        world.n_sessions - world.first_query,
+    )
+    query = 45 * width
+    run.budget.claim(f"{world.split} lists", fixed + FEWEST * query, 2.5 * width * n_queries)
+    return int(max(FEWEST, min(BLOCK, (run.budget.memory - fixed) // query)))
 
 
 def read_lists(run: Run, world: World, folders: list[str], part: Part) -> pl.DataFrame:

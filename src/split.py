@@ -20,8 +20,9 @@ import polars as pl
 
 from src import store
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
+from src.jsonl import find
 from src.raw import Raw, read, refuse_common_sessions, refuse_other_download
-from src.tables import TableWriter
+from src.tables import TableWriter, count_rows
 
 if TYPE_CHECKING:
     from src.run import Run
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 ALL, ALWAYS = 2**31 - 1, 2**63 - 1
 ROW_GROUP = 1 << 20
+PACKED = 6  # bytes of a raw file per byte of a compressed one, about
+MEMORY, DISK = (6e8, 0.18), 0.45  # bytes: at least, and per raw byte, about
 WINDOWS = 8  # held out at most: valid and the earlier ones
 
 PLAN = pl.Schema(
@@ -50,11 +53,14 @@ def prepare_otto(run: Run) -> None:
     """
     # until all is made, no other step may take the old splits with the new items
     (run.output / "splits.json").unlink(missing_ok=True)
+    files = [file for stem in ("train", "test") if (file := find(run.input, stem))]
+    size = sum(file.stat().st_size * (PACKED if file.suffix != ".jsonl" else 1) for file in files)
+    run.budget.claim("preparation", MEMORY[0] + MEMORY[1] * size, DISK * size)
     raws = [raw for stem in ("train", "test") if (raw := _read(run, stem))]
     data = Data(run, raws[0], raws[1] if len(raws) > 1 else None)
     with run.step("items") as facts:
         aids = data.build("aids.parquet", data.items, run.recipe.expect, data.tables)
-        facts["items"] = _rows(aids)
+        facts["items"] = count_rows(aids)
     splits = ["valid"]
     queries = _make_window(data, 0, "valid")
     if data.test:
@@ -97,10 +103,6 @@ def _read(run: Run, stem: str) -> Raw | None:
         return raw
 
 
-def _rows(path: Path) -> int:
-    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-
-
 def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
     """Sessions, labels and at last events: where a split's events are, the rest of it is."""
     objectives = [o.name for o in data.run.recipe.objectives]
@@ -108,14 +110,16 @@ def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
     inputs = [plan, data.run.output / "aids.parquet"]
     with data.run.step(split) as facts:
         sessions = data.build(f"{split}/sessions.parquet", cut.sessions, None, [plan])
-        facts["sessions"] = _rows(sessions)
+        facts["sessions"] = count_rows(sessions)
         facts["queries"] = pl.scan_parquet(sessions).select(pl.col("query").sum()).collect().item()
         if split != "test":
             rows = [(o.name, o.next_only) for o in data.run.recipe.objectives]
             labels = data.build(f"{split}/labels.parquet", cut.labels, rows, inputs)
             counts = pl.read_parquet(labels)["objective"].value_counts()
             facts |= {f"{objectives[o]} labels": n for o, n in sorted(counts.iter_rows())}
-        facts["events"] = _rows(data.build(f"{split}/events.parquet", cut.events, None, inputs))
+        facts["events"] = count_rows(
+            data.build(f"{split}/events.parquet", cut.events, None, inputs)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+"""Memory and disk: a small budget changes no byte, too small a one is refused before the work.
+
+pytest tests/test_budget.py
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tiny
+import worlds
+
+from src import budget, candidates, datasets, run, simulate
+from src.budget import Budget, parse_size
+
+STEPS = tiny.STEPS[:3]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    simulate.write(tiny.WORLD, folder)
+    return folder
+
+
+def step(name: str, source: Path, out: Path, *flags: str) -> int:
+    """Run one script; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(datasets.RECIPES, tiny.RECIPE.name, tiny.RECIPE)
+        module = worlds.script(name)
+        argv = ["--dataset", tiny.RECIPE.name, "--input", str(source), "--output", str(out)]
+        return run.main(
+            module.__doc__, module.__file__, module.body, [*argv, "--engine", "cpu", *flags]
+        )
+
+
+def results(out: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(out)): f.read_bytes() for f in sorted(out.rglob("*.parquet"))}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("123", 123), ("8G", 8 << 30), ("1.5g", 3 << 29), ("20M", 20 << 20), ("7KiB", 7 << 10)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "8T", "-1", "8 G B", "1e9"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="--memory"):
+        parse_size(text)
+
+
+def test_the_least_budget_changes_no_byte_and_less_is_refused(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(candidates, "FEWEST", 10)
+    claim, claimed = Budget.claim, dict[str, int]()
+    for name in STEPS:
+        with pytest.MonkeyPatch.context() as patch:
+
+            def spy(self: Budget, *need: Any, of: str = name) -> None:
+                claimed[of] = max(claimed.get(of, 0), int(need[1]) + 1)
+                claim(self, *need)
+
+            patch.setattr(Budget, "claim", spy)
+            assert step(name, source, tmp_path / "much") == 0
+    wide, narrow = capsys.readouterr().out, ""
+    assert set(claimed) == set(STEPS)
+    for name in STEPS:
+        before = results(tmp_path / "little")
+        assert step(name, source, tmp_path / "little", "--memory", str(claimed[name] // 2)) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "raise --memory" in error
+        assert results(tmp_path / "little") == before
+        assert step(name, source, tmp_path / "little", "--memory", str(claimed[name])) == 0
+        narrow += capsys.readouterr().out
+    assert sum(line.startswith("valid near3, ") for line in wide.splitlines()) == 1
+    assert re.search(r"^\w+ near3  ", narrow, re.MULTILINE), "one row at a time"
+    assert results(tmp_path / "little") == results(tmp_path / "much")
+
+
+def test_a_full_disk_is_told_before_the_work(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(budget.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    assert step(STEPS[0], source, tmp_path / "out") == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "--output" in told.err and "0.00 GiB free" in told.err
+    assert not results(tmp_path / "out")
+
+
+def test_a_container_lowers_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(budget, "CGROUPS", (limit,))
+    without = budget.free_memory()
+    limit.write_text("max\n")
+    assert budget.free_memory() > without / 2
+    limit.write_text(f"{100 << 20}\n")
+    assert budget.free_memory() == (100 << 20) * budget.SHARE
