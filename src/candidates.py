@@ -62,9 +62,9 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     for part in run.progress(parts(world), f"{world.split} {folder}"):
 
         def make(path: Path, part: Part = part) -> None:
+            pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room)]
             with TableWriter(path, LISTS) as writer:
-                for piece in pool.blocks(*part, room):
-                    writer.add(block_lists(world, rules, *piece))
+                writer.add(pl.concat(pieces, rechunk=True))
 
         inputs = [place / "events.parquet", *looked_up]
         made += run.build(part_path(place / folder, world, part), make, (part, rules), inputs)
