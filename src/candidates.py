@@ -124,8 +124,8 @@ def cover(run: Run, folders: list[str], name: str) -> None:
         coverage = Coverage(run.recipe, pl.read_parquet(labels))
         for part in run.progress(parts(world), "recall"):
             lists = read_lists(run, world, folders, part)
-            merged = pool.merge(lists, len(run.recipe.rules), *part, run.recipe.pool_size)
-            coverage.add(lists, pl.DataFrame({"session": merged.session, "aid": merged.aid}), *part)
+            offsets, aid, _ = pool.candidates(lists, *part, run.recipe.pool_size)
+            coverage.add(lists, (offsets, aid), *part)
         for table in TABLES:
             text = getattr(coverage, f"{table}_table")().write_csv(float_precision=6)
             store.write_text(place / f"{table}.csv", text)

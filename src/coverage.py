@@ -27,20 +27,20 @@ class Coverage:
         self.pool_rows = self.queries = 0
         self.rules: set[int] = set()
 
-    def add(self, lists: pl.DataFrame, pool: pl.DataFrame, first: int, end: int) -> None:
-        """Count one block: LISTS rows, and the pool (session, aid) in order, of first : end."""
+    def add(self, lists: pl.DataFrame, pool: tuple[I64, I32], first: int, end: int) -> None:
+        """Count one block, first : end: LISTS rows, and its candidates in order (offsets, aid)."""
         low, high = np.searchsorted(self.session, (first, end))
         query, truth = self.session[low:high] - first, self.aid[low:high]
-        bounds = np.arange(first, end + 1)
         session, rule, rank, aid = arrays(lists, "session", "rule", "rank", "aid")
-        offsets, n_rules = np.searchsorted(session, bounds), len(self.recipe.rules)
-        pooled, candidates = arrays(pool, "session", "aid")
-        of_pool = np.searchsorted(pooled, bounds)
+        offsets, n_rules = (
+            np.searchsorted(session, np.arange(first, end + 1)),
+            len(self.recipe.rules),
+        )
         self.found.append(
             Found(
                 slice(low, high),
                 kernel.ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules),
-                kernel.places(query, truth, of_pool, candidates),
+                kernel.places(query, truth, *pool),
                 [
                     self._baseline(row, query, truth, offsets, rule, aid)
                     for row in self.recipe.baselines
@@ -48,7 +48,7 @@ class Coverage:
             )
         )
         self.rules |= set(np.unique(rule).tolist())
-        self.pool_rows += pool.height
+        self.pool_rows += pool[1].size
         self.queries += end - first
 
     def _baseline(

@@ -65,8 +65,8 @@ def knn_lists(sessions, shape, first, end, holders, idf, numbers, fade, scratch,
     sessions: offsets and aid; holders: CSR of `latest_sessions`; idf: weight per item;
     numbers: neighbours, query_decay, recency_days; fade: weight by distance to the shared item,
     not growing, none beyond (empty: all weigh 1).
-    scratch: zeros that are zeros again in the end: alike (threads, sessions), loud (threads,
-    items), state (threads, items, 2), all float64.
+    scratch: zeros that are zeros again in the end: alike (threads, sessions) and loud (threads,
+    items), float64; state (threads, items, 2), float32.
     """
     offsets, aid = sessions
     n_queries, n_threads = end - first, scratch[0].shape[0]

@@ -160,11 +160,16 @@ class Matrix:
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
             x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)
+            if x.size == 0:
+                continue
+            counts = np.bincount(x - x[0])
+            known = sizes[x[0] : x[0] + counts.size]  # an item may begin in the group before
             if top is not None:
-                # an item may begin in the row group before
-                place = np.arange(x.size) - np.searchsorted(x, x) + sizes[x]
-                x, y, w = (column[place < top] for column in (x, y, w))
-            sizes += np.bincount(x, minlength=n_items)
+                begins = np.cumsum(counts) - counts
+                place = np.arange(x.size) - np.repeat(begins - known, counts)
+                y, w = y[place < top], w[place < top]
+                counts = np.minimum(counts, top - known)
+            known += counts
             near.append(y)
             weight.append(w)
         offsets = np.concatenate([[0], np.cumsum(sizes)])

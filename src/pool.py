@@ -52,18 +52,28 @@ class Pool:
         return cls(first, offsets.astype(np.int64), aid, vote, ranks, scores)
 
 
-def merge(lists: pl.DataFrame, n_rules: int, first: int, end: int, size: int) -> Pool:
-    """Pool of sessions first : end from LISTS rows sorted by session: the `size` most voted."""
-    session, rule, rank, aid, score = arrays(lists, "session", "rule", "rank", "aid", "score")
+def candidates(lists: pl.DataFrame, first: int, end: int, size: int) -> tuple[I64, I32, F32]:
+    """The `size` most voted items of sessions first : end as CSR: offsets, aid, vote.
+
+    lists: LISTS rows sorted by session.
+    """
+    session, rank, aid = arrays(lists, "session", "rank", "aid")
     offsets = np.searchsorted(session, np.arange(first, end + 1))
     best, vote = pool_kernel.fuse(offsets, rank, aid, size)
     full = best >= 0
     starts = np.concatenate([[0], np.cumsum(full.sum(axis=1))]).astype(np.int64)
-    pool = best[full]
+    return starts, best[full], vote[full]
+
+
+def merge(lists: pl.DataFrame, n_rules: int, first: int, end: int, size: int) -> Pool:
+    """Pool of sessions first : end: their candidates, and what every rule said of them."""
+    starts, pool, vote = candidates(lists, first, end, size)
+    session, rule, rank, aid, score = arrays(lists, "session", "rule", "rank", "aid", "score")
+    offsets = np.searchsorted(session, np.arange(first, end + 1))
     ranks = np.full((pool.size, n_rules), pool_kernel.ABSENT, np.uint8)
     scores = np.zeros((pool.size, n_rules), np.float32)
     pool_kernel.spread(offsets, rule, rank, aid, score, starts, pool, ranks, scores)
-    return Pool(first, starts, pool, vote[full], ranks, scores)
+    return Pool(first, starts, pool, vote, ranks, scores)
 
 
 def blocks(first: int, end: int, size: int) -> list[tuple[int, int]]:

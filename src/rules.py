@@ -5,7 +5,8 @@ To add a kind of rule: a row class in `src/recipe.py`, a function here, a line i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import polars as pl
 from numba import get_num_threads
 
 from src import embeddings, features_kernel, knn_kernel, rules_kernel
-from src.events import F32, F64, I32, I64, Sessions
+from src.events import F32, F64, I8, I32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import (
     SCOPES,
@@ -24,7 +25,6 @@ from src.recipe import (
     PopularRule,
     Rule,
     Select,
-    Weights,
 )
 
 LISTS = pl.Schema(
@@ -45,6 +45,7 @@ class World:
         self._matrices: dict[tuple[str, int | None], Matrix] = {}
         self._holders: dict[int, tuple[I64, I32, I64]] = {}
         self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
+        self._sorted: dict[int, tuple[I32, I32, I8]] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
         self.first_query = self.n_sessions - int(query.sum())
@@ -60,10 +61,17 @@ class World:
             self._matrices[name, top] = Matrix.load(path, self.sessions.n_items, top)
         return self._matrices[name, top]
 
+    def load(self, rules: Iterable[Rule]) -> None:
+        """Read the matrices of some rules, several at a time."""
+        wanted = {(r.matrix, r.neighbours) for r in rules if isinstance(r, MatrixRule)}
+        self.sessions.n_items  # noqa: B018 - read before, not by every thread
+        with ThreadPoolExecutor(get_num_threads()) as threads:
+            list(threads.map(lambda table: self.matrix(*table), sorted(wanted)))
+
     @cached_property
     def shapes(self) -> I32:
         """Second of the last event, and number of events, of every session."""
-        return knn_kernel.shapes(self.sessions.offsets, self.sessions.ts)
+        return knn_kernel.shapes(self.sessions.offsets, self.sessions.ts).copy()  # to huge pages
 
     def holders(self, sample: int) -> tuple[I64, I32, I64]:
         """The latest `sample` sessions of each item as CSR; how many there are in all."""
@@ -75,12 +83,11 @@ class World:
         return self._holders[sample]
 
     @cached_property
-    def knn_scratch(self) -> tuple[F64, F64, F64]:
+    def knn_scratch(self) -> tuple[F64, F64, F32]:
         """Zeros for the threads of a kNN rule, made once: numpy asks for huge pages."""
         threads, s = get_num_threads(), self.sessions
-        sizes = ((s.n_sessions,), (s.n_items,), (s.n_items, 2))
-        alike, loud, state = (np.zeros((threads, *size)) for size in sizes)
-        return alike, loud, state
+        alike, loud = (np.zeros((threads, size)) for size in (s.n_sessions, s.n_items))
+        return alike, loud, np.zeros((threads, s.n_items, 2), np.float32)
 
     def vectors(self, name: str) -> F32:
         """Unit vectors of an embedding, memory-mapped."""
@@ -102,20 +109,21 @@ class World:
     def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
         """Ends of the windows of all queries, ascending, and the list of each."""
         if rule not in self._popular:
-            s, by_time = self.sessions, self._by_time
             ends = np.unique(_bucket(self.query_ts(self.first_query, self.n_sessions), rule))
-            votes = _votes(rule.type_weight)[s.type[by_time]]
-            self._popular[rule] = (
-                ends,
-                rules_kernel.popular_rows(
-                    s.ts[by_time], s.aid[by_time], votes, ends, rule.window, s.n_items, rule.top
-                ),
+            events = self._by_time(int(ends[0]) - rule.window)
+            votes = np.round(np.array(rule.type_weight) * 1000).astype(np.int64)
+            lists = rules_kernel.popular_rows(
+                *events, votes, ends, rule.window, self.sessions.n_items, rule.top
             )
+            self._popular[rule] = ends, lists
         return self._popular[rule]
 
-    @cached_property
-    def _by_time(self) -> I64:
-        return np.argsort(self.sessions.ts, kind="stable")
+    def _by_time(self, since: int) -> tuple[I32, I32, I8]:
+        """Seconds, items and types of the events from a second on, by time; the last one kept."""
+        if since not in self._sorted:
+            s = self.sessions
+            self._sorted = {since: rules_kernel.by_time(s.ts, s.aid, s.type, since)}
+        return self._sorted[since]
 
     def query_ts(self, first: int, end: int) -> I32:
         """Time of the last visible event of sessions first : end."""
@@ -169,10 +177,6 @@ def _bucket(ts: I32, rule: PopularRule) -> I64:
     return ts.astype(np.int64) // rule.bucket * rule.bucket
 
 
-def _votes(weights: Weights) -> I64:
-    return np.round(np.array(weights) * 1000).astype(np.int64)
-
-
 def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
     """The lists of one rule for the sessions first : end."""
     match rule:
@@ -188,17 +192,11 @@ def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
 
 def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:
     """LISTS of some rules (by row number) for the sessions first : end, in session order."""
+    world.load(rules.values())
     lists = [lists_of(world, rules[number], first, end) for number in sorted(rules)]
     widths = [aid.shape[1] for aid, _ in lists]
     aid, score = (np.concatenate(arrays, axis=1) for arrays in zip(*lists, strict=True))
     rule = np.repeat(np.array(sorted(rules), np.uint8), widths)
     rank = np.concatenate([np.arange(width, dtype=np.uint8) for width in widths])
-    row, column = np.nonzero(aid >= 0)
-    columns = {
-        "session": (row + first).astype(np.int32),
-        "rule": rule[column],
-        "rank": rank[column],
-        "aid": aid[row, column],
-        "score": score[row, column],
-    }
-    return pl.DataFrame(columns, schema=LISTS)
+    query, *columns = rules_kernel.flat(aid, score, rule, rank)
+    return pl.DataFrame([query + np.int32(first), *columns], schema=LISTS)

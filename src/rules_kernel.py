@@ -139,11 +139,56 @@ def matrix_lists(
     return aid, score
 
 
+@njit(parallel=True, cache=True)
+def flat(aid, score, rule, rank):
+    """Lists side by side, (queries, columns) with -1 where they end, as one table in this order.
+
+    rule, rank: of each column. Returns query, rule, rank, aid, score.
+    """
+    starts = np.zeros(aid.shape[0] + 1, np.int64)
+    for q in prange(aid.shape[0]):
+        starts[q + 1] = np.sum(aid[q] >= 0)
+    starts = np.cumsum(starts)
+    n = starts[-1]
+    query, rules, ranks = np.empty(n, np.int32), np.empty(n, np.uint8), np.empty(n, np.uint8)
+    aids, scores = np.empty(n, np.int32), np.empty(n, np.float32)
+    for q in prange(aid.shape[0]):
+        k = starts[q]
+        for c in range(aid.shape[1]):
+            if aid[q, c] >= 0:
+                query[k], rules[k], ranks[k] = q, rule[c], rank[c]
+                aids[k], scores[k] = aid[q, c], score[q, c]
+                k += 1
+    return query, rules, ranks, aids, scores
+
+
 @njit(cache=True)
-def popular_rows(ts, aid, vote, ends, window, n_items, top):
+def by_time(ts, aid, type_, since):
+    """Seconds, items and types of the events from `since` on, by time, in order where equal."""
+    last = since
+    for i in range(ts.size):
+        last = max(last, ts[i])
+    at = np.zeros(last - since + 2, np.int64)
+    for i in range(ts.size):
+        if ts[i] >= since:
+            at[ts[i] - since + 1] += 1
+    for t in range(at.size - 1):
+        at[t + 1] += at[t]
+    n = at[-1]
+    out = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int8)
+    for i in range(ts.size):
+        if ts[i] >= since:
+            k = at[ts[i] - since]
+            at[ts[i] - since] += 1
+            out[0][k], out[1][k], out[2][k] = ts[i], aid[i], type_[i]
+    return out
+
+
+@njit(cache=True)
+def popular_rows(ts, aid, type_, votes, ends, window, n_items, top):
     """Heaviest items in [end - window, end) for each of the ascending `ends`.
 
-    ts ascending; vote: int64 weight of each event (0: the event does not count).
+    ts ascending; votes: int64 weight of an event by its type (0: it does not count).
     """
     rows = np.full((ends.size, top), -1, np.int32)
     score = np.zeros((ends.size, top), np.float32)
@@ -152,10 +197,10 @@ def popular_rows(ts, aid, vote, ends, window, n_items, top):
     out = 0
     for e in range(ends.size):
         while into < ts.size and ts[into] < ends[e]:
-            count[aid[into]] += vote[into]
+            count[aid[into]] += votes[type_[into]]
             into += 1
         while out < into and ts[out] < ends[e] - window:
-            count[aid[out]] -= vote[out]
+            count[aid[out]] -= votes[type_[out]]
             out += 1
         n, row, row_score = 0, rows[e], score[e]
         for y in range(n_items):

@@ -114,9 +114,8 @@ def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
 def coverage(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame) -> Coverage:
     made, lists = Coverage(recipe, labels), table(ranked)
     for part in pool.blocks(FIRST, END, 11):
-        p = merged(ranked, *part)
         block = lists.filter(pl.col("session").is_between(part[0], part[1] - 1))
-        made.add(block, pl.DataFrame({"session": p.session, "aid": p.aid}), *part)
+        made.add(block, pool.candidates(block, *part, SIZE)[:2], *part)
     return made
 
 

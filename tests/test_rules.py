@@ -198,9 +198,17 @@ def test_lists(world: World, rule: Rule) -> None:
 def test_popular_window_borders() -> None:
     ts, aid = np.array([99, 100, 150, 199, 200], np.int32), np.array([A, B, C, C, D], np.int32)
     ends, vote = np.array([200, 201]), np.array([9, 1, 2, 3, 9])
-    rows, score = rules_kernel.popular_rows(ts, aid, vote, ends, 100, 5, 3)
+    kinds = np.arange(5, dtype=np.int8)
+    rows, score = rules_kernel.popular_rows(ts, aid, kinds, vote, ends, 100, 5, 3)
     assert rows.tolist() == [[C, B, -1], [D, C, -1]]
     assert score.tolist() == [[5, 1, 0], [9, 5, 0]]
+
+
+def test_events_by_time() -> None:
+    ts, aid = np.array([5, 9, 3, 5, 4], np.int32), np.arange(5, dtype=np.int32)
+    found = rules_kernel.by_time(ts, aid, (aid * 10).astype(np.int8), 4)
+    assert [column.tolist() for column in found] == [[4, 5, 5, 9], [4, 0, 3, 1], [40, 0, 30, 10]]
+    assert rules_kernel.by_time(ts, aid, aid.astype(np.int8), 10)[0].size == 0
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda r: r.name)
