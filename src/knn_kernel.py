@@ -43,18 +43,18 @@ def latest_sessions(offsets, aid, shape, n_items, sample):
             if seen[aid[i]] != s:
                 seen[aid[i]] = s
                 count[aid[i]] += 1
+    left = np.minimum(count, sample).astype(np.int32)
     starts = np.zeros(n_items + 1, np.int64)
-    starts[1:] = np.cumsum(np.minimum(count, sample))
+    starts[1:] = np.cumsum(left)
     session = np.empty(starts[-1], np.int32)
-    at = starts[:-1].copy()
     seen[:] = -1
     for s in order:
         for i in range(offsets[s], offsets[s + 1]):
             a = aid[i]
-            if at[a] < starts[a + 1] and seen[a] != s:
+            if left[a] > 0 and seen[a] != s:
                 seen[a] = s
-                session[at[a]] = s
-                at[a] += 1
+                session[starts[a + 1] - left[a]] = s
+                left[a] -= 1
     return starts, session, count
 
 
