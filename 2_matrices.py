@@ -4,8 +4,9 @@
 
 Reads  output/<dataset>/<split>/events.parquet  (step 1)
 Writes output/<dataset>/<split>/matrices/<row>.parquet: aid_x, aid_y, weight, heaviest first
-(On the CPU rows that look at the same event types are counted together, as many as the memory
-allows: a kill loses those in hand.)
+(On the CPU, rows that look at the same event types share one walk over the sessions, those of
+similar reach together: as many as the memory allows, and at most TOGETHER, since a kill loses the
+rows in hand.)
 """
 
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from src.tables import TableWriter, count_rows
 from src.view_kernel import View, make_view, view_bytes
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
+TOGETHER = 8  # rows of a walk: more gain little
 BYTES_ON_DISK = 2.0  # per event and row, about
 
 Pieces = Iterator[list[pl.DataFrame]]
@@ -56,26 +58,32 @@ class Counter:
         """The rows, in the groups that are counted together."""
         if self.run.engine.name == "gpu":
             return [[row] for row in self.run.recipe.matrices]
-        room, by_types = self.rows_at_a_time(), dict[object, list[MatrixRow]]()
-        for row in self.run.recipe.matrices:
-            by_types.setdefault(row.types, []).append(row)
+        fixed, row = self.need()
+        room = int(min(TOGETHER, max(1, (self.run.budget.memory - fixed) // row - 1)))
+        by_types: dict[object, list[MatrixRow]] = {}
+        for matrix in sorted(self.run.recipe.matrices, key=matrix_kernel.reach):
+            by_types.setdefault(matrix.types, []).append(matrix)
         return [rows[i : i + room] for rows in by_types.values() for i in range(0, len(rows), room)]
 
-    def rows_at_a_time(self) -> int:
-        """How many rows fit into the memory allowed; ValueError where not even one does."""
-        n_events, n_rows = count_rows(self.folder / "events.parquet"), len(self.run.recipe.matrices)
-        sessions = count_rows(self.folder / "sessions.parquet")
-        fixed = view_bytes(n_events, sessions, self.n_items, self.run.engine.threads)
-        row = matrix_kernel.row_bytes(self.n_items, self.run.engine.threads)
-        name = f"{self.folder.name} matrices"
-        self.run.budget.claim(name, fixed + 2 * row, BYTES_ON_DISK * n_events * n_rows)
-        return int((self.run.budget.memory - fixed) // row) - 1
+    def need(self) -> tuple[int, int]:
+        """Bytes of memory for the view of all events, and for each row of a walk and one more."""
+        events, sessions = (
+            count_rows(self.folder / f"{n}.parquet") for n in ("events", "sessions")
+        )
+        threads = self.run.engine.threads
+        fixed = view_bytes(events, sessions, self.n_items, threads)
+        return fixed, matrix_kernel.row_bytes(self.n_items, threads)
 
     def writer(self, rows: dict[Path, MatrixRow]) -> Callable[[dict[Path, Path]], None]:
         """What makes the files of some rows."""
 
         def write(parts: dict[Path, Path]) -> None:
-            on = self.on_gpu if self.run.engine.name == "gpu" else self.on_cpu
+            on_gpu = self.run.engine.name == "gpu"
+            fixed, row = (0, 0) if on_gpu else self.need()
+            disk = BYTES_ON_DISK * count_rows(self.folder / "events.parquet") * len(parts)
+            name = f"{self.folder.name} {len(parts)} matrices"
+            self.run.budget.claim(name, fixed + row * (len(parts) + 1), disk)
+            on = self.on_gpu if on_gpu else self.on_cpu
             with ExitStack() as stack:
                 writers = [
                     stack.enter_context(TableWriter(part, MATRIX)) for part in parts.values()

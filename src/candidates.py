@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -57,12 +58,12 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     place = run.output / world.split
     looked_up = [run.table(world.split, r.matrix) for r in rules.values() if hasattr(r, "matrix")]
     run.need([place / "events.parquet", *looked_up])
-    room = queries_at_a_time(run, world, rules)
+    room = cache(lambda: queries_at_a_time(run, world, rules))  # told when there is work to do
     made = 0
     for part in run.progress(parts(world), f"{world.split} {folder}"):
 
         def make(path: Path, part: Part = part) -> None:
-            pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room)]
+            pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room())]
             with TableWriter(path, LISTS) as writer:
                 writer.add(pl.concat(pieces, rechunk=True))
 
@@ -80,10 +81,8 @@ def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
     for path, top in {(run.table(world.split, name), top) for name, top in tables}:
         fixed += 8 * min(n_items * top, count_rows(path)) + 8 * n_items
     fixed += threads * (8 * world.n_sessions + 24 * n_items)
-    width, n_queries = (
-        sum(rule.top for rule in rules.values()),
-        world.n_sessions - world.first_query,
-    )
+    width, n_queries = sum(r.top for r in rules.values()), world.n_sessions - world.first_query
+    fixed += 28 * width * min(BLOCK, n_queries)
     query = 45 * width
     run.budget.claim(f"{world.split} lists", fixed + FEWEST * query, 2.5 * width * n_queries)
     return int(max(FEWEST, min(BLOCK, (run.budget.memory - fixed) // query)))

@@ -32,21 +32,12 @@ class Coverage:
         low, high = np.searchsorted(self.session, (first, end))
         query, truth = self.session[low:high] - first, self.aid[low:high]
         session, rule, rank, aid = arrays(lists, "session", "rule", "rank", "aid")
-        offsets, n_rules = (
-            np.searchsorted(session, np.arange(first, end + 1)),
-            len(self.recipe.rules),
-        )
-        self.found.append(
-            Found(
-                slice(low, high),
-                kernel.ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules),
-                kernel.places(query, truth, *pool),
-                [
-                    self._baseline(row, query, truth, offsets, rule, aid)
-                    for row in self.recipe.baselines
-                ],
-            )
-        )
+        offsets = np.searchsorted(session, np.arange(first, end + 1))
+        n_rules, baselines = len(self.recipe.rules), self.recipe.baselines
+        ranks = kernel.ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules)
+        place = kernel.places(query, truth, *pool)
+        firsts = [self._baseline(row, query, truth, offsets, rule, aid) for row in baselines]
+        self.found.append(Found(slice(low, high), ranks, place, firsts))
         self.rules |= set(np.unique(rule).tolist())
         self.pool_rows += pool[1].size
         self.queries += end - first

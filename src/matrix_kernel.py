@@ -48,6 +48,11 @@ class Rules(NamedTuple):
     far: F64  # (rows, longest): of so many times NEAR
 
 
+def reach(row: MatrixRow) -> tuple[int, int]:
+    """How far apart, in positions and seconds, events of a pair may be: what a walk costs."""
+    return (row.steps or ALL, min(ALL if row.within is None else row.within, _silent(row)))
+
+
 def row_bytes(n_items: int, threads: int) -> int:
     """Memory that one more row takes in a walk: its accumulators, and its range of neighbours."""
     return 8 * n_items * threads + 2 * 8 * RANGE * 100
@@ -94,9 +99,9 @@ def _kind(row: MatrixRow) -> MatrixRow:
 def _rules(rows: list[MatrixRow], span: Span) -> Rules:
     n_types = max(max(len(r.source_weight), len(r.target_weight)) for r in rows)
     weight = np.zeros((len(rows), n_types, n_types))
-    silent = [_silent(row) for row in rows]
     near = np.ones((len(rows), NEAR))
-    far = np.ones((len(rows), max((w // NEAR + 1 for w in silent if w < ALL), default=1)))
+    longest = max((_silent(row) for row in rows if row.half_life is not None), default=0)
+    far = np.ones((len(rows), longest // NEAR + 1))
     whole, real = np.empty((len(rows), 10), np.int64), np.empty((len(rows), 4))
     for r, row in enumerate(rows):
         outer = np.outer(row.source_weight, row.target_weight)
@@ -105,8 +110,7 @@ def _rules(rows: list[MatrixRow], span: Span) -> Rules:
             near[r] = 0.5 ** (np.arange(NEAR, dtype=np.float64) / row.half_life)
             far[r] = 0.5 ** (np.arange(far.shape[1], dtype=np.float64) * NEAR / row.half_life)
         whole[r, FORWARD], whole[r, FIRST_ONLY] = row.direction == "forward", row.first_only
-        whole[r, REACH], whole[r, TAIL] = row.steps or ALL, row.tail or ALL
-        whole[r, WITHIN] = min(ALL if row.within is None else row.within, silent[r])
+        (whole[r, REACH], whole[r, WITHIN]), whole[r, TAIL] = reach(row), row.tail or ALL
         whole[r, OLDEST], whole[r, ONCE] = _oldest(row, span), row.once
         whole[r, DECAYED], whole[r, NORMED] = row.half_life is not None, row.session_norm
         steady = row.half_life is None and row.recency == 0 and row.step_decay == 1

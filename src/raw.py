@@ -29,6 +29,10 @@ SESSION_ROWS = pl.Schema(
 """One session a row, in file order: ms of its first and last event, and the part they are in."""
 
 
+PACKED = 6  # bytes of a raw file per byte of a compressed one, about
+MEMORY, MEMORY_SHARE, DISK_SHARE = 6e8, 0.18, 0.45  # bytes that step 1 takes, and per raw byte
+
+
 @dataclass(frozen=True)
 class Raw:
     """One raw file, read into parts."""
@@ -73,6 +77,8 @@ def read(run: Run, stem: str) -> Raw | None:
     }
 
     def make(path: Path) -> None:
+        size = stat.st_size * (PACKED if source.suffix != ".jsonl" else 1)
+        run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
         count = 0
         for line, block in tqdm(blocks(source), source.name, unit=" x 64 MB", disable=None):
             parser = _Parser(block, line, source, run.recipe.types)

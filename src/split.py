@@ -20,7 +20,6 @@ import polars as pl
 
 from src import store
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
-from src.jsonl import find
 from src.raw import Raw, read, refuse_common_sessions, refuse_other_download
 from src.tables import TableWriter, count_rows
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 ALL, ALWAYS = 2**31 - 1, 2**63 - 1
 ROW_GROUP = 1 << 20
-PACKED = 6  # bytes of a raw file per byte of a compressed one, about
-MEMORY, DISK = (6e8, 0.18), 0.45  # bytes: at least, and per raw byte, about
 WINDOWS = 8  # held out at most: valid and the earlier ones
 
 PLAN = pl.Schema(
@@ -53,9 +50,6 @@ def prepare_otto(run: Run) -> None:
     """
     # until all is made, no other step may take the old splits with the new items
     (run.output / "splits.json").unlink(missing_ok=True)
-    files = [file for stem in ("train", "test") if (file := find(run.input, stem))]
-    size = sum(file.stat().st_size * (PACKED if file.suffix != ".jsonl" else 1) for file in files)
-    run.budget.claim("preparation", MEMORY[0] + MEMORY[1] * size, DISK * size)
     raws = [raw for stem in ("train", "test") if (raw := _read(run, stem))]
     data = Data(run, raws[0], raws[1] if len(raws) > 1 else None)
     with run.step("items") as facts:
