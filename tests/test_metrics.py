@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src import metrics
 from src.metrics import Tally, bootstrap, tally
 
 SCHEMA = {"session": pl.Int32, "aid": pl.Int32}
@@ -142,6 +143,15 @@ def test_bootstrap_shrinks_with_more_sessions() -> None:
         bootstrap([coin(n, 0.4, 1)], [1.0], seed=3, draws=400) for n in (500, 8000)
     )
     assert (high - low)[0] / (high16 - low16)[0] == pytest.approx(4, rel=0.25)
+
+
+def test_bootstrap_of_groups_has_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    tallies = [coin(9000, 0.5, 1), coin(9000, 0.2, 2)]
+    low, high = bootstrap(tallies, [0.25, 0.75], seed=3, draws=800)
+    monkeypatch.setattr(metrics, "GROUPS", 900)
+    low_g, high_g = bootstrap(tallies, [0.25, 0.75], seed=3, draws=800)
+    assert (high_g - low_g) / (high - low) == pytest.approx(1, abs=0.15)
+    assert (low_g + high_g) / (low + high) == pytest.approx(1, abs=0.01)
 
 
 def test_bootstrap_draws_sessions_not_rows() -> None:
