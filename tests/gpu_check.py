@@ -10,7 +10,6 @@ gives the same numbers, or has the memory, is not.
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from planted import N_ITEMS, planted_events
 from test_matrices import NOT_IN_A_RECIPE
 
 from src.budget import Budget
+from src.counting import Counter
 from src.datasets import RECIPES
 from src.engine import Engine
 from src.events import EVENTS
@@ -32,7 +32,7 @@ from src.training import samplers
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU = Engine("gpu", threads=1)
-CALLERS = {"2_matrices.py", "src/training.py"}  # who gives queries to Engine.collect: see `steps`
+CALLERS = {"src/counting.py", "src/training.py"}  # who gives queries to Engine.collect: see `steps`
 
 Step = Callable[[], object]
 
@@ -68,7 +68,7 @@ def steps(output: Path) -> dict[str, Step]:
     budget, script = Budget(2**33, output), ROOT / "5_features.py"
     run = Run(RECIPES["otto"], output, output, GPU, budget, sample=1.0, script=script)
     write_world(output, len(run.recipe.objectives))
-    counter = runpy.run_path(str(ROOT / "2_matrices.py"))["Counter"](run, "valid")
+    counter = Counter(run, "valid")
     rows = {row: None for recipe in RECIPES.values() for row in recipe.matrices}
 
     def counting(row: MatrixRow) -> Step:
