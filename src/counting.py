@@ -15,6 +15,7 @@ from src.recipe import MatrixRow
 from src.run import Run
 from src.tables import TableWriter, count_rows
 from src.view_kernel import View, make_view, view_bytes
+from src.votes_kernel import reach
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
 TOGETHER = 8  # rows of a walk: more gain little, and a kill loses the rows in hand
@@ -42,7 +43,7 @@ class Counter:
         fixed, row = self.need()
         room = int(min(TOGETHER, max(1, (self.run.budget.memory - fixed) // row - 1)))
         by_types: dict[object, list[MatrixRow]] = {}
-        for matrix in sorted(self.run.recipe.matrices, key=matrix_kernel.reach):
+        for matrix in sorted(self.run.recipe.matrices, key=reach):
             by_types.setdefault(matrix.types, []).append(matrix)
         return [rows[i : i + room] for rows in by_types.values() for i in range(0, len(rows), room)]
 

@@ -12,45 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
-from src.events import F64, I64
+from src import votes_kernel as v
+from src.events import I64
 from src.matrices import NEAR, SCALE, Matrix, Span
-from src.recipe import DAY, MatrixRow
+from src.recipe import MatrixRow
 from src.view_kernel import AID, CODE, KIND, POSITION, SESSION, TS, View
 
 RANGE = 2**14
 """Items whose neighbours are found, packed and handed out at a time."""
-
-ALL = 2**62
-NEAR_BITS = NEAR.bit_length() - 1
-
-FORWARD, FIRST_ONLY, REACH, WITHIN, OLDEST, TAIL, ONCE, PLAIN, DECAYED, NORMED = range(10)
-RAMP, STEP, START, SPAN = range(4)
-
-
-class Rules(NamedTuple):
-    """Numbers of matrix rows for the kernel, which takes few arrays better than many.
-
-    whole (rows, 10) int64, real (rows, 4) float64: columns as named above; REACH and WITHIN bound
-    what can vote at all. A PLAIN row's vote depends on two types only, and stands in `votes`.
-    """
-
-    whole: I64
-    real: F64
-    votes: I64  # (rows, types, types)
-    weight: F64  # (rows, types, types)
-    near: F64  # (rows, NEAR): decay of so many seconds
-    far: F64  # (rows, longest): of so many times NEAR
-
-
-def reach(row: MatrixRow) -> tuple[int, int]:
-    """How far apart, in positions and seconds, events of a pair may be: what a walk costs."""
-    return (row.steps or ALL, min(ALL if row.within is None else row.within, _silent(row)))
 
 
 def row_bytes(n_items: int, threads: int) -> int:
@@ -65,7 +39,7 @@ def count(view: View, rows: list[MatrixRow], span: Span) -> Iterator[tuple[int, 
     """
     kinds = list(dict.fromkeys(_kind(row) for row in rows))  # rows that differ in top_n share all
     tops = np.array([row.top_n for row in rows])
-    rules, norms = tuple(_rules(kinds, span)), np.array([row.item_norm for row in kinds])
+    rules, norms = tuple(v.rules_of(kinds, span)), np.array([row.item_norm for row in kinds])
     counts = _item_counts(tuple_of(view), rules[0], norms)
     keep = (np.array([kinds.index(_kind(row)) for row in rows]), tops, norms, counts)
     n_threads, n = get_num_threads(), view.n_items
@@ -94,42 +68,6 @@ def tuple_of(view: View) -> tuple[NDArray, ...]:
 
 def _kind(row: MatrixRow) -> MatrixRow:
     return replace(row, name="", top_n=1)
-
-
-def _rules(rows: list[MatrixRow], span: Span) -> Rules:
-    n_types = max(max(len(r.source_weight), len(r.target_weight)) for r in rows)
-    weight = np.zeros((len(rows), n_types, n_types))
-    near = np.ones((len(rows), NEAR))
-    longest = max((_silent(row) for row in rows if row.half_life is not None), default=0)
-    far = np.ones((len(rows), longest // NEAR + 1))
-    whole, real = np.empty((len(rows), 10), np.int64), np.empty((len(rows), 4))
-    for r, row in enumerate(rows):
-        outer = np.outer(row.source_weight, row.target_weight)
-        weight[r, : outer.shape[0], : outer.shape[1]] = outer
-        if row.half_life is not None:
-            near[r] = 0.5 ** (np.arange(NEAR, dtype=np.float64) / row.half_life)
-            far[r] = 0.5 ** (np.arange(far.shape[1], dtype=np.float64) * NEAR / row.half_life)
-        whole[r, FORWARD], whole[r, FIRST_ONLY] = row.direction == "forward", row.first_only
-        (whole[r, REACH], whole[r, WITHIN]), whole[r, TAIL] = reach(row), row.tail or ALL
-        whole[r, OLDEST], whole[r, ONCE] = _oldest(row, span), row.once
-        whole[r, DECAYED], whole[r, NORMED] = row.half_life is not None, row.session_norm
-        steady = row.half_life is None and row.recency == 0 and row.step_decay == 1
-        whole[r, PLAIN] = steady and not row.session_norm
-        real[r] = row.recency, row.step_decay, span.first, max(span.last - span.first, 1)
-    return Rules(whole, real, np.floor(weight * SCALE + 0.5).astype(np.int64), weight, near, far)
-
-
-def _oldest(row: MatrixRow, span: Span) -> int:
-    """Only later events count."""
-    return span.first - 1 if row.last_days is None else span.last - int(row.last_days * DAY)
-
-
-def _silent(row: MatrixRow) -> int:
-    """Farther apart than this, in seconds, a vote rounds to nothing."""
-    if row.half_life is None:
-        return ALL
-    heaviest = max(row.source_weight) * max(row.target_weight) * (1.0 + max(row.recency, 0.0))
-    return math.ceil(row.half_life * (math.log2(SCALE * max(heaviest, 1.0)) + 1)) + 1
 
 
 @njit(cache=True)
@@ -168,8 +106,8 @@ def _item_counts(view, whole, norms):
 @njit(cache=True)
 def _head(first, end, events, whole, r):
     """Position of the first event of a session that row r keeps."""
-    i = max(first, end - whole[r, TAIL])
-    while i < end and events[i, TS] <= whole[r, OLDEST]:
+    i = max(first, end - whole[r, v.TAIL])
+    while i < end and events[i, TS] <= whole[r, v.OLDEST]:
         i += 1
     return i
 
@@ -218,20 +156,20 @@ def _walk(view, rules, x, sums, best, touched, scaled):
             if not _speaks(events, whole, r, i, first, end):
                 continue
             norm = 1.0
-            if whole[r, NORMED]:
+            if whole[r, v.NORMED]:
                 norm = math.log(1.0 + np.float64(end - _head(first, end, events, whole, r)))
-            if not whole[r, PLAIN]:
+            if not whole[r, v.PLAIN]:
                 # factors that a row does not have are 1.0, and scaling by SCALE changes no bit
-                age = (np.int64(events[i, TS]) - real[r, START]) / real[r, SPAN]
+                age = (np.int64(events[i, TS]) - real[r, v.START]) / real[r, v.SPAN]
                 for k in range(scaled.size):
                     scaled[k] = weight[r, events[i, CODE] & KIND, k]
-                    scaled[k] *= (1.0 + real[r, RAMP] * age) * SCALE
+                    scaled[k] *= (1.0 + real[r, v.RAMP] * age) * SCALE
             for step in (1, -1):
                 room = end - 1 - i
                 if step < 0:
-                    if whole[r, FORWARD]:
+                    if whole[r, v.FORWARD]:
                         break
-                    room = i - max(first, end - whole[r, TAIL])
+                    room = i - max(first, end - whole[r, v.TAIL])
                 j = _add(
                     events, whole, real, votes, near, far, r, i, step, room, norm, best, scaled
                 )
@@ -248,10 +186,10 @@ def _walk(view, rules, x, sums, best, touched, scaled):
 @njit(forceinline=True, cache=True)
 def _speaks(events, whole, r, i, first, end):
     """Whether row r keeps event i as the x of pairs."""
-    oldest, tail = whole[r, OLDEST], whole[r, TAIL]
+    oldest, tail = whole[r, v.OLDEST], whole[r, v.TAIL]
     if events[i, TS] <= oldest or end - 1 - i >= tail:
         return False
-    if not whole[r, FIRST_ONLY]:
+    if not whole[r, v.FIRST_ONLY]:
         return True
     return i == first or events[i - 1, TS] <= oldest or end - i >= tail
 
@@ -262,11 +200,11 @@ def _add(events, whole, real, votes, near, far, r, i, step, room, norm, best, sc
 
     The order of the products is that of matrices.vote.
     """
-    within, oldest, once = whole[r, WITHIN], whole[r, OLDEST], whole[r, ONCE]
-    plain, decayed, decay = whole[r, PLAIN], whole[r, DECAYED], real[r, STEP]
+    within, oldest, once = whole[r, v.WITHIN], whole[r, v.OLDEST], whole[r, v.ONCE]
+    plain, decayed, decay = whole[r, v.PLAIN], whole[r, v.DECAYED], real[r, v.STEP]
     now, kind = np.int64(events[i, TS]), events[i, CODE] & KIND
     j = i
-    for apart in range(1, min(room, whole[r, REACH]) + 1):
+    for apart in range(1, min(room, whole[r, v.REACH]) + 1):
         then = np.int64(events[i + step * apart, TS])
         gap = abs(then - now)
         if gap >= within or then <= oldest:
@@ -280,7 +218,7 @@ def _add(events, whole, real, votes, near, far, r, i, step, room, norm, best, sc
             if w == 0.0:
                 continue
             if decayed:
-                w *= far[r, gap >> NEAR_BITS] * near[r, gap & (NEAR - 1)]
+                w *= far[r, gap >> v.NEAR_BITS] * near[r, gap & (NEAR - 1)]
             if decay != 1.0:
                 w *= decay ** np.float64(apart - 1)
             if norm != 1.0:
