@@ -101,7 +101,10 @@ def test_only_a_folder_of_a_bench_is_emptied(tmp_path: Path) -> None:
         steps.fresh(tmp_path)
 
 
-def test_flags_of_the_steps_go_to_the_steps_only() -> None:
+def test_flags_of_the_steps_go_to_the_steps_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where there are no raw files
     args, flags = steps.parse(["--dataset", "tiny", "--size", "1", "--memory", "8G"])
     todo = dict(steps.commands(args.dataset, 10, args.data, args.output, flags))
     assert list(todo) == ["simulate", *steps.STEPS] and str(args.data) == "input/bench-1"
