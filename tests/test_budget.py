@@ -80,8 +80,8 @@ def test_the_least_budget_changes_no_byte_and_less_is_refused(
         assert results(tmp_path / "little") == before
         assert step(name, source, tmp_path / "little", "--memory", str(claimed[name])) == 0
         narrow += capsys.readouterr().out
-    assert re.search(r"^valid \w+, near3, \w+  ", wide, re.MULTILINE), "all rows of the types"
-    assert re.search(r"^\w+ near3  ", narrow, re.MULTILINE), "one row at a time"
+    assert re.search(r"^valid \w+, near3, \w+ +made", wide, re.MULTILINE), "all rows of the types"
+    assert re.search(r"^\w+ near3 +made", narrow, re.MULTILINE), "one row at a time"
     assert results(tmp_path / "little") == results(tmp_path / "much")
 
 
