@@ -60,25 +60,27 @@ def test_the_least_budget_changes_no_byte_and_less_is_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(candidates, "FEWEST", 10)
-    claim, claimed = Budget.claim, dict[str, int]()
+    claim, claimed = Budget.claim, dict[str, dict[str, int]]()
     for name in STEPS:
         with pytest.MonkeyPatch.context() as patch:
 
-            def spy(self: Budget, *need: Any, of: str = name) -> None:
-                claimed[of] = max(claimed.get(of, 0), int(need[1]) + 1)
-                claim(self, *need)
+            def spy(self: Budget, what: str, memory: float, *rest: Any, of: str = name) -> None:
+                needs, kind = claimed.setdefault(of, {}), re.sub(r"\d+ ", "", what)
+                needs[kind] = min(needs.get(kind, int(memory) + 1), int(memory) + 1)
+                claim(self, what, memory, *rest)
 
             patch.setattr(Budget, "claim", spy)
             assert step(name, source, tmp_path / "much") == 0
+    least = {name: max(needs.values()) for name, needs in claimed.items()}
     wide, narrow = capsys.readouterr().out, ""
-    assert set(claimed) == set(STEPS)
+    assert set(least) == set(STEPS)
     for name in STEPS:
         before = results(tmp_path / "little")
-        assert step(name, source, tmp_path / "little", "--memory", str(claimed[name] // 2)) == 2
+        assert step(name, source, tmp_path / "little", "--memory", str(least[name] // 2)) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and "raise --memory" in error
         assert results(tmp_path / "little") == before
-        assert step(name, source, tmp_path / "little", "--memory", str(claimed[name])) == 0
+        assert step(name, source, tmp_path / "little", "--memory", str(least[name])) == 0
         narrow += capsys.readouterr().out
     assert re.search(r"^valid \w+, near3, \w+ +made", wide, re.MULTILINE), "all rows of the types"
     assert re.search(r"^\w+ near3 +made", narrow, re.MULTILINE), "one row at a time"
