@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from src import coverage_kernel as kernel
 from src.events import I32, I64, LABELS, arrays
 from src.metrics import Tally, bootstrap, tally_places
+from src.pool_kernel import ABSENT
 from src.recipe import Baseline, Recipe
 
 CUTS = (20, 50, 100, 150)
@@ -55,10 +56,10 @@ class Coverage:
     def rules_table(self) -> pl.DataFrame:
         """One row per rule: recall at k and of its whole list, and of hits no other rule has."""
         ranks = self._joined("ranks")
-        alone = (ranks != kernel.ABSENT).sum(axis=1) == 1
+        alone = (ranks != ABSENT).sum(axis=1) == 1
         rows = []
         for number in sorted(self.rules):
-            listed = ranks[:, number] != kernel.ABSENT
+            listed = ranks[:, number] != ABSENT
             row: dict[str, object] = {"rule": self.recipe.rules[number].name}
             row |= self._recalls(f"@{self.recipe.k}", ranks[:, number] < self.recipe.k)
             row |= self._recalls("list", listed)
@@ -74,7 +75,7 @@ class Coverage:
         ]
         size = self.pool_rows / max(self.queries, 1)
         rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", place >= 0)})
-        union = (self._joined("ranks") != kernel.ABSENT).any(axis=1)
+        union = (self._joined("ranks") != ABSENT).any(axis=1)
         rows.append({"pool": "union of lists", **self._recalls("", union)})
         return pl.DataFrame(rows)
 
@@ -118,7 +119,7 @@ class Coverage:
     def _joined(self, name: str) -> NDArray:
         """An attribute of Found over all labels; absent where no block has covered them."""
         first = getattr(self.found[0], name)
-        absent = kernel.ABSENT if name == "ranks" else -1
+        absent = ABSENT if name == "ranks" else -1
         out = np.full((len(self.labels), *first.shape[1:]), absent, first.dtype)
         for found in self.found:
             out[found.rows] = getattr(found, name)

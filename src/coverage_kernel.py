@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-ABSENT = 255  # rank of an item that a list does not have
+from src.pool_kernel import ABSENT
 
 
 @njit(parallel=True, cache=True)
