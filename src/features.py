@@ -1,7 +1,7 @@
 """Feature columns of the pool, computed block by block and never stored whole.
 
 Names are built from the recipe's rows, in the order of the columns. To add features, add rows to
-the recipe; to add a kind of feature, write a `Family` and name it in `families`.
+the recipe; to add a kind of feature, write a `Family` and a line in `family`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,23 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 from numba import get_num_threads
 
 from src import features_kernel as kernel
 from src.events import F32, I32, I64
 from src.pool import Pool
-from src.recipe import EmbeddingFeature, MatrixFeature, PopularityFeature, Recipe
+from src.recipe import (
+    RELATIONS,
+    ContextFeature,
+    EmbeddingFeature,
+    FeatureRow,
+    ItemFeature,
+    MatrixFeature,
+    PopularityFeature,
+    Recipe,
+    SeenFeature,
+)
 from src.rules import World
 
 WEIGHTINGS = ("equal", "position", "type", "time", "last")
@@ -134,7 +145,8 @@ class PopularityFamily(Family):
 
     def __init__(self, row: PopularityFeature, recipe: Recipe) -> None:
         span = "all" if row.window is None else f"{row.window / 3600:g}h"
-        self.names = [f"popular_{recipe.types[row.type]}_{span}"]
+        around = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
+        self.names = [f"popular_{recipe.types[row.type]}_{span}{around}"]
         self.row = row
 
     def fill(self, block: Block, X: F32, column: int) -> None:
@@ -143,8 +155,68 @@ class PopularityFamily(Family):
         window = np.iinfo(np.int32).max if self.row.window is None else self.row.window
         kernel.popularity_column(
             pool.offsets, pool.aid, block.world.query_ts(pool.first, block.end),
-            *block.world.times_by_item(n_types), n_types, self.row.type, window, column, X,
+            *block.world.times_by_item(n_types), n_types, self.row.type, window, self.row.ahead,
+            column, X,
         )  # fmt: skip
+
+
+class SeenFamily(Family):
+    """How long the candidate has been around, and not been asked for."""
+
+    def __init__(self) -> None:
+        self.names = ["seen_first", "seen_latest"]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool = block.pool
+        n_types = len(block.recipe.types)
+        kernel.seen_columns(
+            pool.offsets, pool.aid, block.world.query_ts(pool.first, block.end),
+            *block.world.times_by_item(n_types), n_types, column, X,
+        )  # fmt: skip
+
+
+class ItemFamily(Family):
+    """What is known of an item: of the candidate, and beside the history."""
+
+    def __init__(self, row: ItemFeature) -> None:
+        self.row = row
+        self.names = [f"{row.column}_{relation}" for relation in row.relations]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool, s = block.pool, block.world.sessions
+        known = block.world.items[self.row.column].cast(pl.Float64).to_numpy()
+        relations = np.array([RELATIONS.index(relation) for relation in self.row.relations])
+        kernel.item_columns(
+            s.offsets, s.aid, s.ts, pool.first, pool.offsets, pool.aid, known, relations, column, X
+        )
+
+
+class ContextFamily(Family):
+    """Where and on what the session's last event happened; -1 where that is not known."""
+
+    def __init__(self, row: ContextFeature) -> None:
+        self.row = row
+        self.names = [f"context_{row.column}"]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        pool = block.pool
+        value = block.world.context[self.row.column].fill_null(-1).to_numpy()
+        X[:, column] = np.repeat(value[pool.first : block.end], np.diff(pool.offsets))
+
+
+def family(row: FeatureRow, recipe: Recipe) -> Family:
+    """The columns of one row of the recipe."""
+    match row:
+        case PopularityFeature():
+            return PopularityFamily(row, recipe)
+        case ItemFeature():
+            return ItemFamily(row)
+        case ContextFeature():
+            return ContextFamily(row)
+        case SeenFeature():
+            return SeenFamily()
+        case MatrixFeature() | EmbeddingFeature():
+            return ScoreFamily(row)
 
 
 class Features:
@@ -154,11 +226,7 @@ class Features:
         self.recipe = recipe
         self.families: list[Family] = [
             PoolFamily(recipe), SessionFamily(recipe), OwnFamily(recipe)]  # fmt: skip
-        for row in recipe.features:
-            if isinstance(row, PopularityFeature):
-                self.families.append(PopularityFamily(row, recipe))
-            else:
-                self.families.append(ScoreFamily(row))
+        self.families += [family(row, recipe) for row in recipe.features]
         self.names = [name for family in self.families for name in family.names]
         if twice := {name for name in self.names if self.names.count(name) > 1}:
             raise ValueError(f"recipe {recipe.name}: two rows make the features {sorted(twice)}")

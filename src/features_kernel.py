@@ -17,6 +17,8 @@ from src.rules_kernel import VISIT_GAP
 EQUAL, POSITION, TYPE, TIME, LAST = range(5)  # the order of features.WEIGHTINGS
 SUM, MEAN, MAX = range(3)  # the order of features.AGGREGATES
 N_WEIGHTINGS = 5
+VALUE, AGE, LAST_VALUE, LAST_AGE, MINUS_LAST, MINUS_MEAN, SAME_LAST, SHARE = range(8)  # RELATIONS
+UNKNOWN = -1e9  # not NaN, which would make XGBoost's histograms sparse, and slower
 
 
 @njit(inline="always")
@@ -155,16 +157,71 @@ def times_by_item(aid, ts, type_, n_items, n_types):
 
 @njit(parallel=True, cache=True)
 def popularity_column(
-    starts, pool, query_ts, item_starts, times, n_types, type_, window, column, X
+    starts, pool, query_ts, item_starts, times, n_types, type_, window, ahead, column, X
 ):
-    """Events of a type on the candidate in [query - window, query), in seconds."""
+    """Events of a type on the candidate in [query - window, query + ahead), in seconds."""
     for q in prange(starts.size - 1):
         now = np.int64(query_ts[q])
         for r in range(starts[q], starts[q + 1]):
             k = np.int64(pool[r]) * n_types + type_
             mine = times[item_starts[k] : item_starts[k + 1]]
-            before = np.searchsorted(mine, now)
+            before = np.searchsorted(mine, now + ahead)
             X[r, column] = before - np.searchsorted(mine[:before], now - window)
+
+
+@njit(parallel=True, cache=True)
+def seen_columns(starts, pool, query_ts, item_starts, times, n_types, column, X):
+    """Seconds from the candidate's first event, and from its latest one, to the query; or -1."""
+    for q in prange(starts.size - 1):
+        now = np.int64(query_ts[q])
+        for r in range(starts[q], starts[q + 1]):
+            X[r, column : column + 2] = -1
+            for k in range(np.int64(pool[r]) * n_types, (np.int64(pool[r]) + 1) * n_types):
+                mine = times[item_starts[k] : item_starts[k + 1]]
+                before = np.searchsorted(mine, now)
+                if before > 0:
+                    X[r, column] = max(X[r, column], now - mine[0])
+                    latest = np.float32(now - mine[before - 1])
+                    if X[r, column + 1] < 0 or latest < X[r, column + 1]:
+                        X[r, column + 1] = latest
+
+
+@njit(parallel=True, cache=True)
+def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column, X):
+    """A number known of each item (float64, NaN: unknown) in some relations to the history.
+
+    relations: numbers of recipe.RELATIONS, a column each; UNKNOWN where a number that it takes is.
+    """
+    for q in prange(starts.size - 1):
+        begin, stop = offsets[first + q], offsets[first + q + 1]
+        last, now = known[aid[stop - 1]], float(ts[stop - 1])
+        total, n = 0.0, 0
+        for i in range(begin, stop):
+            if not math.isnan(known[aid[i]]):
+                total += known[aid[i]]
+                n += 1
+        for r in range(starts[q], starts[q + 1]):
+            mine = known[pool[r]]
+            for k in range(relations.size):
+                value = mine
+                if relations[k] == AGE:
+                    value = now - mine
+                elif relations[k] == LAST_VALUE:
+                    value = last
+                elif relations[k] == LAST_AGE:
+                    value = now - last
+                elif relations[k] == MINUS_LAST:
+                    value = mine - last
+                elif relations[k] == MINUS_MEAN:
+                    value = mine - total / n if n else math.nan
+                elif relations[k] == SAME_LAST:
+                    value = 1.0 if mine == last else 0.0
+                elif relations[k] == SHARE:
+                    value = 0.0
+                    for i in range(begin, stop):
+                        value += 1.0 if known[aid[i]] == mine else 0.0
+                    value /= stop - begin
+                X[r, column + k] = UNKNOWN if math.isnan(value) else value
 
 
 @njit(parallel=True, cache=True)

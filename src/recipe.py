@@ -13,6 +13,9 @@ from dataclasses import dataclass
 HOUR = 3600
 DAY = 24 * HOUR
 
+RELATIONS = (
+    "value", "age", "last", "last_age", "minus_last", "minus_mean", "same_last", "share",
+)  # fmt: skip
 SCOPES = ("all", "visit", "visit_ends", "visit_starts", "day")
 
 Weights = tuple[float, ...]
@@ -145,16 +148,34 @@ class KnnRule:
 
 @dataclass(frozen=True)
 class PopularRule:
-    """The most frequent items of a time window that ends before the query."""
+    """The most frequent items of a time window that ends before the query, or `ahead` of it."""
 
     name: str
     window: int = 7 * DAY  # seconds
     bucket: int = HOUR  # the window ends at the last whole bucket before the query
+    ahead: int = 0  # seconds later than that: transductive
     type_weight: Weights = (1.0, 1.0, 1.0)
     top: int = 20
 
 
-Rule = HistoryRule | MatrixRule | KnnRule | PopularRule
+@dataclass(frozen=True)
+class FlowRule:
+    """What followed the selected items in all sessions, the more the nearer to the query in time.
+
+    (A matrix row of direction "forward" whose votes are weighed at the query's time, not once.)
+    """
+
+    name: str
+    select: Select
+    steps: int = 1  # followers: so many events after the item, at most
+    within: int = 1800  # and so many seconds
+    half_life: int = HOUR  # a vote so many seconds from the query counts half
+    ahead: bool = True  # votes later than the query count too: transductive
+    target_weight: Weights = (1.0, 1.0, 1.0)  # by the type of the follower
+    top: int = 50
+
+
+Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule
 
 
 @dataclass(frozen=True)
@@ -189,9 +210,47 @@ class PopularityFeature:
 
     type: int
     window: int | None
+    ahead: int = 0  # seconds after the query that the window reaches: transductive
 
 
-FeatureRow = MatrixFeature | EmbeddingFeature | PopularityFeature
+@dataclass(frozen=True)
+class ItemFeature:
+    """A column of items.parquet: of candidate c, and beside the items of the history.
+
+    Relations: the "value"; the "age" (seconds from it to the query); "last" and "last_age", both of
+    the last item; "minus_last" and "minus_mean", the difference to the last item and to the mean of
+    the history; "same_last", 1 if it is that of the last item; "share" of the history's events
+    that have it.
+    """
+
+    column: str
+    relations: tuple[str, ...] = ("value",)
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.relations) - set(RELATIONS):
+            raise ValueError(f"item feature {self.column}: {sorted(unknown)} not in {RELATIONS}")
+
+
+@dataclass(frozen=True)
+class ContextFeature:
+    """A column of sessions.parquet: where and on what the session's last event happened."""
+
+    column: str
+
+
+@dataclass(frozen=True)
+class SeenFeature:
+    """Seconds from the first and from the latest event on candidate c to the query."""
+
+
+FeatureRow = (
+    MatrixFeature
+    | EmbeddingFeature
+    | PopularityFeature
+    | ItemFeature
+    | ContextFeature
+    | SeenFeature
+)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 from numba import get_num_threads
 
-from src import embeddings, features_kernel, knn_kernel, rules_kernel
+from src import embeddings, features_kernel, flow_kernel, knn_kernel, rules_kernel
 from src.events import F32, F64, I8, I32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import (
     SCOPES,
+    FlowRule,
     HistoryRule,
     KnnRule,
     MatrixRule,
@@ -51,6 +52,16 @@ class World:
         self.first_query = self.n_sessions - int(query.sum())
 
     @cached_property
+    def items(self) -> pl.DataFrame:
+        """What is known of each item: a row for each of aids.parquet."""
+        return pl.read_parquet(self.output / "items.parquet")
+
+    @cached_property
+    def context(self) -> pl.DataFrame:
+        """sessions.parquet: where a data set has it, with the context of the last event."""
+        return pl.read_parquet(self.output / self.split / "sessions.parquet")
+
+    @cached_property
     def sessions(self) -> Sessions:
         return Sessions.load(self.output, self.split)
 
@@ -81,6 +92,15 @@ class World:
                 s.offsets, s.aid, self.shapes, s.n_items, sample
             )
         return self._holders[sample]
+
+    @cached_property
+    def occurrences(self) -> tuple[I64, I64, I64]:
+        """Events of each item by time as CSR (offsets, event); end of every event's session."""
+        s = self.sessions
+        return (
+            *flow_kernel.occurrences(s.aid, s.ts, s.n_items),
+            np.repeat(s.offsets[1:], np.diff(s.offsets)),
+        )
 
     @cached_property
     def knn_scratch(self) -> tuple[F64, F64, F32]:
@@ -174,7 +194,17 @@ def popular_lists(world: World, rule: PopularRule, first: int, end: int) -> TopL
 
 
 def _bucket(ts: I32, rule: PopularRule) -> I64:
-    return ts.astype(np.int64) // rule.bucket * rule.bucket
+    return ts.astype(np.int64) // rule.bucket * rule.bucket + rule.ahead
+
+
+def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
+    s = world.sessions
+    return flow_kernel.flow_lists(
+        *world.select(rule.select, first, end), world.query_ts(first, end),
+        (s.aid, s.ts, s.type), world.occurrences,
+        rule.steps, rule.within, rule.half_life, rule.ahead,
+        np.array(rule.target_weight, np.float64), rule.top, get_num_threads(),
+    )  # fmt: skip
 
 
 def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
@@ -188,6 +218,8 @@ def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
             return knn_lists(world, rule, first, end)
         case PopularRule():
             return popular_lists(world, rule, first, end)
+        case FlowRule():
+            return flow_lists(world, rule, first, end)
 
 
 def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:

@@ -1,0 +1,273 @@
+"""Click logs of a news site -> dense events, queries and labels, one session a user.
+
+The log stamps the last click of a visit exactly 30,000 ms after the one before it, so the ends of
+all visits are known: they are events of type 1, all other clicks are of type 0. What is asked is
+the end of the visit that a test user is in: its item, 30 s after the last visible click.
+
+`valid` hides the last click of as many train users as there are test users, drawn so that their
+activity is that of the test users; `more_1`, `more_2`, ... hide those of the other train users, a
+part each. Nothing in a split was made from a click that it hides, so what its queries see of the
+others' clicks (also later ones: the competition allows it) is what the test queries see.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from src import store
+from src.csvfile import read_integers
+from src.events import EVENTS, LABELS, hash_unit
+
+if TYPE_CHECKING:
+    from src.run import Run
+
+TRAIN, TESTS, ARTICLES = "train_click_log.csv", "test*_click_log*.csv", "articles.csv"
+CLICK = {"user_id": "user", "click_article_id": "aid", "click_timestamp": "ts"}
+CONTEXT = {
+    "click_environment": "environment",
+    "click_deviceGroup": "device",
+    "click_os": "os",
+    "click_country": "country",
+    "click_region": "region",
+    "click_referrer_type": "referrer",
+}
+ARTICLE = {
+    "article_id": "aid",
+    "category_id": "category",
+    "created_at_ts": "created",
+    "words_count": "words",
+}
+END_GAP = 30_000  # ms before the last click of a visit
+SECONDS_ARE_BELOW, NO_LATER = 10**11, 4 * 10**12  # ms: 1973 and 2096
+FRESH = 86_400  # seconds: articles never clicked are items if created since a day before the log
+MOST = 0.5  # share of the train users of any activity that `valid` may take
+
+
+def prepare_clicks(run: Run) -> None:
+    """Make aids.parquet, items.parquet and the tables of all splits.
+
+    Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
+    """
+    (run.output / "splits.json").unlink(missing_ok=True)
+    log = Log(run, run.input / TRAIN, _test_file(run.input), run.input / ARTICLES)
+    with run.step("read clicks") as facts:
+        facts |= log.read()
+    with run.step("items") as facts:
+        facts |= log.items()
+    splits = log.plan()
+    for split in splits:
+        with run.step(split) as facts:
+            facts |= log.write(split)
+    store.write_text(run.output / "splits.json", json.dumps(splits))
+
+
+def _test_file(folder: Path) -> Path | None:
+    """The one test log of a folder; None where there is none."""
+    found = sorted(folder.glob(TESTS))
+    if len(found) > 1:
+        raise ValueError(f"{folder}: {found[0].name} and {found[1].name}; keep the one to predict")
+    return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Log:
+    """The raw files of a run, and what is made of them."""
+
+    run: Run
+    train: Path
+    test: Path | None
+    articles: Path
+
+    @property
+    def clicks(self) -> Path:
+        return self.run.output / "raw" / "clicks.parquet"
+
+    @property
+    def users(self) -> Path:
+        return self.run.output / "raw" / "users.parquet"
+
+    @property
+    def key(self) -> dict[str, object]:
+        files = [file for file in (self.train, self.test, self.articles) if file]
+        for file in files:
+            if not file.exists():
+                raise FileNotFoundError(
+                    f"{file} not found; put the competition's files there or name their folder "
+                    "with --input"
+                )
+        return {
+            "files": [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files],
+            "sample": self.run.sample,
+            "seed": self.run.recipe.seed,
+            "code": store.code_version(Path(__file__)),
+        }
+
+    def read(self) -> dict[str, object]:
+        """raw/clicks.parquet: user, aid, ts (ms), test, type and context, by user and time."""
+
+        def make(path: Path) -> None:
+            parts = [self._read(self.train, False)]
+            if self.test:
+                parts.append(self._read(self.test, True))
+                _refuse_common_users(*parts)
+            clicks = pl.concat(parts).sort("user", "ts", maintain_order=True)
+            if self.run.sample < 1:
+                clicks = clicks.filter(
+                    hash_unit(pl.col("user"), self.run.recipe.seed) < self.run.sample
+                )
+            gap = pl.col("ts").diff().over("user").fill_null(0)
+            clicks.with_columns(type=(gap == END_GAP).cast(pl.Int8)).write_parquet(path)
+
+        self.run.build(self.clicks, make, self.key, [])
+        told = pl.scan_parquet(self.clicks).select(
+            users=pl.col("user").n_unique(), clicks=pl.len(), ends=pl.col("type").sum()
+        )
+        return told.collect().row(0, named=True)
+
+    def _read(self, path: Path, test: bool) -> pl.DataFrame:
+        """One log, checked; clicks that stand in it twice are counted once."""
+        clicks = read_integers(path, CLICK | CONTEXT)
+        _refuse_times(path, clicks["ts"])
+        return clicks.unique(maintain_order=True).with_columns(test=pl.lit(test))
+
+    def items(self) -> dict[str, object]:
+        """aids.parquet: raw ids; items.parquet: category, created (s), words, null if unknown."""
+        columns = ("category", "created", "words")
+
+        def make(parts: dict[Path, Path]) -> None:
+            clicks = pl.scan_parquet(self.clicks)
+            since = clicks.select(pl.col("ts").min()).collect().item() // 1000 - FRESH
+            table = read_integers(self.articles, ARTICLE)
+            if twice := table.filter(pl.col("aid").is_duplicated())["aid"].head(1).to_list():
+                raise ValueError(f"{self.articles}: article {twice[0]} stands twice; keep one")
+            _refuse_times(self.articles, table["created"])
+            table = table.with_columns(pl.col("created") // 1000)
+            fresh = table.filter(pl.col("created") >= since).select("aid").lazy()
+            aids = pl.concat([clicks.select("aid"), fresh]).unique().sort("aid").collect()
+            known = aids.join(table, on="aid", how="left", maintain_order="left")
+            for path, part in parts.items():
+                made = aids if path.name == "aids.parquet" else known.select(columns)
+                made.cast({c: pl.Int32 for c in made.columns if c != "aid"}).write_parquet(part)
+
+        paths = [self.run.output / name for name in ("aids.parquet", "items.parquet")]
+        self.run.build_all({path: self.key for path in paths}, make, [self.clicks])
+        items = pl.scan_parquet(paths[1])
+        told = items.select(items=pl.len(), **{"without category": pl.col("category").null_count()})
+        return told.collect().row(0, named=True)
+
+    def plan(self) -> list[str]:
+        """raw/users.parquet: the split in which each user's last click is asked for; all splits."""
+
+        def make(path: Path) -> None:
+            users = (
+                pl.read_parquet(self.clicks, columns=["user", "test"])
+                .group_by("user", "test")
+                .agg(clicks=pl.len())
+                .sort("user")
+            )
+            visible = pl.col("clicks") - (~pl.col("test")).cast(pl.UInt32)
+            users = users.with_columns(
+                activity=visible.clip(1, 63).log(2).floor().cast(pl.Int8),
+                split=pl.when("test").then(pl.lit("test")),
+                draw=hash_unit(pl.col("user"), self.run.recipe.seed + 3),
+            )
+            drawn = users.filter(~pl.col("test"), pl.col("clicks") > 1).sort("draw", "user")
+            if drawn.is_empty():
+                raise ValueError(f"{self.train}: no user with two clicks, nothing to learn from")
+            valid = _alike(drawn, users.filter("test"))
+            others = drawn.join(valid, on="user", how="anti", maintain_order="left")
+            groups = max(1, round(others.height / max(valid.height, 1)))
+            number = pl.int_range(pl.len()) % groups + 1
+            parts = [
+                valid.select("user", asked=pl.lit("valid")),
+                others.select("user", asked=pl.format("more_{}", number)),
+            ]
+            users = users.join(pl.concat(parts), on="user", how="left", maintain_order="left")
+            users.select("user", split=pl.coalesce("split", "asked")).write_parquet(path)
+
+        self.run.build(self.users, make, self.key, [self.clicks])
+        named = set(pl.read_parquet(self.users)["split"].drop_nulls())
+        return ["valid", *sorted(named & {"test"}), *sorted(s for s in named if "more" in s)]
+
+    def write(self, split: str) -> dict[str, object]:
+        """Sessions, labels and at last events of a split."""
+        place, recipe = self.run.output / split, self.run.recipe
+        inputs = [self.clicks, self.users, self.run.output / "aids.parquet"]
+        names = [
+            f"{t}.parquet"
+            for t in ("sessions", "labels", "events")
+            if (split, t) != ("test", "labels")
+        ]
+
+        def make(parts: dict[Path, Path]) -> None:
+            sessions, labels, events = self._tables(split)
+            made = {"sessions": sessions, "labels": labels, "events": events}
+            for path, part in parts.items():
+                made[path.stem].write_parquet(part)
+
+        rows = (split, [o.name for o in recipe.objectives], self.key)
+        self.run.build_all({place / name: rows for name in names}, make, inputs)
+        told = pl.scan_parquet(place / "sessions.parquet")
+        facts = told.select(users=pl.len(), queries=pl.col("query").sum()).collect()
+        clicks = pl.scan_parquet(place / "events.parquet").select(pl.len()).collect().item()
+        return facts.row(0, named=True) | {"clicks": clicks}
+
+    def _tables(self, split: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """SESSIONS with the context of the last visible click, LABELS and EVENTS of a split."""
+        users = pl.read_parquet(self.users).select("user", query=pl.col("split").eq_missing(split))
+        users = users.sort("query", "user").with_row_index("session")
+        aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
+        clicks = pl.read_parquet(self.clicks)
+        clicks = clicks.with_columns(aid=aids.search_sorted(clicks["aid"]))
+        clicks = clicks.join(users, on="user", maintain_order="left").sort(
+            "session", maintain_order=True
+        )
+        last = pl.col("session") != pl.col("session").shift(-1, fill_value=-1)
+        hidden = last & pl.col("query") & (split != "test")
+        clicks = clicks.with_columns(hidden=hidden)
+        labels = clicks.filter("hidden").select("session", pl.lit(0).alias("objective"), "aid")
+        seen = clicks.filter(~pl.col("hidden"))
+        events = seen.select("session", "aid", ts=pl.col("ts") // 1000, type="type").cast(EVENTS)
+        ends = seen.filter(pl.col("session") != pl.col("session").shift(-1, fill_value=-1))
+        context = ends.select(pl.col("user").alias("session"), "query", *CONTEXT.values())
+        return context.cast({c: pl.Int32 for c in CONTEXT.values()}), labels.cast(LABELS), events
+
+
+def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
+    """The first drawn users, as many as test users or fewer, with the test users' activity."""
+    have = drawn.group_by("activity").agg(have=pl.len())
+    want = test.group_by("activity").agg(want=pl.len())
+    cells = have.join(want, on="activity")
+    if cells.is_empty():  # nobody to be like
+        return drawn.head(max(1, drawn.height // 4)).select("user")
+    size = min(1.0, (cells["have"].to_numpy() * MOST / cells["want"].to_numpy()).min())
+    quota = cells.select("activity", quota=(pl.col("want") * size).ceil())
+    place = pl.int_range(pl.len()).over("activity")
+    return (
+        drawn.with_columns(place=place)
+        .join(quota, on="activity", maintain_order="left")
+        .filter(pl.col("place") < pl.col("quota"))
+        .select("user")
+    )
+
+
+def _refuse_times(path: Path, ts: pl.Series) -> None:
+    for wrong, what in (
+        (ts <= 0, "is not a time; it counts milliseconds since 1970"),
+        (ts < SECONDS_ARE_BELOW, "looks like seconds; multiply the column by 1000"),
+        (ts > NO_LATER, "lies after 2096; the column counts milliseconds"),
+    ):
+        if wrong.any():
+            line = int(wrong.arg_max() or 0)
+            raise ValueError(f"{path}, line {line + 2}: time {ts[line]} {what}")
+
+
+def _refuse_common_users(train: pl.DataFrame, test: pl.DataFrame) -> None:
+    both = test.join(train, on="user", how="semi")["user"].head(1).to_list()
+    if both:
+        raise ValueError(f"user {both[0]} is in the train and in the test log; download both again")

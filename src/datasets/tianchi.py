@@ -1,0 +1,130 @@
+"""News recommendation (Tianchi entrance/531842): the article that ends a user's visit, MRR@5.
+
+The real clicks of Globo.com, October 2017. Event types: 0 clicks inside a visit, 1 its last click,
+30 s after the one before (src/clicklog.py). Where a row takes up a public solution's idea, the
+comment names it: L = LogicJake (2nd place), I = ikaruga (3rd place), F = fun-rec (the tutorial).
+"""
+
+from src.clicklog import prepare_clicks
+from src.ranking_csv import write_ranking
+from src.recipe import (
+    DAY,
+    HOUR,
+    Baseline,
+    ContextFeature,
+    EmbeddingFeature,
+    EmbeddingRow,
+    FeatureRow,
+    FlowRule,
+    ItemFeature,
+    MatrixFeature,
+    MatrixRow,
+    MatrixRule,
+    Objective,
+    PopularityFeature,
+    PopularRule,
+    RankerRow,
+    Recipe,
+    SeenFeature,
+    Select,
+)
+
+CLICK, END = 0, 1
+MINUTE = 60
+VISIT = 30 * MINUTE + 1  # seconds within which the next click is of the same visit
+ENDS = (0.0, 1.0, 0.0)
+
+# fmt: off
+MATRICES = (
+    MatrixRow("end_next", direction="forward", steps=1, within=VISIT, once=False,
+              target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
+    MatrixRow("next", direction="forward", steps=1, within=VISIT, once=False, top_n=100),
+    MatrixRow("visit_end", direction="forward", steps=20, within=VISIT, once=False,
+              target_weight=ENDS, top_n=100),
+    MatrixRow("visit", steps=5, within=VISIT, step_decay=0.8, top_n=100),
+    MatrixRow("day", tail=100, within=DAY, half_life=HOUR, top_n=100),
+    MatrixRow("itemcf", tail=100, steps=30, step_decay=0.9, session_norm=True, item_norm=0.5,
+              top_n=100),  # L, F, its constant time terms left out
+    MatrixRow("binetwork", tail=200, session_norm=True, top_n=100),  # L
+)
+
+EMBEDDINGS = (
+    EmbeddingRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
+)
+
+LAST = Select(last=1)
+LAST2 = Select(last=2, recency=0.7)
+RECENT = Select(last=10, recency=0.7)
+RULES = (
+    MatrixRule("end_next", "end_next", LAST, neighbours=100),
+    MatrixRule("next", "next", LAST2, neighbours=100),
+    MatrixRule("visit_end", "visit_end", LAST2, neighbours=100),
+    MatrixRule("visit", "visit", RECENT, neighbours=100),
+    MatrixRule("day", "day", RECENT, neighbours=100),
+    MatrixRule("itemcf", "itemcf", LAST2, neighbours=100),  # L: the last two clicks only
+    MatrixRule("binetwork", "binetwork", LAST, neighbours=100),
+    FlowRule("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
+    FlowRule("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),
+    FlowRule("flow_6h", LAST, half_life=6 * HOUR, target_weight=ENDS),
+    FlowRule("flow_any", LAST2, half_life=2 * HOUR),
+    FlowRule("flow_far", RECENT, steps=3, half_life=HOUR),
+    FlowRule("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
+    PopularRule("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
+    PopularRule("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
+    PopularRule("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
+                type_weight=ENDS, top=50),
+    PopularRule("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
+    MatrixRule("w2v", "w2v", LAST2),
+)
+
+BASELINES = (
+    Baseline("popular, last day", ("popular_day",)),
+    Baseline("popular, last 10 minutes", ("popular_10m",)),
+    Baseline("ItemCF, last two clicks", ("itemcf", "popular_10m")),
+    Baseline("binetwork, last click", ("binetwork", "popular_10m")),
+    Baseline("pairs 30 s apart", ("end_next", "popular_10m")),
+    Baseline("next click", ("next", "popular_10m")),
+    Baseline("next click, near in time", ("flow_1h", "next", "popular_10m")),
+)
+
+WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
+FEATURES: tuple[FeatureRow, ...] = (
+    *(MatrixFeature(m.name, ("last", "position", "time"), ("sum",)) for m in MATRICES),
+    EmbeddingFeature("w2v", ("position", "last"), ("mean", "max")),
+    *(PopularityFeature(t, w) for t in (CLICK, END) for w in (*WINDOWS, None)),
+    *(PopularityFeature(t, w, w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
+    SeenFeature(),
+    ItemFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
+    ItemFeature("words", ("value", "last", "minus_last", "minus_mean")),
+    ItemFeature("category", ("value", "last", "same_last", "share")),
+    *(ContextFeature(c) for c in ("environment", "device", "os", "country", "region", "referrer")),
+)
+# fmt: on
+
+XGB: tuple[tuple[str, float | int | str], ...] = (
+    ("learning_rate", 0.1), ("max_depth", 8), ("subsample", 0.9), ("colsample_bytree", 0.5),
+    ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
+)  # fmt: skip
+RANKERS = (
+    RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
+                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=30),
+)  # fmt: skip
+
+RECIPE = Recipe(
+    name="tianchi",
+    prepare=prepare_clicks,
+    write_submission=write_ranking,
+    types=("clicks", "ends"),
+    objectives=(Objective("ends", 1.0, next_only=True),),
+    metric="mrr",
+    k=5,
+    matrices=MATRICES,
+    embeddings=EMBEDDINGS,
+    rules=RULES,
+    baselines=BASELINES,
+    features=FEATURES,
+    rankers=RANKERS,
+    pool_size=100,
+    train_rows=4_000_000,
+    negatives=25.0,
+)

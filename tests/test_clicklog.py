@@ -1,0 +1,234 @@
+"""News click logs: what each split shows and hides, and what bad files get.
+
+pytest tests/test_clicklog.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import worlds
+
+from src import datasets, run
+from src.clicklog import ARTICLE, CLICK, CONTEXT, END_GAP
+from src.datasets import RECIPES
+
+T0 = 1_506_826_800_000
+SECOND, DAY = 1000, 86_400_000
+LOG, TEST, ARTICLES = "train_click_log.csv", "testA_click_log.csv", "articles.csv"
+NEWS = next(r for r in RECIPES.values() if len(r.types) == 2)
+
+Click = tuple[int, int, int]  # user, article, ms
+
+
+def click_lines(clicks: Iterable[Click]) -> str:
+    lines = [f"{user},{aid},{ts},4,{1 + user % 3},12,1,{user % 28},2" for user, aid, ts in clicks]
+    return "\n".join([",".join([*CLICK, *CONTEXT]), *lines]) + "\n"
+
+
+def article_lines(rows: Iterable[tuple[int, ...]]) -> str:
+    return "\n".join([",".join(ARTICLE), *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def visit(user: int, start: int, *aids: int) -> list[Click]:
+    """Clicks a minute apart, the last one 30 s after the one before."""
+    times = [start + i * 60 * SECOND for i in range(len(aids) - 1)]
+    return list(zip([user] * len(aids), aids, [*times, times[-1] + END_GAP], strict=True))
+
+
+def write(
+    folder: Path, train: list[Click] | None = None, test: list[Click] | None = None
+) -> dict[str, Path]:
+    """A small competition: 40 train users of one or two visits, 8 test users, 12 articles."""
+    (folder / "in").mkdir(exist_ok=True)
+    if train is None:
+        train = []
+        for user in range(40):
+            train += visit(user, T0 + user * SECOND, 10 + user % 5, 20 + user % 7)
+            if user % 2:
+                train += visit(user, T0 + DAY + user * SECOND, 10 + user % 3, 14, 20)
+    if test is None:
+        test = [c for u in range(100, 108) for c in visit(u, T0 + u * SECOND, 11, 12, 21)[:-1]]
+    articles = [(a, a % 3, T0 - DAY // 2, 200 + a) for a in range(10, 22)]
+    articles += [(5, 1, T0 + DAY, 9), (6, 1, T0 - 30 * DAY, 9)]  # never clicked: fresh, stale
+    files = {
+        LOG: click_lines(train), TEST: click_lines(test), ARTICLES: article_lines(articles)
+    }  # fmt: skip
+    for name, text in files.items():
+        (folder / "in" / name).write_text(text)
+    return {name: folder / "in" / name for name in files}
+
+
+def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str) -> int:
+    recipe = replace(NEWS, name="news")
+    patch.setitem(datasets.RECIPES, recipe.name, recipe)
+    step = worlds.script("1_preparation")
+    argv = ["--dataset", "news", "--input", str(folder / "in"), "--output", str(folder / "out")]
+    return run.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu", *flags])
+
+
+@pytest.fixture
+def out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    write(tmp_path)
+    assert prepare(monkeypatch, tmp_path) == 0
+    return tmp_path / "out"
+
+
+def raw_events(out: Path, split: str) -> set[tuple[int, int, int, int]]:
+    """(user, article, second, type) of every event of a split."""
+    users = pl.read_parquet(out / split / "sessions.parquet")["session"]
+    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    events = pl.read_parquet(out / split / "events.parquet")
+    columns = users[events["session"]], aids[events["aid"]], events["ts"], events["type"]
+    return set(zip(*(c.to_list() for c in columns), strict=True))
+
+
+def all_clicks(folder: Path) -> list[Click]:
+    text = [(folder / "in" / name).read_text().splitlines()[1:] for name in (LOG, TEST)]
+    rows = [tuple(int(v) for v in line.split(",")[:3]) for part in text for line in part]
+    return sorted({(u, a, t) for u, a, t in rows}, key=lambda c: (c[0], c[2]))
+
+
+def test_each_split_hides_the_last_clicks_of_its_own_users_and_nothing_else(out: Path) -> None:
+    clicks = all_clicks(out.parent)
+    last = {user: (aid, ts) for user, aid, ts in clicks}  # sorted by time: the last one stays
+    asked: list[int] = []
+    for split in json.loads((out / "splits.json").read_text()):
+        table = pl.read_parquet(out / split / "sessions.parquet")
+        queries = table.filter("query")["session"].to_list()
+        assert table["query"].is_sorted(), "queries are the last sessions"
+        asked += queries
+        hidden = set() if split == "test" else set(queries)
+        seen = {(u, a, t // 1000) for u, a, t in clicks if u not in hidden or (a, t) != last[u]}
+        assert {event[:3] for event in raw_events(out, split)} == seen
+        if split == "test":
+            assert queries == list(range(100, 108))
+            assert not (out / split / "labels.parquet").exists()
+            continue
+        aids = pl.read_parquet(out / "aids.parquet")["aid"]
+        labels = pl.read_parquet(out / split / "labels.parquet")
+        truth = dict(zip(labels["session"], aids[labels["aid"]], strict=True))
+        users = table["session"]
+        assert {users[s]: aid for s, aid in truth.items()} == {u: last[u][0] for u in queries}
+    assert sorted(asked) == [*range(40), *range(100, 108)], "every user is asked for once"
+
+
+def test_the_ends_of_visits_are_known_by_their_30_seconds(out: Path) -> None:
+    events = sorted(raw_events(out, "test"), key=lambda event: event[2])
+    mine = [event[3] for event in events if event[0] == 1]  # of user 1: visits of 2 and 3 clicks
+    assert mine == [0, 1, 0, 0, 1]
+
+
+def test_valid_users_are_as_active_as_test_users(monkeypatch, tmp_path: Path) -> None:
+    train = [c for u in range(90) for c in visit(u, T0 + u * SECOND, *range(10, 12 + u % 9))]
+    test = [c for u in range(100, 130) for c in visit(u, T0, *range(10, 19))[:-1]]
+    write(tmp_path, train, test)
+    assert prepare(monkeypatch, tmp_path) == 0
+    lengths = {}
+    for split in ("valid", "test"):
+        events = pl.read_parquet(tmp_path / "out" / split / "events.parquet")
+        table = pl.read_parquet(tmp_path / "out" / split / "sessions.parquet").with_row_index("s")
+        queries = table.filter("query")["s"].implode()
+        lengths[split] = events.filter(pl.col("session").is_in(queries)).group_by("session").len()
+    assert lengths["test"]["len"].min() == 8
+    assert lengths["valid"]["len"].min() >= 8, "train users are 1 to 9 visible clicks long"
+
+
+def test_articles(out: Path) -> None:
+    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    items = pl.read_parquet(out / "items.parquet")
+    assert aids.to_list() == [5, *range(10, 27)], "clicked, and fresh ones; 6 is neither"
+    known = dict(zip(aids, items.iter_rows(), strict=True))
+    assert known[10] == (1, (T0 - DAY // 2) // 1000, 210)
+    assert known[26] == (None, None, None), "clicked, but not in articles.csv"
+
+
+def test_context_is_that_of_the_last_visible_click(monkeypatch, tmp_path: Path) -> None:
+    files = write(tmp_path)
+    text = files[TEST].read_text().splitlines()
+    text[2] = text[2].rpartition(",")[0] + ",7"  # the last click of user 100
+    files[TEST].write_text("\n".join(text) + "\n")
+    assert prepare(monkeypatch, tmp_path) == 0
+    table = pl.read_parquet(tmp_path / "out" / "test" / "sessions.parquet")
+    assert table.filter(session=100)["referrer"].item() == 7
+    assert table.filter(session=101)["referrer"].item() == 2
+
+
+def test_a_line_that_stands_twice_counts_once(monkeypatch, tmp_path: Path, out: Path) -> None:
+    before = raw_events(out, "test")
+    log = tmp_path / "in" / LOG
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([*lines, lines[5]]) + "\n")
+    assert prepare(monkeypatch, tmp_path) == 0
+    assert raw_events(out, "test") == before
+    assert pl.read_parquet(out / "test" / "events.parquet").height == len(before)
+
+
+def test_without_a_test_log_valid_is_all_there_is(monkeypatch, tmp_path: Path) -> None:
+    write(tmp_path)[TEST].unlink()
+    assert prepare(monkeypatch, tmp_path) == 0
+    assert (tmp_path / "out" / "splits.json").read_text().startswith('["valid", "more_1"')
+    assert not (tmp_path / "out" / "test").exists()
+
+
+def swap(text: str, old: str, new: str) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+USER_3 = "\n3,13,"
+BAD = [
+    (LOG, lambda t: "", "is empty"),
+    (LOG, lambda t: t.splitlines()[0] + "\n", "holds no rows"),
+    (LOG, lambda t: swap(t, "click_os", "os"), "line 1: no column click_os"),
+    (LOG, lambda t: swap(t, USER_3, "\nx3,13,"), "line 11: user_id is 'x3'"),
+    (LOG, lambda t: swap(t, USER_3, "\n,13,"), "line 11: user_id is ''"),
+    (LOG, lambda t: swap(t, USER_3, "\n3,13.5,"), "line 11: click_article_id is '13.5'"),
+    (LOG, lambda t: swap(t, USER_3, "\n9223372036854775808,13,"), "not a whole number of 64 bits"),
+    (LOG, lambda t: swap(t, USER_3, "\n3,13,4,"), "line 11 has 10 fields, the header 9"),
+    (LOG, lambda t: swap(t, f"{T0}", f"-{T0}"), "line 2: time -1506826800000 is not a time"),
+    (
+        LOG,
+        lambda t: swap(t, f"{T0}", f"{T0 // 1000}"),
+        "line 2: time 1506826800 looks like seconds",
+    ),
+    (LOG, lambda t: swap(t, f"{T0}", f"{T0 * 1000}"), "line 2: time 1506826800000000 lies after"),
+    (LOG, lambda t: t[: len(t) // 2].rpartition(",")[0], "line 70: click_timestamp is ''"),
+    (TEST, lambda t: swap(t, "\n100,", "\n3,"), "user 3 is in the train and in the test log"),
+    (ARTICLES, lambda t: t + t.splitlines()[1] + "\n", "article 10 stands twice"),
+    (ARTICLES, lambda t: swap(t, "words_count", "words"), "line 1: no column words_count"),
+    (ARTICLES, lambda t: swap(t, f"{T0 - DAY // 2}", "0"), "line 2: time 0 is not a time"),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "told"), BAD, ids=[told for *_, told in BAD])
+def test_bad_files_get_one_line(monkeypatch, tmp_path, capsys, name, spoil, told) -> None:
+    path = write(tmp_path)[name]
+    path.write_text(spoil(path.read_text()))
+    assert prepare(monkeypatch, tmp_path) == 2
+    error = capsys.readouterr().err.strip()
+    assert told in error and "\n" not in error
+    assert not (tmp_path / "out" / "splits.json").exists()
+
+
+def test_not_text(monkeypatch, tmp_path, capsys) -> None:
+    path = write(tmp_path)[LOG]
+    path.write_bytes(path.read_bytes().replace(USER_3.encode(), b"\n\xff3,13,"))
+    assert prepare(monkeypatch, tmp_path) == 2
+    assert "line 11 is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_files_that_are_not_there(monkeypatch, tmp_path, capsys) -> None:
+    files = write(tmp_path)
+    (tmp_path / "in" / "testB_click_log.csv").write_text(files[TEST].read_text())
+    assert prepare(monkeypatch, tmp_path) == 2
+    assert "keep the one to predict" in capsys.readouterr().err
+    (tmp_path / "in" / "testB_click_log.csv").unlink()
+    files[ARTICLES].unlink()
+    assert prepare(monkeypatch, tmp_path) == 2
+    assert "articles.csv not found; put the competition's files there" in capsys.readouterr().err
