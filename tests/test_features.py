@@ -24,7 +24,17 @@ from src.events import EVENTS
 from src.features import AGGREGATES, WEIGHTINGS, Features
 from src.matrices import MATRIX
 from src.pool import Pool
-from src.recipe import EmbeddingFeature, EmbeddingRow, MatrixFeature, MatrixRow, PopularityFeature
+from src.recipe import (
+    RELATIONS,
+    ContextFeature,
+    EmbeddingFeature,
+    EmbeddingRow,
+    ItemFeature,
+    MatrixFeature,
+    MatrixRow,
+    PopularityFeature,
+    SeenFeature,
+)
 from src.rules import World, block_lists
 from src.training import Sampler, piece
 
@@ -33,11 +43,12 @@ HOUR, DAY = 3600, 86_400
 TYPE_WEIGHT = (1.0, 6.0, 3.0)
 WINDOWS = ((0, HOUR), (0, 7 * DAY), (1, DAY), (2, None))
 POPULARITY = [PopularityFeature(*row) for row in WINDOWS]
+KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"))
 RULES, ALL = (OWN[0], LOOK_UPS[0]), (WEIGHTINGS, AGGREGATES)
 RECIPE = replace(
     RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(EmbeddingRow("vec"),),
     rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
-    features=(MatrixFeature("near", *ALL), EmbeddingFeature("vec", *ALL), *POPULARITY),
+    features=(MatrixFeature("near", *ALL), EmbeddingFeature("vec", *ALL), *POPULARITY, *KNOWN),
 )  # fmt: skip
 MADE = Features(RECIPE)
 at = MADE.names.index
@@ -63,7 +74,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     vectors = np.random.default_rng(7).normal(size=(N_ITEMS, 8))
     vectors[-1] = 0.0
     np.save(folder / "vec.npy", embeddings.unit(vectors))
-    return planted_world(folder)
+    world = planted_world(folder)
+    know(world)
+    return world
+
+
+def know(world: World) -> None:
+    """Something about two items in three, and about two sessions in three."""
+    words = [None if i % 3 == 0 else 100 + i % 7 for i in range(N_ITEMS)]
+    pl.DataFrame({"words": words}).write_parquet(world.output / "items.parquet")
+    device = [None if i % 3 == 0 else i % 5 for i in range(world.n_sessions)]
+    path = world.output / "valid" / "sessions.parquet"
+    pl.read_parquet(path).with_columns(device=pl.Series(device)).write_parquet(path)
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +175,47 @@ def test_popularity_window_borders(tmp_path: Path) -> None:
     assert X[0, names.index(POPULAR[0])] == 2
 
 
+def test_popularity_windows_that_reach_ahead(tmp_path: Path) -> None:
+    now, times = 1000, (899, 900, 1000, 1049, 1050)
+    world = small_world(tmp_path, [[(A, ts, 0) for ts in times], [(A, now, 0)]], 1)
+    recipe = replace(RECIPE, rules=RULES[:1], features=(PopularityFeature(0, 100, 50),))
+    few = Features(recipe)
+    made = Pool(1, np.array([0, 1]), np.array([A], np.int32), np.zeros(1, np.float32),
+                np.full((1, 1), 255, np.uint8), np.zeros((1, 1), np.float32))  # fmt: skip
+    name = "popular_clicks_0.0277778h_0.0138889h_ahead"
+    assert few.compute(world, made)[0, few.names.index(name)] == 4  # the query's own, too
+
+
+def test_seen_columns(world: World, made: Pool, X: np.ndarray) -> None:
+    everything = [e for s in range(world.n_sessions) for e in history(world, s)]
+    times = {y: [ts for aid, ts, _ in everything if aid == y] for y in range(N_ITEMS)}
+    for i, (session, aid) in enumerate(rows(made)):
+        now = history(world, session)[-1][1]
+        ago = [now - ts for ts in times[aid] if ts < now] or [-1]
+        assert X[i, at("seen_first")] == max(ago) and X[i, at("seen_latest")] == min(ago)
+
+
+def test_item_and_context_columns(world: World, made: Pool, X: np.ndarray) -> None:
+    words = world.items["words"].to_list()
+    device = world.context["device"].to_list()
+    columns = [at(f"words_{relation}") for relation in RELATIONS]
+    for i, (session, aid) in enumerate(rows(made)):
+        events = history(world, session)
+        now, mine, last = events[-1][1], words[aid], words[events[-1][0]]
+        known = [w for y, _, _ in events if (w := words[y]) is not None]
+        both = mine is not None and last is not None
+        wanted = [
+            mine, now - mine if mine else None, last, now - last if last else None,
+            mine - last if both else None,
+            mine - sum(known) / len(known) if mine and known else None,
+            float(both and mine == last),
+            sum(words[y] == mine for y, _, _ in events) / len(events) if mine else 0.0,
+        ]  # fmt: skip
+        given = [-1e9 if w is None else w for w in wanted]
+        np.testing.assert_allclose(X[i, columns], given, rtol=1e-5)
+        assert X[i, at("context_device")] == (-1 if device[session] is None else device[session])
+
+
 def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> None:
     for i, (session, aid) in enumerate(rows(made)):
         items, ts, types = zip(*history(world, session), strict=True)
@@ -222,6 +285,7 @@ def test_no_column_sees_the_future(
     both = both.sort("session", "ts", maintain_order=True)
     assert events.filter(later).height > 100
     changed = write_world(tmp_path, both, world.sessions.n_queries)
+    know(changed)
     monkeypatch.setattr(changed, "_tables", lambda name: world.output / f"{name}.parquet")
     again = MADE.compute(changed, piece(made, 17, 18))
     assert again.tobytes() == X[made.session == query].tobytes()

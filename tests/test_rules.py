@@ -19,7 +19,16 @@ from src import rules, rules_kernel
 from src.datasets import RECIPES
 from src.events import EVENTS
 from src.matrices import self_merge
-from src.recipe import SCOPES, HistoryRule, KnnRule, MatrixRow, MatrixRule, PopularRule, Select
+from src.recipe import (
+    SCOPES,
+    FlowRule,
+    HistoryRule,
+    KnnRule,
+    MatrixRow,
+    MatrixRule,
+    PopularRule,
+    Select,
+)
 from src.rules import Rule, World, block_lists, lists_of
 
 HOUR, DAY, QUERIES = 3600, 86_400, 40
@@ -53,6 +62,12 @@ KNN = [
 POPULAR = [
     PopularRule("week"),
     PopularRule("hour", window=HOUR, bucket=300, type_weight=(0.5, 6, 3), top=8),
+    PopularRule("around", window=DAY, bucket=300, ahead=DAY // 2, top=8),
+]
+FLOW = [
+    FlowRule("flow", Select(last=1), half_life=12 * HOUR, target_weight=(1, 0, 3)),
+    FlowRule("flow_far", Select(), steps=4, within=7200, half_life=5 * DAY, top=12),
+    FlowRule("flow_before", Select(last=2), steps=2, half_life=DAY, ahead=False),
 ]
 LOOK_UPS = [
     MatrixRule("shared", "near", Select()),
@@ -60,7 +75,7 @@ LOOK_UPS = [
     MatrixRule("counted", "near", Select("visit", recency=0.7), neighbours=4, share=False, top=9),
 ]
 OWN = [HistoryRule("own", Select()), HistoryRule("short", SELECTS[5], top=2)]
-EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR]
+EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR, *FLOW]
 RECIPE_ROWS = [row for r in RECIPES.values() for row in r.rules if not isinstance(row, PopularRule)]
 
 
@@ -151,11 +166,32 @@ def plain_matrix(world: World, rule: MatrixRule, query: int) -> Scores:
 
 
 def plain_popular(world: World, rule: PopularRule, query: int) -> Scores:
-    end = history(world, query)[-1][1] // rule.bucket * rule.bucket
+    end = history(world, query)[-1][1] // rule.bucket * rule.bucket + rule.ahead
     scores: Scores = Counter()
     for session in range(world.n_sessions):
         for aid, ts, type_ in history(world, session):
             scores[aid] += 1000 * rule.type_weight[type_] * (end - rule.window <= ts < end)
+    return scores
+
+
+def plain_flow(world: World, rule: FlowRule, query: int) -> Scores:
+    events = history(world, query)
+    now, chosen = events[-1][1], plain_select(events, rule.select)
+    scores: Scores = Counter()
+    for session in range(world.n_sessions):
+        other = history(world, session)
+        for i, (x, ts, _) in enumerate(other):
+            if (
+                x not in chosen
+                or abs(ts - now) > 7 * rule.half_life
+                or (ts > now and not rule.ahead)
+            ):
+                continue
+            for y, then, type_ in other[i + 1 : i + 1 + rule.steps]:
+                if then - ts > rule.within or (then >= now and not rule.ahead):
+                    break
+                near = 0.5 ** (abs(ts - now) / rule.half_life)
+                scores[y] += chosen[x] * rule.target_weight[type_] * near * (y != x)
     return scores
 
 
@@ -185,14 +221,34 @@ def plain(world: World, rule: Rule, query: int) -> Scores:
             return plain_matrix(world, rule, query)
         case PopularRule():
             return plain_popular(world, rule, query)
+        case FlowRule():
+            return plain_flow(world, rule, query)
     raise NotImplementedError(f"{rule.name}: see tests/test_embeddings.py")
 
 
-@pytest.mark.parametrize("rule", [*OWN, *LOOK_UPS, *POPULAR], ids=lambda r: r.name)
+@pytest.mark.parametrize("rule", [*OWN, *LOOK_UPS, *POPULAR, *FLOW], ids=lambda r: r.name)
 def test_lists(world: World, rule: Rule) -> None:
     wanted = [plain(world, rule, q) for q in range(world.first_query, world.n_sessions, 4)]
     aid, score = lists(world, rule)
     check((aid[::4], score[::4]), wanted, rule.top)
+
+
+def test_flow_by_hand(tmp_path: Path) -> None:
+    half = HOUR
+    sessions = [
+        [(A, 100_000, 0), (B, 100_030, 1), (C, 100_060, 0)],  # an hour before: B counts half
+        [(A, 107_200, 0), (D, 107_260, 1)],  # an hour after: D counts half
+        [(A, 103_000, 0), (E, 104_801, 1)],  # 1,801 s later: another visit
+        [(C, 90_000, 0), (A, 103_600, 0)],  # the query itself has no follower
+    ]
+    world = small_world(tmp_path, sessions, 1)
+    rule = FlowRule("flow", Select(last=1), half_life=half, target_weight=(0, 1, 0), top=3)
+    aid, score = lists_of(world, rule, 3, 4)
+    assert aid.tolist() == [[B, D, -1]] and score.tolist() == [[0.5, 0.5, 0]]
+    aid, score = lists_of(world, replace(rule, ahead=False), 3, 4)
+    assert aid.tolist() == [[B, -1, -1]], "what comes after the query does not count"
+    aid, score = lists_of(world, replace(rule, steps=2, target_weight=(1, 1, 1)), 3, 4)
+    assert aid.tolist() == [[B, C, D]], "two followers, of any type"
 
 
 def test_popular_window_borders() -> None:

@@ -1,0 +1,88 @@
+"""A ranked list a user, written and checked.
+
+pytest tests/test_ranking_csv.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import worlds
+
+from src.budget import Budget
+from src.engine import Engine
+from src.events import EVENTS
+from src.ranking_csv import check_ranking, fill_up, write_ranking
+from src.run import Run
+
+USERS, AIDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
+HEADER = "user_id,article_1,article_2,article_3"
+GOOD = ["7,0,11,22", "90,33,22,11"]
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    """Two queries after one session of history; item 3 is the favourite of the last day."""
+    (tmp_path / "test").mkdir()
+    sessions = {"session": [5, *USERS], "query": [False, True, True]}
+    pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
+    pl.DataFrame({"aid": AIDS}).write_parquet(tmp_path / "aids.parquet")
+    old, new = [(0, 4, 100, 0)] * 3, [(0, 3, 200_000, 0)] * 2 + [(0, 1, 200_000, 0)]
+    events = pl.DataFrame(old + new, EVENTS, orient="row")
+    events.write_parquet(tmp_path / "test" / "events.parquet")
+    engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
+    recipe = replace(worlds.TINY, k=3)
+    return Run(recipe, tmp_path, tmp_path, engine, budget, 1.0, script)
+
+
+def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
+    lists = {"ends": (np.array([2], np.int32), np.array([[3, 2, -1]], np.int32))}
+    assert write_ranking(run, "test", lists) == 2
+    lines = (run.output / "submission.csv").read_text().splitlines()
+    assert lines == [HEADER, "7,33,11,0", "90,33,22,11"], "user 7 gets what the last day read"
+    assert not list(run.output.glob(".part-*"))
+
+
+def test_a_refused_submission_leaves_the_old_one(run) -> None:
+    (run.output / "submission.csv").write_text("old")
+    lists = {"ends": (np.array([1, 2], np.int32), np.array([[3, 3, 1], [0, 1, 2]], np.int32))}
+    with pytest.raises(ValueError, match="would be refused: line 2: an article twice"):
+        write_ranking(run, "test", lists)
+    assert (run.output / "submission.csv").read_text() == "old"
+    assert not list(run.output.glob(".part-*"))
+
+
+def test_too_few_items_to_fill_up() -> None:
+    lists, spare = np.array([[0, -1, -1]], np.int32), np.array([1, 0], np.int32)
+    with pytest.raises(ValueError, match="fewer than 3 items"):
+        fill_up(lists, spare)
+    assert fill_up(lists, np.array([0, 2, 1], np.int32)).tolist() == [[0, 2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "faults"),
+    [
+        (GOOD, []),
+        (GOOD[::-1], []),
+        (GOOD[:1], ["no line of user 90"]),
+        ([*GOOD, GOOD[0]], ["line 4: a user who had a line before"]),
+        (["8,0,11,22", *GOOD], ["line 2: a user who is not asked for"]),
+        (["7,0,11,23", GOOD[1]], ["line 2: an unknown article"]),
+        (["7,0,11,11", GOOD[1]], ["line 2: an article twice"]),
+        (["7,0,11,", GOOD[1]], ["line 2: a value that is not a whole number"]),
+        (["7,0,11,x", GOOD[1]], ["line 2: a value that is not a whole number"]),
+    ],
+)
+def test_check(tmp_path, lines, faults) -> None:
+    path = tmp_path / "submission.csv"
+    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    assert check_ranking(path, USERS, AIDS, 3) == faults
+
+
+def test_another_header(tmp_path) -> None:
+    path = tmp_path / "submission.csv"
+    path.write_text("user,a,b,c\n")
+    assert "the header is 'user,a,b,c'" in check_ranking(path, USERS, AIDS, 3)[0]
