@@ -4,7 +4,8 @@
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
 Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
-       output/<dataset>/logs/<ranker>/<objective>/fold_<i>/{params,fold}.json, {auc,importance}.csv
+       output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: {params,fold}.json,
+       {curve,importance}.csv
        output/<dataset>/<split>/scores/part-*.parquet: session, aid, <ranker>_<objective>
 Scores of `valid` are out of fold, those of `test` the mean of the folds.
 """

@@ -21,7 +21,7 @@ import polars as pl
 
 from src import store
 from src.csvfile import read_integers
-from src.events import EVENTS, LABELS, hash_unit
+from src.events import EVENTS, LABELS, SESSIONS, hash_unit
 
 if TYPE_CHECKING:
     from src.run import Run
@@ -93,6 +93,7 @@ class Log:
 
     @property
     def key(self) -> dict[str, object]:
+        """What all tables depend on; raises when a raw file is missing."""
         files = [file for file in (self.train, self.test, self.articles) if file]
         for file in files:
             if not file.exists():
@@ -218,7 +219,7 @@ class Log:
         return facts.row(0, named=True) | {"clicks": clicks}
 
     def _tables(self, split: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """SESSIONS with the context of the last visible click, LABELS and EVENTS of a split."""
+        """SESSIONS, LABELS, and EVENTS with their context, of a split."""
         users = pl.read_parquet(self.users).select("user", query=pl.col("split").eq_missing(split))
         users = users.sort("query", "user").with_row_index("session")
         aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
@@ -228,14 +229,13 @@ class Log:
             "session", maintain_order=True
         )
         last = pl.col("session") != pl.col("session").shift(-1, fill_value=-1)
-        hidden = last & pl.col("query") & (split != "test")
-        clicks = clicks.with_columns(hidden=hidden)
+        clicks = clicks.with_columns(hidden=last & pl.col("query") & (split != "test"))
         labels = clicks.filter("hidden").select("session", pl.lit(0).alias("objective"), "aid")
-        seen = clicks.filter(~pl.col("hidden"))
-        events = seen.select("session", "aid", ts=pl.col("ts") // 1000, type="type").cast(EVENTS)
-        ends = seen.filter(pl.col("session") != pl.col("session").shift(-1, fill_value=-1))
-        context = ends.select(pl.col("user").alias("session"), "query", *CONTEXT.values())
-        return context.cast({c: pl.Int32 for c in CONTEXT.values()}), labels.cast(LABELS), events
+        seen = clicks.filter(~pl.col("hidden")).with_columns(pl.col("ts") // 1000)
+        context = seen.select(CONTEXT.values()).cast(pl.Int32)
+        events = seen.select(EVENTS.names()).cast(EVENTS).hstack(context)
+        sessions = users.select(pl.col("user").alias("session"), "query").cast(SESSIONS)
+        return sessions, labels.cast(LABELS), events
 
 
 def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:

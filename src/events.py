@@ -13,7 +13,8 @@ EVENTS = pl.Schema({"session": pl.Int32, "aid": pl.Int32, "ts": pl.Int32, "type"
 """One event a row, sorted by session and time, in file order where times are equal.
 
 Session and aid are dense ids (row numbers of `sessions.parquet` and `aids.parquet`); ts is in
-seconds since 1970; type is an index into `Recipe.types`.
+seconds since 1970; type is an index into `Recipe.types`. Where a data set has context (device,
+region, ...), its columns follow, as Int32.
 """
 
 SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
@@ -51,7 +52,7 @@ class Sessions:
     @classmethod
     def load(cls, output: Path, split: str) -> Sessions:
         """Read a prepared split."""
-        events = pl.read_parquet(output / split / "events.parquet")
+        events = pl.read_parquet(output / split / "events.parquet", columns=EVENTS.names())
         sessions = pl.read_parquet(output / split / "sessions.parquet")
         n_items = pl.scan_parquet(output / "aids.parquet").select(pl.len()).collect().item()
         return cls.from_events(events, sessions.height, n_items, int((~sessions["query"]).sum()))

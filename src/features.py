@@ -18,6 +18,7 @@ from src.events import F32, I32, I64
 from src.pool import Pool
 from src.recipe import (
     RELATIONS,
+    AlikeFeature,
     ContextFeature,
     EmbeddingFeature,
     FeatureRow,
@@ -42,6 +43,11 @@ class Block:
     def __init__(self, recipe: Recipe, world: World, pool: Pool) -> None:
         self.recipe, self.world, self.pool = recipe, world, pool
         self.end = pool.first + pool.offsets.size - 1
+
+    @property
+    def last(self) -> I64:
+        """The last event of each query."""
+        return self.world.sessions.offsets[self.pool.first + 1 : self.end + 1] - 1
 
     @cached_property
     def items(self) -> tuple[I64, I32, F32, F32]:
@@ -139,24 +145,32 @@ class ScoreFamily(Family):
 
 
 class PopularityFamily(Family):
-    """Events of one type on the candidate before the query."""
+    """Events on the candidate around the query: of one type, or of the query's own context."""
 
     ranked = 1
 
-    def __init__(self, row: PopularityFeature, recipe: Recipe) -> None:
+    def __init__(self, row: PopularityFeature | AlikeFeature, recipe: Recipe) -> None:
         span = "all" if row.window is None else f"{row.window / 3600:g}h"
-        around = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
-        self.names = [f"popular_{recipe.types[row.type]}_{span}{around}"]
+        ahead = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
+        self.column = row.column if isinstance(row, AlikeFeature) else "type"
+        kind = f"same_{row.column}" if isinstance(row, AlikeFeature) else recipe.types[row.type]
+        self.names = [f"popular_{kind}_{span}{ahead}"]
         self.row = row
 
+    def kind(self, block: Block) -> I64:
+        """The kind of events that count for each query."""
+        if isinstance(self.row, PopularityFeature):
+            return np.full(block.end - block.pool.first, self.row.type)
+        return block.world.context(self.column)[block.last].astype(np.int64)
+
     def fill(self, block: Block, X: F32, column: int) -> None:
-        pool = block.pool
-        n_types = len(block.recipe.types)
-        window = np.iinfo(np.int32).max if self.row.window is None else self.row.window
+        """Counts of all candidates."""
+        pool, world, row = block.pool, block.world, self.row
+        starts, times = world.times_by_item(self.column)
+        window = np.iinfo(np.int32).max if row.window is None else row.window
         kernel.popularity_column(
-            pool.offsets, pool.aid, block.world.query_ts(pool.first, block.end),
-            *block.world.times_by_item(n_types), n_types, self.row.type, window, self.row.ahead,
-            column, X,
+            pool.offsets, pool.aid, world.query_ts(pool.first, block.end), self.kind(block),
+            starts, times, starts.size // world.sessions.n_items, window, row.ahead, column, X,
         )  # fmt: skip
 
 
@@ -167,11 +181,11 @@ class SeenFamily(Family):
         self.names = ["seen_first", "seen_latest"]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        pool = block.pool
-        n_types = len(block.recipe.types)
+        pool, world = block.pool, block.world
+        starts, times = world.times_by_item("type")
         kernel.seen_columns(
-            pool.offsets, pool.aid, block.world.query_ts(pool.first, block.end),
-            *block.world.times_by_item(n_types), n_types, column, X,
+            pool.offsets, pool.aid, world.query_ts(pool.first, block.end),
+            starts, times, starts.size // world.sessions.n_items, column, X,
         )  # fmt: skip
 
 
@@ -192,22 +206,22 @@ class ItemFamily(Family):
 
 
 class ContextFamily(Family):
-    """Where and on what the session's last event happened; -1 where that is not known."""
+    """Where and on what the session's last event happened."""
 
     def __init__(self, row: ContextFeature) -> None:
         self.row = row
         self.names = [f"context_{row.column}"]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        pool = block.pool
-        value = block.world.context[self.row.column].fill_null(-1).to_numpy()
-        X[:, column] = np.repeat(value[pool.first : block.end], np.diff(pool.offsets))
+        pool, world = block.pool, block.world
+        value = world.context(self.row.column)[block.last]
+        X[:, column] = np.repeat(value, np.diff(pool.offsets))
 
 
 def family(row: FeatureRow, recipe: Recipe) -> Family:
     """The columns of one row of the recipe."""
     match row:
-        case PopularityFeature():
+        case PopularityFeature() | AlikeFeature():
             return PopularityFamily(row, recipe)
         case ItemFeature():
             return ItemFamily(row)

@@ -137,17 +137,17 @@ def divide_means(starts, q, items, total, columns, X):
 
 
 @njit(cache=True)
-def times_by_item(aid, ts, type_, n_items, n_types):
-    """Ascending event times of every (item, type) as CSR: list number is aid * n_types + type."""
-    starts = np.zeros(n_items * n_types + 1, np.int64)
+def times_by_item(aid, ts, kind, n_items, n_kinds):
+    """Ascending event times of every (item, kind) as CSR: list number is aid * n_kinds + kind."""
+    starts = np.zeros(n_items * n_kinds + 1, np.int64)
     for i in range(aid.size):
-        starts[np.int64(aid[i]) * n_types + type_[i] + 1] += 1
+        starts[np.int64(aid[i]) * n_kinds + kind[i] + 1] += 1
     for k in range(starts.size - 1):
         starts[k + 1] += starts[k]
     at = starts[:-1].copy()
     times = np.empty(aid.size, np.int32)
     for i in range(aid.size):
-        k = np.int64(aid[i]) * n_types + type_[i]
+        k = np.int64(aid[i]) * n_kinds + kind[i]
         times[at[k]] = ts[i]
         at[k] += 1
     for k in range(starts.size - 1):
@@ -157,13 +157,13 @@ def times_by_item(aid, ts, type_, n_items, n_types):
 
 @njit(parallel=True, cache=True)
 def popularity_column(
-    starts, pool, query_ts, item_starts, times, n_types, type_, window, ahead, column, X
+    starts, pool, query_ts, kind, item_starts, times, n_kinds, window, ahead, column, X
 ):
-    """Events of a type on the candidate in [query - window, query + ahead), in seconds."""
+    """Events of each query's kind on the candidate in [query - window, query + ahead) seconds."""
     for q in prange(starts.size - 1):
         now = np.int64(query_ts[q])
         for r in range(starts[q], starts[q + 1]):
-            k = np.int64(pool[r]) * n_types + type_
+            k = np.int64(pool[r]) * n_kinds + kind[q]
             mine = times[item_starts[k] : item_starts[k + 1]]
             before = np.searchsorted(mine, now + ahead)
             X[r, column] = before - np.searchsorted(mine[:before], now - window)

@@ -58,7 +58,7 @@ def matrix(
 
 
 def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
-    """Train one model; write its auc.csv, importance.csv, params.json and fold.json.
+    """Train one model; write its curve.csv, importance.csv, params.json and fold.json.
 
     rows: query (ascending), fold (-1: learned from in all folds), label_<objective>, features.
     """
@@ -67,9 +67,10 @@ def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: 
     held_rows = rows.filter(pl.col("fold") == job.fold)
     known = matrix(job, known_rows, names)
     held = matrix(job, held_rows, names, ref=known)
+    metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
     # one thread a model: with another number of threads XGBoost sums in another order
     params = job.params | {"tree_method": "hist", "device": engine.xgb_device,
-                           "eval_metric": "auc", "seed": seed, "nthread": 1}  # fmt: skip
+                           "eval_metric": metrics, "seed": seed, "nthread": 1}  # fmt: skip
     curve: dict[str, dict[str, list[float]]] = {}
     model = xgb.train(
         params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
@@ -80,7 +81,7 @@ def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: 
     _write_logs(job, model, curve, names, params)
     facts = {
         "best_round": best,
-        "train_auc": curve["train"]["auc"][best], "valid_auc": curve["valid"]["auc"][best],
+        **{f"{rows}_{m}": curve[rows][m][best] for rows in curve for m in metrics},
         "train_rows": known_rows.height, "valid_rows": held_rows.height,
         "train_positives": int(known.get_label().sum()),
         "valid_positives": int(held.get_label().sum()),
@@ -93,9 +94,9 @@ def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: 
 def _write_logs(
     job: Job, model: xgb.Booster, curve: dict, names: list[str], params: Mapping[str, object]
 ) -> None:
-    rounds = pl.Series("round", range(len(curve["train"]["auc"])))
-    auc = pl.DataFrame([rounds, *(pl.Series(k, v["auc"]) for k, v in curve.items())])
-    store.write_text(job.logs / "auc.csv", auc.write_csv())
+    values = {f"{rows}_{m}": v for rows, found in curve.items() for m, v in found.items()}
+    by_round = pl.DataFrame({"round": range(len(curve["train"]["auc"]))} | values)
+    store.write_text(job.logs / "curve.csv", by_round.write_csv())
     kinds = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
     scores = {kind: model.get_score(importance_type=name) for kind, name in kinds.items()}
     columns = {kind: [found.get(f, 0.0) for f in names] for kind, found in scores.items()}

@@ -214,6 +214,15 @@ class PopularityFeature:
 
 
 @dataclass(frozen=True)
+class AlikeFeature:
+    """Events on candidate c, of the query's own value of a context column, in such a window."""
+
+    column: str
+    window: int
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
 class ItemFeature:
     """A column of items.parquet: of candidate c, and beside the items of the history.
 
@@ -233,7 +242,7 @@ class ItemFeature:
 
 @dataclass(frozen=True)
 class ContextFeature:
-    """A column of sessions.parquet: where and on what the session's last event happened."""
+    """A context column of the session's last event: where, and on what, it happened."""
 
     column: str
 
@@ -247,6 +256,7 @@ FeatureRow = (
     MatrixFeature
     | EmbeddingFeature
     | PopularityFeature
+    | AlikeFeature
     | ItemFeature
     | ContextFeature
     | SeenFeature
@@ -260,7 +270,8 @@ class RankerRow:
     name: str
     params: tuple[tuple[str, float | int | str], ...]
     rounds: int = 1000
-    patience: int = 50  # early stopping, in rounds without a better AUC on the held-out fold
+    patience: int = 50  # early stopping: rounds without a better metric on the held-out fold
+    metric: str = "auc"  # of early stopping, as XGBoost names it; AUC is logged in any case
 
 
 @dataclass(frozen=True)

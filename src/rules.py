@@ -47,6 +47,8 @@ class World:
         self._holders: dict[int, tuple[I64, I32, I64]] = {}
         self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
         self._sorted: dict[int, tuple[I32, I32, I8]] = {}
+        self._context: dict[str, I32] = {}
+        self._times: dict[str, tuple[I64, I32]] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
         self.first_query = self.n_sessions - int(query.sum())
@@ -56,10 +58,13 @@ class World:
         """What is known of each item: a row for each of aids.parquet."""
         return pl.read_parquet(self.output / "items.parquet")
 
-    @cached_property
-    def context(self) -> pl.DataFrame:
-        """sessions.parquet: where a data set has it, with the context of the last event."""
-        return pl.read_parquet(self.output / self.split / "sessions.parquet")
+    def context(self, column: str) -> I32:
+        """A context column of all events; 0 where that is not known."""
+        if column not in self._context:
+            path = self.output / self.split / "events.parquet"
+            values = pl.read_parquet(path, columns=[column])[column]
+            self._context[column] = values.fill_null(0).clip(0).to_numpy()
+        return self._context[column]
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -113,18 +118,18 @@ class World:
         """Unit vectors of an embedding, memory-mapped."""
         return embeddings.load(self._tables(name).with_suffix(".npy"))
 
-    @cached_property
-    def _times(self) -> dict[int, tuple[I64, I32]]:
-        return {}
+    def times_by_item(self, column: str) -> tuple[I64, I32]:
+        """Ascending event times of every item and value of a column (or "type"), as CSR.
 
-    def times_by_item(self, n_types: int) -> tuple[I64, I32]:
-        """Ascending event times of every (item, type), as CSR."""
-        if n_types not in self._times:
+        The values go from 0 to the highest one, item by item.
+        """
+        if column not in self._times:
             s = self.sessions
-            self._times[n_types] = features_kernel.times_by_item(
-                s.aid, s.ts, s.type, s.n_items, n_types
+            kind = s.type if column == "type" else self.context(column)
+            self._times[column] = features_kernel.times_by_item(
+                s.aid, s.ts, kind, s.n_items, int(kind.max()) + 1
             )
-        return self._times[n_types]
+        return self._times[column]
 
     def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
         """Ends of the windows of all queries, ascending, and the list of each."""

@@ -17,6 +17,7 @@ import worlds
 from src import datasets, run
 from src.clicklog import ARTICLE, CLICK, CONTEXT, END_GAP
 from src.datasets import RECIPES
+from src.events import EVENTS
 
 T0 = 1_506_826_800_000
 SECOND, DAY = 1000, 86_400_000
@@ -148,15 +149,18 @@ def test_articles(out: Path) -> None:
     assert known[26] == (None, None, None), "clicked, but not in articles.csv"
 
 
-def test_context_is_that_of_the_last_visible_click(monkeypatch, tmp_path: Path) -> None:
+def test_events_carry_their_context(monkeypatch, tmp_path: Path) -> None:
     files = write(tmp_path)
     text = files[TEST].read_text().splitlines()
     text[2] = text[2].rpartition(",")[0] + ",7"  # the last click of user 100
     files[TEST].write_text("\n".join(text) + "\n")
     assert prepare(monkeypatch, tmp_path) == 0
-    table = pl.read_parquet(tmp_path / "out" / "test" / "sessions.parquet")
-    assert table.filter(session=100)["referrer"].item() == 7
-    assert table.filter(session=101)["referrer"].item() == 2
+    events = pl.read_parquet(tmp_path / "out" / "test" / "events.parquet")
+    assert events.columns == [*EVENTS.names(), *CONTEXT.values()]
+    users = pl.read_parquet(tmp_path / "out" / "test" / "sessions.parquet")["session"]
+    mine = events.filter(users[events["session"]] == 100)
+    assert mine["referrer"].to_list() == [2, 7] and mine["region"].to_list() == [100 % 28] * 2
+    assert set(events["referrer"]) == {2, 7}
 
 
 def test_a_line_that_stands_twice_counts_once(monkeypatch, tmp_path: Path, out: Path) -> None:

@@ -26,6 +26,7 @@ from src.matrices import MATRIX
 from src.pool import Pool
 from src.recipe import (
     RELATIONS,
+    AlikeFeature,
     ContextFeature,
     EmbeddingFeature,
     EmbeddingRow,
@@ -43,7 +44,8 @@ HOUR, DAY = 3600, 86_400
 TYPE_WEIGHT = (1.0, 6.0, 3.0)
 WINDOWS = ((0, HOUR), (0, 7 * DAY), (1, DAY), (2, None))
 POPULARITY = [PopularityFeature(*row) for row in WINDOWS]
-KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"))
+KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"),
+         AlikeFeature("device", DAY))  # fmt: skip
 RULES, ALL = (OWN[0], LOOK_UPS[0]), (WEIGHTINGS, AGGREGATES)
 RECIPE = replace(
     RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(EmbeddingRow("vec"),),
@@ -54,7 +56,8 @@ MADE = Features(RECIPE)
 at = MADE.names.index
 PAIRS = [(w, a) for w in WEIGHTINGS for a in AGGREGATES]
 POPULAR = ["popular_clicks_1h", "popular_clicks_168h", "popular_carts_24h", "popular_orders_all"]
-RANKED = ["near_equal_sum", "vec_equal_sum", *POPULAR]
+ALIKE = "popular_same_device_24h"
+RANKED = ["near_equal_sum", "vec_equal_sum", *POPULAR, ALIKE]
 
 A, B, C, D, E = range(5)  # items
 FOUR = [(A, 1000, 0), (B, 4360, 1), (A, 4420, 0), (C, 4480, 2)]
@@ -80,12 +83,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def know(world: World) -> None:
-    """Something about two items in three, and about two sessions in three."""
+    """Something about two items in three, and about two events in three."""
     words = [None if i % 3 == 0 else 100 + i % 7 for i in range(N_ITEMS)]
     pl.DataFrame({"words": words}).write_parquet(world.output / "items.parquet")
-    device = [None if i % 3 == 0 else i % 5 for i in range(world.n_sessions)]
-    path = world.output / "valid" / "sessions.parquet"
-    pl.read_parquet(path).with_columns(device=pl.Series(device)).write_parquet(path)
+    path = world.output / "valid" / "events.parquet"
+    events = pl.read_parquet(path)
+    device = (pl.col("session") + pl.col("ts") // 60) % 5
+    known = pl.when(pl.col("ts") % 3 > 0).then(device)
+    events.with_columns(device=known).cast({"device": pl.Int32}).write_parquet(path)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +191,16 @@ def test_popularity_windows_that_reach_ahead(tmp_path: Path) -> None:
     assert few.compute(world, made)[0, few.names.index(name)] == 4  # the query's own, too
 
 
+def test_popularity_among_the_alike(world: World, made: Pool, X: np.ndarray) -> None:
+    s, device = world.sessions, world.context("device")
+    last = s.offsets[1:] - 1
+    for i, (session, aid) in enumerate(rows(made)):
+        now, mine = s.ts[last[session]], device[last[session]]
+        around = (s.ts >= now - DAY) & (s.ts < now) & (s.aid == aid) & (device == mine)
+        assert X[i, at(ALIKE)] == around.sum()
+    assert np.ptp(X[:, at(ALIKE)]) > 1
+
+
 def test_seen_columns(world: World, made: Pool, X: np.ndarray) -> None:
     everything = [e for s in range(world.n_sessions) for e in history(world, s)]
     times = {y: [ts for aid, ts, _ in everything if aid == y] for y in range(N_ITEMS)}
@@ -197,7 +212,7 @@ def test_seen_columns(world: World, made: Pool, X: np.ndarray) -> None:
 
 def test_item_and_context_columns(world: World, made: Pool, X: np.ndarray) -> None:
     words = world.items["words"].to_list()
-    device = world.context["device"].to_list()
+    device = world.context("device")[world.sessions.offsets[1:] - 1]
     columns = [at(f"words_{relation}") for relation in RELATIONS]
     for i, (session, aid) in enumerate(rows(made)):
         events = history(world, session)
@@ -213,7 +228,7 @@ def test_item_and_context_columns(world: World, made: Pool, X: np.ndarray) -> No
         ]  # fmt: skip
         given = [-1e9 if w is None else w for w in wanted]
         np.testing.assert_allclose(X[i, columns], given, rtol=1e-5)
-        assert X[i, at("context_device")] == (-1 if device[session] is None else device[session])
+        assert X[i, at("context_device")] == device[session]
 
 
 def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> None:

@@ -116,8 +116,9 @@ def test_every_fold_has_its_logs(first):
     for ranker in RECIPE.rankers:
         for folder in (first / "logs" / ranker.name / o / f"fold_{n}"
                        for o in TYPES for n in range(4)):  # fmt: skip
-            auc = pl.read_csv(folder / "auc.csv")
-            assert auc.columns == ["round", "train", "valid"] and 1 <= auc.height <= 20
+            curve = pl.read_csv(folder / "curve.csv")
+            assert curve.columns == ["round", "train_auc", "valid_auc"]
+            assert 1 <= curve.height <= 20
             assert set(pl.read_csv(folder / "importance.csv")["feature"]) == set(names)
             assert (
                 json.loads((folder / "params.json").read_text()).items()

@@ -10,6 +10,7 @@ from src.ranking_csv import write_ranking
 from src.recipe import (
     DAY,
     HOUR,
+    AlikeFeature,
     Baseline,
     ContextFeature,
     EmbeddingFeature,
@@ -93,6 +94,7 @@ FEATURES: tuple[FeatureRow, ...] = (
     EmbeddingFeature("w2v", ("position", "last"), ("mean", "max")),
     *(PopularityFeature(t, w) for t in (CLICK, END) for w in (*WINDOWS, None)),
     *(PopularityFeature(t, w, w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
+    *(AlikeFeature(c, w, w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
     SeenFeature(),
     ItemFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
     ItemFeature("words", ("value", "last", "minus_last", "minus_mean")),
