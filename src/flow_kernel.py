@@ -1,4 +1,4 @@
-"""What followed an item in all sessions near a moment: the loop behind `FlowRule`."""
+"""What followed an item in all sessions near a moment: the loops behind `FlowRule`."""
 
 from __future__ import annotations
 
@@ -7,83 +7,85 @@ from numba import njit, prange
 
 from src.rules_kernel import insert_top
 
-REACH = 7  # half-lives after which a vote, under 1/100, counts no more
+REACH = 6  # half-lives after which a vote, under 1/64, counts no more
+STEP = 16  # seconds that votes lie apart are rounded down to multiples of this
 
 
 @njit(cache=True)
-def occurrences(aid, ts, n_items):
-    """Event numbers of each item, by time, in event order where equal: CSR (offsets, event)."""
+def followers(offsets, aid, ts, type_, n_items, steps, within, target_weight):
+    """Every event that comes at most `steps` and so many seconds behind another of its session.
+
+    Returns, by the item that is followed: offsets, and the second (ascending), item and weight of
+    each follower. An item does not follow itself; a weight of 0 is no follower.
+    """
     order = np.argsort(ts, kind="mergesort")
-    offsets = np.zeros(n_items + 1, np.int64)
-    for i in range(aid.size):
-        offsets[aid[i] + 1] += 1
-    offsets = np.cumsum(offsets)
-    at = offsets[:-1].copy()
-    event = np.empty(aid.size, np.int64)
-    for k in range(order.size):
-        i = order[k]
-        event[at[aid[i]]] = i
-        at[aid[i]] += 1
-    return offsets, event
-
-
-@njit(inline="always")
-def _from(ts, event, first, end, moment):
-    """The first of event[first : end], ascending in time, that is not before a moment."""
-    while first < end:
-        middle = (first + end) // 2
-        if ts[event[middle]] < moment:
-            first = middle + 1
-        else:
-            end = middle
-    return first
+    session_start = np.empty(aid.size, np.int64)
+    for s in range(offsets.size - 1):
+        session_start[offsets[s] : offsets[s + 1]] = offsets[s]
+    starts = np.zeros(n_items + 1, np.int64)
+    for fill in range(2):
+        if fill:
+            starts = np.cumsum(starts)
+            at = starts[:-1].copy()
+            moment, item = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+            weight = np.empty(starts[-1], np.float32)
+        for k in range(order.size):
+            j = order[k]
+            vote = target_weight[type_[j]]
+            for i in range(j - 1, max(session_start[j], j - steps) - 1, -1):
+                x = aid[i]
+                if vote == 0.0 or ts[j] - ts[i] > within:
+                    break
+                if aid[j] == x:
+                    continue
+                if not fill:
+                    starts[x + 1] += 1
+                else:
+                    moment[at[x]], item[at[x]], weight[at[x]] = ts[j], aid[j], vote
+                    at[x] += 1
+    return starts, moment, item, weight
 
 
 @njit(parallel=True, cache=True)
 def flow_lists(
-    offsets, items, weight, query_ts, events, by_item, steps, within, half_life, ahead,
-    target_weight, top, n_threads,
+    offsets, items, weight, query_ts, starts, moment, item, loud, decay, ahead, top, n_threads
 ):  # fmt: skip
     """Followers of the selected items, (queries, top): aid, score.
 
     offsets, items, weight: the selected items of each query as CSR; query_ts: second of each query;
-    events: (aid, ts, type) of all events; by_item: `occurrences` and the end of each event's
-    session. A vote: weight * target_weight[type] * 0.5 ** (seconds to the query / half_life).
+    starts, moment, item, loud: of `followers`; decay: of a vote by (seconds to the query) // STEP,
+    its end is how far votes reach; ahead: votes at the query's second or later count too.
     """
     n_queries = offsets.size - 1
     aid = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
-    event_aid, ts, type_ = events
-    starts, event, stop = by_item
+    reach = decay.size * STEP
     for t in prange(n_threads):
-        total = np.zeros(starts.size - 1, np.float64)
+        total = np.zeros(starts.size - 1, np.float32)
         touched = np.empty(starts.size - 1, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             n_touched = 0
             now = np.int64(query_ts[q])
+            until = now + reach if ahead else now
             for u in range(offsets[q], offsets[q + 1]):
-                x = items[u]
-                k = _from(ts, event, starts[x], starts[x + 1], now - REACH * half_life)
-                while k < starts[x + 1]:
-                    i = event[k]
-                    k += 1
-                    apart = abs(ts[i] - now)
-                    if ts[i] > now and (not ahead or apart > REACH * half_life):
+                first, end = starts[items[u]], starts[items[u] + 1]
+                while first < end:
+                    middle = (first + end) // 2
+                    if moment[middle] <= now - reach:
+                        first = middle + 1
+                    else:
+                        end = middle
+                for k in range(first, starts[items[u] + 1]):
+                    if moment[k] >= until:
                         break
-                    loud = weight[u] * 0.5 ** (apart / half_life)
-                    for j in range(i + 1, min(i + 1 + steps, stop[i])):
-                        if ts[j] - ts[i] > within or (not ahead and ts[j] >= now):
-                            break
-                        y = event_aid[j]
-                        vote = loud * target_weight[type_[j]]
-                        if y != x and vote > 0.0:
-                            if total[y] == 0.0:
-                                touched[n_touched] = y
-                                n_touched += 1
-                            total[y] += vote
+                    y = item[k]
+                    if total[y] == 0.0:
+                        touched[n_touched] = y
+                        n_touched += 1
+                    total[y] += weight[u] * loud[k] * decay[abs(moment[k] - now) // STEP]
             n, row, row_score = 0, aid[q], score[q]
             for v in range(n_touched):
                 y = touched[v]
-                n = insert_top(row, row_score, n, y, np.float32(total[y]))
+                n = insert_top(row, row_score, n, y, total[y])
                 total[y] = 0.0
     return aid, score

@@ -160,7 +160,7 @@ class PopularRule:
 
 @dataclass(frozen=True)
 class FlowRule:
-    """What followed the selected items in all sessions, the more the nearer to the query in time.
+    """What followed the selected items in any session, the louder the nearer to the query in time.
 
     (A matrix row of direction "forward" whose votes are weighed at the query's time, not once.)
     """
@@ -169,8 +169,8 @@ class FlowRule:
     select: Select
     steps: int = 1  # followers: so many events after the item, at most
     within: int = 1800  # and so many seconds
-    half_life: int = HOUR  # a vote so many seconds from the query counts half
-    ahead: bool = True  # votes later than the query count too: transductive
+    half_life: int = HOUR  # a follower so many seconds from the query counts half
+    ahead: bool = True  # followers later than the query count too: transductive
     target_weight: Weights = (1.0, 1.0, 1.0)  # by the type of the follower
     top: int = 50
 

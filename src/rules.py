@@ -47,6 +47,7 @@ class World:
         self._holders: dict[int, tuple[I64, I32, I64]] = {}
         self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
         self._sorted: dict[int, tuple[I32, I32, I8]] = {}
+        self._followers: dict[object, tuple[I64, I32, I32, F32]] = {}
         self._context: dict[str, I32] = {}
         self._times: dict[str, tuple[I64, I32]] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
@@ -98,14 +99,15 @@ class World:
             )
         return self._holders[sample]
 
-    @cached_property
-    def occurrences(self) -> tuple[I64, I64, I64]:
-        """Events of each item by time as CSR (offsets, event); end of every event's session."""
-        s = self.sessions
-        return (
-            *flow_kernel.occurrences(s.aid, s.ts, s.n_items),
-            np.repeat(s.offsets[1:], np.diff(s.offsets)),
-        )
+    def followers(self, rule: FlowRule) -> tuple[I64, I32, I32, F32]:
+        """What came behind each item, by time; see flow_kernel.followers."""
+        key = rule.steps, rule.within, rule.target_weight
+        if key not in self._followers:
+            s, weights = self.sessions, np.array(rule.target_weight, np.float64)
+            self._followers[key] = flow_kernel.followers(
+                s.offsets, s.aid, s.ts, s.type, s.n_items, rule.steps, rule.within, weights
+            )
+        return self._followers[key]
 
     @cached_property
     def knn_scratch(self) -> tuple[F64, F64, F32]:
@@ -203,12 +205,11 @@ def _bucket(ts: I32, rule: PopularRule) -> I64:
 
 
 def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
-    s = world.sessions
+    steps = np.arange(flow_kernel.REACH * rule.half_life // flow_kernel.STEP + 1)
+    decay = np.exp2(-steps * flow_kernel.STEP / rule.half_life).astype(np.float32)
     return flow_kernel.flow_lists(
         *world.select(rule.select, first, end), world.query_ts(first, end),
-        (s.aid, s.ts, s.type), world.occurrences,
-        rule.steps, rule.within, rule.half_life, rule.ahead,
-        np.array(rule.target_weight, np.float64), rule.top, get_num_threads(),
+        *world.followers(rule), decay, rule.ahead, rule.top, get_num_threads(),
     )  # fmt: skip
 
 

@@ -180,18 +180,14 @@ def plain_flow(world: World, rule: FlowRule, query: int) -> Scores:
     scores: Scores = Counter()
     for session in range(world.n_sessions):
         other = history(world, session)
-        for i, (x, ts, _) in enumerate(other):
-            if (
-                x not in chosen
-                or abs(ts - now) > 7 * rule.half_life
-                or (ts > now and not rule.ahead)
-            ):
+        for j, (y, ts, type_) in enumerate(other):
+            apart = abs(ts - now) // 16 * 16
+            if apart > 6 * rule.half_life or (ts >= now and not rule.ahead):
                 continue
-            for y, then, type_ in other[i + 1 : i + 1 + rule.steps]:
-                if then - ts > rule.within or (then >= now and not rule.ahead):
-                    break
-                near = 0.5 ** (abs(ts - now) / rule.half_life)
-                scores[y] += chosen[x] * rule.target_weight[type_] * near * (y != x)
+            loud = rule.target_weight[type_] * 0.5 ** (apart / rule.half_life)
+            for x, before, _ in other[max(0, j - rule.steps) : j]:
+                if ts - before <= rule.within and x != y:
+                    scores[y] += chosen.get(x, 0.0) * loud
     return scores
 
 
@@ -236,8 +232,8 @@ def test_lists(world: World, rule: Rule) -> None:
 def test_flow_by_hand(tmp_path: Path) -> None:
     half = HOUR
     sessions = [
-        [(A, 100_000, 0), (B, 100_030, 1), (C, 100_060, 0)],  # an hour before: B counts half
-        [(A, 107_200, 0), (D, 107_260, 1)],  # an hour after: D counts half
+        [(A, 99_990, 0), (B, 100_000, 1), (C, 100_060, 0)],  # B an hour before: counts half
+        [(A, 107_140, 0), (D, 107_200, 1)],  # D an hour after: counts half
         [(A, 103_000, 0), (E, 104_801, 1)],  # 1,801 s later: another visit
         [(C, 90_000, 0), (A, 103_600, 0)],  # the query itself has no follower
     ]
@@ -248,7 +244,7 @@ def test_flow_by_hand(tmp_path: Path) -> None:
     aid, score = lists_of(world, replace(rule, ahead=False), 3, 4)
     assert aid.tolist() == [[B, -1, -1]], "what comes after the query does not count"
     aid, score = lists_of(world, replace(rule, steps=2, target_weight=(1, 1, 1)), 3, 4)
-    assert aid.tolist() == [[B, C, D]], "two followers, of any type"
+    assert aid.tolist() == [[C, B, D]], "two followers, of any type; C is nearer"
 
 
 def test_popular_window_borders() -> None:
