@@ -9,7 +9,7 @@ import polars as pl
 
 from src import pool, store
 from src.coverage import Coverage
-from src.recipe import MatrixRule, Recipe, Rule
+from src.recipe import MatrixRule, Recipe, RetrievalRule, Rule
 from src.rules import LISTS, World, block_lists
 from src.run import Run
 from src.tables import TableWriter, count_rows
@@ -49,14 +49,14 @@ def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
     return {
         number: rule
         for number, rule in enumerate(recipe.rules)
-        if (getattr(rule, "matrix", None) in names) == embeddings
+        if (getattr(rule, "matrix", getattr(rule, "model", None)) in names) == embeddings
     }
 
 
 def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> int:
     """Write the lists of some rules for all queries; returns how many blocks were made."""
     place = run.output / world.split
-    looked_up = [run.table(world.split, r.matrix) for r in rules.values() if hasattr(r, "matrix")]
+    looked_up = [table for rule in rules.values() for table in tables_of(run, world.split, rule)]
     run.need([place / "events.parquet", *looked_up])
     room = cache(lambda: queries_at_a_time(run, world, rules))  # told when there is work to do
     made = 0
@@ -72,6 +72,13 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     return made
 
 
+def tables_of(run: Run, split: str, rule: Rule) -> list[Path]:
+    """What a rule looks up, beside the events."""
+    if isinstance(rule, RetrievalRule):
+        return [run.vectors(split, rule.model), run.queries(split, rule.model)]
+    return [run.table(split, rule.matrix)] if isinstance(rule, MatrixRule) else []
+
+
 def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
     """How many queries' lists fit into the memory allowed beside what the rules look up."""
     n_events = count_rows(run.output / world.split / "events.parquet")
@@ -81,6 +88,9 @@ def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
     for path, top in {(run.table(world.split, name), top) for name, top in tables}:
         fixed += 8 * min(n_items * top, count_rows(path)) + 8 * n_items
     fixed += threads * (8 * world.n_sessions + 24 * n_items)
+    for path, among in {(tables_of(run, world.split, r)[0], r.among) for r in rules.values()
+                        if isinstance(r, RetrievalRule)}:  # fmt: skip
+        fixed += path.stat().st_size * min(among, n_items) // n_items
     width, n_queries = sum(r.top for r in rules.values()), world.n_sessions - world.first_query
     fixed += 28 * width * min(BLOCK, n_queries)
     query = 45 * width

@@ -1,7 +1,7 @@
 """Item vectors learned from sessions, and their nearest neighbours as a matrix.
 
-Another family (matrix factorisation, Seq2Seq, two-tower) is a row class in `src/recipe.py` and a
-function here that returns float32 vectors of shape (items, size); all else is shared.
+Another family is a row class in `src/recipe.py` and a line in `train` of `src/learned.py`; the
+neighbours and what looks at them are shared.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from src import search
 from src.events import F32, I64, Sessions
 from src.matrices import Matrix
-from src.recipe import EmbeddingRow
-
-BLOCK = 2**25  # cosines in memory at a time
+from src.recipe import Word2VecRow
 
 
 class Sentences:
@@ -32,7 +31,7 @@ class Sentences:
                 yield self.words[s.aid[first:end]].tolist()
 
 
-def word2vec(sessions: Sessions, row: EmbeddingRow, seed: int) -> F32:
+def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> F32:
     """Skip-gram with negative sampling (Mikolov et al., 2013); items that never occur stay 0.
 
     One worker: gensim is only reproducible then.
@@ -59,33 +58,24 @@ def unit(vectors: F32) -> F32:
     return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
 
 
-def neighbours(vectors: F32, n: int, count: I64) -> Matrix:
+def neighbours(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
     """The n other items of the highest cosine x ln(1 + count), ties by item id; exact search.
 
-    count: events of each item. By cosine alone the nearest are the rarest items of a topic, which
-    nobody asks for: recall@20 of a next new click by the last item was .021 on the demo, and .261
-    weighted so (.264 by the matrix near3).
+    count: events of each item; only the `among` most frequent items are anyone's neighbours. By
+    cosine alone the nearest are the rarest items of a topic, which nobody asks for: recall@20 of a
+    next new click by the last item was .021 on the demo, and .261 weighted so (.264 by near3).
     """
-    loud = np.log1p(count).astype(np.float32)
     known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
-    n = min(n, max(known.size - 1, 0))
-    aid = np.full((vectors.shape[0], n), -1, np.int32)
-    weight = np.zeros((vectors.shape[0], n), np.float32)
-    base = np.ascontiguousarray(vectors[known].T)
-    block = max(1, BLOCK // max(known.size, 1))
-    for first in range(0, known.size, block):
-        rows = known[first : first + block]
-        scores = (vectors[rows] @ base) * loud[known]
-        scores[np.arange(rows.size), np.arange(first, first + rows.size)] = -np.inf
-        # ties at the border of the partition could go either way: order all that reach it
-        border = -np.partition(-scores, n - 1, axis=1)[:, n - 1] if n else np.zeros(rows.size)
-        for r, x in enumerate(rows):
-            near = np.flatnonzero(scores[r] >= border[r])
-            near = near[np.lexsort((near, -scores[r, near]))][:n]
-            aid[x], weight[x] = known[near], scores[r, near]
-    filled = aid >= 0
-    offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int64)
-    return Matrix(offsets, aid[filled], np.maximum(weight[filled], 0.0))
+    base = known[search.frequent(count[known], among)]
+    place = np.full(vectors.shape[0], -1)
+    place[base] = np.arange(base.size)
+    loud = np.log1p(count[base]).astype(np.float32)
+    near, weight = search.nearest(vectors[known], vectors[base], n, loud, place[known])
+    filled = near >= 0
+    size = np.zeros(vectors.shape[0], np.int64)
+    size[known] = filled.sum(axis=1)
+    offsets = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+    return Matrix(offsets, base[near[filled]].astype(np.int32), np.maximum(weight[filled], 0.0))
 
 
 def save(path: Path, vectors: F32) -> None:

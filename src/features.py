@@ -14,6 +14,7 @@ import polars as pl
 from numba import get_num_threads
 
 from src import features_kernel as kernel
+from src import search_kernel
 from src.events import F32, I32, I64
 from src.pool import Pool
 from src.recipe import (
@@ -26,6 +27,7 @@ from src.recipe import (
     MatrixFeature,
     PopularityFeature,
     Recipe,
+    RetrievalFeature,
     SeenFeature,
 )
 from src.rules import World
@@ -144,6 +146,21 @@ class ScoreFamily(Family):
             kernel.vector_columns(pool.offsets, pool.aid, *block.items, vectors, columns, X)
 
 
+class RetrievalFamily(Family):
+    """Cosine of the candidate and the query's vector, for every objective."""
+
+    def __init__(self, row: RetrievalFeature, recipe: Recipe) -> None:
+        self.names = [f"{row.model}_{objective.name}" for objective in recipe.objectives]
+        self.ranked = len(self.names)
+        self.row = row
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        world, pool = block.world, block.pool
+        queries = world.queries(self.row.model, pool.first, block.end)
+        vectors = world.vectors(self.row.model)
+        search_kernel.cosine_columns(pool.offsets, pool.aid, queries, vectors, column, X)
+
+
 class PopularityFamily(Family):
     """Events on the candidate around the query: of one type, or of the query's own context."""
 
@@ -223,6 +240,8 @@ def family(row: FeatureRow, recipe: Recipe) -> Family:
     match row:
         case PopularityFeature() | AlikeFeature():
             return PopularityFamily(row, recipe)
+        case RetrievalFeature():
+            return RetrievalFamily(row, recipe)
         case ItemFeature():
             return ItemFamily(row)
         case ContextFeature():

@@ -79,7 +79,7 @@ class MatrixRow:
 
 
 @dataclass(frozen=True)
-class EmbeddingRow:
+class Word2VecRow:
     """Word2Vec item vectors (gensim skip-gram) and their neighbours as a matrix."""
 
     name: str
@@ -89,7 +89,50 @@ class EmbeddingRow:
     negative: int = 10
     ns_exponent: float = 0.75
     min_count: int = 1
-    top_n: int = 40
+    top_n: int = 40  # neighbours of each item
+    among: int = 200_000  # only the most frequent items are anyone's neighbours
+
+
+ENCODERS = ("pool", "gru")
+
+
+@dataclass(frozen=True)
+class SequenceRow:
+    """A two-tower net: a session's last events and the type of event wanted -> likely items.
+
+    The encoder turns the events (item, type, seconds ago, hour of day) into a vector; plus a vector
+    of the wanted type, it is compared by cosine with the item vectors, which both towers share. It
+    learns to tell each of the next events from sampled items (src/sequence.py has the papers).
+    """
+
+    name: str
+    encoder: str = "pool"  # learned weights of the events and a perceptron; or "gru"
+    size: int = 64
+    last: int = 10  # events of the session that are read
+    ahead: int = 10  # next events that are learned from, each under its type
+    temperature: float = 0.07  # cosines are divided by it
+    negatives: int = 2048  # items drawn per batch; all items where there are no more than that
+    popularity: float = 0.5  # drawn by (events of the item) ** popularity, which is corrected for
+    dropout: float = 0.1  # share of the events that are not read, while learning
+    batch: int = 1024  # positions of sessions
+    epochs: int = 10  # at most; the rate falls to 0 over them
+    patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
+    rate: float = 0.005  # of Adam
+    last_days: float | None = None  # positions of the split's last days, and all of its queries
+    positions: int = 4_000_000  # per epoch, at most: a random part where there are more
+    top_n: int = 40  # neighbours of each item
+    among: int = 200_000  # only the most frequent items are anyone's neighbours
+
+    def __post_init__(self) -> None:
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"embedding {self.name}: encoder is one of {', '.join(ENCODERS)}")
+        if min(self.last, self.ahead, self.negatives, self.batch, self.epochs, self.positions) < 1:
+            raise ValueError(f"embedding {self.name}: all its counts are at least 1")
+        if not 0 < self.temperature <= 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"embedding {self.name}: temperature is in (0, 1], dropout in [0, 1)")
+
+
+EmbeddingRow = Word2VecRow | SequenceRow
 
 
 @dataclass(frozen=True)
@@ -175,7 +218,18 @@ class FlowRule:
     top: int = 50
 
 
-Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule
+@dataclass(frozen=True)
+class RetrievalRule:
+    """Items nearest to the query's vector, of one objective, in a two-tower model; exact search."""
+
+    name: str
+    model: str  # a SequenceRow
+    objective: int  # its number in Recipe.objectives
+    among: int = 200_000  # only the most frequent items of the split are looked at
+    top: int = 100
+
+
+Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule | RetrievalRule
 
 
 @dataclass(frozen=True)
@@ -202,6 +256,13 @@ class EmbeddingFeature:
     embedding: str
     weightings: tuple[str, ...] = ("position", "type", "last")
     aggregates: tuple[str, ...] = ("mean", "max")
+
+
+@dataclass(frozen=True)
+class RetrievalFeature:
+    """Cosine of candidate c with the query's vector in a two-tower model, for every objective."""
+
+    model: str  # a SequenceRow
 
 
 @dataclass(frozen=True)
@@ -255,6 +316,7 @@ class SeenFeature:
 FeatureRow = (
     MatrixFeature
     | EmbeddingFeature
+    | RetrievalFeature
     | PopularityFeature
     | AlikeFeature
     | ItemFeature
@@ -343,3 +405,15 @@ class Recipe:
             named = getattr(feature, "matrix", getattr(feature, "embedding", None))
             if named is not None and named not in tables:
                 raise ValueError(f"feature {feature}: no matrix or embedding named {named}")
+        self._check_retrieval()
+
+    def _check_retrieval(self) -> None:
+        models = {row.name for row in self.embeddings if isinstance(row, SequenceRow)}
+        names = {objective.name for objective in self.objectives}
+        if models and not names <= set(self.types):
+            raise ValueError(f"recipe {self.name}: objectives {names} are not all of {self.types}")
+        for row in (*self.rules, *self.features):
+            if isinstance(row, RetrievalRule | RetrievalFeature) and row.model not in models:
+                raise ValueError(f"{row}: no two-tower model named {row.model}")
+            if isinstance(row, RetrievalRule) and not 0 <= row.objective < len(self.objectives):
+                raise ValueError(f"rule {row.name}: no objective {row.objective}, count from 0")

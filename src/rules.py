@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numba import get_num_threads
 
-from src import embeddings, features_kernel, flow_kernel, knn_kernel, rules_kernel
+from src import embeddings, features_kernel, flow_kernel, knn_kernel, rules_kernel, search
 from src.events import F32, F64, I8, I32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import (
@@ -24,6 +24,7 @@ from src.recipe import (
     KnnRule,
     MatrixRule,
     PopularRule,
+    RetrievalRule,
     Rule,
     Select,
 )
@@ -46,6 +47,7 @@ class World:
         self._matrices: dict[tuple[str, int | None], Matrix] = {}
         self._holders: dict[int, tuple[I64, I32, I64]] = {}
         self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
+        self._frequent: dict[tuple[str, int], tuple[I64, F32]] = {}
         self._sorted: dict[int, tuple[I32, I32, I8]] = {}
         self._followers: dict[object, tuple[I64, I32, I32, F32]] = {}
         self._context: dict[str, I32] = {}
@@ -119,6 +121,19 @@ class World:
     def vectors(self, name: str) -> F32:
         """Unit vectors of an embedding, memory-mapped."""
         return embeddings.load(self._tables(name).with_suffix(".npy"))
+
+    def queries(self, name: str, first: int, end: int) -> F32:
+        """Unit vectors (objectives, end - first, size) of sessions first : end in a two-tower."""
+        vectors = embeddings.load(self._tables(name).with_suffix(".queries.npy"))
+        return vectors[:, first - self.first_query : end - self.first_query]
+
+    def frequent(self, name: str, among: int) -> tuple[I64, F32]:
+        """The most frequent items of the split, ascending, and their vectors in an embedding."""
+        if (name, among) not in self._frequent:
+            count = np.bincount(self.sessions.aid, minlength=self.sessions.n_items)
+            items = search.frequent(count, among)
+            self._frequent[name, among] = items, self.vectors(name)[items]
+        return self._frequent[name, among]
 
     def times_by_item(self, column: str) -> tuple[I64, I32]:
         """Ascending event times of every item and value of a column (or "type"), as CSR.
@@ -200,6 +215,13 @@ def popular_lists(world: World, rule: PopularRule, first: int, end: int) -> TopL
     return aid[place], score[place]
 
 
+def retrieval_lists(world: World, rule: RetrievalRule, first: int, end: int) -> TopLists:
+    items, vectors = world.frequent(rule.model, rule.among)
+    queries = world.queries(rule.model, first, end)[rule.objective]
+    near, score = search.nearest(queries, vectors, rule.top)
+    return np.where(near >= 0, items[near].astype(np.int32), np.int32(-1)), score
+
+
 def _bucket(ts: I32, rule: PopularRule) -> I64:
     return ts.astype(np.int64) // rule.bucket * rule.bucket + rule.ahead
 
@@ -226,6 +248,8 @@ def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
             return popular_lists(world, rule, first, end)
         case FlowRule():
             return flow_lists(world, rule, first, end)
+        case RetrievalRule():
+            return retrieval_lists(world, rule, first, end)
 
 
 def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:

@@ -70,6 +70,14 @@ class Run:
         kind = "embeddings" if name in {e.name for e in self.recipe.embeddings} else "matrices"
         return self.output / split / kind / f"{name}.parquet"
 
+    def vectors(self, split: str, name: str) -> Path:
+        """The item vectors of an embedding row."""
+        return self.table(split, name).with_suffix(".npy")
+
+    def queries(self, split: str, name: str) -> Path:
+        """The query vectors of a two-tower row."""
+        return self.table(split, name).with_suffix(".queries.npy")
+
     def need(self, inputs: Iterable[Path]) -> None:
         """Raise FileNotFoundError, naming the step to run, unless all these files are whole."""
         for file in inputs:

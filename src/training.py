@@ -13,6 +13,7 @@ from src.candidates import Part, part_files, part_path
 from src.events import I64, hash_unit
 from src.features import Features
 from src.pool import Pool
+from src.recipe import RetrievalFeature
 from src.rules import World
 from src.run import Run
 
@@ -145,6 +146,8 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     tables = run.recipe.matrices + run.recipe.embeddings
     named = {getattr(row, "matrix", getattr(row, "embedding", None)) for row in run.recipe.features}
     used = [run.table(split, row.name) for row in tables if row.name in named]
+    models = [row.model for row in run.recipe.features if isinstance(row, RetrievalFeature)]
+    used += [file(split, name) for name in models for file in (run.vectors, run.queries)]
     return [run.output / split / "events.parquet", pool_part, *used]
 
 

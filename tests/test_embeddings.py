@@ -15,14 +15,14 @@ import pytest
 from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
 
-from src import embeddings, knn_kernel
+from src import embeddings, knn_kernel, search
 from src.matrices import Matrix
-from src.recipe import EmbeddingRow, KnnRule
+from src.recipe import KnnRule, Word2VecRow
 from src.rules import World
 
 A, B, C, D = range(4)  # items
 COMMUNITY = np.arange(N_ITEMS) // PER_COMMUNITY
-ROW = EmbeddingRow("w2v", size=16, window=5, epochs=10)
+ROW = Word2VecRow("w2v", size=16, window=5, epochs=10)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def as_lists(matrix: Matrix) -> dict[int, list[tuple[int, float]]]:
 @pytest.mark.parametrize("n", [1, 4, 7, 100])
 @pytest.mark.parametrize("block", [3, 1024])
 def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None:
-    monkeypatch.setattr(embeddings, "BLOCK", block)
+    monkeypatch.setattr(search, "ITEMS", block)
     rng = np.random.default_rng(1)
     # halves: cosines are exact, and so full of ties, whatever the order of the sums
     vectors = (rng.integers(0, 2, (30, 4)) - 0.5).astype(np.float32)

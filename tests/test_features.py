@@ -29,12 +29,12 @@ from src.recipe import (
     AlikeFeature,
     ContextFeature,
     EmbeddingFeature,
-    EmbeddingRow,
     ItemFeature,
     MatrixFeature,
     MatrixRow,
     PopularityFeature,
     SeenFeature,
+    Word2VecRow,
 )
 from src.rules import World, block_lists
 from src.training import Sampler, piece
@@ -48,7 +48,7 @@ KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"
          AlikeFeature("device", DAY))  # fmt: skip
 RULES, ALL = (OWN[0], LOOK_UPS[0]), (WEIGHTINGS, AGGREGATES)
 RECIPE = replace(
-    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(EmbeddingRow("vec"),),
+    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(Word2VecRow("vec"),),
     rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
     features=(MatrixFeature("near", *ALL), EmbeddingFeature("vec", *ALL), *POPULARITY, *KNOWN),
 )  # fmt: skip

@@ -14,7 +14,16 @@ import worlds
 from worlds import ROOT
 
 from src import datasets, run, simulate
-from src.recipe import EmbeddingFeature, EmbeddingRow, MatrixFeature, PopularityFeature, Recipe
+from src.recipe import (
+    EmbeddingFeature,
+    MatrixFeature,
+    PopularityFeature,
+    Recipe,
+    RetrievalFeature,
+    RetrievalRule,
+    SequenceRow,
+    Word2VecRow,
+)
 
 WORLD = simulate.World(1500, 600, community_items=100, seed=3)
 STEPS = sorted(path.stem for path in ROOT.glob("[1-7]_*.py"))
@@ -22,15 +31,18 @@ MATRICES = ("near3", "buy2buy", "day_carts", "ahead2_clicks")
 RULES = {"own", "near3_ends", "buy2buy", "day_carts", "ahead_clicks", "vsknn", "popular",
          "w2v_recent"}  # fmt: skip
 SMALL_TREES = {"max_depth": 3}
+NET = SequenceRow("net", size=8, negatives=64, batch=256, epochs=2)
+RETRIEVAL = RetrievalRule("net_carts", "net", objective=1, top=20)
 RECIPE = replace(
     worlds.TINY,
     matrices=tuple(row for row in worlds.TINY.matrices if row.name in MATRICES),
-    embeddings=(EmbeddingRow("w2v", size=8, epochs=2),),
-    rules=tuple(row for row in worlds.TINY.rules if row.name in RULES),
+    embeddings=(Word2VecRow("w2v", size=8, epochs=2), NET),
+    rules=(*(row for row in worlds.TINY.rules if row.name in RULES), RETRIEVAL),
     baselines=tuple(row for row in worlds.TINY.baselines if set(row.rules) <= RULES),
     features=(
         *(MatrixFeature(name, ("position",)) for name in MATRICES),
         EmbeddingFeature("w2v", ("last",)),
+        RetrievalFeature("net"),
         PopularityFeature(0, 86400),
     ),
     rankers=tuple(

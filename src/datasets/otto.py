@@ -10,7 +10,6 @@ from src.recipe import (
     HOUR,
     Baseline,
     EmbeddingFeature,
-    EmbeddingRow,
     FeatureRow,
     HistoryRule,
     KnnRule,
@@ -23,6 +22,7 @@ from src.recipe import (
     RankerRow,
     Recipe,
     Select,
+    Word2VecRow,
 )
 from src.split import prepare_otto
 from src.submission import write_otto
@@ -84,7 +84,7 @@ MATRICES = (
 )
 
 EMBEDDINGS = (
-    EmbeddingRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
+    Word2VecRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
 )
 
 EVEN = Select(recency=1.0)

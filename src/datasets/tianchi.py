@@ -14,7 +14,6 @@ from src.recipe import (
     Baseline,
     ContextFeature,
     EmbeddingFeature,
-    EmbeddingRow,
     FeatureRow,
     FlowRule,
     ItemFeature,
@@ -28,6 +27,7 @@ from src.recipe import (
     Recipe,
     SeenFeature,
     Select,
+    Word2VecRow,
 )
 
 CLICK, END = 0, 1
@@ -50,7 +50,7 @@ MATRICES = (
 )
 
 EMBEDDINGS = (
-    EmbeddingRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
+    Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
 )
 
 LAST = Select(last=1)

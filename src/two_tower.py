@@ -1,0 +1,85 @@
+"""The nets of a `SequenceRow`: encoders of a session's last events, and the query tower on top.
+
+As in the winning solution of OTTO's competition (mrkmakr, 2023), a session's vector plus one of the
+type of event wanted is what items are compared with. "gru" is the encoder of GRU4Rec (Hidasi et
+al., 2016). w is a window (src/windows.py) as tensors: kind, ago, step (n, last) and hour (n).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from src.recipe import SequenceRow
+from src.windows import GAPS
+
+HEADS = 4  # sets of weights over the events
+HOURS = 8  # size of the vector of an hour of the day
+
+
+class Pool(nn.Module):
+    """Weighted means of the events' items, the weights learned from place, type, time and item."""
+
+    def __init__(self, row: SequenceRow, n_types: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(-torch.outer(torch.arange(row.last), torch.arange(HEADS)) * 0.3)
+        self.kind = nn.Embedding(n_types, HEADS)
+        self.ago = nn.Embedding(GAPS, HEADS)
+        self.step = nn.Embedding(GAPS, HEADS)
+        self.item = nn.Linear(row.size, HEADS, bias=False)
+        self.hour = nn.Embedding(24, HOURS)
+        self.mix = nn.Sequential(
+            nn.Linear(HEADS * row.size + HOURS, 2 * row.size), nn.GELU(),
+            nn.Linear(2 * row.size, row.size),
+        )  # fmt: skip
+        for table in (self.kind, self.ago, self.step):
+            nn.init.zeros_(table.weight)
+
+    def forward(self, items: Tensor, w: dict[str, Tensor]) -> Tensor:
+        """Session vectors (n, size) from item vectors (n, last, size) and the rest of a window."""
+        weight = self.item(items) + self.place
+        weight = weight + self.kind(w["kind"]) + self.ago(w["ago"]) + self.step(w["step"])
+        weight = weight.masked_fill(~w["there"][:, :, None], -torch.inf).softmax(1)
+        pooled = weight.transpose(1, 2) @ items
+        return pooled.mean(1) + self.mix(torch.cat([pooled.flatten(1), self.hour(w["hour"])], 1))
+
+
+class Recurrent(nn.Module):
+    """The events one after the other through a GRU, oldest first."""
+
+    def __init__(self, row: SequenceRow, n_types: int) -> None:
+        super().__init__()
+        self.kind = nn.Embedding(n_types, row.size)
+        self.ago = nn.Embedding(GAPS, row.size)
+        self.step = nn.Embedding(GAPS, row.size)
+        self.hour = nn.Embedding(24, HOURS)
+        self.gru = nn.GRU(row.size, row.size, batch_first=True)
+        self.mix = nn.Linear(row.size + HOURS, row.size)
+        for table in (self.kind, self.ago, self.step):
+            nn.init.zeros_(table.weight)
+
+    def forward(self, items: Tensor, w: dict[str, Tensor]) -> Tensor:
+        """Session vectors (n, size) from item vectors (n, last, size) and the rest of a window."""
+        events = items + self.kind(w["kind"]) + self.ago(w["ago"]) + self.step(w["step"])
+        events = events * w["there"][:, :, None]
+        state = self.gru(events.flip(1))[1][0]
+        return items[:, 0] + self.mix(torch.cat([state, self.hour(w["hour"])], 1))
+
+
+class Net(nn.Module):
+    """The encoder and the vectors of the types wanted; items come as vectors from outside."""
+
+    def __init__(self, row: SequenceRow, n_types: int) -> None:
+        super().__init__()
+        self.encoder = (Pool if row.encoder == "pool" else Recurrent)(row, n_types)
+        self.wanted = nn.Embedding(n_types, row.size)
+        nn.init.normal_(self.wanted.weight, std=row.size**-0.5)
+
+    def encode(self, vectors: Tensor, w: dict[str, Tensor]) -> Tensor:
+        """Session vectors (n, size); w["slot"] says which row of `vectors` each event's item is."""
+        return self.encoder(vectors[w["slot"]], w)
+
+    def query(self, session: Tensor, wanted: Tensor) -> Tensor:
+        """Unit vectors to compare with items, of sessions and the types wanted from them."""
+        return normalize(session + self.wanted(wanted))
