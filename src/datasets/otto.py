@@ -21,7 +21,10 @@ from src.recipe import (
     PopularRule,
     RankerRow,
     Recipe,
+    RetrievalFeature,
+    RetrievalRule,
     Select,
+    SequenceRow,
     Word2VecRow,
 )
 from src.split import prepare_otto
@@ -85,6 +88,7 @@ MATRICES = (
 
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
+    SequenceRow("net", epochs=6, rate=0.002),  # M v42, in small
 )
 
 EVEN = Select(recency=1.0)
@@ -115,6 +119,9 @@ RULES = (
     PopularRule("popular_buys", window=7 * DAY, type_weight=ONLY_BUYS, top=20),
     MatrixRule("w2v_recent", "w2v", RECENT),
     MatrixRule("w2v_latest", "w2v", LATEST),
+    RetrievalRule("net_clicks", "net", CLICK),
+    RetrievalRule("net_carts", "net", CART),
+    RetrievalRule("net_orders", "net", ORDER),
 )
 
 BASELINES = (
@@ -128,6 +135,7 @@ BASELINES = (
 FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name) for m in MATRICES if not m.name.endswith("_wide")),
     EmbeddingFeature("w2v"),
+    RetrievalFeature("net"),
     *(PopularityFeature(t, w) for t in (CLICK, CART, ORDER) for w in (HOUR, DAY, 7 * DAY, None)),
 )
 # fmt: on
