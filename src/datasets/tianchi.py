@@ -25,6 +25,8 @@ from src.recipe import (
     PopularRule,
     RankerRow,
     Recipe,
+    RetrievalFeature,
+    RetrievalRule,
     SeenFeature,
     Select,
     Word2VecRow,
@@ -51,6 +53,7 @@ MATRICES = (
 
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
+    SequenceRow("net", ahead=1, epochs=3, positions=1_000_000, rate=0.003),
 )
 
 LAST = Select(last=1)
@@ -76,6 +79,7 @@ RULES = (
                 type_weight=ENDS, top=50),
     PopularRule("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
     MatrixRule("w2v", "w2v", LAST2),
+    RetrievalRule("net_ends", "net", objective=0, top=50),
 )
 
 BASELINES = (
@@ -92,6 +96,7 @@ WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
 FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name, ("last", "position", "time"), ("sum",)) for m in MATRICES),
     EmbeddingFeature("w2v", ("position", "last"), ("mean", "max")),
+    RetrievalFeature("net"),
     *(PopularityFeature(t, w) for t in (CLICK, END) for w in (*WINDOWS, None)),
     *(PopularityFeature(t, w, w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
     *(AlikeFeature(c, w, w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
@@ -109,7 +114,8 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
 )  # fmt: skip
 RANKERS = (
     RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
-                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=30),
+                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=30,
+              metric="ndcg@5"),
 )  # fmt: skip
 
 RECIPE = Recipe(
