@@ -29,6 +29,7 @@ from src.recipe import (
     RetrievalRule,
     SeenFeature,
     Select,
+    SequenceRow,
     Word2VecRow,
 )
 
