@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from src import search
 from src.events import F32, I64, Sessions
@@ -49,6 +50,24 @@ def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> F32:
         epochs=row.epochs, sample=1e-3, seed=seed, workers=1,
     )  # fmt: skip
     vectors[np.array(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
+    return unit(vectors)
+
+
+def content(path: Path, key: str, aids: pl.Series) -> F32:
+    """Vectors of the items `aids` (raw ids, ascending) from a CSV file; 0 where it has none.
+
+    A line with a missing or a wrong number, like the last one of a truncated copy, counts as none.
+    """
+    names = pl.scan_csv(path, n_rows=0).collect_schema().names()
+    if key not in names or len(names) < 2:
+        raise ValueError(f"{path}, line 1: no column {key} beside those of the vectors")
+    types = {name: pl.Int64 if name == key else pl.Float32 for name in names}
+    lines = pl.scan_csv(path, schema=types, ignore_errors=True).drop_nulls()
+    table = lines.filter(pl.col(key).is_in(aids.implode())).collect().unique(key, keep="first")
+    numbers = table.drop(key).to_numpy()
+    vectors = np.zeros((aids.len(), numbers.shape[1]), np.float32)
+    sound = np.isfinite(numbers).all(axis=1)
+    vectors[aids.search_sorted(table[key]).to_numpy()[sound]] = numbers[sound]
     return unit(vectors)
 
 

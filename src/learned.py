@@ -16,7 +16,7 @@ import polars as pl
 from src import embeddings, store
 from src.candidates import open_world
 from src.events import Sessions
-from src.recipe import EmbeddingRow, SequenceRow, Word2VecRow
+from src.recipe import ContentRow, EmbeddingRow, SequenceRow, Word2VecRow
 from src.run import Run
 
 Facts = dict[str, object]
@@ -30,6 +30,8 @@ def train(run: Run, split: str, row: EmbeddingRow) -> Facts:
             made = word2vec(run, split, row, lambda: world.sessions)
         case SequenceRow():
             made = two_tower(run, split, row, lambda: world.sessions, facts)
+        case ContentRow():
+            made = content(run, split, row, facts)
     vectors = run.vectors(split, row.name)
 
     def make_table(part: Path) -> None:
@@ -54,6 +56,25 @@ def word2vec(run: Run, split: str, row: Word2VecRow, sessions: Callable[[], Sess
 
     inputs = [run.output / split / "events.parquet"]
     return run.build(run.vectors(split, row.name), make, key(run, row), inputs)
+
+
+def content(run: Run, split: str, row: ContentRow, facts: Facts) -> bool:
+    """Item vectors from a file; without it, there are none."""
+    source, items = run.input / row.file, run.output / "aids.parquet"
+    path = run.vectors(split, row.name)
+
+    def make(part: Path) -> None:
+        aids = pl.read_parquet(items)["aid"]
+        none = np.zeros((aids.len(), 1), np.float32)
+        embeddings.save(
+            part, embeddings.content(source, row.key, aids) if source.exists() else none
+        )
+
+    stat = source.stat() if source.exists() else None
+    rows = (row.file, row.key, stat and (stat.st_size, stat.st_mtime_ns))
+    made = run.build(path, make, rows, [items])
+    facts["items without a vector"] = int((~embeddings.load(path).any(axis=1)).sum())
+    return made
 
 
 def two_tower(

@@ -132,7 +132,22 @@ class SequenceRow:
             raise ValueError(f"embedding {self.name}: temperature is in (0, 1], dropout in [0, 1)")
 
 
-EmbeddingRow = Word2VecRow | SequenceRow
+@dataclass(frozen=True)
+class ContentRow:
+    """Item vectors that come with the data: a CSV file of raw item ids and numbers.
+
+    Items without a line of numbers have no vector, so no neighbours and cosines of 0; without the
+    file, that is all of them.
+    """
+
+    name: str
+    file: str  # in the input folder
+    key: str  # its column of raw item ids; all others are the vector
+    top_n: int = 40  # neighbours of each item
+    among: int = 200_000  # only the most frequent items are anyone's neighbours
+
+
+EmbeddingRow = Word2VecRow | SequenceRow | ContentRow
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
@@ -166,3 +167,14 @@ def test_word2vec_finds_the_communities(vectors: np.ndarray) -> None:
         .astype(int)
     )
     assert (COMMUNITY[near[:, 0]] == COMMUNITY[near[:, 1]]).mean() > 0.9
+
+
+def test_content_vectors(tmp_path: Path) -> None:
+    lines = ["id,e0,e1", "9,3.0,4.0", "5,1,0", "7,x,1", "8,0,2", "6,nan,1", "3,0.5"]  # cut off
+    (tmp_path / "vectors.csv").write_text("\n".join(lines))
+    aids = pl.Series([3, 5, 6, 7, 9, 11])
+    found = embeddings.content(tmp_path / "vectors.csv", "id", aids)
+    wanted = [[0, 0], [1, 0], [0, 0], [0, 0], [0.6, 0.8], [0, 0]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"vectors.csv, line 1: no column article_id"):
+        embeddings.content(tmp_path / "vectors.csv", "article_id", aids)

@@ -12,6 +12,7 @@ from src.recipe import (
     HOUR,
     AlikeFeature,
     Baseline,
+    ContentRow,
     ContextFeature,
     EmbeddingFeature,
     FeatureRow,
@@ -54,6 +55,7 @@ MATRICES = (
 
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
+    ContentRow("content", "articles_emb.csv", "article_id"),  # F; where the download has it
     SequenceRow("net", ahead=1, epochs=3, positions=1_000_000, rate=0.003),
 )
 
@@ -80,6 +82,7 @@ RULES = (
                 type_weight=ENDS, top=50),
     PopularRule("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
     MatrixRule("w2v", "w2v", LAST2),
+    MatrixRule("content", "content", LAST2, top=30),
     RetrievalRule("net_ends", "net", objective=0, top=50),
 )
 
@@ -97,6 +100,7 @@ WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
 FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name, ("last", "position", "time"), ("sum",)) for m in MATRICES),
     EmbeddingFeature("w2v", ("position", "last"), ("mean", "max")),
+    EmbeddingFeature("content", ("position", "last"), ("max",)),
     RetrievalFeature("net"),
     *(PopularityFeature(t, w) for t in (CLICK, END) for w in (*WINDOWS, None)),
     *(PopularityFeature(t, w, w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
