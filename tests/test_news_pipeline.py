@@ -1,0 +1,104 @@
+"""The seven scripts on a tiny news site whose readers go on to a known article.
+
+pytest tests/test_news_pipeline.py
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines, click_lines
+from tiny import run_steps
+
+from src.ranking_csv import check_ranking
+from src.recipe import SequenceRow, Word2VecRow
+
+pytestmark = pytest.mark.slow
+
+N_ARTICLES, STEP = 40, 7  # a reader of article x goes on to x + STEP
+RULES = {"end_next", "visit_end", "itemcf", "flow_1h", "popular_10m", "popular_around", "w2v",
+         "net_ends"}  # fmt: skip
+RECIPE = replace(
+    NEWS,
+    name="tiny",
+    embeddings=(
+        Word2VecRow("w2v", size=8, epochs=2),
+        SequenceRow("net", size=8, ahead=1, epochs=2),
+    ),
+    rules=tuple(row for row in NEWS.rules if row.name in RULES),
+    baselines=tuple(row for row in NEWS.baselines if set(row.rules) <= RULES),
+    features=tuple(
+        row
+        for row in NEWS.features
+        if getattr(row, "matrix", "visit") in ("end_next", "visit")
+        and getattr(row, "embedding", "w2v") == "w2v"
+    ),
+    rankers=tuple(
+        replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
+        for row in NEWS.rankers
+    ),
+    pool_size=20,
+    negatives=5.0,
+)
+
+
+def news(seed: int, users: range) -> list[tuple[int, int, int]]:
+    """Visits of two or three clicks; four ends in five go where they should."""
+    rng = np.random.default_rng(seed)
+    clicks = []
+    for user in users:
+        for visit in range(1 + user % 2):
+            ts = T0 + visit * 86_400_000 + int(rng.integers(80_000_000))
+            aid = int(rng.integers(N_ARTICLES))
+            clicks += [(user, int(rng.integers(N_ARTICLES)), ts - 60_000)] * (user % 3 == 0)
+            follower = (aid + STEP) if rng.random() < 0.8 else int(rng.integers(N_ARTICLES))
+            clicks += [(user, aid, ts), (user, follower % N_ARTICLES, ts + END_GAP)]
+    return clicks
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("news")
+    test = news(2, range(1000, 1200))
+    last = {user: i for i, (user, _, _) in enumerate(test)}
+    shown = [click for i, click in enumerate(test) if i != last[click[0]]]
+    (folder / LOG).write_text(click_lines(news(1, range(800))))
+    (folder / TEST).write_text(click_lines(shown))
+    articles = [(a, a % 3, T0, 200 + a) for a in range(N_ARTICLES - 2)]  # two are not known
+    (folder / ARTICLES).write_text(article_lines(articles))
+    (folder / "truth.json").write_text(json.dumps({u: test[i][1] for u, i in last.items()}))
+    assert run_steps(folder, folder / "out", recipe=RECIPE) == 0
+    return folder / "out"
+
+
+def test_the_known_article_comes_first_out_of_fold_and_on_test(out: Path) -> None:
+    cv = json.loads((out / "cv.json").read_text())
+    lists = pl.read_csv(out / "submission.csv")
+    truth = json.loads((out.parent / "truth.json").read_text())
+    places = [
+        (row.index(truth[str(user)]) + 1) if truth[str(user)] in row else np.inf
+        for user, *row in lists.iter_rows()
+    ]
+    score = np.mean(1 / np.array(places))
+    assert cv["metric"] == "mrr@5" and cv["score"] > 0.7
+    assert abs(score - cv["score"]) < 0.1, "what is promised is what comes"
+
+
+def test_submission(out: Path) -> None:
+    aids = pl.read_parquet(out / "aids.parquet")["aid"].to_numpy()
+    assert check_ranking(out / "submission.csv", np.arange(1000, 1200), aids, 5) == []
+
+
+def test_each_fold_has_its_logs(out: Path) -> None:
+    for fold in range(RECIPE.folds):
+        folder = out / "logs" / RECIPE.rankers[0].name / "ends" / f"fold_{fold}"
+        curve = pl.read_csv(folder / "curve.csv")
+        assert {"valid_auc", "valid_ndcg@5"} <= set(curve.columns)
+        facts = json.loads((folder / "fold.json").read_text())
+        best = curve["valid_ndcg@5"].max()
+        assert facts["valid_ndcg@5"] == pytest.approx(best), "stopped where ndcg@5 is best"
