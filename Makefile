@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 DATASET ?= demo
 INPUT ?= input/$(DATASET)
-OUTPUT ?= output/$(DATASET)
+CAUSAL ?=
+OUTPUT ?= output/$(DATASET)$(if $(CAUSAL),-causal)
 ENGINE ?= auto
 SAMPLE ?= 1
 MEMORY ?=
@@ -14,7 +15,7 @@ ARGS ?=
 PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
-FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY))
+FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal)
 # requirements-gpu.txt is complete in itself: RAPIDS, and XGBoost with CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
@@ -24,7 +25,7 @@ REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
-	@echo "make submission DATASET=demo|otto INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G"
+	@echo "make submission DATASET=demo|otto|tianchi INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
 submission: .venv/.ready  ## raw sessions to submission.csv, all seven steps (the demo, by default)

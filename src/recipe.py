@@ -388,7 +388,7 @@ class Recipe:
     expect: tuple[tuple[str, Expect], ...] = ()
 
     def __post_init__(self) -> None:
-        selects = [r.select for r in self.rules if isinstance(r, HistoryRule | MatrixRule)]
+        selects = [r.select for r in self.rules if hasattr(r, "select")]
         popular = [r for r in self.rules if isinstance(r, PopularRule)]
         given = [row.type_weight for row in selects] + [row.type_weight for row in popular]
         given.append(self.type_weight)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from src import store
 from src.budget import Budget, free_memory, parse_size
+from src.causal import causal
 from src.engine import Engine, resolve
 from src.recipe import Recipe
 
@@ -154,13 +155,18 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
         "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
     )
     parser.add_argument("--memory", help="bytes of RAM to use at most, like 8G (what is free)")
+    parser.add_argument(
+        "--causal", action="store_true", help="leave out all that sees later than the query"
+    )
     args = parser.parse_args(argv)
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
-    output = args.output or Path("output") / args.dataset
+    recipe = causal(RECIPES[args.dataset]) if args.causal else RECIPES[args.dataset]
+    folder = f"{args.dataset}-causal" if args.causal else args.dataset
+    output = args.output or Path("output") / folder
     output.mkdir(parents=True, exist_ok=True)
     return Run(
-        recipe=RECIPES[args.dataset],
+        recipe=recipe,
         input=args.input or Path("input") / args.dataset,
         output=output,
         engine=resolve(args.engine),

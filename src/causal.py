@@ -1,0 +1,59 @@
+"""A recipe without what it sees of later events: `--causal`.
+
+Matrices, vectors and session-kNN are made from all that is visible in a split, which the
+competitions allow, and windows may reach `ahead` of the query. What is left without them is what a
+recommender could have known at the query's own second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from src.recipe import (
+    AlikeFeature,
+    ContextFeature,
+    FeatureRow,
+    FlowRule,
+    HistoryRule,
+    ItemFeature,
+    PopularityFeature,
+    PopularRule,
+    Recipe,
+    Rule,
+    SeenFeature,
+)
+
+
+def causal(recipe: Recipe) -> Recipe:
+    """The rows that see nothing later than the query, those with `ahead` looking back only."""
+    rules = [kept for row in recipe.rules if (kept := _rule(row))]
+    features = [feature for row in recipe.features if (feature := _feature(row))]
+    names = {row.name for row in rules}
+    return replace(
+        recipe,
+        matrices=(),
+        embeddings=(),
+        rules=tuple(rules),
+        baselines=tuple(row for row in recipe.baselines if set(row.rules) <= names),
+        features=tuple(dict.fromkeys(features)),
+    )
+
+
+def _rule(row: Rule) -> Rule | None:
+    match row:
+        case PopularRule():
+            return replace(row, window=row.window - row.ahead, ahead=0)
+        case FlowRule():
+            return replace(row, ahead=False)
+        case HistoryRule():
+            return row
+    return None
+
+
+def _feature(row: FeatureRow) -> FeatureRow | None:
+    match row:
+        case PopularityFeature() | AlikeFeature():
+            return replace(row, ahead=0)
+        case ItemFeature() | ContextFeature() | SeenFeature():
+            return row
+    return None
