@@ -56,7 +56,7 @@ MATRICES = (
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
     ContentRow("content", "articles_emb.csv", "article_id"),  # F; where the download has it
-    SequenceRow("net", ahead=1, epochs=3, positions=1_000_000, rate=0.003),
+    SequenceRow("net", ahead=1, epochs=2, positions=700_000, rate=0.004),
 )
 
 LAST = Select(last=1)
