@@ -13,13 +13,16 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 import xgboost as xgb
+from numpy.typing import NDArray
 
 from src import store
 from src.engine import Engine
 from src.events import F32
 from src.recipe import RankerRow
+from src.training_rows import Batches, Rows
 
 T = TypeVar("T")
+Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -41,32 +44,24 @@ class Job:
 
 
 def matrix(
-    job: Job, rows: pl.DataFrame, names: list[str], ref: xgb.QuantileDMatrix | None = None
+    job: Job, rows: Rows, mask: Bool, names: list[str], ref: xgb.QuantileDMatrix | None = None
 ) -> xgb.QuantileDMatrix:
-    """Training rows as XGBoost takes them; rank objectives also get the query of each row."""
-    label = rows[f"label_{job.objective}"]
-    if label.n_unique() < 2:
+    """The marked rows, binned as in `ref` where that is given."""
+    if np.unique(rows.label[mask]).size < 2:
         raise ValueError(
-            f"objective {job.objective}, fold {job.fold}: no positive among {rows.height} rows; "
+            f"objective {job.objective}, fold {job.fold}: no positive among {mask.sum()} rows; "
             "take more data (a larger --sample) or fewer folds"
         )
-    query = {"qid": rows["query"].to_numpy()} if job.by_query else {}
-    return xgb.QuantileDMatrix(
-        rows.select(names).to_numpy(order="c"), label.to_numpy(), feature_names=names,
-        max_bin=int(job.params.get("max_bin", 256)), nthread=1, ref=ref, **query,
-    )  # fmt: skip
+    batches = Batches(rows, mask, names, job.by_query)
+    bins = int(job.params.get("max_bin", 256))
+    return xgb.QuantileDMatrix(batches, max_bin=bins, nthread=1, ref=ref)
 
 
-def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
-    """Train one model; write its curve.csv, importance.csv, params.json and fold.json.
-
-    rows: query (ascending), fold (-1: learned from in all folds), label_<objective>, features.
-    """
+def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
+    """Train one model; write its curve.csv, importance.csv, params.json and fold.json."""
     start = time.perf_counter()
-    known_rows = rows.filter(pl.col("fold") != job.fold)
-    held_rows = rows.filter(pl.col("fold") == job.fold)
-    known = matrix(job, known_rows, names)
-    held = matrix(job, held_rows, names, ref=known)
+    known = matrix(job, rows, rows.fold != job.fold, names)
+    held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
     # one thread a model: with another number of threads XGBoost sums in another order
     params = job.params | {"tree_method": "hist", "device": engine.xgb_device,
@@ -81,8 +76,8 @@ def train(job: Job, rows: pl.DataFrame, names: list[str], engine: Engine, seed: 
     _write_logs(job, model, curve, names, params)
     facts = {
         "best_round": best,
-        **{f"{rows}_{m}": curve[rows][m][best] for rows in curve for m in metrics},
-        "train_rows": known_rows.height, "valid_rows": held_rows.height,
+        **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
+        "train_rows": known.num_row(), "valid_rows": held.num_row(),
         "train_positives": int(known.get_label().sum()),
         "valid_positives": int(held.get_label().sum()),
         "seconds": round(time.perf_counter() - start, 2),

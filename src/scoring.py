@@ -17,6 +17,7 @@ from src.recipe import RankerRow
 from src.rules import World
 from src.run import Run
 from src.training import folds, pools, table_inputs
+from src.training_rows import Rows
 
 
 def model_path(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
@@ -36,21 +37,14 @@ _loading = Lock()  # folds train in parallel: the first loads the rows for all
 
 
 @lru_cache(maxsize=1)
-def _training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
-    """The sampled rows of one objective, with `query`, ascending: a number per file and session."""
-    wanted = pl.col(f"label_{objective}").is_not_null()
-    tables = [
-        pl.scan_parquet(file).filter(wanted).with_columns(file=pl.lit(n, pl.Int32))
-        for n, file in enumerate(files)
-    ]
-    query = pl.struct("file", "session").rle_id()
-    return pl.concat(tables).collect().with_columns(query=query)
+def _training_rows(files: tuple[Path, ...], objective: str, names: tuple[str, ...]) -> Rows:
+    return Rows.load(files, objective, list(names))
 
 
-def training_rows(files: tuple[Path, ...], objective: str) -> pl.DataFrame:
-    """`_training_rows`, loaded by one thread at a time."""
+def training_rows(files: list[Path], objective: str, names: list[str]) -> Rows:
+    """`Rows.load`, once for all folds: by one thread, while the others wait."""
     with _loading:
-        return _training_rows(files, objective)
+        return _training_rows(tuple(files), objective, tuple(names))
 
 
 def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
@@ -59,7 +53,7 @@ def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
 
     def make(part: Path) -> None:
         job = ranker.Job(row, objective, fold, log_folder(run, row, objective, fold))
-        rows = training_rows(tuple(files), objective)
+        rows = training_rows(files, objective, names)
         model = ranker.train(job, rows, names, run.engine, run.recipe.seed)
         part.write_bytes(model.save_raw("ubj"))
 
