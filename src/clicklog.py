@@ -45,6 +45,7 @@ ARTICLE = {
 END_GAP = 30_000  # ms before the last click of a visit
 SECONDS_ARE_BELOW, NO_LATER = 10**11, 4 * 10**12  # ms: 1973 and 2096
 FRESH = 86_400  # seconds: articles never clicked are items if created since a day before the log
+MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the logs
 MOST = 0.5  # share of the train users of any activity that `valid` may take
 
 
@@ -112,6 +113,8 @@ class Log:
         """raw/clicks.parquet: user, aid, ts (ms), test, type and context, by user and time."""
 
         def make(path: Path) -> None:
+            size = sum(file.stat().st_size for file in (self.train, self.test) if file)
+            self.run.budget.claim("read clicks", MEMORY + MEMORY_SHARE * size, size)
             parts = [self._read(self.train, False)]
             if self.test:
                 parts.append(self._read(self.test, True))
