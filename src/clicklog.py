@@ -5,9 +5,10 @@ all visits are known: they are events of type 1, all other clicks are of type 0.
 the end of the visit that a test user is in: its item, 30 s after the last visible click.
 
 `valid` hides the last click of as many train users as there are test users, drawn so that their
-activity is that of the test users; `more_1`, `more_2`, ... hide those of the other train users, a
-part each. Nothing in a split was made from a click that it hides, so what its queries see of the
-others' clicks (also later ones: the competition allows it) is what the test queries see.
+activity is that of the test users; `more_1`, `more_2`, ... hide those of other train users, a part
+each, until there are the queries to learn from that the recipe asks for. Nothing in a split was made
+from a click that it hides, so what its queries see of the others' clicks (also later ones: the
+competition allows it) is what the test queries see.
 """
 
 from __future__ import annotations
@@ -195,8 +196,13 @@ class Log:
             users.select("user", split=pl.coalesce("split", "asked")).write_parquet(path)
 
         self.run.build(self.users, make, self.key, [self.clicks])
-        named = set(pl.read_parquet(self.users)["split"].drop_nulls())
-        return ["valid", *sorted(named & {"test"}), *sorted(s for s in named if "more" in s)]
+        sizes = dict(pl.read_parquet(self.users)["split"].drop_nulls().value_counts().iter_rows())
+        splits, queries = ["valid", *(s for s in sizes if s == "test")], sizes["valid"]
+        for n in range(1, len(sizes)):
+            if queries < self.run.recipe.train_queries and f"more_{n}" in sizes:
+                splits.append(f"more_{n}")
+                queries += sizes[f"more_{n}"]
+        return splits
 
     def write(self, split: str) -> dict[str, object]:
         """Sessions, labels and at last events of a split."""

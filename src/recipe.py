@@ -379,7 +379,7 @@ class Recipe:
     rankers: tuple[RankerRow, ...]
     type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
     split_days: float | None = None  # None: as long as the test files last
-    train_queries: int = 20_000  # below this, earlier windows of the data are learned from too
+    train_queries: int = 20_000  # below this, more queries than those of `valid` are learned from
     pool_size: int = 150
     train_rows: int = 5_000_000  # per objective, about; sets how many negatives are kept
     negatives: float = 15.0  # per positive, at most

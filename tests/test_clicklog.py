@@ -173,6 +173,18 @@ def test_a_line_that_stands_twice_counts_once(monkeypatch, tmp_path: Path, out: 
     assert pl.read_parquet(out / "test" / "events.parquet").height == len(before)
 
 
+def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> None:
+    write(tmp_path)  # valid has 10 of the 40 train users, each other split 10
+    made = {}
+    for wanted in (1, 11, 30, 40, 100):
+        monkeypatch.setattr("test_clicklog.NEWS", replace(NEWS, train_queries=wanted))
+        assert prepare(monkeypatch, tmp_path) == 0
+        splits = json.loads((tmp_path / "out" / "splits.json").read_text())
+        made[wanted] = [s for s in splits if s.startswith("more_")]
+    assert not made[1] and made[11] == ["more_1"] and made[30] == ["more_1", "more_2"]
+    assert made[40] == made[100] == ["more_1", "more_2", "more_3"], "all there are"
+
+
 def test_without_a_test_log_valid_is_all_there_is(monkeypatch, tmp_path: Path) -> None:
     write(tmp_path)[TEST].unlink()
     assert prepare(monkeypatch, tmp_path) == 0

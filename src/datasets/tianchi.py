@@ -137,7 +137,8 @@ RECIPE = Recipe(
     baselines=BASELINES,
     features=FEATURES,
     rankers=RANKERS,
+    train_queries=150_000,
     pool_size=100,
-    train_rows=4_000_000,
+    train_rows=2_000_000,
     negatives=25.0,
 )
