@@ -6,7 +6,7 @@ the end of the visit that a test user is in: its item, 30 s after the last visib
 
 `valid` hides the last click of as many train users as there are test users, drawn so that their
 activity is that of the test users; `more_1`, `more_2`, ... hide those of other train users, a part
-each, until there are the queries to learn from that the recipe asks for. Nothing in a split was made
+each, until there are as many queries to learn from as the recipe wants. Nothing in a split was made
 from a click that it hides, so what its queries see of the others' clicks (also later ones: the
 competition allows it) is what the test queries see.
 """
