@@ -111,13 +111,6 @@ class World:
             )
         return self._followers[key]
 
-    @cached_property
-    def knn_scratch(self) -> tuple[F64, F64, F32]:
-        """Zeros for the threads of a kNN rule, made once: numpy asks for huge pages."""
-        threads, s = get_num_threads(), self.sessions
-        alike, loud = (np.zeros((threads, size)) for size in (s.n_sessions, s.n_items))
-        return alike, loud, np.zeros((threads, s.n_items, 2), np.float32)
-
     def vectors(self, name: str) -> F32:
         """Unit vectors of an embedding, memory-mapped."""
         return embeddings.load(self._tables(name).with_suffix(".npy"))
@@ -197,15 +190,18 @@ def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLis
 
 def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
     s = world.sessions
-    starts, session, count = world.holders(rule.sample)
-    idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if rule.idf else np.ones(s.n_items)
+    starts, holders, count = world.holders(rule.sample)
+    idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if rule.idf else np.empty(0)
     # items that would weigh less than 1/1000 do not count
     distance = np.arange(int(rule.item_decay * np.log(1000)) + 1 if rule.item_decay else 0)
     fade = np.exp(-distance / (rule.item_decay or 1.0))
     numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days)
+    met = knn_kernel.most_met(s.offsets, s.aid, starts, first, end)
+    items = (rule.neighbours + 1) * int(np.diff(s.offsets).max())
+    room = (min(met, s.n_sessions), min(items, s.n_items))
     return knn_kernel.knn_lists(
-        (s.offsets, s.aid), world.shapes, first, end, (starts, session), idf, numbers, fade,
-        world.knn_scratch, rule.top,
+        (s.offsets, s.aid, s.ts), first, end, (starts, holders), idf, numbers, fade, room,
+        get_num_threads(), rule.top,
     )  # fmt: skip
 
 

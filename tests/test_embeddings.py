@@ -94,7 +94,10 @@ def test_latest_sessions(tmp_path: Path) -> None:
     starts, holders, count = knn_kernel.latest_sessions(s.offsets, s.aid, shapes, s.n_items, 3)
     assert count.tolist() == [4, 1, 0, 0, 0]
     assert starts.tolist() == [0, 3, 4, 4, 4, 4]
-    assert holders.tolist() == [2, 0, 1, 0]  # by last time, the earlier session first; once each
+    # by last time, the earlier session first; once each
+    assert holders[:, knn_kernel.BEGIN].tolist() == s.offsets[[2, 0, 1, 0]].tolist()
+    assert holders[:, knn_kernel.SIZE].tolist() == [1, 2, 2, 2]
+    assert holders[:, knn_kernel.LAST].tolist() == [60, 50, 50, 50]
 
 
 def plain_neighbours(
