@@ -22,15 +22,26 @@ def fuse(offsets, rank, aid, size):
     best = np.full((n_queries, size), -1, np.int32)
     vote = np.zeros((n_queries, size), np.float32)
     for q in prange(n_queries):
-        rows = np.argsort(aid[offsets[q] : offsets[q + 1]], kind="mergesort") + offsets[q]
-        n, i, row, row_vote = 0, 0, best[q], vote[q]
-        while i < rows.size:
-            y = aid[rows[i]]
-            total = 0.0
-            while i < rows.size and aid[rows[i]] == y:
-                total += 1.0 / (RRF + rank[rows[i]])
-                i += 1
-            n = insert_top(row, row_vote, n, y, np.float32(total))
+        rows = offsets[q + 1] - offsets[q]
+        bits = 4
+        while 1 << bits < 2 * rows:
+            bits += 1
+        mask = np.uint64((1 << bits) - 1)
+        places = np.full(1 << bits, -1, np.int32)  # hash table of the items
+        item, total = np.empty(rows, np.int32), np.empty(rows, np.float64)
+        found = 0
+        for i in range(offsets[q], offsets[q + 1]):
+            k = np.uint64(aid[i]) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
+            while places[k] >= 0 and item[places[k]] != aid[i]:
+                k = (k + np.uint64(1)) & mask
+            if places[k] < 0:
+                places[k] = found
+                item[found], total[found] = aid[i], 0.0
+                found += 1
+            total[places[k]] += 1.0 / (RRF + rank[i])
+        n, row, row_vote = 0, best[q], vote[q]
+        for p in range(found):
+            n = insert_top(row, row_vote, n, item[p], np.float32(total[p]))
     return best, vote
 
 
