@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
 
 import polars as pl
 
@@ -15,10 +20,12 @@ from src.run import Run
 from src.tables import TableWriter, count_rows
 
 BLOCK = 20_000  # queries of a part file: what a kill loses
+AT_A_TIME = 2  # blocks: one is written or read while the kernels work on the other
 FEWEST = 100  # queries whose lists are made at a time where memory is short
 
 TABLES = ("rules", "pool", "baselines")  # of src/coverage.py
 
+T = TypeVar("T")
 Part = tuple[int, int]
 """First and end session of a block."""
 
@@ -59,17 +66,31 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     looked_up = [table for rule in rules.values() for table in tables_of(run, world.split, rule)]
     run.need([place / "events.parquet", *looked_up])
     room = cache(lambda: queries_at_a_time(run, world, rules))  # told when there is work to do
-    made = 0
-    for part in run.progress(parts(world), f"{world.split} {folder}"):
+    rules_at_work = Lock()  # they use all cores; a block's file is written beside the next block
 
-        def make(path: Path, part: Part = part) -> None:
-            pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room())]
+    def build(part: Part) -> bool:
+        def make(path: Path) -> None:
+            with rules_at_work:
+                pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room())]
+                lists = pl.concat(pieces, rechunk=True)
             with TableWriter(path, LISTS) as writer:
-                writer.add(pl.concat(pieces, rechunk=True))
+                writer.add(lists)
 
         inputs = [place / "events.parquet", *looked_up]
-        made += run.build(part_path(place / folder, world, part), make, (part, rules), inputs)
-    return made
+        return run.build(part_path(place / folder, world, part), make, (part, rules), inputs)
+
+    return sum(in_turn(build, run.progress(parts(world), f"{world.split} {folder}")))
+
+
+def in_turn(make: Callable[[Part], T], todo: Iterable[Part]) -> Iterator[T]:
+    """Results of `make`, in order; the next one is begun before one is given out."""
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        begun: deque[Future[T]] = deque()
+        for part in todo:
+            begun.append(threads.submit(make, part))
+            if len(begun) == AT_A_TIME:
+                yield begun.popleft().result()
+        yield from (future.result() for future in begun)
 
 
 def tables_of(run: Run, split: str, rule: Rule) -> list[Path]:
@@ -83,16 +104,16 @@ def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
     """How many queries' lists fit into the memory allowed beside what the rules look up."""
     n_events = count_rows(run.output / world.split / "events.parquet")
     n_items, threads = count_rows(run.output / "aids.parquet"), run.engine.threads
-    fixed = 32 * n_events + 16 * world.n_sessions
+    fixed = 32 * n_events + 16 * world.n_sessions  # with the latest sessions of each item
     tables = {(r.matrix, r.neighbours) for r in rules.values() if isinstance(r, MatrixRule)}
     for path, top in {(run.table(world.split, name), top) for name, top in tables}:
         fixed += 8 * min(n_items * top, count_rows(path)) + 8 * n_items
-    fixed += threads * (8 * world.n_sessions + 24 * n_items)
+    fixed += threads * (8 * world.n_sessions + 52 * n_items)
     for path, among in {(tables_of(run, world.split, r)[0], r.among) for r in rules.values()
                         if isinstance(r, RetrievalRule)}:  # fmt: skip
         fixed += path.stat().st_size * min(among, n_items) // n_items
     width, n_queries = sum(r.top for r in rules.values()), world.n_sessions - world.first_query
-    fixed += 28 * width * min(BLOCK, n_queries)
+    fixed += AT_A_TIME * 28 * width * min(BLOCK, n_queries)
     query = 45 * width
     run.budget.claim(f"{world.split} lists", fixed + FEWEST * query, 2.5 * width * n_queries)
     return int(max(FEWEST, min(BLOCK, (run.budget.memory - fixed) // query)))
@@ -131,8 +152,9 @@ def cover(run: Run, folders: list[str], name: str) -> None:
 
     def make(path: Path) -> None:
         coverage = Coverage(run.recipe, pl.read_parquet(labels))
-        for part in run.progress(parts(world), "recall"):
-            lists = read_lists(run, world, folders, part)
+        blocks = run.progress(parts(world), "recall")
+        ahead = in_turn(lambda part: (part, read_lists(run, world, folders, part)), blocks)
+        for part, lists in ahead:
             offsets, aid, _ = pool.candidates(lists, *part, run.recipe.pool_size)
             coverage.add(lists, (offsets, aid), *part)
         for table in TABLES:

@@ -148,7 +148,7 @@ def knn_lists(sessions, first, end, holders, idf, numbers, fade, room, n_threads
                     k = _slot(slots, bits, aid[i])
                     if slots[k] == FREE:
                         slots[k] = np.int64(aid[i]) << 32 | n
-                        prefetch(idf, aid[i])
+                        prefetch(idf, aid[i])  # type: ignore[call-arg]
                         item[n], giver[n], total[n] = aid[i], me, v
                         n += 1
                     else:
@@ -157,10 +157,10 @@ def knn_lists(sessions, first, end, holders, idf, numbers, fade, room, n_threads
                             giver[p] = me
                             total[p] += v
             listed, row, row_score = 0, list_aid[q], list_score[q]
-            for p in range(n):
-                score = np.float32(total[p] * idf[item[p]]) if idf.size > 0 else total[p]
+            for j in range(n):
+                score = np.float32(total[j] * idf[item[j]]) if idf.size > 0 else total[j]
                 if score > 0.0:
-                    listed = insert_top(row, row_score, listed, item[p], score)
+                    listed = insert_top(row, row_score, listed, item[j], score)
     return list_aid, list_score
 
 
@@ -292,7 +292,7 @@ def _keep(aid, met, alike, value, n_met, least):
             n_near += 1
             events += size
             for i in range(begin, begin + size, LINE):
-                prefetch(aid, i)
+                prefetch(aid, i)  # type: ignore[call-arg]
     return n_near, events
 
 
