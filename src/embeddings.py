@@ -77,19 +77,23 @@ def unit(vectors: F32) -> F32:
     return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
 
 
-def neighbours(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
+def neighbours(
+    vectors: F32, n: int, count: I64, among: int = 2**31, sources: F32 | None = None
+) -> Matrix:
     """The n other items of the highest cosine x ln(1 + count), ties by item id; exact search.
 
-    count: events of each item; only the `among` most frequent items are anyone's neighbours. By
-    cosine alone the nearest are the rarest items of a topic, which nobody asks for: recall@20 of a
-    next new click by the last item was .021 on the demo, and .261 weighted so (.264 by near3).
+    sources: vectors of the items that look, where they differ from those looked at. count: events
+    of each item; only the `among` most frequent items are anyone's neighbours. By cosine alone the
+    nearest are the rarest items of a topic, which nobody asks for: recall@20 of a next new click by
+    the last item was .021 on the demo, and .261 weighted so (.264 by the matrix near3).
     """
     known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
     base = known[search.frequent(count[known], among)]
     place = np.full(vectors.shape[0], -1)
     place[base] = np.arange(base.size)
     loud = np.log1p(count[base]).astype(np.float32)
-    near, weight = search.nearest(vectors[known], vectors[base], n, loud, place[known])
+    looking = (vectors if sources is None else sources)[known]
+    near, weight = search.nearest(looking, vectors[base], n, loud, place[known])
     filled = near >= 0
     size = np.zeros(vectors.shape[0], np.int64)
     size[known] = filled.sum(axis=1)

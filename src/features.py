@@ -142,8 +142,8 @@ class ScoreFamily(Family):
                 get_num_threads(),
             )  # fmt: skip
         else:
-            vectors = block.world.vectors(self.table)
-            kernel.vector_columns(pool.offsets, pool.aid, *block.items, vectors, columns, X)
+            sides = block.world.sources(self.table), block.world.vectors(self.table)
+            kernel.vector_columns(pool.offsets, pool.aid, *block.items, *sides, columns, X)
 
 
 class RetrievalFamily(Family):

@@ -98,8 +98,8 @@ def matrix_columns(
 
 
 @njit(parallel=True, cache=True)
-def vector_columns(starts, pool, items, item, total, most, vectors, columns, X):
-    """Aggregates of the cosine of history item and candidate; columns as in `matrix_columns`."""
+def vector_columns(starts, pool, items, item, total, most, sources, vectors, columns, X):
+    """Aggregates of sources[history item] . vectors[candidate], columns as in `matrix_columns`."""
     for q in prange(starts.size - 1):
         for r in range(starts[q], starts[q + 1]):
             for u in range(items[q], items[q + 1]):
@@ -107,7 +107,7 @@ def vector_columns(starts, pool, items, item, total, most, vectors, columns, X):
                     break
                 cosine = np.float32(0.0)
                 for d in range(vectors.shape[1]):
-                    cosine += vectors[item[u], d] * vectors[pool[r], d]
+                    cosine += sources[item[u], d] * vectors[pool[r], d]
                 for c in range(columns.shape[0]):
                     kind, how, column = columns[c]
                     add_score(X[r], column, how, cosine, total[u, kind], most[u, kind])

@@ -147,7 +147,28 @@ class ContentRow:
     among: int = 200_000  # only the most frequent items are anyone's neighbours
 
 
-EmbeddingRow = Word2VecRow | SequenceRow | ContentRow
+@dataclass(frozen=True)
+class FactorRow:
+    """Matrix factorisation of item pairs: which item comes soon after which (src/factors.py).
+
+    Directed: its neighbours and cosines compare items as the earlier one with others as the later.
+    """
+
+    name: str
+    size: int = 64
+    steps: int = 1  # positions apart, at most, of the kept events
+    types: tuple[int, ...] | None = None  # event types kept; None: all
+    last_days: float | None = None  # only events of the last days of the split's own history
+    negatives: int = 4  # later items drawn for each pair
+    popularity: float = 0.75  # by (events of the item) ** popularity
+    epochs: int = 20  # at most
+    patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
+    rate: float = 0.1  # of Adagrad
+    top_n: int = 40  # neighbours of each item
+    among: int = 200_000  # only the most frequent items are anyone's neighbours
+
+
+EmbeddingRow = Word2VecRow | SequenceRow | FactorRow | ContentRow
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,11 @@ class World:
         """Unit vectors of an embedding, memory-mapped."""
         return embeddings.load(self._tables(name).with_suffix(".npy"))
 
+    def sources(self, name: str) -> F32:
+        """Unit vectors of the items that look at others, memory-mapped; mostly the same ones."""
+        path = self._tables(name).with_suffix(".sources.npy")
+        return embeddings.load(path) if path.exists() else self.vectors(name)
+
     def queries(self, name: str, first: int, end: int) -> F32:
         """Unit vectors (objectives, end - first, size) of sessions first : end in a two-tower."""
         vectors = embeddings.load(self._tables(name).with_suffix(".queries.npy"))

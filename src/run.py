@@ -75,6 +75,10 @@ class Run:
         """The item vectors of an embedding row."""
         return self.table(split, name).with_suffix(".npy")
 
+    def sources(self, split: str, name: str) -> Path:
+        """The vectors of items as the earlier ones of a pair, of a directed embedding row."""
+        return self.table(split, name).with_suffix(".sources.npy")
+
     def queries(self, split: str, name: str) -> Path:
         """The query vectors of a two-tower row."""
         return self.table(split, name).with_suffix(".queries.npy")

@@ -8,11 +8,17 @@ from numba import njit, prange
 
 @njit(inline="always")
 def dot(x, y):
-    """Sum of products, float32, in the order of the dimensions: the same bits wherever it runs."""
-    total = np.float32(0.0)
-    for d in range(x.size):
-        total += x[d] * y[d]
-    return total
+    """Sum of products, float32, in one fixed order: four sums of every fourth, then those."""
+    a = b = c = d = np.float32(0.0)
+    whole = x.size // 4 * 4
+    for i in range(0, whole, 4):
+        a += x[i] * y[i]
+        b += x[i + 1] * y[i + 1]
+        c += x[i + 2] * y[i + 2]
+        d += x[i + 3] * y[i + 3]
+    for i in range(whole, x.size):
+        a += x[i] * y[i]
+    return (a + b) + (c + d)
 
 
 @njit(parallel=True, cache=True)

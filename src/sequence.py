@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from src import store
+from src.epochs import Log, best, finished
 from src.events import F32, I64, Sessions
 from src.recipe import SequenceRow
 from src.two_tower import Net
-from src.windows import NO_ITEM, Negatives, Targets, Windows, epoch_batches, split_positions
+from src.windows import (
+    NO_ITEM,
+    Negatives,
+    Sample,
+    Shard,
+    Targets,
+    Windows,
+    epoch_batches,
+    split_positions,
+)
 
 SHARDS = 2  # parts of a batch, a thread each; their number, unlike that of threads, is in the bytes
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
@@ -45,7 +53,7 @@ class State:
     vectors: Tensor  # (items, size), of any length; cosines do not see it
     moments: tuple[Tensor, Tensor]  # Adam's, of the vectors
     steps: int = 0
-    log: list[dict[str, float]] = field(default_factory=list)  # one per epoch
+    log: Log = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)  # net and vectors of the best epoch
 
     @classmethod
@@ -88,36 +96,6 @@ class State:
         self.vectors[items] -= rate * first / (second.sqrt() + EPSILON)
 
 
-@dataclass(frozen=True)
-class Shard:
-    """Positions of a batch: their windows, which events are read, and what followed."""
-
-    windows: Windows
-    there: NDArray[np.bool_]
-    targets: Targets
-
-    @property
-    def aid(self) -> I64:
-        """Items of the windows, then of the targets."""
-        return np.concatenate([np.maximum(self.windows.aid.ravel(), 0), self.targets.aid])
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The items drawn for a batch: their rows among the vectors at hand, how likely each was."""
-
-    slot: I64
-    log_chance: F32
-    n: int
-
-    @cached_property
-    def number(self) -> I64:
-        """Which of the drawn items each row at hand is, or -1."""
-        number = np.full(self.n, -1)
-        number[self.slot] = np.arange(self.slot.size)
-        return number
-
-
 class Trainer:
     """One row on one split: positions in, item vectors and query vectors out."""
 
@@ -132,23 +110,19 @@ class Trainer:
         self.state = State.new(row, sessions.n_items, n_types, seed, device)
 
     @property
-    def log(self) -> list[dict[str, float]]:
+    def log(self) -> Log:
         """A line per epoch: its number, loss, recall@20 and mrr@5."""
         return self.state.log
 
     @property
     def facts(self) -> dict[str, object]:
         """What there is to tell of the training."""
-        best = max(self.log, key=lambda line: line["recall@20"], default={})
-        return {"positions": self.positions.size, "epochs": len(self.log), **best}
+        return {"positions": self.positions.size, "epochs": len(self.log), **best(self.log)}
 
     @property
     def done(self) -> bool:
         """All epochs are over, or the last ones did not help."""
-        recalls = [line["recall@20"] for line in self.state.log]
-        if not self.positions.size or len(recalls) == self.row.epochs:
-            return True
-        return bool(recalls) and len(recalls) - 1 - int(np.argmax(recalls)) >= self.row.patience
+        return not self.positions.size or finished(self.log, self.row)
 
     def epoch(self, progress: Callable[[list[I64]], Iterable[I64]] = iter) -> None:
         """Learn from one epoch's positions, then see what the held-out sessions say."""
@@ -164,7 +138,7 @@ class Trainer:
         recall, mrr = self._held_out_scores()
         loss = sum(losses) / sum(batch.size for batch in batches)
         self.state.log.append({"epoch": number, "loss": loss, "recall@20": recall, "mrr@5": mrr})
-        if recall >= max(line["recall@20"] for line in self.state.log):
+        if best(self.log) is self.log[-1]:
             self.state.keep()
 
     def _learn(self, position: I64, rng: np.random.Generator, rate: float) -> float:
@@ -244,23 +218,27 @@ class Trainer:
 
     @torch.no_grad()
     def _held_out_scores(self) -> tuple[float, float]:
-        """Recall@20 and MRR@5 of the very next event's item, among all items that occur."""
+        """Recall@20 of the next `ahead` events' items, MRR@5 of the very next, among all items."""
         self.state.net.eval()
         if not self.held_out.size:
             return 0.0, 0.0
-        place = self.held_out + 1
-        wanted = self._tensor(self.sessions.type[place].astype(np.int64))
-        query = self.state.net.query(self._sessions(self.held_out), wanted)
-        truth = self._tensor(self.sessions.aid[place].astype(np.int64))
+        t = Targets.of(self.sessions, self.held_out, self.row.ahead)
+        session = self._sessions(self.held_out)[self._tensor(t.position)]
+        query = self.state.net.query(session, self._tensor(t.type))
+        rank = self._ranks(query[self._tensor(t.row)], self._tensor(t.aid)).cpu().numpy()
+        very_next = np.flatnonzero(np.diff(t.position[t.row], prepend=-1))
+        mrr = np.where(rank < 5, 1 / (1 + rank), 0.0)[very_next]
+        return float(((rank < 20) * t.weight).sum() / self.held_out.size), float(mrr.mean())
+
+    def _ranks(self, query: Tensor, truth: Tensor) -> Tensor:
+        """How many of all items that occur are nearer to each query than its true one."""
         right = (query * normalize(self.state.vectors[truth])).sum(1, keepdim=True)
-        rank = torch.zeros(place.size, dtype=torch.int64, device=self.device)
+        rank = torch.zeros(len(truth), dtype=torch.int64, device=self.device)
         for first in range(0, self.negatives.items.size, ITEMS):
             items = self._tensor(self.negatives.items[first : first + ITEMS])
             score = query @ normalize(self.state.vectors[items]).T
-            better = (score > right) & (items != truth[:, None])
-            rank += better.sum(1)
-        found = rank.double()
-        return float((rank < 20).double().mean()), float(((rank < 5) / (1 + found)).mean())
+            rank += ((score > right) & (items != truth[:, None])).sum(1)
+        return rank
 
     def item_vectors(self) -> F32:
         """Unit vectors (items, size) of the best epoch; items that never occur are 0."""
@@ -292,18 +270,13 @@ class Trainer:
             self.state.net.load_state_dict(self.state.best["net"])
             self.state.vectors = self.state.best["vectors"]
 
-    def checkpoint(self, path: Path, made_from: str) -> None:
-        """Leave everything in a file, to go on from after a kill."""
-        part = path.with_name(f".part-{path.name}")
-        self.state.save(part)
-        store.replace(part, path)
-        store.write_text(store.manifest_path(path), made_from)
+    def save(self, path: Path) -> None:
+        """Write everything that training changes to a file."""
+        self.state.save(path)
 
-    def resume(self, path: Path, made_from: str) -> None:
-        """Go on from a checkpoint, if there is one that was made from the very same."""
-        manifest = store.manifest_path(path)
-        if path.exists() and manifest.exists() and manifest.read_text() == made_from:
-            self.state.load(path)
+    def load(self, path: Path) -> None:
+        """Go on from such a file."""
+        self.state.load(path)
 
 
 @contextmanager

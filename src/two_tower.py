@@ -1,8 +1,10 @@
 """The nets of a `SequenceRow`: encoders of a session's last events, and the query tower on top.
 
 As in the winning solution of OTTO's competition (mrkmakr, 2023), a session's vector plus one of the
-type of event wanted is what items are compared with. "gru" is the encoder of GRU4Rec (Hidasi et
-al., 2016). w is a window (src/windows.py) as tensors: kind, ago, step (n, last) and hour (n).
+type of event wanted is what items are compared with. Here the type also turns the session's vector
+(a matrix per type, at first 0): a sum alone cannot tell that carts follow clicks of the same item,
+whatever the item. "gru" is the encoder of GRU4Rec (Hidasi et al., 2016). w is a window
+(src/windows.py) as tensors: kind, ago, step (n, last) and hour (n).
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ class Net(nn.Module):
     def __init__(self, row: SequenceRow, n_types: int) -> None:
         super().__init__()
         self.encoder = (Pool if row.encoder == "pool" else Recurrent)(row, n_types)
+        self.turn = nn.Parameter(torch.zeros(row.size, n_types * row.size))
         self.wanted = nn.Embedding(n_types, row.size)
         nn.init.normal_(self.wanted.weight, std=row.size**-0.5)
 
@@ -82,4 +85,6 @@ class Net(nn.Module):
 
     def query(self, session: Tensor, wanted: Tensor) -> Tensor:
         """Unit vectors to compare with items, of sessions and the types wanted from them."""
-        return normalize(session + self.wanted(wanted))
+        turned = (session @ self.turn).view(len(session), -1, session.shape[1])
+        turned = turned[torch.arange(len(session), device=session.device), wanted]
+        return normalize(session + turned + self.wanted(wanted))

@@ -7,15 +7,16 @@ the session, its targets the events that follow. All arrays are gathered by inde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from src.epochs import HELD_OUT
 from src.events import F32, F64, I64, Sessions
 from src.recipe import DAY, HOUR, SequenceRow
 
 GAPS = 24  # buckets of seconds: bucket b from 2 ** (b - 1) on, 0 for less than a second
-HELD_OUT = 4096  # positions at most, and at most a twentieth of the sessions
 NO_ITEM = -1
 
 
@@ -55,8 +56,8 @@ class Windows:
 class Targets:
     """The events after some positions, and the towers' rows: one per position and type wanted.
 
-    position (rows): number in the batch; type (rows); row, aid, weight (targets): the row that each
-    belongs to, and its share of the position's loss, which is 1.
+    position (rows): number in the batch; type (rows); row, aid, weight (targets, by position, then
+    in the order of the session): the row that each belongs to, and its share of the position's 1.
     """
 
     position: I64
@@ -77,6 +78,36 @@ class Targets:
         rows, row = np.unique(owner * width + types, return_inverse=True)
         weight = (1.0 / there.sum(axis=1))[owner].astype(np.float32)
         return cls(rows // width, rows % width, row, sessions.aid[place].astype(np.int64), weight)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Positions of a batch: their windows, which events are read, and what followed."""
+
+    windows: Windows
+    there: NDArray[np.bool_]
+    targets: Targets
+
+    @property
+    def aid(self) -> I64:
+        """Items of the windows, then of the targets."""
+        return np.concatenate([np.maximum(self.windows.aid.ravel(), 0), self.targets.aid])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The items drawn for a batch: their rows among the vectors at hand, how likely each was."""
+
+    slot: I64
+    log_chance: F32
+    n: int
+
+    @cached_property
+    def number(self) -> I64:
+        """Which of the drawn items each row at hand is, or -1."""
+        number = np.full(self.n, -1)
+        number[self.slot] = np.arange(self.slot.size)
+        return number
 
 
 def session_of(sessions: Sessions, position: I64) -> I64:

@@ -16,6 +16,7 @@ from worlds import ROOT
 from src import datasets, run, simulate
 from src.recipe import (
     EmbeddingFeature,
+    FactorRow,
     MatrixFeature,
     PopularityFeature,
     Recipe,
@@ -36,12 +37,13 @@ RETRIEVAL = RetrievalRule("net_carts", "net", objective=1, top=20)
 RECIPE = replace(
     worlds.TINY,
     matrices=tuple(row for row in worlds.TINY.matrices if row.name in MATRICES),
-    embeddings=(Word2VecRow("w2v", size=8, epochs=2), NET),
+    embeddings=(Word2VecRow("w2v", size=8, epochs=2), FactorRow("mf", size=8, epochs=3), NET),
     rules=(*(row for row in worlds.TINY.rules if row.name in RULES), RETRIEVAL),
     baselines=tuple(row for row in worlds.TINY.baselines if set(row.rules) <= RULES),
     features=(
         *(MatrixFeature(name, ("position",)) for name in MATRICES),
         EmbeddingFeature("w2v", ("last",)),
+        EmbeddingFeature("mf", ("last",)),
         RetrievalFeature("net"),
         PopularityFeature(0, 86400),
     ),

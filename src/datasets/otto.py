@@ -10,6 +10,7 @@ from src.recipe import (
     HOUR,
     Baseline,
     EmbeddingFeature,
+    FactorRow,
     FeatureRow,
     HistoryRule,
     KnnRule,
@@ -88,7 +89,8 @@ MATRICES = (
 
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
-    SequenceRow("net", epochs=6, rate=0.002),  # M v42, in small
+    FactorRow("mf5", steps=5, negatives=8),  # T MF 1-5
+    SequenceRow("net", epochs=6, rate=0.002, temperature=0.1),  # M v42, in small
 )
 
 EVEN = Select(recency=1.0)
@@ -119,6 +121,7 @@ RULES = (
     PopularRule("popular_buys", window=7 * DAY, type_weight=ONLY_BUYS, top=20),
     MatrixRule("w2v_recent", "w2v", RECENT),
     MatrixRule("w2v_latest", "w2v", LATEST),
+    MatrixRule("mf5_recent", "mf5", RECENT),
     RetrievalRule("net_clicks", "net", CLICK),
     RetrievalRule("net_carts", "net", CART),
     RetrievalRule("net_orders", "net", ORDER),
@@ -135,6 +138,7 @@ BASELINES = (
 FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name) for m in MATRICES if not m.name.endswith("_wide")),
     EmbeddingFeature("w2v"),
+    EmbeddingFeature("mf5"),
     RetrievalFeature("net"),
     *(PopularityFeature(t, w) for t in (CLICK, CART, ORDER) for w in (HOUR, DAY, 7 * DAY, None)),
 )
