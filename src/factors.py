@@ -77,14 +77,17 @@ class Trainer:
     @property
     def facts(self) -> dict[str, object]:
         """What there is to tell of the training."""
-        return {"epochs": len(self.log), **best(self.log)}
+        chunks, most = len(self._chunks()), max(1, self.row.pairs // CHUNK)
+        part = {"only parts": f"{most} of {chunks} an epoch"} if chunks > most else {}
+        return {**part, "epochs": len(self.log), **best(self.log)}
 
     def epoch(self, progress: Callable[[list[int]], Iterable[int]] = iter) -> None:
         """Learn from every pair of the sessions once, then see what the held-out ones say."""
         number, loss, pairs = len(self.log), np.zeros(PARTS * PARTS), 0
         rng = np.random.default_rng([self.seed, 1, number])
         chunks = self._chunks()
-        for chunk in progress(rng.permutation(len(chunks)).tolist()):
+        some = rng.permutation(len(chunks))[: max(1, self.row.pairs // CHUNK)]
+        for chunk in progress(some.tolist()):
             x, y = self._pairs(*chunks[chunk], ~self.held)
             starts, x, y = kernel.into_groups(x, y, rng.permutation(x.size), PARTS)
             kernel.learn(
@@ -123,7 +126,7 @@ class Trainer:
             return 0.0
         some = np.random.default_rng([self.seed, 2]).permutation(x.size)[:HELD_OUT]
         x, y = x[some], y[some]
-        items = np.flatnonzero(self.count)
+        items = search.frequent(self.count, self.row.among)
         place = np.full(self.n_items, -1)
         place[items] = np.arange(items.size)
         loud = np.log1p(self.count[items]).astype(np.float32)

@@ -90,7 +90,7 @@ class Word2VecRow:
     ns_exponent: float = 0.75
     min_count: int = 1
     top_n: int = 40  # neighbours of each item
-    among: int = 200_000  # only the most frequent items are anyone's neighbours
+    among: int = 100_000  # only the most frequent items are anyone's neighbours
 
 
 ENCODERS = ("pool", "gru")
@@ -121,7 +121,7 @@ class SequenceRow:
     last_days: float | None = None  # positions of the split's last days, and all of its queries
     positions: int = 4_000_000  # per epoch, at most: a random part where there are more
     top_n: int = 40  # neighbours of each item
-    among: int = 200_000  # only the most frequent items are anyone's neighbours
+    among: int = 100_000  # only the most frequent items are anyone's neighbours
 
     def __post_init__(self) -> None:
         if self.encoder not in ENCODERS:
@@ -144,7 +144,7 @@ class ContentRow:
     file: str  # in the input folder
     key: str  # its column of raw item ids; all others are the vector
     top_n: int = 40  # neighbours of each item
-    among: int = 200_000  # only the most frequent items are anyone's neighbours
+    among: int = 100_000  # only the most frequent items are anyone's neighbours
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,9 @@ class FactorRow:
     epochs: int = 20  # at most
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     rate: float = 0.1  # of Adagrad
+    pairs: int = 20_000_000  # per epoch, at most, about: of random sessions where there are more
     top_n: int = 40  # neighbours of each item
-    among: int = 200_000  # only the most frequent items are anyone's neighbours
+    among: int = 100_000  # only the most frequent items are anyone's neighbours
 
 
 EmbeddingRow = Word2VecRow | SequenceRow | FactorRow | ContentRow
@@ -261,7 +262,7 @@ class RetrievalRule:
     name: str
     model: str  # a SequenceRow
     objective: int  # its number in Recipe.objectives
-    among: int = 200_000  # only the most frequent items of the split are looked at
+    among: int = 100_000  # only the most frequent items of the split are looked at
     top: int = 100
 
 

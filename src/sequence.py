@@ -41,6 +41,7 @@ from src.windows import (
 SHARDS = 2  # parts of a batch, a thread each; their number, unlike that of threads, is in the bytes
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
 QUERIES = 8192  # windows encoded at a time
+PRODUCTS = 2**31  # of held-out targets and items, at most: some of the targets where it is more
 ITEMS = 16384  # whose scores are in memory at a time, beside the held-out queries
 
 
@@ -117,7 +118,9 @@ class Trainer:
     @property
     def facts(self) -> dict[str, object]:
         """What there is to tell of the training."""
-        return {"positions": self.positions.size, "epochs": len(self.log), **best(self.log)}
+        n, most = self.positions.size, self.row.positions
+        part = {"only": f"{most:,} positions an epoch"} if n > most else {}
+        return {"positions": n, **part, "epochs": len(self.log), **best(self.log)}
 
     @property
     def done(self) -> bool:
@@ -225,10 +228,14 @@ class Trainer:
         t = Targets.of(self.sessions, self.held_out, self.row.ahead)
         session = self._sessions(self.held_out)[self._tensor(t.position)]
         query = self.state.net.query(session, self._tensor(t.type))
-        rank = self._ranks(query[self._tensor(t.row)], self._tensor(t.aid)).cpu().numpy()
-        very_next = np.flatnonzero(np.diff(t.position[t.row], prepend=-1))
+        most = max(PRODUCTS // self.negatives.items.size, 1)
+        some = np.sort(np.random.default_rng([self.seed, 3]).permutation(t.row.size)[:most])
+        truth = self._tensor(t.aid[some])
+        rank = self._ranks(query[self._tensor(t.row[some])], truth).cpu().numpy()
+        very_next = (np.diff(t.position[t.row], prepend=-1) > 0)[some]
         mrr = np.where(rank < 5, 1 / (1 + rank), 0.0)[very_next]
-        return float(((rank < 20) * t.weight).sum() / self.held_out.size), float(mrr.mean())
+        recall = ((rank < 20) * t.weight[some]).sum() / t.weight[some].sum()
+        return float(recall), float(mrr.sum() / max(mrr.size, 1))
 
     def _ranks(self, query: Tensor, truth: Tensor) -> Tensor:
         """How many of all items that occur are nearer to each query than its true one."""

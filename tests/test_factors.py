@@ -134,6 +134,16 @@ def test_chunks_cover_all_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(a[1] == b[0] for a, b in pairwise(chunks))
 
 
+def test_an_epoch_may_be_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "CHUNK", 50)
+    s, seen = sessions_of(planted_events(40)), []
+    some = factors.Trainer(s, replace(ROW, pairs=120), 1)
+    some.epoch(lambda chunks: seen.append(chunks) or chunks)
+    some.epoch(lambda chunks: seen.append(chunks) or chunks)
+    assert [len(chunks) for chunks in seen] == [2, 2] and seen[0] != seen[1]
+    assert some.facts["only parts"] == f"2 of {len(some._chunks())} an epoch"
+
+
 def test_vectors_are_unit_or_zero_and_few_sessions_are_no_error() -> None:
     s = sessions_of(planted_events(60))
     seen = np.isin(np.arange(N_ITEMS), s.aid)

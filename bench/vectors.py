@@ -1,0 +1,128 @@
+"""What each table of vectors finds by itself, and what it adds to the pool of all other rules.
+
+    python -m bench.vectors --dataset otto --output output/otto
+
+Needs steps 1 to 4. On the valid queries: recall@20, 50, 100, 200 (chances capped at the cut) of
+the nearest neighbours of a session's last two items, in the embedding row's table; of the net's own
+lists, of each objective's vector; and of popularity, for comparison. Then the recall of a pool of
+the recipe's size, fused from the rules of step 3 and this one list of 50, less that without it:
+paired by session. 95 % intervals are bootstraps over sessions. Appends to bench/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from bench import measure
+from src import coverage_kernel, pool, rules_kernel
+from src.candidates import open_world, read_lists
+from src.candidates import parts as blocks
+from src.events import I32, I64, LABELS, arrays
+from src.metrics import Tally, bootstrap, tally_places
+from src.recipe import MatrixRule, PopularRule, RetrievalRule, Rule, Select, SequenceRow
+from src.rules import LISTS, TopLists, World, lists_of
+from src.run import Run, parse
+
+CUTS = (20, 50, 100, 200)
+IN_POOL = 50  # of a list that is added to the pool
+LATEST = Select(last=2, recency=0.5)
+HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "pool", "95 %")
+
+
+def candidates_of(run: Run, objective: int) -> list[tuple[str, Rule]]:
+    """Names, and the rule that looks into each table for this objective."""
+    found: list[tuple[str, Rule]] = [("popular", PopularRule("popular", top=max(CUTS)))]
+    for row in run.recipe.embeddings:
+        near = MatrixRule(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
+        found.append((f"{row.name}, neighbours", near))
+        if isinstance(row, SequenceRow):
+            own = RetrievalRule(row.name, row.name, objective, row.among, max(CUTS))
+            found.append((f"{row.name}, two towers", own))
+    return found
+
+
+def tallies(session: I32, place: I32) -> list[Tally]:
+    """Hits at every cut."""
+    return [tally_places(session, place, "recall", cut) for cut in CUTS]
+
+
+def place_in(lists: TopLists, query: I32, truth: I32) -> I32:
+    """Place of each truth in the list of its query, or -1."""
+    aid = lists[0]
+    starts = np.arange(aid.shape[0] + 1, dtype=np.int64) * aid.shape[1]
+    return coverage_kernel.places(query, truth, starts, aid.ravel())
+
+
+def pooled(world: World, lists: pl.DataFrame, size: int) -> tuple[I64, I32]:
+    """The pool of all queries from LISTS rows."""
+    return pool.candidates(lists, world.first_query, world.n_sessions, size)[:2]
+
+
+def with_list(world: World, lists: pl.DataFrame, more: TopLists, number: int) -> pl.DataFrame:
+    """LISTS rows with one more rule's."""
+    aid, score = (np.ascontiguousarray(a[:, :IN_POOL]) for a in more)
+    rule = np.full(aid.shape[1], number, np.uint8)
+    query, *columns = rules_kernel.flat(aid, score, rule, np.arange(aid.shape[1], dtype=np.uint8))
+    mine = pl.DataFrame([query + np.int32(world.first_query), *columns], schema=LISTS)
+    return pl.concat([lists, mine]).sort("session", "rule", "rank")
+
+
+def gain(session: I32, place: I32, without: I32, k: int) -> Tally:
+    """Hits with a list less those without it, anywhere in the pool."""
+    one, two = (tally_places(session, np.minimum(p, 0), "recall", k) for p in (place, without))
+    return Tally(one.session, one.hits - two.hits, one.chances)
+
+
+def rows(run: Run) -> list[list[str]]:
+    """A row of the table for every objective and list."""
+    world, recipe = open_world(run, "valid"), run.recipe
+    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+    lists = pl.concat(read_lists(run, world, ["lists"], part) for part in blocks(world))
+    base, found = pooled(world, lists, recipe.pool_size), []
+    for o, objective in enumerate(recipe.objectives):
+        session, _, truth = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
+        if not session.size:
+            continue
+        query = session - np.int32(world.first_query)
+        without = coverage_kernel.places(query, truth, *base)
+        for name, rule in candidates_of(run, o):
+            more = lists_of(world, rule, world.first_query, world.n_sessions)
+            alone = tallies(session, place_in(more, query, truth))
+            wider = pooled(world, with_list(world, lists, more, 255), recipe.pool_size)
+            added = gain(session, coverage_kernel.places(query, truth, *wider), without, recipe.k)
+            found.append([
+                name, objective.name, *(f"{t.score():.4f}" for t in alone),
+                interval(alone[0], recipe.seed), f"{added.score():+.4f}",
+                interval(added, recipe.seed),
+            ])  # fmt: skip
+    return found
+
+
+def interval(tally: Tally, seed: int) -> str:
+    """95 % of the bootstrap."""
+    low, high = bootstrap([tally], [1.0], seed)
+    return f"[{low[0]:.4f}, {high[0]:.4f}]"
+
+
+def main(argv: list[str]) -> int:
+    """Measure, print, append."""
+    parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--output", required=True)
+    args = parser.parse_args(argv)
+    flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
+    run = parse(str(__doc__), Path("4_embeddings.py"), flags)
+    measure.append_table(
+        measure.title(measure.origin(argv, "bench.vectors"), f"pools of {run.recipe.pool_size}"),
+        measure.table(HEAD, rows(run)),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
