@@ -10,6 +10,7 @@ from src.recipe import (
     HOUR,
     Baseline,
     EmbeddingFeature,
+    EmbeddingRow,
     FactorRow,
     FeatureRow,
     HistoryRule,
@@ -87,7 +88,7 @@ MATRICES = (
               target_weight=(1, 3, 6), top_n=300),  # M 20
 )
 
-EMBEDDINGS = (
+EMBEDDINGS: tuple[EmbeddingRow, ...] = (
     Word2VecRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
     FactorRow("mf5", steps=5, epochs=10),  # T MF 1-5
     SequenceRow("net", epochs=5, rate=0.002, temperature=0.1),  # M v42, in small
