@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from planted import planted_events, sessions_of
 from worlds import ROOT
 
@@ -154,6 +155,29 @@ def test_negatives(planted: Sessions) -> None:
 
 
 # --- learning
+
+
+@pytest.mark.parametrize("negatives", [100, 12])
+def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
+    """A drawn item counts for all that it stands for; a row's own targets are not its rivals."""
+    s, row = ring(60), replace(ROW, negatives=negatives, dropout=0.0, ahead=2)
+    position = split_positions(s, row, 1)[0][::9]
+    t = Targets.of(s, position, row.ahead)
+    with sequence.training(s, row, 3, 1, "cpu") as trainer:
+        drawn, log_chance = trainer.negatives.draw(np.random.default_rng(1))
+        items = trainer.item_vectors().astype(np.float64)
+        session = trainer._sessions(position)[torch.from_numpy(t.position)]
+        query = trainer.state.net.query(session, torch.from_numpy(t.type)).detach().double()
+        score = np.exp(query.numpy() @ items.T / row.temperature)
+        loss = trainer._learn(position, np.random.default_rng(1), rate=0.0)
+    assert drawn.size == RING if negatives == 100 else drawn.size < 13
+    stands_for = dict(zip(drawn.tolist(), np.exp(-log_chance.astype(np.float64)), strict=True))
+    wanted = 0.0
+    for r, y, weight in zip(t.row, t.aid, t.weight, strict=True):
+        rivals = set(stands_for) - set(t.aid[t.row == r].tolist())
+        rest = sum(stands_for[i] * score[r, i] for i in rivals)
+        wanted -= weight * np.log(score[r, y] / (score[r, y] + rest))
+    assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
 
 @pytest.mark.parametrize("encoder", ["pool", "gru"])
