@@ -114,12 +114,12 @@ FEATURES: tuple[FeatureRow, ...] = (
 # fmt: on
 
 XGB: tuple[tuple[str, float | int | str], ...] = (
-    ("learning_rate", 0.1), ("max_depth", 8), ("subsample", 0.9), ("colsample_bytree", 0.5),
+    ("learning_rate", 0.1), ("max_depth", 7), ("subsample", 0.9), ("colsample_bytree", 0.3),
     ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
     RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
-                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=30,
+                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=300, patience=20,
               metric="ndcg@5"),
 )  # fmt: skip
 
