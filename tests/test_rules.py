@@ -27,6 +27,7 @@ from src.recipe import (
     MatrixRow,
     MatrixRule,
     PopularRule,
+    RetrievalRule,
     Select,
 )
 from src.rules import Rule, World, block_lists, lists_of
@@ -76,7 +77,8 @@ LOOK_UPS = [
 ]
 OWN = [HistoryRule("own", Select()), HistoryRule("short", SELECTS[5], top=2)]
 EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR, *FLOW]
-RECIPE_ROWS = [row for r in RECIPES.values() for row in r.rules if not isinstance(row, PopularRule)]
+ELSEWHERE = (PopularRule, RetrievalRule)  # these go to other communities; tests/test_sequence.py
+RECIPE_ROWS = [row for r in RECIPES.values() for row in r.rules if not isinstance(row, ELSEWHERE)]
 
 
 def write_world(folder: Path, events: pl.DataFrame, queries: int, n_items: int = N_ITEMS) -> World:
