@@ -194,6 +194,7 @@ def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLis
 
 
 def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
+    """V-SKNN and STAN; src/knn_kernel.py has the formulas."""
     s = world.sessions
     starts, holders, count = world.holders(rule.sample)
     idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if rule.idf else np.empty(0)
