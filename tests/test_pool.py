@@ -5,6 +5,7 @@ pytest tests/test_pool.py
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import replace
 from fractions import Fraction
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import blend, blend_kernel, metrics, pool, pool_kernel
+from src import blend, blend_kernel, candidates, metrics, pool, pool_kernel
 from src.blend import Scored, Search
 from src.coverage import CUTS, Coverage
 from src.coverage_kernel import concatenated
@@ -247,3 +248,24 @@ def test_a_fold_is_scored_under_weights_that_the_others_chose() -> None:
     assert search.tally((10, 0)).hits.tolist() == [1, 1, 0, 0]
     assert weights == (4, 6)  # the most even of the best, then the smallest
     assert search.ceiling() == 1.0
+
+
+def test_blocks_come_in_turn_and_end_with_the_first_error() -> None:
+    begun: list[int] = []
+
+    def make(part: tuple[int, int]) -> int:
+        begun.append(part[0])
+        time.sleep(0.02 * (part[0] == 0))  # the second is done before the first
+        if part[0] == 3:
+            raise ValueError("no room")
+        return part[1]
+
+    blocks = [(i, i + 1) for i in range(9)]
+    assert list(candidates.in_turn(make, blocks[:3])) == [1, 2, 3]
+    assert list(candidates.in_turn(make, [])) == []
+    begun.clear()
+    found = candidates.in_turn(make, blocks)
+    assert [next(found) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ValueError, match="no room"):
+        next(found)
+    assert sorted(begun) == [0, 1, 2, 3, 4]
