@@ -138,6 +138,7 @@ def test_valid_users_are_as_active_as_test_users(monkeypatch, tmp_path: Path) ->
         lengths[split] = events.filter(pl.col("session").is_in(queries)).group_by("session").len()
     assert lengths["test"]["len"].min() == 8
     assert lengths["valid"]["len"].min() >= 8, "train users are 1 to 9 visible clicks long"
+    assert lengths["valid"].height == 10, "half of the 20 that are as active"
 
 
 def test_articles(out: Path) -> None:
