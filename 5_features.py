@@ -17,7 +17,7 @@ from src.candidates import Part, open_world, part_files, part_path, parts
 from src.features import Features
 from src.rules import World
 from src.run import Run, main
-from src.training import samplers, table_inputs, training_block
+from src.training import claim, samplers, table_inputs, training_block
 
 
 def body(run: Run) -> None:
@@ -32,6 +32,7 @@ def body(run: Run) -> None:
             for part in run.progress(parts(world), f"{split} features"):
 
                 def make(path: Path, world: World = world, part: Part = part) -> None:
+                    claim(run, world, "features")
                     training_block(run, world, part, sampled[world.split]).write_parquet(path)
 
                 inputs = table_inputs(run, split, part_path(place / "pool", world, part))

@@ -6,11 +6,12 @@ Reads  output/<dataset>/<split>/scores/*.parquet  (step 6), valid/labels.parquet
 Writes output/<dataset>/submission.csv: for the test queries, or the valid ones where no test is
        output/<dataset>/cv.json: score, 95 % interval and folds per objective
        output/<dataset>/logs/gains.csv: the score beside every baseline's
+       output/<dataset>/experiments.csv: one more line, with what changed in the recipe
 """
 
 import polars as pl
 
-from src.blend import Scored, Search, cross_fitted
+from src.blend import STACK, Search, final_lists
 from src.candidates import part_files
 from src.cv import Blended, write_cv
 from src.run import Run, main
@@ -28,15 +29,18 @@ def body(run: Run) -> None:
         with run.step(f"blend {objective.name}") as facts:
             rankers = recipe.rankers if objective.name in able else ()
             members = [f"{row.name}_{objective.name}" for row in rankers]
-            scored = Scored.load(part_files(run, "valid", "scores"), members)
-            search = Search(recipe, scored, labels.filter(pl.col("objective") == o))
-            tally, tenths = cross_fitted(search, fold)
-            weights = {r.name: w / 10 for r, w in zip(rankers, tenths, strict=False)}
-            blended[objective.name] = Blended(tally, search.ceiling(), weights)
-            if target != "valid":
-                scored = Scored.load(part_files(run, target, "scores"), members)
-            lists[objective.name] = scored.top(tenths, recipe.k)
-            facts.update(weights)
+            truth = labels.filter(pl.col("objective") == o)
+            search = Search(recipe, part_files(run, "valid", "scores"), members, truth, fold)
+            tally, option = search.cross_fitted()
+            stack = search.stack[-1] if option.space == STACK else None
+            tenths = zip(rankers, option.weights, strict=False)
+            weights = {row.name: weight / 10 for row, weight in tenths}
+            blended[objective.name] = Blended(
+                tally, search.reachable, option.space, weights, search.by_space()
+            )
+            files = part_files(run, target, "scores")
+            lists[objective.name] = final_lists(files, members, option, stack, recipe.k)
+            facts.update({"space": option.space} | weights)
     with run.step("submission") as facts:
         facts["rows"] = recipe.write_submission(run, target, lists)
     write_cv(run, blended, fold)

@@ -1,108 +1,216 @@
-"""Blend the rankers: weights searched on out-of-fold scores, per objective; the final lists."""
+"""Blend the rankers: ways to mix them, tried on out-of-fold scores block by block; the final lists.
+
+A way to mix is an `Option`: weights of the members' votes in some space. In "rank" space a member
+votes 1 / (RRF + rank of the candidate in its query), in "softmax" space the share that softmax
+gives the candidate's score in its query; "stack" is a logistic regression on both of all members,
+fitted without the query's own fold. Nothing is held for more than one block but what each query
+wins under each option.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from sklearn.linear_model import LogisticRegression
 
 from src import blend_kernel
-from src.events import F32, I32, I64, arrays
+from src.events import F32, F64, I32, I64, arrays, hash_unit
 from src.metrics import Tally
 from src.recipe import Recipe
 
 STEPS = 10  # weights are tenths
+SPACES = ("rank", "softmax")
+STACK = "stack"
+STACK_QUERIES = 20_000  # with a truth, at most, that the logistic regression learns from
+
+
+class Option(NamedTuple):
+    """A way to mix the members."""
+
+    space: str
+    weights: tuple[int, ...]  # tenths; of STACK: none
 
 
 @dataclass(frozen=True)
 class Scored:
-    """All candidates of some queries (CSR) with each member's votes for one objective."""
+    """All candidates of some queries (CSR) with each member's score for one objective."""
 
     session: I32  # of each query
     starts: I64
     aid: I32
-    votes: list[F32]  # one per ranker
+    scores: list[F32]  # one per ranker
 
     @classmethod
-    def load(cls, files: list[Path], members: list[str]) -> Scored:
-        """Read score files; a member is a column of them. Without one, the pool's order votes."""
-        table = pl.concat(pl.read_parquet(f, columns=["session", "aid", *members]) for f in files)
+    def load(cls, file: Path, members: list[str]) -> Scored:
+        """Read a score file; a member is a column of it. Without one, the pool's order scores."""
+        table = pl.read_parquet(file, columns=["session", "aid", *members])
         of_row, aid, *scores = arrays(table, "session", "aid", *members)
         session, starts = np.unique(of_row, return_index=True)
         starts = np.append(starts, table.height)
         place = np.arange(aid.size) - np.repeat(starts[:-1], np.diff(starts))
-        scores = scores or [-place.astype(np.float32)]
-        votes = [blend_kernel.rank_votes(starts, aid, score) for score in scores]
-        return cls(session, starts, aid, votes)
+        return cls(session, starts, aid, scores or [-place.astype(np.float32)])
 
-    def lists(self, weights: tuple[int, ...], k: int) -> I64:
-        """Rows of each query's k best under some weights: (queries, k), -1 at the end."""
-        blended = sum(np.float32(w) * v for w, v in zip(weights, self.votes, strict=True))
-        return blend_kernel.top_rows(self.starts, self.aid, blended, k)
+    @cached_property
+    def votes(self) -> dict[str, list[F32]]:
+        """Per space, those of each member."""
+        ranks = [blend_kernel.rank_votes(self.starts, self.aid, s) for s in self.scores]
+        return {
+            "rank": ranks,
+            "softmax": [blend_kernel.softmax(self.starts, s) for s in self.scores],
+        }
 
-    def top(self, weights: tuple[int, ...], k: int) -> tuple[I32, I32]:
-        """Queries (n,) and their k best items (n, k), -1 at the end."""
-        rows = self.lists(weights, k)
-        return self.session, np.where(rows >= 0, self.aid[rows], -1).astype(np.int32)
+    @property
+    def facts(self) -> F32:
+        """What STACK learns from: scores and rank votes, (rows, 2 * members)."""
+        return np.column_stack([*self.scores, *self.votes["rank"]])
+
+    def blended(self, option: Option, stack: F64 | None = None) -> F32:
+        """The candidates' votes; `stack`: the weights of STACK, (2 * members) or (rows, those)."""
+        if option.space == STACK:
+            assert stack is not None
+            return (self.facts * stack).sum(axis=1).astype(np.float32)
+        pairs = zip(option.weights, self.votes[option.space], strict=True)
+        return np.sum([np.float32(w) * v for w, v in pairs if w], axis=0, dtype=np.float32)
+
+    def rows(self, votes: F32, k: int) -> I64:
+        """Rows of each query's k best: (queries, k), -1 at the end."""
+        return blend_kernel.top_rows(self.starts, self.aid, votes, k)
+
+    def top(self, votes: F32, k: int) -> I32:
+        """Each query's k best items: (queries, k), -1 at the end."""
+        rows = self.rows(votes, k)
+        return np.where(rows >= 0, self.aid[rows], -1).astype(np.int32)
+
+
+def options(members: int) -> list[Option]:
+    """Every way to share ten tenths among the members, in every space; and STACK."""
+    shares = [w for w in product(range(STEPS + 1), repeat=members) if sum(w) == STEPS]
+    alone = [Option(SPACES[0], w) for w in shares if max(w) == STEPS]
+    if members < 2:
+        return alone
+    return (
+        alone
+        + [Option(s, w) for s in SPACES for w in shares if max(w) < STEPS]
+        + [Option(STACK, ())]
+    )
 
 
 class Search:
-    """Finds the weights of one objective."""
+    """Finds the best way to mix the members for one objective, over the blocks of `valid`."""
 
-    def __init__(self, recipe: Recipe, scored: Scored, truth: pl.DataFrame) -> None:
-        self.recipe, self.scored = recipe, scored
-        pairs = pl.DataFrame(
-            {"session": np.repeat(scored.session, np.diff(scored.starts)), "aid": scored.aid}
-        )
-        true = truth.select("session", "aid", hit=pl.lit(True))
-        self.label = (
-            pairs.join(true, on=["session", "aid"], how="left", maintain_order="left")["hit"]
-            .fill_null(False)
-            .to_numpy()
-        )
-        cap = recipe.k if recipe.metric == "recall" else 1
-        chances = truth.group_by("session").agg(n=pl.len().clip(upper_bound=cap)).sort("session")
+    def __init__(
+        self, recipe: Recipe, files: list[Path], members: list[str], truth: pl.DataFrame, fold: I64
+    ) -> None:
+        """truth: session, aid; fold: of each session. Reads the files twice, one at a time."""
+        self.recipe, self.files, self.members, self.fold = recipe, files, members, fold
+        self.truth = truth.select("session", "aid", hit=pl.lit(True))
+        self.cap = recipe.k if recipe.metric == "recall" else 1
+        chances = truth.group_by("session").agg(n=pl.len().clip(upper_bound=self.cap))
+        chances = chances.sort("session")
         self.session = chances["session"].to_numpy().astype(np.int64)
         self.chances = chances["n"].to_numpy().astype(np.float64)
+        self.options = options(max(1, len(members)))
+        self.stack = self._fit() if Option(STACK, ()) in self.options else {}
+        self.hits, self.reachable = self._try_all()
 
-    def tally(self, weights: tuple[int, ...]) -> Tally:
+    def label(self, scored: Scored) -> np.ndarray:
+        """Which candidates came true (one bool a row)."""
+        session = np.repeat(scored.session, np.diff(scored.starts))
+        pairs = pl.DataFrame({"session": session, "aid": scored.aid})
+        joined = pairs.join(self.truth, on=["session", "aid"], how="left", maintain_order="left")
+        return joined["hit"].fill_null(False).to_numpy()
+
+    def _fit(self) -> dict[int, F64]:
+        """Weights of STACK without each fold, and (-1) of all; of queries with a truth."""
+        share = STACK_QUERIES / max(self.session.size, 1)
+        facts, label, fold = [], [], []
+        for file in self.files:
+            scored = Scored.load(file, self.members)
+            unit = pl.DataFrame({"s": scored.session}).select(
+                hash_unit(pl.col("s"), self.recipe.seed + 3)
+            )
+            drawn = (unit.to_series().to_numpy() < share) & np.isin(scored.session, self.session)
+            rows = np.repeat(drawn, np.diff(scored.starts))
+            facts.append(scored.facts[rows])
+            label.append(self.label(scored)[rows])
+            fold.append(np.repeat(self.fold[scored.session], np.diff(scored.starts))[rows])
+        X, y, of = np.concatenate(facts), np.concatenate(label), np.concatenate(fold)
+        found = {}
+        for f in (-1, *range(self.recipe.folds)):
+            if np.unique(y[of != f]).size == 2:
+                scale = X[of != f].std(axis=0) + 1e-9
+                model = LogisticRegression(max_iter=200).fit(X[of != f] / scale, y[of != f])
+                found[f] = model.coef_[0] / scale
+        return found
+
+    def _try_all(self) -> tuple[F64, float]:
+        """Of each option what each query wins, (options, queries); of a perfect order the score."""
+        hits, reachable = np.zeros((len(self.options), self.session.size)), 0.0
+        for file in self.files:
+            scored = Scored.load(file, self.members)
+            label, asked = self.label(scored), np.isin(scored.session, self.session)
+            at = np.searchsorted(self.session, scored.session[asked])
+            of_fold = np.repeat(self.fold[scored.session], np.diff(scored.starts))
+            for o, option in enumerate(self.options):
+                votes = scored.blended(option, self._stack_of(of_fold, option))
+                rows = scored.rows(votes, self.recipe.k)
+                won = blend_kernel.gains(rows, label, self.recipe.metric == "mrr")
+                hits[o, at] = won[asked]
+            found = np.add.reduceat(label, scored.starts[:-1], dtype=np.int64)
+            reachable += float(np.minimum(found, self.cap)[asked].sum())
+        return hits, reachable / max(self.chances.sum(), 1.0)
+
+    def _stack_of(self, fold: I64, option: Option) -> F64 | None:
+        """STACK's weights for each row, without its own fold."""
+        if option.space != STACK:
+            return None
+        width = 2 * len(self.members)
+        weights = [self.stack.get(f, np.ones(width)) for f in range(self.recipe.folds)]
+        return np.array(weights)[fold]
+
+    def tally(self, option: Option) -> Tally:
         """Hits and chances of each query that has a truth."""
-        rows = self.scored.lists(weights, self.recipe.k)
-        won = blend_kernel.gains(rows, self.label, self.recipe.metric == "mrr")
+        return Tally(self.session, self.hits[self.options.index(option)], self.chances)
+
+    def best(self, mask: np.ndarray) -> Option:
+        """The option with the highest score on some queries; ties go to the simplest one."""
+        scores = self.hits[:, mask].sum(axis=1)
+        return self.options[int(np.argmax(scores))]
+
+    def cross_fitted(self) -> tuple[Tally, Option]:
+        """Honest tally (each fold under the option that the others chose), and that of all."""
+        of = self.fold[self.session]
         hits = np.zeros(self.session.size)
-        at = np.searchsorted(self.scored.session, self.session)
-        at = np.minimum(at, self.scored.session.size - 1)
-        found = self.scored.session[at] == self.session
-        hits[found] = won[at[found]]
-        return Tally(self.session, hits, self.chances)
+        for f in np.unique(of):
+            hits[of == f] = self.hits[self.options.index(self.best(of != f))][of == f]
+        return Tally(self.session, hits, self.chances), self.best(np.ones(of.size, np.bool_))
 
-    def ceiling(self) -> float:
-        """The score of a perfect order of the candidates."""
-        query = np.repeat(np.arange(self.scored.session.size), np.diff(self.scored.starts))
-        cap = self.recipe.k if self.recipe.metric == "recall" else 1
-        found = np.minimum(np.bincount(query, self.label), cap)
-        return float(found.sum() / max(self.chances.sum(), 1.0))
-
-    def best(self, tallies: dict[tuple[int, ...], Tally], mask: np.ndarray) -> tuple[int, ...]:
-        """The weights with the highest score on some queries; ties go to the most even ones."""
-        return min(tallies, key=lambda w: (-tallies[w].score(mask), max(w), w))
-
-
-def grid(members: int) -> list[tuple[int, ...]]:
-    """All ways to share ten tenths among the members."""
-    return [w for w in product(range(STEPS + 1), repeat=members) if sum(w) == STEPS]
+    def by_space(self) -> dict[str, float]:
+        """The best score of each space, and of each member alone: in hindsight, to compare."""
+        total = max(self.chances.sum(), 1.0)
+        scores = dict(zip(self.options, self.hits.sum(axis=1) / total, strict=True))
+        found: dict[str, float] = {}
+        for option, score in scores.items():
+            name = option.space
+            if STEPS in option.weights and self.members:
+                name = self.members[option.weights.index(STEPS)]
+            found[name] = max(found.get(name, 0.0), float(score))
+        return found
 
 
-def cross_fitted(search: Search, fold: I64) -> tuple[Tally, tuple[int, ...]]:
-    """Honest tally (each fold under the weights that the others chose), and weights of all."""
-    tallies = {w: search.tally(w) for w in grid(len(search.scored.votes))}
-    of = fold[search.session]
-    hits = np.zeros(search.session.size)
-    for f in np.unique(of):
-        chosen = search.best(tallies, of != f)
-        hits[of == f] = tallies[chosen].hits[of == f]
-    everywhere = np.ones(of.size, np.bool_)
-    return Tally(search.session, hits, search.chances), search.best(tallies, everywhere)
+def final_lists(
+    files: list[Path], members: list[str], option: Option, stack: F64 | None, k: int
+) -> tuple[I32, I32]:
+    """Sessions (n,) and their k best items (n, k), -1 at the end."""
+    sessions, lists = [], []
+    for file in files:
+        scored = Scored.load(file, members)
+        sessions.append(scored.session)
+        lists.append(scored.top(scored.blended(option, stack), k))
+    return np.concatenate(sessions), np.concatenate(lists)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit, prange
 
@@ -20,6 +22,22 @@ def rank_votes(starts, aid, score):
         order = by_aid[np.argsort(-score[first:end][by_aid], kind="mergesort")]
         for rank in range(order.size):
             votes[first + order[rank]] = 1.0 / (RRF + rank)
+    return votes
+
+
+@njit(parallel=True, cache=True)
+def softmax(starts, score):
+    """The share that softmax gives the candidate's score in its query."""
+    votes = np.empty(score.size, np.float32)
+    for q in prange(starts.size - 1):
+        first, end = starts[q], starts[q + 1]
+        most, total = score[first], 0.0
+        for r in range(first, end):
+            most = max(most, score[r])
+        for r in range(first, end):
+            total += math.exp(score[r] - most)
+        for r in range(first, end):
+            votes[r] = math.exp(score[r] - most) / total
     return votes
 
 

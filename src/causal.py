@@ -35,8 +35,22 @@ def causal(recipe: Recipe) -> Recipe:
         embeddings=(),
         rules=tuple(rules),
         baselines=tuple(row for row in recipe.baselines if set(row.rules) <= names),
-        features=tuple(dict.fromkeys(features)),
+        features=tuple(_merged(features)),
     )
+
+
+def _merged(rows: list[FeatureRow]) -> list[FeatureRow]:
+    """Rows that now count the same events in one, with the windows of all."""
+    found: dict[object, FeatureRow] = {}
+    for row in rows:
+        if isinstance(row, PopularityFeature | AlikeFeature):
+            key = replace(row, windows=())
+            known = found.get(key, key)
+            windows = dict.fromkeys((*getattr(known, "windows", ()), *row.windows))
+            found[key] = replace(row, windows=tuple(windows))
+        else:
+            found[row] = row
+    return list(found.values())
 
 
 def _rule(row: Rule) -> Rule | None:

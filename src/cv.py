@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
-from src import store
+from src import experiments, store
 from src.candidates import show
 from src.events import I64
 from src.metrics import Tally, bootstrap
@@ -20,7 +21,9 @@ class Blended:
 
     tally: Tally  # out of fold, under weights that the query's own fold had no say in
     pool_recall: float  # of a perfect order of the candidates
-    weights: dict[str, float]  # of each ranker
+    space: str  # of the chosen blend
+    weights: dict[str, float]  # of each ranker; none where they are stacked
+    compared: dict[str, float]  # score of each ranker alone and of the best of each space
 
 
 def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
@@ -28,7 +31,7 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
     recipe = run.recipe
     tallies, shares = [b.tally for b in blended.values()], [o.weight for o in recipe.objectives]
     low, high = bootstrap(tallies, shares, recipe.seed)
-    objectives = {
+    objectives: dict[str, dict[str, Any]] = {
         name: {
             # null where the held-out sessions hold no label of this objective
             "score": b.tally.score() if b.tally.chances.any() else None,
@@ -36,15 +39,22 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
             "folds": [b.tally.score(fold[b.tally.session] == f) for f in range(recipe.folds)],
             "pool_recall": b.pool_recall,
             "blend": b.weights,
+            "blend_space": b.space,
+            "compared": b.compared,
         }
         for i, (name, b) in enumerate(blended.items())
     }
     metric = f"{recipe.metric}@{recipe.k}"
-    head = {"dataset": recipe.name, "metric": metric, "score": total(tallies, shares)}
+    head: dict[str, Any] = {
+        "dataset": recipe.name,
+        "metric": metric,
+        "score": total(tallies, shares),
+    }
     head |= {"ci95": [low[-1], high[-1]]}
     store.write_text(
         run.output / "cv.json", json.dumps(head | {"objectives": objectives}, indent=1)
     )
+    experiments.append(run, head, {name: o["score"] for name, o in objectives.items()})
     queries = pl.read_parquet(run.output / "valid" / "sessions.parquet")["query"].sum()
     print(f"\n{metric} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
     show(pl.DataFrame([_row(name, o) for name, o in objectives.items()]))

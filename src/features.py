@@ -7,18 +7,22 @@ the recipe; to add a kind of feature, write a `Family` and a line in `family`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 from numba import get_num_threads
 
 from src import features_kernel as kernel
-from src import search_kernel
+from src import search_kernel, session_kernel, statistics_kernel
 from src.events import F32, I32, I64
 from src.pool import Pool
 from src.recipe import (
+    AGGREGATES,
     RELATIONS,
+    WEIGHTINGS,
     AlikeFeature,
     ContextFeature,
     EmbeddingFeature,
@@ -29,14 +33,15 @@ from src.recipe import (
     Recipe,
     RetrievalFeature,
     SeenFeature,
+    StatisticsFeature,
 )
 from src.rules import World
 
-WEIGHTINGS = ("equal", "position", "type", "time", "last")
-AGGREGATES = ("sum", "mean", "max")
 TAIL = 100  # history events that matrix and embedding features look at
-SESSION_NAMES = ("events", "items", "seconds", "last_gap", "hour", "weekday", "visits")
+SESSION_NAMES = ("events", "items", "seconds", "last_gap", "hour", "weekday", "visits", "last_type",
+                 "mean_gap", "again", "visit_events", "visit_seconds")  # fmt: skip
 OWN_NAMES = ("count", "back", "seconds", "last_type", "first_seconds")
+FOREVER = int(np.iinfo(np.int32).max)
 
 
 class Block:
@@ -52,7 +57,8 @@ class Block:
         return self.world.sessions.offsets[self.pool.first + 1 : self.end + 1] - 1
 
     @cached_property
-    def items(self) -> tuple[I64, I32, F32, F32]:
+    def items(self) -> tuple[I64, I32, F32, F32, I32]:
+        """The different items of each history; see kernel.history_items."""
         s = self.world.sessions
         weights = np.array(self.recipe.type_weight, np.float64)
         return kernel.history_items(
@@ -64,7 +70,8 @@ class Family(ABC):
     """Some columns that are computed together."""
 
     names: list[str]
-    ranked: int = 0  # so many of the first columns also get a rank within the query
+    group: str = ""  # what ablation drops together: the kind of recipe row
+    ranked: Sequence[int] = ()  # the columns that also get a rank within the query
 
     @abstractmethod
     def fill(self, block: Block, X: F32, column: int) -> None:
@@ -73,6 +80,8 @@ class Family(ABC):
 
 class PoolFamily(Family):
     """The fused vote, the place in the pool, and every rule's rank and score."""
+
+    group = "pool"
 
     def __init__(self, recipe: Recipe) -> None:
         rules = [rule.name for rule in recipe.rules]
@@ -93,13 +102,16 @@ class PoolFamily(Family):
 class SessionFamily(Family):
     """The shape of the visible session: the same for all its candidates."""
 
+    group = "session"
+
     def __init__(self, recipe: Recipe) -> None:
         self.names = [f"session_{n}" for n in (*SESSION_NAMES, *recipe.types)]
+        self.names += [f"session_since_{t}" for t in recipe.types]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
         s, pool = block.world.sessions, block.pool
         n_types = len(block.recipe.types)
-        kernel.session_columns(
+        session_kernel.session_columns(
             s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, n_types, column, X
         )
 
@@ -107,43 +119,47 @@ class SessionFamily(Family):
 class OwnFamily(Family):
     """What the session already did with the candidate."""
 
+    group = "own"
+
     def __init__(self, recipe: Recipe) -> None:
         self.names = [f"own_{n}" for n in (*OWN_NAMES, *recipe.types)]
+        self.names += [f"own_since_{t}" for t in recipe.types]
+        self.names += [f"own_weight_{w}" for w in WEIGHTINGS]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        s, pool = block.world.sessions, block.pool
+        s, pool, (offsets, item, total, *_) = block.world.sessions, block.pool, block.items
         n_types = len(block.recipe.types)
-        kernel.own_columns(
-            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, pool.aid, n_types, column, X
-        )
+        session_kernel.own_columns(
+            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, pool.aid,
+            offsets, item, total, n_types, column, X,
+        )  # fmt: skip
 
 
 class ScoreFamily(Family):
     """Item-item scores x weightings x aggregates, over the history."""
 
-    ranked = 1
-
     def __init__(self, row: MatrixFeature | EmbeddingFeature) -> None:
-        self.table = row.matrix if isinstance(row, MatrixFeature) else row.embedding
-        self.is_matrix = isinstance(row, MatrixFeature)
+        self.row, self.above = row, np.float32(np.inf if row.above is None else row.above)
         pairs = [(w, a) for w in row.weightings for a in row.aggregates]
-        self.names = [f"{self.table}_{w}_{a}" for w, a in pairs]
-        self.columns = np.array(
-            [(WEIGHTINGS.index(w), AGGREGATES.index(a), c) for c, (w, a) in enumerate(pairs)]
-        )
+        cells = [(AGGREGATES.index(a), WEIGHTINGS.index(w)) for w, a in pairs]
+        self.names = [f"{row.table}_{w}_{a}" for w, a in pairs]
+        self.names += [f"{row.table}_latest_{back}" for back in range(row.latest)]
+        cells += [(kernel.LATEST, back) for back in range(row.latest)]
+        if row.above is not None:
+            self.names.append(f"{row.table}_count")
+            cells.append((kernel.COUNT, 0))
+        self.cells = np.array(cells, np.int64)
+        self.ranked = [c for c, (how, _) in enumerate(cells) if how == kernel.SUM]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        pool, columns = block.pool, self.columns + np.array([0, 0, column])
-        if self.is_matrix:
-            near = block.world.matrix(self.table)
-            kernel.matrix_columns(
-                pool.offsets, pool.aid, *block.items, near.offsets, near.aid,
-                near.weight, columns, X,
-                get_num_threads(),
-            )  # fmt: skip
+        world, row, threads = block.world, self.row, get_num_threads()
+        rows = (block.pool.offsets, block.pool.aid, *block.items)
+        where = (self.above, self.cells, column, X, threads)
+        if isinstance(row, MatrixFeature):
+            near = world.matrix(row.table)
+            kernel.matrix_columns(*rows, near.offsets, near.aid, near.weight, *where)
         else:
-            sides = block.world.sources(self.table), block.world.vectors(self.table)
-            kernel.vector_columns(pool.offsets, pool.aid, *block.items, *sides, columns, X)
+            kernel.vector_columns(*rows, world.sources(row.table), world.vectors(row.table), *where)
 
 
 class RetrievalFamily(Family):
@@ -151,7 +167,7 @@ class RetrievalFamily(Family):
 
     def __init__(self, row: RetrievalFeature, recipe: Recipe) -> None:
         self.names = [f"{row.model}_{objective.name}" for objective in recipe.objectives]
-        self.ranked = len(self.names)
+        self.ranked = range(len(self.names))
         self.row = row
 
     def fill(self, block: Block, X: F32, column: int) -> None:
@@ -164,15 +180,16 @@ class RetrievalFamily(Family):
 class PopularityFamily(Family):
     """Events on the candidate around the query: of one type, or of the query's own context."""
 
-    ranked = 1
-
     def __init__(self, row: PopularityFeature | AlikeFeature, recipe: Recipe) -> None:
-        span = "all" if row.window is None else f"{row.window / 3600:g}h"
-        ahead = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
+        self.row = row
         self.column = row.column if isinstance(row, AlikeFeature) else "type"
         kind = f"same_{row.column}" if isinstance(row, AlikeFeature) else recipe.types[row.type]
-        self.names = [f"popular_{kind}_{span}{ahead}"]
-        self.row = row
+        self.windows = np.array(sorted(FOREVER if w is None else w for w in row.windows))
+        spans = ["all" if w == FOREVER else f"{w / 3600:g}h" for w in self.windows]
+        ahead = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
+        self.names = [f"popular_{kind}_{span}{ahead}" for span in spans]
+        self.ranked = range(len(spans))
+        self.names += [f"popular_{kind}_{a}_of_{b}{ahead}" for a, b in pairwise(spans)]
 
     def kind(self, block: Block) -> I64:
         """The kind of events that count for each query."""
@@ -182,13 +199,30 @@ class PopularityFamily(Family):
 
     def fill(self, block: Block, X: F32, column: int) -> None:
         """Counts of all candidates."""
-        pool, world, row = block.pool, block.world, self.row
+        pool, world = block.pool, block.world
         starts, times = world.times_by_item(self.column)
-        window = np.iinfo(np.int32).max if row.window is None else row.window
-        kernel.popularity_column(
+        kernel.popularity_columns(
             pool.offsets, pool.aid, world.query_ts(pool.first, block.end), self.kind(block),
-            starts, times, starts.size // world.sessions.n_items, window, row.ahead, column, X,
+            starts, times, starts.size // world.sessions.n_items, self.windows, self.row.ahead,
+            column, X,
         )  # fmt: skip
+
+
+class StatisticsFamily(Family):
+    """What all sessions did with the candidate."""
+
+    def __init__(self, row: StatisticsFeature, recipe: Recipe) -> None:
+        self.row = row
+        span = "all" if row.last_days is None else f"{row.last_days:g}d"
+        names = statistics_kernel.names(recipe.types)
+        self.names = [f"item_{name}_{span}" for name in names]
+        self.ranked = [c for c, n in enumerate(names) if n.startswith(("sessions", "weight"))]
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        """Numbers of all candidates."""
+        recipe = block.recipe
+        table = block.world.statistics(self.row, recipe.types, recipe.type_weight)
+        kernel.table_columns(block.pool.aid, table, column, X)
 
 
 class SeenFamily(Family):
@@ -217,7 +251,7 @@ class ItemFamily(Family):
         pool, s = block.pool, block.world.sessions
         known = block.world.items[self.row.column].cast(pl.Float64).to_numpy()
         relations = np.array([RELATIONS.index(relation) for relation in self.row.relations])
-        kernel.item_columns(
+        session_kernel.item_columns(
             s.offsets, s.aid, s.ts, pool.first, pool.offsets, pool.aid, known, relations, column, X
         )
 
@@ -240,6 +274,8 @@ def family(row: FeatureRow, recipe: Recipe) -> Family:
     match row:
         case PopularityFeature() | AlikeFeature():
             return PopularityFamily(row, recipe)
+        case StatisticsFeature():
+            return StatisticsFamily(row, recipe)
         case RetrievalFeature():
             return RetrievalFamily(row, recipe)
         case ItemFeature():
@@ -259,13 +295,24 @@ class Features:
         self.recipe = recipe
         self.families: list[Family] = [
             PoolFamily(recipe), SessionFamily(recipe), OwnFamily(recipe)]  # fmt: skip
-        self.families += [family(row, recipe) for row in recipe.features]
+        for row in recipe.features:
+            self.families.append(family(row, recipe))
+            self.families[-1].group = type(row).__name__
         self.names = [name for family in self.families for name in family.names]
         if twice := {name for name in self.names if self.names.count(name) > 1}:
             raise ValueError(f"recipe {recipe.name}: two rows make the features {sorted(twice)}")
-        ranked = [name for family in self.families for name in family.names[: family.ranked]]
+        ranked = [family.names[column] for family in self.families for column in family.ranked]
         self.sources = np.array([self.names.index(name) for name in ranked], np.int64)
         self.names += [f"{name}_rank" for name in ranked]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The names of each group of families, with those of their ranks."""
+        found: dict[str, list[str]] = {}
+        for family in self.families:
+            ranks = [f"{family.names[column]}_rank" for column in family.ranked]
+            found.setdefault(family.group, []).extend([*family.names, *ranks])
+        return found
 
     def compute(self, world: World, pool: Pool) -> F32:
         """The matrix X, float32 of shape (rows of the pool, names)."""
@@ -275,5 +322,5 @@ class Features:
         for family in self.families:
             family.fill(block, X, column)
             column += len(family.names)
-        kernel.rank_columns(pool.offsets, self.sources, column, X)
+        kernel.rank_columns(pool.offsets, self.sources, column, X, get_num_threads())
         return X

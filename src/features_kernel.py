@@ -1,8 +1,8 @@
 """The loops behind the features: every one fills columns of X (rows of the pool, all features).
 
 Queries are split over threads; a query's rows are filled by one thread in a fixed order. `starts`
-is the pool's CSR; `items` is the CSR (offsets, aid) of a query's different history items, with
-the sum and the maximum of their events' weights under every weighting, shape (items, weightings).
+is the pool's CSR. What the session itself is like: session_kernel.py; what all sessions did with an
+item: statistics_kernel.py.
 """
 
 from __future__ import annotations
@@ -12,32 +12,41 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from src.rules_kernel import VISIT_GAP
-
-EQUAL, POSITION, TYPE, TIME, LAST = range(5)  # the order of features.WEIGHTINGS
-SUM, MEAN, MAX = range(3)  # the order of features.AGGREGATES
-N_WEIGHTINGS = 5
-VALUE, AGE, LAST_VALUE, LAST_AGE, MINUS_LAST, MINUS_MEAN, SAME_LAST, SHARE = range(8)  # RELATIONS
-UNKNOWN = -1e9  # not NaN, which would make XGBoost's histograms sparse, and slower
+EQUAL, POSITION, TYPE, DAY, TIME, RECSYS = range(6)  # the order of recipe.WEIGHTINGS
+N_WEIGHTINGS = 6
+SUM, MEAN, MAX, LATEST, COUNT = range(5)  # the first three in the order of recipe.AGGREGATES
+N_LATEST = 5  # latest events that can have a column of their own
 
 
-@njit(inline="always")
+@njit(forceinline=True)
 def event_weight(kind, back, n, seconds, type_weight):
-    """Weight of an event `back` places and `seconds` before the last one of n events."""
+    """Weight of an event `back` places and `seconds` before the last one of n events.
+
+    POSITION, TYPE, DAY, TIME: Theo Viel's, as meant. RECSYS: that of the RecSys 2022 challenge, up
+    to the factor 1 / ln(1 + events of the item), which the caller knows.
+    """
     if kind == POSITION:
         return 2.0 ** (0.1 + 0.9 * (n - 1 - back) / (n - 1)) - 1.0 if n > 1 else 1.0
     if kind == TYPE:
         return type_weight
+    if kind == DAY:
+        return 1.0 if seconds <= 86400 else 0.0
     if kind == TIME:
         return 1.0 / math.log(2.0 + seconds / 60.0)
-    if kind == LAST:
-        return 1.0 if back == 0 else 0.0
+    if kind == RECSYS:
+        time = 1.0 / math.log(2.0 + seconds / 60.0)
+        return time / (math.log(2.0 + back) * math.log(1.0 + n))
     return 1.0
 
 
 @njit(parallel=True, cache=True)
 def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
-    """Different items of the last `tail` events of sessions first : end, latest first."""
+    """Different items of the last `tail` events of sessions first : end, latest first.
+
+    Returns CSR offsets, item (-1 behind the last one); the sum and the maximum of its events'
+    weights under every weighting, shape (items, weightings), and which of the latest events are on
+    it: bit b for the event b places before the last one.
+    """
     n_queries = end - first
     size = np.zeros(n_queries + 1, np.int64)
     for q in range(n_queries):
@@ -45,10 +54,10 @@ def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
     item = np.full(size[-1], -1, np.int32)
     total = np.zeros((size[-1], N_WEIGHTINGS), np.float32)
     most = np.zeros((size[-1], N_WEIGHTINGS), np.float32)
+    latest = np.zeros(size[-1], np.int32)
     for q in prange(n_queries):
-        stop = offsets[first + q + 1]
-        n = size[q + 1] - size[q]
-        begin = size[q]
+        stop, begin = offsets[first + q + 1], size[q]
+        n = size[q + 1] - begin
         used = 0
         for back in range(n):
             i = stop - 1 - back
@@ -58,82 +67,156 @@ def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
             if u == begin + used:
                 item[u] = aid[i]
                 used += 1
+            if back < N_LATEST:
+                latest[u] |= 1 << back
             for k in range(N_WEIGHTINGS):
                 w = event_weight(k, back, n, ts[stop - 1] - ts[i], type_weight[type_[i]])
                 total[u, k] += w
                 most[u, k] = max(most[u, k], w)
-    return size, item, total, most
+        for u in range(begin, begin + used):
+            item_term = 1.0 / math.log(1.0 + total[u, EQUAL])
+            total[u, RECSYS] *= item_term
+            most[u, RECSYS] *= item_term
+    return size, item, total, most, latest
+
+
+@njit(forceinline=True)
+def _bits(n):
+    """So many bits that a table of 2 ** bits slots is at most half full."""
+    bits = 4
+    while 1 << bits < 2 * n:
+        bits += 1
+    return bits
+
+
+@njit(forceinline=True)
+def _slot(x, bits):
+    return np.uint64(x) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
+
+
+@njit(forceinline=True)
+def _speak(score, r, u, above, total, most, latest, sums, tops, lone, count):
+    """Let one history item speak for row r: its events' weights come summed and at most."""
+    for k in range(N_WEIGHTINGS):
+        sums[r, k] += score * total[u, k]
+        tops[r, k] = max(tops[r, k], score * most[u, k])
+    if latest[u]:
+        for b in range(N_LATEST):
+            if latest[u] >> b & 1:
+                lone[r, b] = score
+    count[r] += 1.0 if score > above else 0.0
+
+
+@njit(forceinline=True)
+def _quiet(n, sums, tops, lone, count):
+    sums[:n] = 0.0
+    tops[:n] = 0.0
+    lone[:n] = 0.0
+    count[:n] = 0.0
+
+
+@njit(forceinline=True)
+def _write(first, n, begin, end, total, cells, column, sums, tops, lone, count, weight, X):
+    """Write the cells (aggregate, weighting or place) of a query's rows; `weight`: scratch."""
+    for k in range(N_WEIGHTINGS):
+        weight[k] = np.float32(0.0)
+        for u in range(begin, end):
+            weight[k] += total[u, k]
+        weight[k] = np.float32(1.0) / max(weight[k], np.float32(1e-9))
+    for r in range(n):
+        for c in range(cells.shape[0]):
+            how, k = cells[c, 0], cells[c, 1]
+            if how == SUM:
+                value = sums[r, k]
+            elif how == MEAN:
+                value = sums[r, k] * weight[k]
+            elif how == MAX:
+                value = tops[r, k]
+            elif how == LATEST:
+                value = lone[r, k]
+            else:
+                value = count[r]
+            X[first + r, column + c] = value
 
 
 @njit(parallel=True, cache=True)
 def matrix_columns(
-    starts, pool, items, item, total, most, near_offsets, near, near_weight, columns, X,
-    n_threads,
+    starts, pool, items, item, total, most, latest, near_offsets, near, near_weight,
+    above, cells, column, X, n_threads,
 ):  # fmt: skip
-    """Aggregates of near_weight[history item, candidate].
+    """Aggregates of near_weight[history item, candidate]: columns column : column + cells.
 
-    columns: int64 rows (weighting, aggregate, column of X).
+    cells: int64 rows (aggregate, weighting); of LATEST, how many events back; of COUNT, nothing.
     """
     n_queries = starts.size - 1
+    longest = np.diff(starts).max()
     for t in prange(n_threads):
-        slot = np.full(near_offsets.size - 1, -1, np.int64)
+        sums = np.zeros((longest, N_WEIGHTINGS), np.float32)
+        tops = np.zeros((longest, N_WEIGHTINGS), np.float32)
+        lone, count = np.zeros((longest, N_LATEST), np.float32), np.zeros(longest, np.float32)
+        weight = np.zeros(N_WEIGHTINGS, np.float32)
+        place = np.full(1 << _bits(longest), -1, np.int32)  # hash table of the query's candidates
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
-            for r in range(starts[q], starts[q + 1]):
-                slot[pool[r]] = r
+            first, n = starts[q], starts[q + 1] - starts[q]
+            if n == 0:
+                continue
+            bits = _bits(n)
+            mask = np.uint64((1 << bits) - 1)
+            place[: 1 << bits] = -1
+            for r in range(n):
+                k = _slot(pool[first + r], bits)
+                while place[k] >= 0:
+                    k = (k + np.uint64(1)) & mask
+                place[k] = r
+            _quiet(n, sums, tops, lone, count)
             for u in range(items[q], items[q + 1]):
                 x = item[u]
                 if x < 0:
                     break
                 for j in range(near_offsets[x], near_offsets[x + 1]):
-                    r = slot[near[j]]
+                    k = _slot(near[j], bits)
+                    while place[k] >= 0 and pool[first + place[k]] != near[j]:
+                        k = (k + np.uint64(1)) & mask
+                    r = place[k]
                     if r >= 0:
-                        for c in range(columns.shape[0]):
-                            kind, how, column = columns[c]
-                            add_score(
-                                X[r], column, how, near_weight[j], total[u, kind], most[u, kind]
-                            )
-            for r in range(starts[q], starts[q + 1]):
-                slot[pool[r]] = -1
-            divide_means(starts, q, items, total, columns, X)
+                        _speak(near_weight[j], r, u, above, total, most, latest, sums, tops,
+                               lone, count)  # fmt: skip
+            _write(first, n, items[q], items[q + 1], total, cells, column, sums, tops, lone,
+                   count, weight, X)  # fmt: skip
+
+
+@njit(forceinline=True, fastmath={"reassoc", "contract", "nsz"})
+def _dot(a, i, b, j):
+    total = np.float32(0.0)
+    for d in range(a.shape[1]):
+        total += a[i, d] * b[j, d]
+    return total
 
 
 @njit(parallel=True, cache=True)
-def vector_columns(starts, pool, items, item, total, most, sources, vectors, columns, X):
-    """Aggregates of sources[history item] . vectors[candidate], columns as in `matrix_columns`."""
-    for q in prange(starts.size - 1):
-        for r in range(starts[q], starts[q + 1]):
+def vector_columns(
+    starts, pool, items, item, total, most, latest, sources, vectors, above, cells, column, X,
+    n_threads,
+):  # fmt: skip
+    """Aggregates of sources[history item] . vectors[candidate], else as `matrix_columns`."""
+    n_queries = starts.size - 1
+    longest = np.diff(starts).max()
+    for t in prange(n_threads):
+        sums = np.zeros((longest, N_WEIGHTINGS), np.float32)
+        tops = np.zeros((longest, N_WEIGHTINGS), np.float32)
+        lone, count = np.zeros((longest, N_LATEST), np.float32), np.zeros(longest, np.float32)
+        weight = np.zeros(N_WEIGHTINGS, np.float32)
+        for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
+            first, n = starts[q], starts[q + 1] - starts[q]
+            _quiet(n, sums, tops, lone, count)
             for u in range(items[q], items[q + 1]):
                 if item[u] < 0:
                     break
-                cosine = np.float32(0.0)
-                for d in range(vectors.shape[1]):
-                    cosine += sources[item[u], d] * vectors[pool[r], d]
-                for c in range(columns.shape[0]):
-                    kind, how, column = columns[c]
-                    add_score(X[r], column, how, cosine, total[u, kind], most[u, kind])
-        divide_means(starts, q, items, total, columns, X)
-
-
-@njit(inline="always")
-def add_score(row, column, how, score, total, most):
-    """Let one history item speak: its events' weights come summed (total) and at most (most)."""
-    if how != MAX:
-        row[column] += score * total
-    elif how == MAX:
-        row[column] = max(row[column], score * most)
-
-
-@njit(inline="always")
-def divide_means(starts, q, items, total, columns, X):
-    """Turn the sums of `mean` columns into weighted means."""
-    for c in range(columns.shape[0]):
-        kind, how, column = columns[c]
-        if how == MEAN:
-            weight = np.float32(0.0)
-            for u in range(items[q], items[q + 1]):
-                weight += total[u, kind]
-            for r in range(starts[q], starts[q + 1]):
-                X[r, column] /= max(weight, np.float32(1e-9))
+                for r in range(n):
+                    cosine = _dot(sources, item[u], vectors, pool[first + r])
+                    _speak(cosine, r, u, above, total, most, latest, sums, tops, lone, count)
+            _write(first, n, items[q], items[q + 1], total, cells, column, sums, tops, lone,
+                   count, weight, X)  # fmt: skip
 
 
 @njit(cache=True)
@@ -155,18 +238,40 @@ def times_by_item(aid, ts, kind, n_items, n_kinds):
     return starts, times
 
 
+@njit(forceinline=True)
+def _first_at(times, low, high, second):
+    """The first place in times[low:high], ascending, that is not before a second."""
+    while low < high:
+        middle = (low + high) >> 1
+        if times[middle] < second:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @njit(parallel=True, cache=True)
-def popularity_column(
-    starts, pool, query_ts, kind, item_starts, times, n_kinds, window, ahead, column, X
+def popularity_columns(
+    starts, pool, query_ts, kind, item_starts, times, n_kinds, windows, ahead, column, X
 ):
-    """Events of each query's kind on the candidate in [query - window, query + ahead) seconds."""
+    """Events of each query's kind on the candidate in [query - window, query + ahead) seconds.
+
+    windows ascend; behind their columns come those of each window's share of the next one.
+    """
+    n = windows.size
     for q in prange(starts.size - 1):
         now = np.int64(query_ts[q])
         for r in range(starts[q], starts[q + 1]):
             k = np.int64(pool[r]) * n_kinds + kind[q]
-            mine = times[item_starts[k] : item_starts[k + 1]]
-            before = np.searchsorted(mine, now + ahead)
-            X[r, column] = before - np.searchsorted(mine[:before], now - window)
+            low = item_starts[k]
+            before = _first_at(times, low, item_starts[k + 1], now + ahead)
+            at = before
+            for w in range(n):
+                at = _first_at(times, low, at, now - windows[w])
+                X[r, column + w] = before - at
+            for w in range(n - 1):
+                share = X[r, column + w] / max(X[r, column + w + 1], np.float32(1.0))
+                X[r, column + n + w] = share
 
 
 @njit(parallel=True, cache=True)
@@ -177,106 +282,51 @@ def seen_columns(starts, pool, query_ts, item_starts, times, n_types, column, X)
         for r in range(starts[q], starts[q + 1]):
             X[r, column : column + 2] = -1
             for k in range(np.int64(pool[r]) * n_types, (np.int64(pool[r]) + 1) * n_types):
-                mine = times[item_starts[k] : item_starts[k + 1]]
-                before = np.searchsorted(mine, now)
-                if before > 0:
-                    X[r, column] = max(X[r, column], now - mine[0])
-                    latest = np.float32(now - mine[before - 1])
+                before = _first_at(times, item_starts[k], item_starts[k + 1], now)
+                if before > item_starts[k]:
+                    X[r, column] = max(X[r, column], now - times[item_starts[k]])
+                    latest = np.float32(now - times[before - 1])
                     if X[r, column + 1] < 0 or latest < X[r, column + 1]:
                         X[r, column + 1] = latest
 
 
 @njit(parallel=True, cache=True)
-def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column, X):
-    """A number known of each item (float64, NaN: unknown) in some relations to the history.
+def table_columns(pool, table, column, X):
+    """Numbers of each candidate, table (items, n)."""
+    for r in prange(pool.size):
+        for c in range(table.shape[1]):
+            X[r, column + c] = table[pool[r], c]
 
-    relations: numbers of recipe.RELATIONS, a column each; UNKNOWN where a number that it takes is.
+
+@njit(parallel=True, cache=True)
+def rank_columns(starts, sources, first_column, X, n_threads):
+    """Rank within the query, 0 for the highest; ties share the best rank.
+
+    Most columns are 0 in most rows: only the others are sorted.
     """
-    for q in prange(starts.size - 1):
-        begin, stop = offsets[first + q], offsets[first + q + 1]
-        last, now = known[aid[stop - 1]], float(ts[stop - 1])
-        total, n = 0.0, 0
-        for i in range(begin, stop):
-            if not math.isnan(known[aid[i]]):
-                total += known[aid[i]]
-                n += 1
-        for r in range(starts[q], starts[q + 1]):
-            mine = known[pool[r]]
-            for k in range(relations.size):
-                value = mine
-                if relations[k] == AGE:
-                    value = now - mine
-                elif relations[k] == LAST_VALUE:
-                    value = last
-                elif relations[k] == LAST_AGE:
-                    value = now - last
-                elif relations[k] == MINUS_LAST:
-                    value = mine - last
-                elif relations[k] == MINUS_MEAN:
-                    value = mine - total / n if n else math.nan
-                elif relations[k] == SAME_LAST:
-                    value = 1.0 if mine == last else 0.0
-                elif relations[k] == SHARE:
-                    value = 0.0
-                    for i in range(begin, stop):
-                        value += 1.0 if known[aid[i]] == mine else 0.0
-                    value /= stop - begin
-                X[r, column + k] = UNKNOWN if math.isnan(value) else value
-
-
-@njit(parallel=True, cache=True)
-def session_columns(offsets, aid, ts, type_, first, starts, n_types, column, X):
-    """Shape of the history: SESSION_NAMES of features.py, then events per type."""
-    for q in prange(starts.size - 1):
-        begin, stop = offsets[first + q], offsets[first + q + 1]
-        row = np.zeros(7 + n_types, np.float32)
-        last = ts[stop - 1]
-        row[0] = stop - begin
-        row[2] = last - ts[begin]
-        row[3] = last - ts[stop - 2] if stop - begin > 1 else -1
-        row[4] = (last // 3600) % 24
-        row[5] = (last // 86400) % 7
-        row[6] = 1
-        for i in range(begin, stop):
-            new = True
-            for j in range(begin, i):
-                new &= aid[j] != aid[i]
-            row[1] += new
-            row[6] += i > begin and ts[i] - ts[i - 1] > VISIT_GAP
-            row[7 + type_[i]] += 1
-        for r in range(starts[q], starts[q + 1]):
-            X[r, column : column + row.size] = row
-
-
-@njit(parallel=True, cache=True)
-def own_columns(offsets, aid, ts, type_, first, starts, pool, n_types, column, X):
-    """What the session did with the candidate: OWN_NAMES of features.py, then events per type."""
-    for q in prange(starts.size - 1):
-        begin, stop = offsets[first + q], offsets[first + q + 1]
-        for r in range(starts[q], starts[q + 1]):
-            row = X[r, column : column + 5 + n_types]
-            row[1:5] = -1
-            for i in range(begin, stop):
-                if aid[i] == pool[r]:
-                    if row[0] == 0:
-                        row[4] = ts[stop - 1] - ts[i]
-                    row[0] += 1
-                    row[1] = stop - 1 - i
-                    row[2] = ts[stop - 1] - ts[i]
-                    row[3] = type_[i]
-                    row[5 + type_[i]] += 1
-
-
-@njit(parallel=True, cache=True)
-def rank_columns(starts, sources, first_column, X):
-    """Rank within the query, 0 for the highest; ties share the best rank."""
-    for q in prange(starts.size - 1):
-        rows = X[starts[q] : starts[q + 1]]
-        for k in range(sources.size):
-            values = rows[:, sources[k]].copy()
-            order = np.argsort(-values, kind="mergesort")
-            rank = 0
-            for p in range(order.size):
-                if p > 0 and values[order[p]] != values[order[p - 1]]:
-                    rank = p
-                rows[order[p], first_column + k] = rank
+    n_queries = starts.size - 1
+    longest = np.diff(starts).max()
+    for t in prange(n_threads):
+        value, row = np.empty(longest, np.float32), np.empty(longest, np.int32)
+        for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
+            first, n = starts[q], starts[q + 1] - starts[q]
+            for k in range(sources.size):
+                used, above = 0, 0
+                for r in range(n):
+                    score = X[first + r, sources[k]]
+                    if score != 0.0:
+                        value[used], row[used] = -score, r
+                        used += 1
+                        above += 1 if score > 0.0 else 0
+                    else:
+                        row[n - 1 - (r - used)] = r
+                column = first_column + k
+                for p in range(used, n):
+                    X[first + row[p], column] = above
+                order = np.argsort(value[:used])
+                rank = 0
+                for p in range(used):
+                    if p > 0 and value[order[p]] != value[order[p - 1]]:
+                        rank = p
+                    behind = n - used if p >= above else 0
+                    X[first + row[order[p]], column] = rank + behind

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,9 @@ from src.engine import Engine
 from src.events import F32
 from src.recipe import RankerRow
 from src.training_rows import Batches, Rows
+
+FEW_ROWS, FEW_ROUNDS = 100_000, 40
+"""Of the short model that tells which columns are worth the time, where a row asks for fewer."""
 
 T = TypeVar("T")
 Bool = NDArray[np.bool_]
@@ -57,15 +60,29 @@ def matrix(
     return xgb.QuantileDMatrix(batches, max_bin=bins, nthread=1, ref=ref)
 
 
+def useful(job: Job, rows: Rows, names: list[str], params: dict[str, Any]) -> list[str]:
+    """The columns that a short model of the other folds' rows gains most by, in the given order."""
+    if job.row.columns is None or job.row.columns >= len(names):
+        return names
+    few = rows.some(rows.fold != job.fold, FEW_ROWS)
+    model = xgb.train(params, matrix(job, rows, few, names), FEW_ROUNDS)
+    gain = model.get_score(importance_type="total_gain")
+    best = sorted(gain, key=lambda name: (-float(np.max(gain[name])), name))[: job.row.columns]
+    return [name for name in names if name in set(best)]
+
+
 def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
     """Train one model; write its curve.csv, importance.csv, params.json and fold.json."""
     start = time.perf_counter()
+    # one thread a model: with another number of threads XGBoost sums in another order
+    params: dict[str, Any] = job.params | {
+        "tree_method": "hist", "device": engine.xgb_device, "seed": seed, "nthread": 1
+    }  # fmt: skip
+    names = useful(job, rows, names, params)
     known = matrix(job, rows, rows.fold != job.fold, names)
     held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
-    # one thread a model: with another number of threads XGBoost sums in another order
-    params = job.params | {"tree_method": "hist", "device": engine.xgb_device,
-                           "eval_metric": metrics, "seed": seed, "nthread": 1}  # fmt: skip
+    params["eval_metric"] = metrics
     curve: dict[str, dict[str, list[float]]] = {}
     model = xgb.train(
         params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
@@ -101,17 +118,27 @@ def _write_logs(
     store.write_text(job.logs / "params.json", json.dumps(params, indent=1))
 
 
+def memory(rows: Rows, columns: int, all_columns: int, threads: int) -> float:
+    """Bytes that so many folds take while they train at once: a byte a cell, and a file as read."""
+    largest = int(np.diff(rows.starts).max())
+    few = min(FEW_ROWS + largest, rows.label.size) * all_columns if columns < all_columns else 0
+    return threads * (1.25 * rows.label.size * columns + few + 8.0 * largest * all_columns)
+
+
 def load(path: Path, threads: int) -> xgb.Booster:
     model = xgb.Booster(model_file=path)
     model.set_param({"nthread": threads})
     return model
 
 
-def predict(models: list[xgb.Booster], X: F32) -> F32:
-    """Mean prediction of some models (log-odds or ranking score) for rows of features."""
+def predict(models: list[xgb.Booster], X: F32, names: list[str]) -> F32:
+    """Mean prediction of some models (log-odds or ranking score) for rows of features `names`."""
+    place = {name: column for column, name in enumerate(names)}
     total = np.zeros(X.shape[0], np.float64)
     for model in models:
-        total += model.inplace_predict(X, predict_type="margin")
+        columns = [place[name] for name in model.feature_names or names]
+        mine = X if len(columns) == X.shape[1] else np.take(X, columns, axis=1)
+        total += model.inplace_predict(mine, predict_type="margin")
     return (total / len(models)).astype(np.float32)
 
 

@@ -93,7 +93,7 @@ class Word2VecRow:
     among: int = 100_000  # only the most frequent items are anyone's neighbours
 
 
-ENCODERS = ("pool", "gru")
+ENCODERS = ("pool", "gru", "lags")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class SequenceRow:
     """
 
     name: str
-    encoder: str = "pool"  # learned weights of the events and a perceptron; or "gru"
+    encoder: str = "pool"  # learned weights of the events and a perceptron; or "gru", "lags"
     size: int = 64
     last: int = 10  # events of the session that are read
     ahead: int = 10  # next events that are learned from, each under its type
@@ -277,22 +277,40 @@ class Baseline:
     rules: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class MatrixFeature:
-    """Score of candidate c under each history event's neighbours, weighted, then aggregated."""
-
-    matrix: str
-    weightings: tuple[str, ...] = ("position", "equal", "type")
-    aggregates: tuple[str, ...] = ("sum", "max")
+WEIGHTINGS = ("equal", "position", "type", "day", "time", "recsys")
+AGGREGATES = ("sum", "mean", "max")
 
 
 @dataclass(frozen=True)
-class EmbeddingFeature:
-    """Cosine of candidate c with each history event's item, weighted, then aggregated."""
+class ScoreFeature:
+    """Scores of candidate c beside each history event's item: weighted, then aggregated.
 
-    embedding: str
-    weightings: tuple[str, ...] = ("position", "type", "last")
-    aggregates: tuple[str, ...] = ("mean", "max")
+    Every weighting meets every aggregate; of each sum there is a rank within the query too. Beside
+    them stand the scores beside the `latest` events alone, one by one, and the number of different
+    history items whose score is above a threshold.
+    """
+
+    table: str
+    weightings: tuple[str, ...] = WEIGHTINGS
+    aggregates: tuple[str, ...] = AGGREGATES
+    latest: int = 5
+    above: float | None = 0.0
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.weightings) - set(WEIGHTINGS):
+            raise ValueError(f"feature of {self.table}: {sorted(unknown)} not in {WEIGHTINGS}")
+        if unknown := set(self.aggregates) - set(AGGREGATES):
+            raise ValueError(f"feature of {self.table}: {sorted(unknown)} not in {AGGREGATES}")
+        if not 0 <= self.latest <= 5:
+            raise ValueError(f"feature of {self.table}: latest is at most 5 events")
+
+
+class MatrixFeature(ScoreFeature):
+    """The score is c's weight among the item's neighbours in a matrix (or of an embedding)."""
+
+
+class EmbeddingFeature(ScoreFeature):
+    """The score is the cosine of c and the item."""
 
 
 @dataclass(frozen=True)
@@ -304,20 +322,33 @@ class RetrievalFeature:
 
 @dataclass(frozen=True)
 class PopularityFeature:
-    """Events of one type on candidate c in a window of seconds before the query; None: all."""
+    """Events of one type on candidate c in windows of seconds before the query; None: all.
+
+    Behind the counts, in ascending windows, stands the share of each in the next: the trend.
+    """
 
     type: int
-    window: int | None
-    ahead: int = 0  # seconds after the query that the window reaches: transductive
+    windows: tuple[int | None, ...]
+    ahead: int = 0  # seconds after the query that the windows reach: transductive
 
 
 @dataclass(frozen=True)
 class AlikeFeature:
-    """Events on candidate c, of the query's own value of a context column, in such a window."""
+    """Events on candidate c, of the query's own value of a context column, in such windows."""
 
     column: str
-    window: int
+    windows: tuple[int | None, ...]
     ahead: int = 0
+
+
+@dataclass(frozen=True)
+class StatisticsFeature:
+    """What all sessions did with candidate c: src/statistics_kernel.py has the columns.
+
+    Of all visible events or the last days of the split's own history: transductive.
+    """
+
+    last_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -356,6 +387,7 @@ FeatureRow = (
     | RetrievalFeature
     | PopularityFeature
     | AlikeFeature
+    | StatisticsFeature
     | ItemFeature
     | ContextFeature
     | SeenFeature
@@ -371,6 +403,7 @@ class RankerRow:
     rounds: int = 1000
     patience: int = 50  # early stopping: rounds without a better metric on the held-out fold
     metric: str = "auc"  # of early stopping, as XGBoost names it; AUC is logged in any case
+    columns: int | None = None  # only those that a short model gains most by; None: all features
 
 
 @dataclass(frozen=True)
@@ -439,7 +472,7 @@ class Recipe:
             if missing := set(baseline.rules) - rules:
                 raise ValueError(f"baseline {baseline.name}: no rule named {sorted(missing)}")
         for feature in self.features:
-            named = getattr(feature, "matrix", getattr(feature, "embedding", None))
+            named = getattr(feature, "table", None)
             if named is not None and named not in tables:
                 raise ValueError(f"feature {feature}: no matrix or embedding named {named}")
         self._check_retrieval()

@@ -14,10 +14,19 @@ import numpy as np
 import polars as pl
 from numba import get_num_threads
 
-from src import embeddings, features_kernel, flow_kernel, knn_kernel, rules_kernel, search
+from src import (
+    embeddings,
+    features_kernel,
+    flow_kernel,
+    knn_kernel,
+    rules_kernel,
+    search,
+    statistics_kernel,
+)
 from src.events import F32, F64, I8, I32, I64, Sessions
 from src.matrices import Matrix
 from src.recipe import (
+    DAY,
     SCOPES,
     FlowRule,
     HistoryRule,
@@ -27,6 +36,8 @@ from src.recipe import (
     RetrievalRule,
     Rule,
     Select,
+    StatisticsFeature,
+    Weights,
 )
 
 LISTS = pl.Schema(
@@ -52,6 +63,7 @@ class World:
         self._followers: dict[object, tuple[I64, I32, I32, F32]] = {}
         self._context: dict[str, I32] = {}
         self._times: dict[str, tuple[I64, I32]] = {}
+        self._statistics: dict[StatisticsFeature, F32] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
         self.first_query = self.n_sessions - int(query.sum())
@@ -145,6 +157,17 @@ class World:
                 s.aid, s.ts, kind, s.n_items, int(kind.max()) + 1
             )
         return self._times[column]
+
+    def statistics(self, row: StatisticsFeature, types: tuple[str, ...], weight: Weights) -> F32:
+        """What all sessions did with each item: (items, statistics_kernel.names)."""
+        if row not in self._statistics:
+            s = self.sessions
+            since = 0 if row.last_days is None else int(s.ts.max() - row.last_days * DAY)
+            self._statistics[row] = statistics_kernel.item_statistics(
+                s.offsets, s.aid, s.ts, s.type, s.n_items, len(types), since,
+                np.array(weight, np.float64), len(statistics_kernel.names(types)),
+            )  # fmt: skip
+        return self._statistics[row]
 
     def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
         """Ends of the windows of all queries, ascending, and the list of each."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import polars as pl
+import xgboost as xgb
 
 from src import metrics, ranker, store
 from src.candidates import Part, part_files, part_path, show
+from src.events import F32, I64
 from src.features import Features
 from src.recipe import RankerRow
 from src.rules import World
 from src.run import Run
-from src.training import folds, pools, table_inputs
+from src.training import claim, folds, pools, table_inputs
 from src.training_rows import Rows
 
 
@@ -33,18 +35,15 @@ def train_files(run: Run) -> list[Path]:
     return [file for split in run.learning_splits() for file in part_files(run, split, "train")]
 
 
-_loading = Lock()  # folds train in parallel: the first loads the rows for all
+_telling = Lock()  # folds train in parallel, and one of them tells
 
 
-@lru_cache(maxsize=1)
-def _training_rows(files: tuple[Path, ...], objective: str, names: tuple[str, ...]) -> Rows:
-    return Rows.load(files, objective, list(names))
-
-
-def training_rows(files: list[Path], objective: str, names: list[str]) -> Rows:
-    """`Rows.load`, once for all folds: by one thread, while the others wait."""
-    with _loading:
-        return _training_rows(tuple(files), objective, tuple(names))
+@cache
+def claim_training(run: Run, row: RankerRow, objective: str) -> None:
+    """Tell, once, and check what training an objective's folds takes."""
+    columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objective)
+    used, threads = min(row.columns or columns, columns), min(run.engine.threads, run.recipe.folds)
+    run.budget.claim(f"{objective} {row.name}", ranker.memory(rows, used, columns, threads))
 
 
 def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
@@ -53,7 +52,9 @@ def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
 
     def make(part: Path) -> None:
         job = ranker.Job(row, objective, fold, log_folder(run, row, objective, fold))
-        rows = training_rows(files, objective, names)
+        rows = Rows.load(files, objective)
+        with _telling:
+            claim_training(run, row, objective)
         model = ranker.train(job, rows, names, run.engine, run.recipe.seed)
         part.write_bytes(model.save_raw("ubj"))
 
@@ -71,6 +72,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     place = run.output / world.split
 
     def make(path: Path) -> None:
+        claim(run, world, "scores")
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [ranker.load(p, run.engine.threads) for p in paths[t]] for t in targets}
@@ -79,7 +81,8 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
             X = features.compute(world, pool)
             scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
             for (row, objective), trained in models.items():
-                values = _out_of_fold(trained, X, None if fold is None else fold[pool.session])
+                of = None if fold is None else fold[pool.session]
+                values = _out_of_fold(trained, X, features.names, of)
                 scores = scores.with_columns(pl.Series(f"{row.name}_{objective}", values))
             tables.append(scores)
         pl.concat(tables).write_parquet(path)
@@ -90,15 +93,15 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     return run.build(part_path(place / "scores", world, part), make, rows, inputs)
 
 
-def _out_of_fold(models: list, X: np.ndarray, fold: np.ndarray | None) -> np.ndarray:
+def _out_of_fold(models: list[xgb.Booster], X: F32, names: list[str], fold: I64 | None) -> F32:
     """Each row by the model that never saw its session; by the mean of all where fold is None."""
     if fold is None:
-        return ranker.predict(models, X)
+        return ranker.predict(models, X, names)
     values = np.zeros(X.shape[0], np.float32)
     for f, model in enumerate(models):
         rows = fold == f
         if rows.any():
-            values[rows] = ranker.predict([model], X[rows])
+            values[rows] = ranker.predict([model], X[rows], names)
     return values
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from src import statistics_kernel
 from src.candidates import Part, part_files, part_path
 from src.events import I64, hash_unit
 from src.features import Features
 from src.pool import Pool
-from src.recipe import RetrievalFeature
+from src.recipe import EmbeddingFeature, MatrixFeature, RetrievalFeature, StatisticsFeature
 from src.rules import World
 from src.run import Run
+from src.tables import count_rows
 
-SESSIONS = 2_000  # queries whose features are in memory at a time
+SESSIONS = 500  # queries whose features are in memory at a time
 
 
 def folds(run: Run, split: str) -> I64:
@@ -144,11 +147,31 @@ def _masked(label: np.ndarray, taken: np.ndarray) -> pl.Series:
 def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     """What the features of a block depend on, beside the recipe's rows."""
     tables = run.recipe.matrices + run.recipe.embeddings
-    named = {getattr(row, "matrix", getattr(row, "embedding", None)) for row in run.recipe.features}
+    named = {getattr(row, "table", None) for row in run.recipe.features}
     used = [run.table(split, row.name) for row in tables if row.name in named]
     models = [row.model for row in run.recipe.features if isinstance(row, RetrievalFeature)]
     used += [file(split, name) for name in models for file in (run.vectors, run.queries)]
     return [run.output / split / "events.parquet", pool_part, *used]
+
+
+@cache
+def claim(run: Run, world: World, what: str) -> None:
+    """Tell, once, and check what the features of a split hold in memory."""
+    recipe, items = run.recipe, count_rows(run.output / "aids.parquet")
+    fixed = 16.0 * count_rows(run.output / world.split / "events.parquet")
+    fixed += 16 * world.n_sessions
+    for row in recipe.features:
+        match row:
+            case EmbeddingFeature():
+                fixed += run.vectors(world.split, row.table).stat().st_size
+            case MatrixFeature():
+                fixed += 8 * (items + count_rows(run.table(world.split, row.table)))
+            case RetrievalFeature():
+                fixed += run.vectors(world.split, row.model).stat().st_size
+            case StatisticsFeature():
+                fixed += 12 * items * len(statistics_kernel.names(recipe.types))
+    columns = len(Features(recipe).names)
+    run.budget.claim(f"{world.split} {what}", fixed + 12 * columns * SESSIONS * recipe.pool_size)
 
 
 def learnable(run: Run) -> list[str]:

@@ -1,8 +1,8 @@
-"""The sampled rows of step 5 in memory, once for all folds, and fed to XGBoost in batches."""
+"""The sampled rows of step 5, fed to XGBoost file by file: never all features in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,73 +13,80 @@ from numpy.typing import NDArray
 
 from src.events import F32, I8, I32, I64
 
-BATCH = 100_000  # rows that XGBoost is given at a time, about
-
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one objective: features X (n, features), label, fold (-1: in no one's), query.
+    """The rows sampled for one objective: all of them but the features, which stay in the files.
 
-    query ascends: a number per file and session.
+    label, fold (-1: in no one's) and query, one a row; query ascends: a number per file and
+    session. starts: the first row of each file, and the end.
     """
 
-    X: F32
+    files: tuple[Path, ...]
+    objective: str
     label: I8
     fold: I8
     query: I32
+    starts: I64
 
     @classmethod
-    def load(cls, files: tuple[Path, ...], objective: str, names: list[str]) -> Rows:
-        """Read the rows that were sampled for an objective, file by file."""
+    def load(cls, files: Sequence[Path], objective: str) -> Rows:
+        """Read all but the features."""
         wanted = pl.col(f"label_{objective}").is_not_null()
-        scans = [pl.scan_parquet(file).filter(wanted) for file in files]
-        sizes = [int(scan.select(pl.len()).collect().item()) for scan in scans]
-        X = np.empty((sum(sizes), len(names)), np.float32)
-        heads, at = [], 0
-        for n, (scan, size) in enumerate(zip(scans, sizes, strict=True)):
-            table = scan.collect()
-            for column, name in enumerate(names):  # a whole copy of the table would double the need
-                X[at : at + size, column] = table[name].to_numpy()
-            head = table.select("session", "fold", label=f"label_{objective}")
-            heads.append(head.with_columns(file=pl.lit(n, pl.Int32)))
-            at += size
+        heads = [
+            pl.scan_parquet(file)
+            .filter(wanted)
+            .select("session", "fold", label=f"label_{objective}", file=pl.lit(n, pl.Int32))
+            .collect()
+            for n, file in enumerate(files)
+        ]
         head = pl.concat(heads)
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
         return cls(
-            X, head["label"].to_numpy(), head["fold"].to_numpy(), query.to_numpy().astype(np.int32)
-        )
+            tuple(files), objective, head["label"].to_numpy(), head["fold"].to_numpy(),
+            query.to_numpy().astype(np.int32), np.cumsum([0, *(h.height for h in heads)]),
+        )  # fmt: skip
+
+    def features(self, file: int, names: list[str]) -> F32:
+        """Some features of the rows of one file, float32 of shape (rows, names)."""
+        scan = pl.scan_parquet(self.files[file])
+        table = scan.filter(pl.col(f"label_{self.objective}").is_not_null()).select(names).collect()
+        X = np.empty((table.height, len(names)), np.float32)
+        for column, name in enumerate(names):
+            X[:, column] = table[name].to_numpy()
+        return X
+
+    def some(self, mask: NDArray[np.bool_], at_most: int) -> NDArray[np.bool_]:
+        """The mask, left true in so many evenly spaced files only that few rows are left."""
+        in_file = np.add.reduceat(mask, self.starts[:-1], dtype=np.int64)
+        stride = max(1, round(mask.sum() / max(at_most, int(in_file.max()))))
+        kept = np.arange(len(self.files)) % stride == 0
+        return mask & np.repeat(kept, np.diff(self.starts))
 
 
 class Batches(xgb.DataIter):
-    """Some rows for a QuantileDMatrix, queries uncut; `by_query` tells them to rank objectives."""
+    """Some rows for a QuantileDMatrix, a file a batch; `by_query` tells them to rank objectives."""
 
     def __init__(self, rows: Rows, mask: NDArray[np.bool_], names: list[str], by_query: bool):
-        self.rows, self.names, self.by_query = rows, names, by_query
-        self.chosen = np.flatnonzero(mask)
-        self.borders = borders(rows.query[self.chosen])
-        self.at = 0
+        self.rows, self.mask, self.names, self.by_query = rows, mask, names, by_query
+        self.file = 0
         super().__init__()
 
     def reset(self) -> None:
         """Begin anew."""
-        self.at = 0
+        self.file = 0
 
     def next(self, input_data: Callable[..., None]) -> bool:
-        """Hand the next batch over; False behind the last one."""
-        if self.at == self.borders.size - 1:
-            return False
-        rows = self.chosen[self.borders[self.at] : self.borders[self.at + 1]]
-        query = {"qid": self.rows.query[rows]} if self.by_query else {}
-        input_data(
-            data=self.rows.X[rows], label=self.rows.label[rows], feature_names=self.names, **query
-        )
-        self.at += 1
-        return True
-
-
-def borders(query: I32) -> I64:
-    """Where batches of about BATCH rows begin, and the end: only between two queries."""
-    starts = np.flatnonzero(np.diff(query, prepend=-1))
-    wanted = np.arange(0, query.size, BATCH)
-    firsts = np.unique(starts[np.minimum(np.searchsorted(starts, wanted), starts.size - 1)])
-    return np.append(firsts, query.size).astype(np.int64)
+        """Hand the rows of the next file over; False behind the last one."""
+        rows = self.rows
+        while self.file < len(rows.files):
+            first, end = rows.starts[self.file : self.file + 2]
+            chosen = np.flatnonzero(self.mask[first:end])
+            self.file += 1
+            if chosen.size:
+                X = rows.features(self.file - 1, self.names)
+                query = {"qid": rows.query[first + chosen]} if self.by_query else {}
+                label = rows.label[first + chosen]
+                input_data(data=X[chosen], label=label, feature_names=self.names, **query)
+                return True
+        return False

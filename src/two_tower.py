@@ -3,7 +3,8 @@
 As in the winning solution of OTTO's competition (mrkmakr, 2023), a session's vector plus one of the
 type of event wanted is what items are compared with. Here the type also turns the session's vector
 (a matrix per type, at first 0): a sum alone cannot tell that carts follow clicks of the same item,
-whatever the item. "gru" is the encoder of GRU4Rec (Hidasi et al., 2016). w is a window
+whatever the item. "gru" is the encoder of GRU4Rec (Hidasi et al., 2016), "lags" that
+of Giba's Seq2Seq (OTTO's third place): its score is a learned sum of cosines. w is a window
 (src/windows.py) as tensors: kind, ago, step (n, last) and hour (n).
 """
 
@@ -69,12 +70,30 @@ class Recurrent(nn.Module):
         return items[:, 0] + self.mix(torch.cat([state, self.hour(w["hour"])], 1))
 
 
+class Lags(nn.Module):
+    """A weight for each of the last events, whatever it is, and a vector of the time of day."""
+
+    def __init__(self, row: SequenceRow, n_types: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(0.5 ** torch.arange(row.last))
+        self.hour = nn.Embedding(3, row.size)  # night, day, evening
+        nn.init.zeros_(self.hour.weight)
+
+    def forward(self, items: Tensor, w: dict[str, Tensor]) -> Tensor:
+        """Session vectors (n, size) from item vectors (n, last, size) and the rest of a window."""
+        weight = self.place * w["there"]
+        return (weight[:, :, None] * items).sum(1) + self.hour(w["hour"] // 8)
+
+
+MADE_BY = {"pool": Pool, "gru": Recurrent, "lags": Lags}
+
+
 class Net(nn.Module):
     """The encoder and the vectors of the types wanted; items come as vectors from outside."""
 
     def __init__(self, row: SequenceRow, n_types: int) -> None:
         super().__init__()
-        self.encoder = (Pool if row.encoder == "pool" else Recurrent)(row, n_types)
+        self.encoder = MADE_BY[row.encoder](row, n_types)
         self.turn = nn.Parameter(torch.zeros(row.size, n_types * row.size))
         self.wanted = nn.Embedding(n_types, row.size)
         nn.init.normal_(self.wanted.weight, std=row.size**-0.5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numba
@@ -21,11 +21,13 @@ from test_rules import LOOK_UPS, OWN, Events, history, planted_world, small_worl
 from src import embeddings, features, pool
 from src.datasets import RECIPES
 from src.events import EVENTS
-from src.features import AGGREGATES, WEIGHTINGS, Features
+from src.features import Features
 from src.matrices import MATRIX
 from src.pool import Pool
 from src.recipe import (
+    AGGREGATES,
     RELATIONS,
+    WEIGHTINGS,
     AlikeFeature,
     ContextFeature,
     EmbeddingFeature,
@@ -34,6 +36,7 @@ from src.recipe import (
     MatrixRow,
     PopularityFeature,
     SeenFeature,
+    StatisticsFeature,
     Word2VecRow,
 )
 from src.rules import World, block_lists
@@ -43,21 +46,27 @@ Score = Callable[[int, int], float]  # of a history item and a candidate
 HOUR, DAY = 3600, 86_400
 TYPE_WEIGHT = (1.0, 6.0, 3.0)
 WINDOWS = ((0, HOUR), (0, 7 * DAY), (1, DAY), (2, None))
-POPULARITY = [PopularityFeature(*row) for row in WINDOWS]
+POPULARITY = [PopularityFeature(0, (7 * DAY, HOUR)), PopularityFeature(1, (DAY,)),
+              PopularityFeature(2, (None,))]  # fmt: skip
 KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"),
-         AlikeFeature("device", DAY))  # fmt: skip
-RULES, ALL = (OWN[0], LOOK_UPS[0]), (WEIGHTINGS, AGGREGATES)
+         AlikeFeature("device", (DAY,)), StatisticsFeature(), StatisticsFeature(7))  # fmt: skip
+RULES = (OWN[0], LOOK_UPS[0])
+ABOVE = {"near": 1.0, "vec": 0.3}  # what `count` asks of a score
 RECIPE = replace(
     RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(Word2VecRow("vec"),),
     rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
-    features=(MatrixFeature("near", *ALL), EmbeddingFeature("vec", *ALL), *POPULARITY, *KNOWN),
+    features=(MatrixFeature("near", above=1.0), EmbeddingFeature("vec", above=0.3),
+              *POPULARITY, *KNOWN),
 )  # fmt: skip
 MADE = Features(RECIPE)
 at = MADE.names.index
 PAIRS = [(w, a) for w in WEIGHTINGS for a in AGGREGATES]
 POPULAR = ["popular_clicks_1h", "popular_clicks_168h", "popular_carts_24h", "popular_orders_all"]
 ALIKE = "popular_same_device_24h"
-RANKED = ["near_equal_sum", "vec_equal_sum", *POPULAR, ALIKE]
+COUNTED = ("sessions", "sessions_clicks", "sessions_carts", "sessions_orders", "weight_position",
+           "weight_type", "weight_day", "weight_time", "weight_recsys")  # fmt: skip
+RANKED = [*(f"{table}_{w}_sum" for table in ABOVE for w in WEIGHTINGS), *POPULAR, ALIKE,
+          *(f"item_{name}_{span}" for span in ("all", "7d") for name in COUNTED)]  # fmt: skip
 
 A, B, C, D, E = range(5)  # items
 FOUR = [(A, 1000, 0), (B, 4360, 1), (A, 4420, 0), (C, 4480, 2)]
@@ -65,9 +74,13 @@ WEIGHTS = {  # of its events; by hand
     "equal": [1, 1, 1, 1],
     "position": [2**0.1 - 1, 2**0.4 - 1, 2**0.7 - 1, 1],
     "type": [1, 6, 1, 3],
+    "day": [1, 1, 1, 1],
     "time": [1 / math.log(60), 1 / math.log(4), 1 / math.log(3), 1 / math.log(2)],
-    "last": [0, 0, 0, 1],
 }
+WEIGHTS["recsys"] = [  # time / (ln(2 + back) * ln(1 + events) * ln(1 + events of the item))
+    time / math.log(5 - i) / math.log(5) / math.log((3, 2, 3, 2)[i])
+    for i, time in enumerate(WEIGHTS["time"])
+]
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +130,21 @@ def by_hand(world: World, session: int, *aid: int, row: int = 0) -> tuple[list[s
 
 
 def plain_weight(kind: str, events: Events, i: int) -> float:
-    _, ts, type_ = events[i]
-    if kind == "position":
-        return 2 ** (0.1 + 0.9 * i / (len(events) - 1)) - 1 if len(events) > 1 else 1.0
-    if kind == "time":
-        return 1 / math.log(2 + (events[-1][1] - ts) / 60)
-    return {"equal": 1.0, "type": TYPE_WEIGHT[type_], "last": float(i == len(events) - 1)}[kind]
+    aid, ts, type_ = events[i]
+    time = 1 / math.log(2 + (events[-1][1] - ts) / 60)
+    match kind:
+        case "position":
+            return 2 ** (0.1 + 0.9 * i / (len(events) - 1)) - 1 if len(events) > 1 else 1.0
+        case "recsys":
+            count = sum(event[0] == aid for event in events)
+            return (
+                time
+                / math.log(1 + len(events) - i)
+                / math.log(1 + len(events))
+                / math.log(1 + count)
+            )
+    day = float(events[-1][1] - ts <= DAY)
+    return {"equal": 1.0, "type": TYPE_WEIGHT[type_], "day": day, "time": time}[kind]
 
 
 def plain_score(events: Events, kind: str, how: str, score: Score, candidate: int) -> float:
@@ -150,6 +172,16 @@ def test_matrix_and_embedding_columns(
         found = X[:, at(f"{table}_{kind}_{how}")]
         assert np.ptp(found) > 0
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    for back in range(5):
+        alone = [score(events[s][-1 - back][0], y) if len(events[s]) > back else 0.0
+                 for s, y in rows(made)]  # fmt: skip
+        found = X[:, at(f"{table}_latest_{back}")]
+        np.testing.assert_allclose(found, alone, rtol=1e-4, atol=1e-6)
+        assert (tail == 4 and back == 4) or np.ptp(found) > 0
+    loud = [
+        sum(score(x, y) > ABOVE[table] for x in {e[0] for e in events[s]}) for s, y in rows(made)
+    ]
+    assert X[:, at(f"{table}_count")].tolist() == loud and len(set(loud)) > 2
 
 
 @pytest.mark.parametrize(("kind", "how"), PAIRS)
@@ -171,6 +203,10 @@ def test_popularity_columns(world: World, made: Pool, X: np.ndarray) -> None:
         first = {s: now[s] - window if window else 0 for s in now}
         wanted = [sum(first[s] <= ts < now[s] for ts in times[y]) for s, y in rows(made)]
         assert X[:, at(name)].tolist() == wanted and len(set(wanted)) > 1
+    hour, week = X[:, at("popular_clicks_1h")], X[:, at("popular_clicks_168h")]
+    trend = X[:, at("popular_clicks_1h_of_168h")]
+    np.testing.assert_allclose(trend, hour / np.maximum(week, 1))
+    assert np.ptp(trend) > 0
 
 
 def test_popularity_window_borders(tmp_path: Path) -> None:
@@ -183,7 +219,7 @@ def test_popularity_window_borders(tmp_path: Path) -> None:
 def test_popularity_windows_that_reach_ahead(tmp_path: Path) -> None:
     now, times = 1000, (899, 900, 1000, 1049, 1050)
     world = small_world(tmp_path, [[(A, ts, 0) for ts in times], [(A, now, 0)]], 1)
-    recipe = replace(RECIPE, rules=RULES[:1], features=(PopularityFeature(0, 100, 50),))
+    recipe = replace(RECIPE, rules=RULES[:1], features=(PopularityFeature(0, (100,), 50),))
     few = Features(recipe)
     made = Pool(1, np.array([0, 1]), np.array([A], np.int32), np.zeros(1, np.float32),
                 np.full((1, 1), 255, np.uint8), np.zeros((1, 1), np.float32))  # fmt: skip
@@ -244,11 +280,68 @@ def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> Non
             "session_visits": 1 + sum(gap > 2 * HOUR for gap in gaps), "own_count": len(mine),
             "own_back": len(ts) - 1 - mine[-1] if mine else -1, "own_seconds": ago[-1],
             "own_last_type": types[mine[-1]] if mine else -1, "own_first_seconds": ago[0],
+            "session_last_type": types[-1],
+            "session_mean_gap": np.float32(now - ts[0]) / np.float32(max(len(gaps), 1)),
+            "session_again": np.float32(1) - np.float32(len(set(items))) / np.float32(len(ts)),
         }  # fmt: skip
+        visit = max((j + 1 for j, gap in enumerate(gaps) if gap > 2 * HOUR), default=0)
+        wanted |= {"session_visit_events": len(ts) - visit,
+                   "session_visit_seconds": now - ts[visit]}  # fmt: skip
         for t, name in enumerate(RECIPE.types):
             wanted[f"session_{name}"] = types.count(t)
             wanted[f"own_{name}"] = sum(types[j] == t for j in mine)
+            since = [now - ts[j] for j in range(len(ts)) if types[j] == t]
+            wanted[f"session_since_{name}"] = since[-1] if since else -1
+            since = [now - ts[j] for j in mine if types[j] == t]
+            wanted[f"own_since_{name}"] = since[-1] if since else -1
         assert {name: X[i, at(name)] for name in wanted} == wanted
+        events = history(world, session)
+        for kind in WEIGHTINGS:
+            weight = sum(plain_weight(kind, events, j) for j in mine)
+            assert X[i, at(f"own_weight_{kind}")] == pytest.approx(weight, rel=1e-5)
+
+
+@pytest.mark.parametrize(("span", "days"), [("all", 1000), ("7d", 7)])
+def test_item_statistics(world: World, made: Pool, X: np.ndarray, span: str, days: int) -> None:
+    since = int(world.sessions.ts.max()) - days * DAY
+    sessions = [history(world, s) for s in range(world.n_sessions)]
+    for i in range(0, made.aid.size, 7):
+        y = made.aid[i]
+        wanted = plain_statistics(sessions, y, since)
+        found = {name: X[i, at(f"item_{name}_{span}")] for name in wanted}
+        assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+def plain_statistics(sessions: list[Events], aid: int, since: int) -> dict[str, float]:
+    """Columns of one item, from lists."""
+    met = [(s, [i for i, e in enumerate(s) if e[0] == aid and e[1] >= since]) for s in sessions]
+    met = [(s, own) for s, own in met if own]
+    both = [(s, i) for s, own in met for i in own]
+    types = [[s[i][2] for i in own] for s, own in met]
+    wanted: dict[str, float] = {"sessions": len(met)}
+    for t, name in enumerate(RECIPE.types):
+        wanted[f"events_{name}"] = sum(of.count(t) for of in types)
+        wanted[f"sessions_{name}"] = sum(t in of for of in types)
+        if t:
+            wanted[f"share_{name}"] = wanted[f"events_{name}"] / max(len(both), 1)
+    for a, b in permutations(range(3), 2):
+        first = [of for of in types if a in of]
+        then = sum(b in of[of.index(a) :] for of in first)
+        wanted[f"{RECIPE.types[a]}_to_{RECIPE.types[b]}"] = then / max(len(first), 1)
+    for kind in WEIGHTINGS[1:]:
+        weights = [plain_weight(kind, s, i) for s, i in both]
+        if kind == "recsys":  # without the term of the item
+            weights = [w * math.log(1 + sum(e[0] == aid for e in s))
+                       for w, (s, _) in zip(weights, both, strict=True)]  # fmt: skip
+        wanted[f"weight_{kind}"] = sum(weights)
+    n, waits = max(len(both), 1), [s[i + 1][1] - s[i][1] for s, i in both if i < len(s) - 1]
+    return wanted | {
+        "place": sum(i / (len(s) - 1) if len(s) > 1 else 1.0 for s, i in both) / n,
+        "length": sum(len(s) for s, _ in both) / n,
+        "ends": sum(i == len(s) - 1 for s, i in both) / n,
+        "wait": sum(math.log(1 + w) for w in waits) / max(len(waits), 1),
+        "again": sum(len(own) > 1 for _, own in met) / max(len(met), 1),
+    }
 
 
 def test_pool_columns(made: Pool, X: np.ndarray) -> None:
@@ -286,9 +379,9 @@ def test_blocks_and_threads_change_no_byte(world: World, made: Pool, X: np.ndarr
 def test_no_column_sees_the_future(
     monkeypatch: pytest.MonkeyPatch, world: World, made: Pool, X: np.ndarray, tmp_path: Path
 ) -> None:
-    # What happens elsewhere at or after a query's last event changes none of its columns. Matrices
-    # and kNN lists stay as they are on purpose: they are transductive, that is, made from the
-    # visible prefixes of all sessions of the split, which the competition allows.
+    # What happens elsewhere at or after a query's last event changes none of its columns. Matrices,
+    # kNN lists and item statistics stay as they are on purpose: they are transductive, that is,
+    # made from the visible prefixes of all sessions of the split, which the competition allows.
     events, query = planted_events(), world.first_query + 17
     now = history(world, query)[-1][1]
     later = (pl.col("ts") >= now) & (pl.col("session") != query)
@@ -302,6 +395,7 @@ def test_no_column_sees_the_future(
     changed = write_world(tmp_path, both, world.sessions.n_queries)
     know(changed)
     monkeypatch.setattr(changed, "_tables", lambda name: world.output / f"{name}.parquet")
+    monkeypatch.setattr(changed, "statistics", world.statistics)
     again = MADE.compute(changed, piece(made, 17, 18))
     assert again.tobytes() == X[made.session == query].tobytes()
     assert MADE.compute(changed, made).tobytes() != X.tobytes()

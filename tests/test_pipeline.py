@@ -20,13 +20,14 @@ import worlds
 from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
-from src import candidates, simulate
+from src import ablation, candidates, datasets, run, simulate
 from src.features import Features
 from src.submission import check_otto
 
 pytestmark = pytest.mark.slow
 
 WRITTEN_EACH_TIME = {".lock", "splits.json", "submission.csv", "cv.json"}  # and logs/
+DATED = "experiments.csv"
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def results(out: Path) -> dict[str, bytes]:
     """What must not depend on threads or kills; manifests and logs with seconds may."""
     files = [f for f in out.rglob("*") if f.suffix in (".parquet", ".npy", ".ubj", ".csv")]
     files += out.glob("cv.json")
-    return {f.relative_to(out).as_posix(): f.read_bytes() for f in files}
+    return {f.relative_to(out).as_posix(): f.read_bytes() for f in files if f.name != DATED}
 
 
 def stamps(out: Path) -> dict[str, tuple[int, int]]:
@@ -119,13 +120,42 @@ def test_every_fold_has_its_logs(first):
             curve = pl.read_csv(folder / "curve.csv")
             assert curve.columns == ["round", "train_auc", "valid_auc"]
             assert 1 <= curve.height <= 20
-            assert set(pl.read_csv(folder / "importance.csv")["feature"]) == set(names)
+            used = pl.read_csv(folder / "importance.csv")["feature"].to_list()
+            assert set(used) <= set(names) and len(used) == (ranker.columns or len(names))
             assert (
                 json.loads((folder / "params.json").read_text()).items()
                 >= dict(ranker.params).items()
             )
             facts = json.loads((folder / "fold.json").read_text())
             assert 0 <= facts["recall@20"] <= 1 and facts["valid_positives"] > 0
+
+
+def test_experiments_tell_what_changed(source, copy):
+    one = pl.read_csv(copy / "experiments.csv")
+    assert one.height == 1 and one["change"][0] is None
+    cv = json.loads((copy / "cv.json").read_text())
+    assert one["score"][0] == cv["score"] and one["features"][0] == len(Features(RECIPE).names)
+    rows = (replace(RECIPE.rankers[0], rounds=9), *RECIPE.rankers[1:])
+    assert run_steps(source, copy, STEPS[5:], recipe=replace(RECIPE, rankers=rows)) == 0
+    two = pl.read_csv(copy / "experiments.csv")
+    assert two.height == 2 and two.head(1).equals(one.head(1).cast(two.schema))
+    told = two["change"][1]
+    assert re.fullmatch(r"\+RankerRow logistic \w{4}; -RankerRow logistic \w{4}", told), told
+
+
+def test_ablation_drops_columns_and_candidates(source, copy, capsys):
+    argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(copy)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+        assert run.main(ablation.__doc__, ablation.__file__, ablation.body, argv) == 0
+    table = pl.read_csv(copy / "logs" / "ablation.csv")
+    of = {row["dropped"]: row for row in table.iter_rows(named=True)}
+    assert of["nothing"]["loss"] == 0 and of["nothing"]["score"] > 0.5
+    assert of["features: MatrixFeature"]["columns"] > 4 * 24 // 2
+    worst = max(table.iter_rows(named=True), key=lambda row: row["loss"])
+    assert worst["dropped"] == "candidates: HistoryRule"  # most of what follows was seen before
+    assert worst["low"] > 0 and worst["low"] <= worst["loss"] <= worst["high"]
+    assert set(of) > {f"candidates: {type(rule).__name__}" for rule in RECIPE.rules}
 
 
 def test_a_second_run_makes_nothing(source, copy, first):

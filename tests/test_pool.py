@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from src import blend, blend_kernel, candidates, metrics, pool, pool_kernel
-from src.blend import Scored, Search
+from src.blend import Option, Scored, Search, final_lists
 from src.coverage import CUTS, Coverage
 from src.coverage_kernel import concatenated
 from src.datasets import RECIPES
@@ -182,72 +182,115 @@ def test_concatenated_lists_and_baselines(ranked: Ranked, labels: pl.DataFrame) 
 # --- blend
 
 
-def scored(rng: np.random.Generator, members: int = 2) -> Scored:
-    """Ten queries of up to 12 candidates, votes full of ties."""
-    sizes = rng.integers(1, 13, 10)
+def scored(rng: np.random.Generator, members: int = 2, queries: int = 10) -> Scored:
+    """Queries of up to 12 candidates, scores full of ties."""
+    sizes = rng.integers(1, 13, queries)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     aid = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
-    votes = [rng.integers(0, 4, aid.size).astype(np.float32) for _ in range(members)]
-    return Scored(np.arange(5, 15, dtype=np.int32), starts, aid, votes)
+    scores = [rng.integers(0, 4, aid.size).astype(np.float32) for _ in range(members)]
+    return Scored(np.arange(5, 5 + queries, dtype=np.int32), starts, aid, scores)
 
 
 def plain_order(s: Scored, q: int, score: np.ndarray) -> list[int]:
     return sorted(range(s.starts[q], s.starts[q + 1]), key=lambda r: (-score[r], s.aid[r]))
 
 
+def stored(folder: Path, blocks: list[Scored], names: list[str]) -> list[Path]:
+    """Score files of some blocks."""
+    files = [folder / f"scores-{n}.parquet" for n in range(len(blocks))]
+    for s, file in zip(blocks, files, strict=True):
+        session = np.repeat(s.session, np.diff(s.starts))
+        columns = dict(zip(names, s.scores, strict=True))
+        pl.DataFrame({"session": session, "aid": s.aid} | columns).write_parquet(file)
+    return files
+
+
 def test_blend_kernels() -> None:
     rng = np.random.default_rng(4)
     s, k = scored(rng), 5
-    votes = blend_kernel.rank_votes(s.starts, s.aid, s.votes[0])
-    rows = blend_kernel.top_rows(s.starts, s.aid, s.votes[0], k)
+    ranks, shares = s.votes["rank"][0], s.votes["softmax"][0]
+    rows = blend_kernel.top_rows(s.starts, s.aid, s.scores[0], k)
     label = rng.random(s.aid.size) < 0.3
     won = [blend_kernel.gains(rows, label, reciprocal) for reciprocal in (False, True)]
     for q in range(10):
-        order = plain_order(s, q, s.votes[0])
+        order = plain_order(s, q, s.scores[0])
         assert rows[q].tolist() == (order + [-1] * k)[:k]
-        assert [votes[r] for r in order] == [np.float32(1 / (10 + i)) for i in range(len(order))]
+        assert [ranks[r] for r in order] == [np.float32(1 / (10 + i)) for i in range(len(order))]
+        power = np.exp(s.scores[0][order].astype(float))
+        assert shares[order] == pytest.approx(power / power.sum())
         at = [i for i, r in enumerate(order[:k]) if label[r]]
         assert won[0][q] == len(at) and won[1][q] == (1 / (1 + at[0]) if at else 0.0)
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, MRR])
-def test_search_scores_as_the_metric_does(recipe: Recipe) -> None:
-    s = scored(np.random.default_rng(5))
-    truth = pl.DataFrame(
-        {"session": [3, 5, 5, 5, 5, 9, 12, 30], "aid": [1, 2, *s.aid[:3], *s.aid[30:32], 4]}
-    ).unique(maintain_order=True).cast(pl.Int32)  # fmt: skip
-    search = Search(recipe, s, truth)
-    rows = s.lists((3, 7), 3)
-    blended = s.votes[0] * 3 + s.votes[1] * 7
-    assert rows.tolist() == [[*plain_order(s, q, blended), -1, -1][:3] for q in range(10)]
-    session, aid = s.top((3, 7), 3)
-    query, rank = np.nonzero(aid >= 0)
-    lists = pl.DataFrame({"session": session[query], "aid": aid[query, rank], "rank": rank})
-    wanted = metrics.tally(lists.lazy(), truth.lazy(), recipe.metric, 3)
-    found = search.tally((3, 7))
-    assert found.session.tolist() == wanted.session.tolist()
-    assert found.hits.tolist() == wanted.hits.tolist() and sum(found.hits) > 0
-    assert found.chances.tolist() == wanted.chances.tolist()
+def test_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> None:
+    rng, names = np.random.default_rng(5), ["a", "b"]
+    whole = scored(rng)
+    cut, at = 4, whole.starts[4]  # the same in two blocks
+    blocks = [
+        Scored(whole.session[:cut], whole.starts[: cut + 1], whole.aid[:at],
+               [s[:at] for s in whole.scores]),
+        Scored(whole.session[cut:], whole.starts[cut:] - at, whole.aid[at:],
+               [s[at:] for s in whole.scores]),
+    ]  # fmt: skip
+    files = stored(tmp_path, blocks, names)
+    aid = [1, 2, *whole.aid[:3], *whole.aid[30:32], 4]
+    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "aid": aid})
+    truth = truth.unique(maintain_order=True).cast(pl.Int32)
+    search = Search(recipe, files, names, truth, np.zeros(40, np.int64))
+    for option in (Option("rank", (10, 0)), Option("rank", (3, 7)), Option("softmax", (6, 4))):
+        session, lists = final_lists(files, names, option, None, 3)
+        votes = whole.votes[option.space]
+        blended = votes[0] * option.weights[0] + votes[1] * option.weights[1]
+        plain = [[int(whole.aid[r]) for r in plain_order(whole, q, blended)[:3]] for q in range(10)]
+        assert [[x for x in row if x >= 0] for row in lists.tolist()] == plain
+        query, rank = np.nonzero(lists >= 0)
+        frame = pl.DataFrame({"session": session[query], "aid": lists[query, rank], "rank": rank})
+        wanted = metrics.tally(frame.lazy(), truth.lazy(), recipe.metric, 3)
+        found = search.tally(option)
+        assert found.session.tolist() == wanted.session.tolist()
+        assert found.hits.tolist() == wanted.hits.tolist() and sum(found.hits) > 0
+        assert found.chances.tolist() == wanted.chances.tolist()
 
 
-def test_grid() -> None:
-    assert blend.grid(2) == [(w, 10 - w) for w in range(11)]
-    assert len(blend.grid(3)) == 66
+def test_options() -> None:
+    assert blend.options(1) == [Option("rank", (10,))]
+    two = blend.options(2)
+    assert two[:2] == [Option("rank", (0, 10)), Option("rank", (10, 0))]  # the simplest first
+    assert len(two) == len(set(two)) == 2 + 9 + 9 + 1 and two[-1] == Option("stack", ())
+    assert len(blend.options(3)) == 3 + 2 * 63 + 1
 
 
-def test_a_fold_is_scored_under_weights_that_the_others_chose() -> None:
+def test_a_fold_is_scored_under_the_option_that_the_others_chose(tmp_path: Path) -> None:
     # the first member is right in fold 0 only, the second in fold 1 only: who looks at the own
     # fold hits everything, who looks at the other fold nothing; ties go to the smaller, wrong, item
     starts, aid = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
     first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
     s = Scored(np.arange(4, dtype=np.int32), starts, aid, [first, 3 - first])
     truth = pl.DataFrame({"session": [0, 1, 2, 3], "aid": [2, 2, 2, 2]}).cast(pl.Int32)
-    search = Search(replace(RECIPE, k=1), s, truth)
-    tally, weights = blend.cross_fitted(search, np.array([0, 0, 1, 1]))
+    recipe, fold = replace(RECIPE, k=1, folds=2), np.array([0, 0, 1, 1])
+    search = Search(recipe, stored(tmp_path, [s], ["a", "b"]), ["a", "b"], truth, fold)
+    tally, option = search.cross_fitted()
     assert tally.hits.tolist() == [0, 0, 0, 0] and tally.chances.tolist() == [1, 1, 1, 1]
-    assert search.tally((10, 0)).hits.tolist() == [1, 1, 0, 0]
-    assert weights == (4, 6)  # the most even of the best, then the smallest
-    assert search.ceiling() == 1.0
+    assert search.tally(Option("rank", (10, 0))).hits.tolist() == [1, 1, 0, 0]
+    assert option == Option("rank", (0, 10))  # as good as any, and simple
+    assert search.reachable == 1.0
+
+
+def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
+    # the score says who is right, in fold 1 the other way round
+    rng, n = np.random.default_rng(6), 400
+    good = rng.random(2 * n).astype(np.float32)
+    starts, aid = np.arange(0, 2 * n + 1, 2), np.tile(np.array([1, 2], np.int32), n)
+    fold = np.arange(n) % 2
+    right = (good[1::2] > good[::2]) ^ (fold == 1)  # is item 2 the truth
+    truth = pl.DataFrame({"session": np.arange(n), "aid": 1 + right}).cast(pl.Int32)
+    noise = rng.random(2 * n).astype(np.float32)
+    s = Scored(np.arange(n, dtype=np.int32), starts, aid, [good, noise])
+    recipe = replace(RECIPE, k=1, folds=2)
+    search = Search(recipe, stored(tmp_path, [s], ["a", "b"]), ["a", "b"], truth, fold)
+    assert search.tally(Option("stack", ())).score() < 0.1
+    assert search.stack[0][0] < 0 < search.stack[1][0] and -1 in search.stack
 
 
 def test_blocks_come_in_turn_and_end_with_the_first_error() -> None:

@@ -180,7 +180,7 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
 
-@pytest.mark.parametrize("encoder", ["pool", "gru"])
+@pytest.mark.parametrize("encoder", ["pool", "gru", "lags"])
 def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
     s = ring()
     items, queries, log = trained(s, replace(ROW, encoder=encoder), tmp_path)

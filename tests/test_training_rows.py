@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import training_rows
-from src.training_rows import Batches, Rows, borders
+from src.training_rows import Batches, Rows
 
 NAMES = ["a", "b"]
 
@@ -30,13 +29,17 @@ def rows(tmp_path: Path) -> Rows:
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
         }
         pl.DataFrame(table).cast({"label_x": pl.Int8}).write_parquet(tmp_path / f"{n}.parquet")
-    return Rows.load((tmp_path / "0.parquet", tmp_path / "1.parquet"), "x", NAMES)
+    return Rows.load((tmp_path / "0.parquet", tmp_path / "1.parquet"), "x")
+
+
+def values(rows: Rows) -> np.ndarray:
+    return np.concatenate([rows.features(file, NAMES) for file in range(2)])
 
 
 def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
     tables = [pl.read_parquet(tmp_path / f"{n}.parquet").drop_nulls() for n in range(2)]
     both = pl.concat(tables)
-    assert rows.X.tolist() == both.select(NAMES).to_numpy().tolist()
+    assert values(rows).tolist() == both.select(NAMES).to_numpy().tolist()
     assert rows.label.tolist() == both["label_x"].to_list()
     assert rows.fold.tolist() == both["fold"].to_list()
     sizes = [n for t in tables for n in t.group_by("session", maintain_order=True).len()["len"]]
@@ -52,26 +55,24 @@ def drained(batches: Batches) -> list[dict]:
     return got
 
 
-@pytest.mark.parametrize("size", [1, 7, 50, 1000])
-def test_batches_are_all_rows_with_queries_uncut(rows: Rows, monkeypatch, size: int) -> None:
-    monkeypatch.setattr(training_rows, "BATCH", size)
+def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
     mask = rows.fold != 2
-    batches = Batches(rows, mask, NAMES, by_query=True)
+    batches = Batches(rows, mask, NAMES[::-1], by_query=True)
     for _ in range(2):  # XGBoost goes through them more than once
         got = drained(batches)
-        assert np.concatenate([b["data"] for b in got]).tolist() == rows.X[mask].tolist()
+        assert (
+            np.concatenate([b["data"] for b in got]).tolist() == values(rows)[mask, ::-1].tolist()
+        )
         assert np.concatenate([b["label"] for b in got]).tolist() == rows.label[mask].tolist()
         queries = [set(b["qid"].tolist()) for b in got]
         assert sum(map(len, queries)) == len(set(rows.query[mask].tolist()))
-    assert len(got) == 1 if size == 1000 else len(got) > 3
+        assert len(got) == 2
+    second = np.arange(mask.size) >= rows.starts[1]
+    assert len(drained(Batches(rows, mask & second, NAMES, by_query=False))) == 1
 
 
-def test_borders() -> None:
-    query = np.array([0, 0, 0, 1, 2, 2, 5], np.int32)
-    assert borders(query).tolist() == [0, 7]
-
-
-def test_borders_at_every_query(monkeypatch) -> None:
-    monkeypatch.setattr(training_rows, "BATCH", 1)
-    query = np.array([0, 0, 0, 1, 2, 2, 5], np.int32)
-    assert borders(query).tolist() == [0, 3, 4, 6, 7]
+def test_some_rows_are_those_of_whole_files(rows: Rows) -> None:
+    mask = rows.fold != 2
+    assert (rows.some(mask, 1000) == mask).all()
+    few = rows.some(mask, 10)
+    assert (few == mask & (np.arange(mask.size) < rows.starts[1])).all() and few.any()

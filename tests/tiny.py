@@ -23,6 +23,7 @@ from src.recipe import (
     RetrievalFeature,
     RetrievalRule,
     SequenceRow,
+    StatisticsFeature,
     Word2VecRow,
 )
 
@@ -42,13 +43,19 @@ RECIPE = replace(
     baselines=tuple(row for row in worlds.TINY.baselines if set(row.rules) <= RULES),
     features=(
         *(MatrixFeature(name, ("position",)) for name in MATRICES),
-        EmbeddingFeature("w2v", ("last",)),
-        EmbeddingFeature("mf", ("last",)),
+        EmbeddingFeature("w2v", ("position",)),
+        EmbeddingFeature("mf", ("position",)),
         RetrievalFeature("net"),
-        PopularityFeature(0, 86400),
+        PopularityFeature(0, (86400,)),
+        StatisticsFeature(),
     ),
     rankers=tuple(
-        replace(row, rounds=20, params=tuple({**dict(row.params), **SMALL_TREES}.items()))
+        replace(
+            row,
+            rounds=20,
+            columns=row.columns and 40,
+            params=tuple({**dict(row.params), **SMALL_TREES}.items()),
+        )
         for row in worlds.TINY.rankers
     ),
     train_queries=300,  # valid has 217, so that an earlier window is learned from too

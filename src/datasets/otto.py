@@ -27,6 +27,7 @@ from src.recipe import (
     RetrievalRule,
     Select,
     SequenceRow,
+    StatisticsFeature,
     Word2VecRow,
 )
 from src.split import prepare_otto
@@ -138,10 +139,12 @@ BASELINES = (
 
 FEATURES: tuple[FeatureRow, ...] = (
     *(MatrixFeature(m.name) for m in MATRICES if not m.name.endswith("_wide")),
-    EmbeddingFeature("w2v"),
-    EmbeddingFeature("mf5"),
+    EmbeddingFeature("w2v", above=0.5),
+    EmbeddingFeature("mf5", above=0.5),
     RetrievalFeature("net"),
-    *(PopularityFeature(t, w) for t in (CLICK, CART, ORDER) for w in (HOUR, DAY, 7 * DAY, None)),
+    *(PopularityFeature(t, (HOUR, 3 * HOUR, DAY, 7 * DAY, None)) for t in (CLICK, CART, ORDER)),
+    StatisticsFeature(),
+    StatisticsFeature(last_days=7),
 )
 # fmt: on
 
@@ -150,8 +153,8 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
     ("min_child_weight", 5), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
-    RankerRow("logistic", (("objective", "binary:logistic"), *XGB)),
-    RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB)),
+    RankerRow("logistic", (("objective", "binary:logistic"), *XGB), columns=300),
+    RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB), columns=300),
 )
 
 RECIPE = Recipe(

@@ -98,13 +98,13 @@ BASELINES = (
 
 WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
 FEATURES: tuple[FeatureRow, ...] = (
-    *(MatrixFeature(m.name, ("last", "position", "time"), ("sum",)) for m in MATRICES),
-    EmbeddingFeature("w2v", ("position", "last"), ("mean", "max")),
-    EmbeddingFeature("content", ("position", "last"), ("max",)),
+    *(MatrixFeature(m.name, ("position", "time"), ("sum",), 1, None) for m in MATRICES),
+    EmbeddingFeature("w2v", ("position",), ("mean", "max"), 1, None),
+    EmbeddingFeature("content", ("position",), ("max",), 1, None),
     RetrievalFeature("net"),
-    *(PopularityFeature(t, w) for t in (CLICK, END) for w in (*WINDOWS, None)),
-    *(PopularityFeature(t, w, w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
-    *(AlikeFeature(c, w, w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
+    *(PopularityFeature(t, (*WINDOWS, None)) for t in (CLICK, END)),
+    *(PopularityFeature(t, (w,), w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
+    *(AlikeFeature(c, (w,), w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
     SeenFeature(),
     ItemFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
     ItemFeature("words", ("value", "last", "minus_last", "minus_mean")),
