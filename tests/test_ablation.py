@@ -14,9 +14,13 @@ from test_rules import LOOK_UPS, OWN
 from src.ablation import Sample, sources, without
 from src.datasets import RECIPES
 from src.features import Features
+from src.recipe import MatrixRow
 
 RULES = (OWN[0], LOOK_UPS[0])
-RECIPE = replace(RECIPES["otto"], rules=RULES, baselines=(), features=())
+RECIPE = replace(
+    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(), rules=RULES,
+    baselines=(), features=(),
+)  # fmt: skip
 
 
 def test_candidates_that_only_the_dropped_rules_named_go() -> None:
