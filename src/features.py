@@ -89,14 +89,8 @@ class PoolFamily(Family):
         self.names += [f"rank_{r}" for r in rules] + [f"score_{r}" for r in rules]
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        pool, n = block.pool, block.pool.ranks.shape[1]
-        X[:, column] = pool.vote
-        X[:, column + 1] = np.arange(pool.aid.size) - np.repeat(
-            pool.offsets[:-1], np.diff(pool.offsets)
-        )
-        # ABSENT is behind every rank; NaN would make XGBoost's histograms sparse, and slower
-        X[:, column + 2 : column + 2 + n] = pool.ranks
-        X[:, column + 2 + n : column + 2 + 2 * n] = pool.scores
+        pool = block.pool
+        kernel.pool_columns(pool.offsets, pool.vote, pool.ranks, pool.scores, column, X)
 
 
 class SessionFamily(Family):

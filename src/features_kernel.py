@@ -16,6 +16,7 @@ EQUAL, POSITION, TYPE, DAY, TIME, RECSYS = range(6)  # the order of recipe.WEIGH
 N_WEIGHTINGS = 6
 SUM, MEAN, MAX, LATEST, COUNT = range(5)  # the first three in the order of recipe.AGGREGATES
 N_LATEST = 5  # latest events that can have a column of their own
+AT_A_TIME = 6  # columns that are ranked together
 
 
 @njit(forceinline=True)
@@ -299,34 +300,57 @@ def table_columns(pool, table, column, X):
 
 
 @njit(parallel=True, cache=True)
-def rank_columns(starts, sources, first_column, X, n_threads):
-    """Rank within the query, 0 for the highest; ties share the best rank.
+def pool_columns(starts, vote, ranks, scores, column, X):
+    """The fused vote, the place in the pool, and every rule's rank and score (rows, rules)."""
+    n_rules = ranks.shape[1]
+    for q in prange(starts.size - 1):
+        for r in range(starts[q], starts[q + 1]):
+            X[r, column] = vote[r]
+            X[r, column + 1] = r - starts[q]
+            for rule in range(n_rules):
+                # ABSENT is behind every rank; NaN would make the histograms sparse, and slower
+                X[r, column + 2 + rule] = ranks[r, rule]
+                X[r, column + 2 + n_rules + rule] = scores[r, rule]
 
-    Most columns are 0 in most rows: only the others are sorted.
+
+@njit(fastmath={"reassoc"})  # sums of ones: exact in any order
+def _ranks(values, n, known, row, out):
+    """out[:n]: how many of values[:n] are higher than each; known, row: scratch.
+
+    Most are 0: only the others are compared with each other.
     """
+    used, positive = 0, 0
+    for r in range(n):
+        if values[r] != 0.0:
+            known[used], row[used] = values[r], r
+            used += 1
+            positive += 1 if values[r] > 0.0 else 0
+    out[:n] = positive
+    for p in range(used):
+        mine, higher = known[p], np.float32(0.0)
+        for other in range(used):
+            higher += np.float32(1.0) if known[other] > mine else np.float32(0.0)
+        out[row[p]] = higher if mine > 0.0 else higher + np.float32(n - used)
+
+
+@njit(parallel=True, cache=True)
+def rank_columns(starts, sources, first_column, X, n_threads):
+    """Rank within the query, 0 for the highest; ties share the best rank."""
     n_queries = starts.size - 1
     longest = np.diff(starts).max()
     for t in prange(n_threads):
-        value, row = np.empty(longest, np.float32), np.empty(longest, np.int32)
+        values = np.empty((AT_A_TIME, longest), np.float32)
+        ranks = np.empty((AT_A_TIME, longest), np.float32)
+        known, row = np.empty(longest, np.float32), np.empty(longest, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             first, n = starts[q], starts[q + 1] - starts[q]
-            for k in range(sources.size):
-                used, above = 0, 0
+            for k in range(0, sources.size, AT_A_TIME):
+                some = min(AT_A_TIME, sources.size - k)
+                for r in range(n):  # neighbouring columns are in the cache together
+                    for c in range(some):
+                        values[c, r] = X[first + r, sources[k + c]]
+                for c in range(some):
+                    _ranks(values[c], n, known, row, ranks[c])
                 for r in range(n):
-                    score = X[first + r, sources[k]]
-                    if score != 0.0:
-                        value[used], row[used] = -score, r
-                        used += 1
-                        above += 1 if score > 0.0 else 0
-                    else:
-                        row[n - 1 - (r - used)] = r
-                column = first_column + k
-                for p in range(used, n):
-                    X[first + row[p], column] = above
-                order = np.argsort(value[:used])
-                rank = 0
-                for p in range(used):
-                    if p > 0 and value[order[p]] != value[order[p - 1]]:
-                        rank = p
-                    behind = n - used if p >= above else 0
-                    X[first + row[order[p]], column] = rank + behind
+                    for c in range(some):
+                        X[first + r, first_column + k + c] = ranks[c, r]
