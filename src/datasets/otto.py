@@ -153,8 +153,8 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
     ("min_child_weight", 5), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
-    RankerRow("logistic", (("objective", "binary:logistic"), *XGB), columns=300),
-    RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB), columns=300),
+    RankerRow("logistic", (("objective", "binary:logistic"), *XGB), columns=150),
+    RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB), columns=150),
 )
 
 RECIPE = Recipe(

@@ -31,6 +31,7 @@ from src.recipe import (
     SeenFeature,
     Select,
     SequenceRow,
+    StatisticsFeature,
     Word2VecRow,
 )
 
@@ -106,6 +107,8 @@ FEATURES: tuple[FeatureRow, ...] = (
     *(PopularityFeature(t, (w,), w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
     *(AlikeFeature(c, (w,), w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
     SeenFeature(),
+    StatisticsFeature(),
+    StatisticsFeature(last_days=1),
     ItemFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
     ItemFeature("words", ("value", "last", "minus_last", "minus_mean")),
     ItemFeature("category", ("value", "last", "same_last", "share")),
@@ -119,8 +122,8 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
 )  # fmt: skip
 RANKERS = (
     RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
-                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=300, patience=20,
-              metric="ndcg@5"),
+                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=20,
+              metric="ndcg@5", columns=80),
 )  # fmt: skip
 
 RECIPE = Recipe(
