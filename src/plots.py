@@ -1,0 +1,157 @@
+"""Plots as inline SVG: drawn by matplotlib, coloured by the page's CSS, dark mode included."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 4.4, 2.5  # inches; 72 units of the SVG each
+INK, FAINT = "#0a00f0", "#0a00f1"
+SERIES = tuple(f"#0a000{n}" for n in range(6))
+COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
+"""Stands-in that no plot means; the style sheet says what they look like, by day and by night."""
+
+LOOK = {
+    "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": FAINT, "axes.labelcolor": INK,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "text.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.color": FAINT, "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False,
+    "figure.facecolor": "none", "axes.facecolor": "none", "figure.constrained_layout.use": True,
+    "legend.labelcolor": INK, "svg.hashsalt": "report",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a plot; `series` is the number of its colour."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    series: int = 0
+    dashed: bool = False
+
+
+def draw(paint: Callable[[Axes], object], height: float = HEIGHT, width: float = WIDTH) -> str:
+    """An <svg> of what `paint` puts on the axes."""
+    with mpl.rc_context(LOOK):
+        figure = Figure(figsize=(width, height))
+        paint(figure.subplots())
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return _inline(out.getvalue())
+
+
+def _inline(svg: str) -> str:
+    """The bare element, as wide as its box; ids that are only names go, colours become ours."""
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[a-z]+[\d_a-z]*">', "<g>", svg)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img"', svg)
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
+    for stand_in, name in COLOURS.items():
+        svg = svg.replace(stand_in, f"var({name})")
+    return re.sub(r"\s*\n\s*", "\n", svg)
+
+
+def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) -> str:
+    """Lines over a common axis; those without a name are not in the legend."""
+
+    def paint(axes: Axes) -> None:
+        for line in drawn:
+            style = {"color": SERIES[line.series], "linestyle": "--" if line.dashed else "-"}
+            axes.plot(line.x, line.y, label=line.name or None, linewidth=1.4, **style)  # type: ignore[arg-type]
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        if log_x:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:.0f}")
+        _legend(axes, len([line for line in drawn if line.name]))
+
+    return draw(paint)
+
+
+def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "") -> str:
+    """Horizontal bars, the first name on top; several series lie over each other, first behind."""
+
+    def paint(axes: Axes) -> None:
+        at = np.arange(len(names))[::-1]
+        for n, (name, values) in enumerate(series.items()):
+            axes.barh(at, values, height=0.8 - 0.22 * n, color=SERIES[n], label=name)
+        axes.set_yticks(at, list(names))
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(x)
+        _legend(axes, len(series) if len(series) > 1 else 0)
+
+    return draw(paint, 0.7 + 0.17 * len(names) + 0.16 * (len(series) > 1))
+
+
+def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
+    """Upright bars beside each other, from 0 to 1."""
+
+    def paint(axes: Axes) -> None:
+        at, width = np.arange(len(names)), 0.8 / len(series)
+        for n, (name, values) in enumerate(series.items()):
+            axes.bar(at + (n + 0.5) * width - 0.4, values, width, color=SERIES[n], label=name)
+        axes.set_xticks(at, list(names))
+        axes.tick_params(axis="x", labelsize=7.5)
+        axes.set_ylim(0, 1)
+        axes.grid(visible=False, axis="x")
+        _legend(axes, len(series))
+
+    return draw(paint)
+
+
+def intervals(
+    names: Sequence[str],
+    centre: Sequence[float],
+    ends: Sequence[tuple[float, float]],
+    dots: Sequence[Sequence[float]] = (),
+    zero: bool = False,
+) -> str:
+    """A point and its interval for each name; with dots beside (folds), and a line at 0."""
+
+    def paint(axes: Axes) -> None:
+        at = np.arange(len(names))[::-1]
+        low, high = np.array(ends, np.float64).reshape(-1, 2).T
+        axes.hlines(at, low, high, color=SERIES[0], linewidth=2.5)
+        axes.plot(centre, at, "o", color=SERIES[0], markersize=6)
+        for y, values in zip(at, dots, strict=False):
+            axes.plot(values, [y - 0.22] * len(values), "|", color=SERIES[1], markersize=7)
+        if zero:
+            axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_yticks(at, list(names))
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.grid(visible=False, axis="y")
+
+    return draw(paint, 0.5 + 0.28 * len(names))
+
+
+def histogram(edges: Sequence[float], series: Mapping[str, Sequence[float]], x: str) -> str:
+    """Shares per bin as steps."""
+
+    def paint(axes: Axes) -> None:
+        for n, (name, values) in enumerate(series.items()):
+            axes.stairs(values, edges, color=SERIES[n], label=name, fill=True, alpha=0.5)
+        axes.set_xlabel(x)
+        _legend(axes, len(series))
+
+    return draw(paint)
+
+
+def _legend(axes: Axes, entries: int) -> None:
+    """Above the plot, where it hides nothing."""
+    if entries:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 3), fontsize=8,
+            borderpad=0, handlelength=1.4, columnspacing=1.2,
+        )  # fmt: skip
