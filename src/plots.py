@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 4.4, 2.5  # inches; 72 units of the SVG each
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that it fills its cache
+
+WIDTH, HEIGHT = 3.9, 2.3  # inches; 72 units of the SVG each
 INK, FAINT = "#0a00f0", "#0a00f1"
 SERIES = tuple(f"#0a000{n}" for n in range(6))
 COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
 """Stands-in that no plot means; the style sheet says what they look like, by day and by night."""
 
-LOOK = {
+LOOK: Any = {
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": FAINT, "axes.labelcolor": INK,
     "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "text.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -26,6 +30,8 @@ LOOK = {
     "figure.facecolor": "none", "axes.facecolor": "none", "figure.constrained_layout.use": True,
     "legend.labelcolor": INK, "svg.hashsalt": "report",
 }  # fmt: skip
+
+DOTTED = 15  # points of a line, at most, that are shown as dots too
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,11 @@ def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) 
 
     def paint(axes: Axes) -> None:
         for line in drawn:
-            style = {"color": SERIES[line.series], "linestyle": "--" if line.dashed else "-"}
-            axes.plot(line.x, line.y, label=line.name or None, linewidth=1.4, **style)  # type: ignore[arg-type]
+            axes.plot(
+                line.x, line.y, label=line.name or None, linewidth=1.4, color=SERIES[line.series],
+                linestyle="--" if line.dashed else "-",
+                marker="." if len(line.x) <= DOTTED else "",
+            )  # fmt: skip
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         if log_x:
@@ -152,6 +161,6 @@ def _legend(axes: Axes, entries: int) -> None:
     """Above the plot, where it hides nothing."""
     if entries:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 3), fontsize=8,
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 4), fontsize=8,
             borderpad=0, handlelength=1.4, columnspacing=1.2,
         )  # fmt: skip

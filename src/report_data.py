@@ -9,7 +9,7 @@ import polars as pl
 
 from src import blend_kernel, ranker
 from src.candidates import part_files
-from src.events import F64, arrays, hash_unit
+from src.events import arrays, hash_unit
 from src.features import Features
 from src.pool_kernel import ABSENT
 from src.recipe import DAY, HOUR, RankerRow, Recipe
@@ -108,7 +108,7 @@ def ranked(rows: pl.DataFrame, blend: Weights) -> pl.DataFrame:
     starts = np.append(np.flatnonzero(np.diff(session, prepend=-1)), session.size)
     first = np.repeat(starts[:-1], np.diff(starts))
     place = (np.arange(session.size) - first).astype(np.int16)
-    found = [rows, pl.DataFrame({"place": place})]
+    columns = {"place": place}
     for name, weights in blend.items():
         rank = place
         if weights:
@@ -119,8 +119,8 @@ def ranked(rows: pl.DataFrame, blend: Weights) -> pl.DataFrame:
             # as src/blend.py has it: ties by item
             rank = np.empty_like(place)
             rank[np.lexsort((aid, -blended, session))] = place
-        found.append(pl.DataFrame({f"rank_{name}": rank}))
-    return pl.concat(found, how="horizontal")
+        columns[f"rank_{name}"] = rank
+    return rows.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
 def placed(labels: pl.DataFrame, rows: pl.DataFrame, blend: Weights) -> pl.DataFrame:
@@ -169,7 +169,7 @@ def _capped(truth: pl.DataFrame, cap: int) -> int:
 
 def score_shares(
     sample: Sample, objective: int, column: str, bins: int = 40
-) -> tuple[F64, dict[str, F64]]:
+) -> tuple[list[float], dict[str, list[float]]]:
     """Bin edges, and the share of true and of other candidates with such a score."""
     true = sample.truth.filter(pl.col("objective") == objective).select("session", "aid", hit=True)
     rows = sample.rows.select("session", "aid", column)
@@ -179,10 +179,10 @@ def score_shares(
     low, high = min(low, score[mask].min(initial=low)), max(high, score[mask].max(initial=high))
     edges = np.linspace(low, max(high, low + 1e-6), bins + 1)
     shares = {
-        name: np.histogram(score[m], edges)[0] / max(m.sum(), 1)
+        name: (np.histogram(score[m], edges)[0] / max(m.sum(), 1)).tolist()
         for name, m in (("true", mask), ("not true", ~mask))
     }
-    return edges, shares
+    return edges.tolist(), shares
 
 
 def held_out(run: Run, objective: str) -> pl.DataFrame:
@@ -239,11 +239,11 @@ def browse(run: Run, sample: Sample, blend: Weights) -> dict[str, object]:
     queries = []
     for session, raw in chosen.select("session", "raw").iter_rows():
         truth = sample.truth.filter(pl.col("session") == session)
-        history = sample.events.filter(pl.col("session") == session).tail(HISTORY)
-        events = history.select("aid", "ts", "type").iter_rows()
+        events = sample.events.filter(pl.col("session") == session).select("aid", "ts", "type")
+        history = events.tail(HISTORY).iter_rows()
         queries.append({
-            "id": str(raw),
-            "history": [[raw_ids[aid], ts, type_] for aid, ts, type_ in events],
+            "id": str(raw), "events": events.height,
+            "history": [[raw_ids[aid], ts, type_] for aid, ts, type_ in history],
             "true": [[raw_ids[aid], o, place, rank] for o, aid, place, rank in
                      truth.select("objective", "aid", "place", "rank").iter_rows()],
             **_candidates(rows.filter(pl.col("session") == session), truth, blend, raw_ids),

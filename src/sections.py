@@ -35,8 +35,8 @@ class Report:
     def counted(self) -> str:
         """On how many queries, for the text of a section."""
         n, of = self.sample.queries.height, self.sample.of
-        drawn = f"{n:,} of the {of:,}, drawn by hash" if n < of else f"all {of:,}"
-        return f"Counted on queries of valid: {drawn}."
+        some = f"{n:,} of the {of:,} queries of valid, drawn by hash"
+        return some if n < of else f"all {of:,} queries of valid"
 
     def csv(self, name: str) -> pl.DataFrame:
         """A table of the run; empty where it is not there."""
@@ -121,7 +121,7 @@ def funnel(report: Report) -> Section:
     told = (
         "Which share of the true items (at most "
         f"{cap} a query) is in any list; in the pool, whose order is the rules' votes; and at the "
-        f"top after the rankers. Last row and curves: {report.counted}"
+        f"top after the rankers. Last row and curves: on {report.counted}."
     )
     pieces = [table(pl.concat([numbers, last], how="diagonal")), grid(figures)]
     return Section("funnel", "Recall, from lists to the top", told, pieces)
@@ -130,15 +130,21 @@ def funnel(report: Report) -> Section:
 def rules(report: Report) -> Section:
     """Each candidate rule alone, and what only it has."""
     k, numbers, figures = report.run.recipe.k, report.csv("logs/pool/rules.csv"), []
-    kinds = {"whole list": "list", f"first {k}": f"@{k}", "only in it": "only"}
+    kinds = {"whole list": "list", f"first {k}": f"@{k}"}
     for name in report.blend:
-        rows = numbers.select("rule", **{label: f"{name} {kind}" for label, kind in kinds.items()})
+        columns = {label: f"{name} {kind}" for label, kind in kinds.items()}
+        rows = numbers.select("rule", **columns, **{"only in it": f"{name} only"})
         rows = rows.sort("whole list", "rule", descending=[True, False])
         svg = plots.bars(rows["rule"].to_list(), {label: rows[label].to_list() for label in kinds})
         figures.append(figure(name, svg, rows))
+        alone = rows.select("rule", "only in it").filter(pl.col("only in it") > 0)
+        if alone.height:
+            alone = alone.sort("only in it", "rule", descending=[True, False]).head(TOP)
+            svg = plots.bars(alone["rule"].to_list(), {"only": alone["only in it"].to_list()})
+            figures.append(figure(f"{name}: in no other list", svg, alone))
     told = (
         "Recall of every rule's list by itself, on all queries of valid: of the whole list, of its "
-        f"first {k}, and of true items that no other rule has."
+        f"first {k}; and what would be lost without the rule: true items that no other one has."
     )
     return Section("rules", "Candidate rules", told, [grid(figures)])
 
@@ -229,7 +235,7 @@ def scores(report: Report) -> Section:
     told = (
         "Weights of the rankers' votes (an objective without any keeps the pool's order), and the "
         "out-of-fold scores of candidates that came true and of the others, as shares of each. "
-        + report.counted
+        f"On {report.counted}."
     )
     return Section("scores", "Blend and scores", told, [table(weights), grid(figures)])
 
@@ -251,7 +257,7 @@ def breakdowns(report: Report) -> Section:
         "Share of the true items found: by visible events of the session; by events of the item in "
         "all that valid shows; by seconds since the item's first such event (not yet: first "
         "seen later than the query, or never). Under the final weights, not capped per query. "
-        + report.counted
+        f"On {report.counted}."
     )
     return Section("breakdowns", "For whom it works", told, pieces)
 

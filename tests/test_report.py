@@ -336,7 +336,7 @@ def test_in_a_browser(first: Path, tmp_path: Path, width: int) -> None:
     assert len(told["plots"]) > 20 and all(w > 250 and h > 50 for w, h in told["plots"])
     queries = data_of(first)["queries"]
     chosen = [at[0] for at in told["at"]]
-    assert chosen == [f"session {queries[n]['id']}" for n in (0, 1, 5, 5)]
+    assert chosen == [queries[n]["id"] for n in (0, 1, 5, 5)]
     tables = [at[1] for at in told["at"]]
     assert len(set(tables)) == 4, "another query, or objective: another table"
     for (_, table, hits), n in zip(told["at"], (0, 1, 5, 5), strict=True):

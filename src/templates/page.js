@@ -26,11 +26,15 @@ function history(found) {
   return table(["time", "event", "item"], seen.reverse());
 }
 
+const hits = found => found.true.filter(([, , , rank]) => rank !== null && rank < data.k).length;
+
 function truth(found) {
   const rows = found.true.map(([aid, o, place, rank]) => {
     const where = rank === null ? "not a candidate: no rule, or too few votes"
       : `rank ${rank + 1}${rank < data.k ? ", a hit" : ""} (in the pool ${place + 1})`;
-    return cells([data.objectives[o], aid, where], rank !== null && rank < data.k ? "hit" : "");
+    const row = cells([data.objectives[o], aid, where], rank !== null && rank < data.k ? "hit" : "");
+    row.lastChild.className = "told";
+    return row;
   });
   return table(["what happened", "item", "where we had it"], rows);
 }
@@ -55,14 +59,16 @@ function show() {
   const focused = document.activeElement?.id;
   const found = data.queries[query];
   const pick = make("select", { id: "pick", ariaLabel: "query", onchange: () => go(pick.selectedIndex) },
-    ...data.queries.map((q, n) => make("option", { textContent: `session ${q.id}`, selected: n === query })));
+    ...data.queries.map((q, n) => make("option", { value: q.id, selected: n === query, textContent:
+      `session ${q.id}: ${hits(q)} of ${q.true.length} found, ${q.events} events` })));
   const tabs = data.objectives.map((name, o) => make("button",
     { id: `for-${o}`, textContent: name, ariaPressed: String(o === objective), onclick: () => { objective = o; show(); } }));
   browser.replaceChildren(
     make("div", { className: "bar" },
       make("button", { id: "back", textContent: "‹", ariaLabel: "previous", onclick: () => go(query - 1) }), pick,
       make("button", { id: "next", textContent: "›", ariaLabel: "next", onclick: () => go(query + 1) }), ...tabs),
-    make("h3", { textContent: "What the session shows, latest first" }), history(found),
+    make("h3", { textContent:
+      `What the session shows, latest first: ${found.history.length} of ${found.events} events` }), history(found),
     make("h3", { textContent: "What really happened" }), truth(found),
     make("h3", { textContent: `Candidates for ${data.objectives[objective]}: ${found.rows.length} of ${found.of}` }),
     candidates(found));
