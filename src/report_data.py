@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from src import blend_kernel, ranker
+from src import ranker
+from src.blend import STEPS, Option, Scored
 from src.candidates import part_files
-from src.events import arrays, hash_unit
+from src.events import F64, arrays, hash_unit
 from src.features import Features
 from src.pool_kernel import ABSENT
 from src.recipe import DAY, HOUR, RankerRow, Recipe
@@ -34,8 +36,30 @@ BREAKDOWNS = (
     ("age", "age of the item", AGES),
 )
 
-Weights = dict[str, dict[str, float]]
-"""Objective -> ranker -> weight; no ranker where the objective was not learnable."""
+
+@dataclass(frozen=True)
+class Blend:
+    """How step 7 orders the final list of one objective."""
+
+    rankers: tuple[RankerRow, ...]  # those that have learned it; none where it was not learnable
+    best: RankerRow | None  # of them, by its own score
+    option: Option
+    stack: F64 | None
+
+    @classmethod
+    def of(cls, recipe: Recipe, name: str, found: dict[str, Any]) -> Blend:
+        """From an objective's part of cv.json."""
+        alone = {row.name: found["compared"].get(f"{row.name}_{name}") for row in recipe.rankers}
+        rankers = tuple(row for row in recipe.rankers if alone[row.name] is not None)
+        best = max(rankers, key=lambda row: float(alone[row.name]), default=None)
+        tenths = tuple(round(STEPS * weight) for weight in found["blend"].values())
+        option = Option(found["blend_space"], tenths if rankers else (STEPS,))
+        stack = None if found["stack"] is None else np.array(found["stack"])
+        return cls(rankers, best, option, stack)
+
+
+Blends = dict[str, Blend]
+"""Of each objective."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +73,22 @@ class Sample:
     events: pl.DataFrame  # what the queries show
 
     @classmethod
-    def load(cls, run: Run, blend: Weights) -> Sample:
+    def load(cls, run: Run, blends: Blends) -> Sample:
         """File by file: no more than one, and the sample, is in memory."""
         place = run.output / "valid"
         queries, of = draw(run)
         known = queries["session"].to_list()
-        columns = ["session", "aid", *(m for name in blend for m in members(blend, name))]
+        columns = ["session", "aid", *(m for name in blends for m in members(blends, name))]
         files = part_files(run, "valid", "scores")
         rows = pl.concat(_sessions(pl.scan_parquet(f).select(columns), known) for f in files)
-        rows = ranked(rows, blend)
+        rows = ranked(rows, blends)
         events = pl.scan_parquet(place / "events.parquet")
         events_shown = _sessions(events.select("session", "aid", "ts", "type"), known)
         truth = _sessions(pl.scan_parquet(place / "labels.parquet"), known)
         items = events.group_by("aid").agg(count=pl.len(), born=pl.col("ts").min())
         shown = events_shown.group_by("session").agg(length=pl.len(), now=pl.col("ts").max())
         truth = (
-            placed(truth, rows, blend)
+            placed(truth, rows, blends)
             .join(items.collect(engine="streaming"), on="aid", how="left")
             .join(shown, on="session", how="left")
             .with_columns(pl.col("count").fill_null(0), age=pl.col("now") - pl.col("born"))
@@ -72,16 +96,9 @@ class Sample:
         return cls(queries, of, rows, truth, events_shown)
 
 
-def members(blend: Weights, objective: str) -> list[str]:
+def members(blends: Blends, objective: str) -> list[str]:
     """The score columns of an objective."""
-    return [f"{row}_{objective}" for row in blend[objective]]
-
-
-def heaviest(recipe: Recipe, blend: Weights, objective: str) -> RankerRow | None:
-    """The ranker that weighs most; None where nothing was learned."""
-    weights = blend[objective]
-    able = [row for row in recipe.rankers if row.name in weights]
-    return max(able, key=lambda row: weights[row.name], default=None)
+    return [f"{row.name}_{objective}" for row in blends[objective].rankers]
 
 
 def draw(run: Run) -> tuple[pl.DataFrame, int]:
@@ -102,31 +119,29 @@ def _sessions(table: pl.LazyFrame, known: list[int]) -> pl.DataFrame:
     return table.filter(pl.col("session").is_in(known)).collect()
 
 
-def ranked(rows: pl.DataFrame, blend: Weights) -> pl.DataFrame:
-    """Candidates with their place in the pool, and their rank under each objective's blend."""
+def ranked(rows: pl.DataFrame, blends: Blends) -> pl.DataFrame:
+    """Candidates with their place in the pool, and their rank in each objective's final order."""
     session, aid = arrays(rows, "session", "aid")
-    starts = np.append(np.flatnonzero(np.diff(session, prepend=-1)), session.size)
-    first = np.repeat(starts[:-1], np.diff(starts))
-    place = (np.arange(session.size) - first).astype(np.int16)
+    queries, starts = np.unique(session, return_index=True)
+    starts = np.append(starts, session.size)
+    place = (np.arange(session.size) - np.repeat(starts[:-1], np.diff(starts))).astype(np.int16)
     columns = {"place": place}
-    for name, weights in blend.items():
+    for name, blend in blends.items():
         rank = place
-        if weights:
-            scores = arrays(rows, *members(blend, name))
-            votes = [blend_kernel.rank_votes(starts, aid, score) for score in scores]
-            tenths = [np.float32(round(10 * w)) for w in weights.values()]
-            blended = sum(w * v for w, v in zip(tenths, votes, strict=True))
-            # as src/blend.py has it: ties by item
+        if blend.rankers:
+            scored = Scored(queries, starts, aid, arrays(rows, *members(blends, name)))
+            votes = scored.blended(blend.option, blend.stack)
+            # as its top lists have them: ties by item
             rank = np.empty_like(place)
-            rank[np.lexsort((aid, -blended, session))] = place
+            rank[np.lexsort((aid, -votes, session))] = place
         columns[f"rank_{name}"] = rank
     return rows.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
-def placed(labels: pl.DataFrame, rows: pl.DataFrame, blend: Weights) -> pl.DataFrame:
+def placed(labels: pl.DataFrame, rows: pl.DataFrame, blends: Blends) -> pl.DataFrame:
     """Labels with the place in the pool, and the rank under their own objective."""
     joined = labels.join(rows, on=["session", "aid"], how="left", maintain_order="left")
-    own = [pl.when(pl.col("objective") == o).then(f"rank_{name}") for o, name in enumerate(blend)]
+    own = [pl.when(pl.col("objective") == o).then(f"rank_{name}") for o, name in enumerate(blends)]
     return joined.select("session", "objective", "aid", "place", rank=pl.coalesce(own))
 
 
@@ -217,12 +232,12 @@ def partial_effects(
         for value in values:
             changed = X.copy()
             changed[:, column] = value
-            means.append(float(ranker.predict([model], changed).mean()))
+            means.append(float(ranker.predict([model], changed, frame.columns).mean()))
         found[name] = pl.DataFrame({name: values, "mean score": means})
     return found
 
 
-def browse(run: Run, sample: Sample, blend: Weights) -> dict[str, object]:
+def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
     """Some queries with all one may want to see of them, for the page's script."""
     recipe = run.recipe
     chosen = sample.queries.bottom_k(BROWSED, by="unit").sort("raw")
@@ -246,17 +261,18 @@ def browse(run: Run, sample: Sample, blend: Weights) -> dict[str, object]:
             "history": [[raw_ids[aid], ts, type_] for aid, ts, type_ in history],
             "true": [[raw_ids[aid], o, place, rank] for o, aid, place, rank in
                      truth.select("objective", "aid", "place", "rank").iter_rows()],
-            **_candidates(rows.filter(pl.col("session") == session), truth, blend, raw_ids),
+            **_candidates(rows.filter(pl.col("session") == session), truth, blends, raw_ids),
         })  # fmt: skip
     return {
-        "types": recipe.types, "objectives": list(blend), "k": recipe.k, "first": FIRST,
-        "rules": [rule.name for rule in recipe.rules], "rankers": [list(blend[o]) for o in blend],
+        "types": recipe.types, "objectives": list(blends), "k": recipe.k, "first": FIRST,
+        "rules": [rule.name for rule in recipe.rules],
+        "rankers": [[row.name for row in blend.rankers] for blend in blends.values()],
         "queries": queries,
     }  # fmt: skip
 
 
 def _candidates(
-    rows: pl.DataFrame, truth: pl.DataFrame, blend: Weights, raw_ids: pl.Series
+    rows: pl.DataFrame, truth: pl.DataFrame, blends: Blends, raw_ids: pl.Series
 ) -> dict[str, object]:
     """The best of one query under each objective, and all that came true.
 
@@ -266,13 +282,13 @@ def _candidates(
     true: dict[int, list[int]] = {}
     for o, aid in truth.select("objective", "aid").iter_rows():
         true.setdefault(aid, []).append(o)
-    ranks = [f"rank_{name}" for name in blend]
+    ranks = [f"rank_{name}" for name in blends]
     shown = rows.filter((pl.min_horizontal(ranks) < FIRST) | pl.col("aid").is_in(list(true)))
     lists = [name for name in rows.columns if name.startswith("rule_")]
     out = []
     for row in shown.iter_rows(named=True):
         named = [[n, row[rule]] for n, rule in enumerate(lists) if row[rule] != ABSENT]
-        scores = [[round(row[m], 3) for m in members(blend, name)] for name in blend]
+        scores = [[round(row[m], 3) for m in members(blends, name)] for name in blends]
         out.append([
             raw_ids[row["aid"]], row["place"], sorted(named, key=lambda x: x[1]),
             [row[rank] for rank in ranks], scores, true.get(row["aid"], []),

@@ -12,8 +12,8 @@ import polars as pl
 from src import plots, report_data, steplog
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
-from src.recipe import RankerRow, Recipe
-from src.report_data import Sample, Weights, heaviest
+from src.recipe import RankerRow
+from src.report_data import Blends, Sample
 from src.run import MADE_BY, Run
 from src.scoring import log_folder
 
@@ -27,7 +27,7 @@ class Report:
 
     run: Run
     cv: dict[str, Any]
-    blend: Weights
+    blends: Blends
     sample: Sample
     steps: steplog.Steps
 
@@ -44,9 +44,9 @@ class Report:
         return pl.read_csv(path) if path.exists() else pl.DataFrame()
 
 
-def learned(recipe: Recipe, blend: Weights) -> list[tuple[RankerRow, str]]:
+def learned(blends: Blends) -> list[tuple[RankerRow, str]]:
     """Rankers and the objectives that they have learned."""
-    return [(row, name) for name in blend for row in recipe.rankers if row.name in blend[name]]
+    return [(row, name) for name, blend in blends.items() for row in blend.rankers]
 
 
 def score(report: Report) -> Section:
@@ -104,12 +104,12 @@ def funnel(report: Report) -> Section:
     """Recall of all lists, of the pool, and of the reranked pool."""
     recipe = report.run.recipe
     cap = recipe.k if recipe.metric == "recall" else 1
-    curve = report_data.recalls(report.sample.truth, list(report.blend), recipe.k, cap)
+    curve = report_data.recalls(report.sample.truth, list(report.blends), recipe.k, cap)
     numbers = report.csv("logs/pool/pool.csv")
-    at_k = {name: curve.filter(first=recipe.k)[f"{name} reranked"].item() for name in report.blend}
+    at_k = {name: curve.filter(first=recipe.k)[f"{name} reranked"].item() for name in report.blends}
     last = pl.DataFrame({"pool": f"reranked, first {recipe.k}", **at_k})
     figures = []
-    for name in report.blend:
+    for name in report.blends:
         x, union = curve["first"].to_list(), numbers.filter(pool="union of lists")[name].item()
         lines = [
             Line("reranked", x, curve[f"{name} reranked"].to_list()),
@@ -131,7 +131,7 @@ def rules(report: Report) -> Section:
     """Each candidate rule alone, and what only it has."""
     k, numbers, figures = report.run.recipe.k, report.csv("logs/pool/rules.csv"), []
     kinds = {"whole list": "list", f"first {k}": f"@{k}"}
-    for name in report.blend:
+    for name in report.blends:
         columns = {label: f"{name} {kind}" for label, kind in kinds.items()}
         rows = numbers.select("rule", **columns, **{"only in it": f"{name} only"})
         rows = rows.sort("whole list", "rule", descending=[True, False])
@@ -152,7 +152,7 @@ def rules(report: Report) -> Section:
 def curves(report: Report) -> Section:
     """The metric that stops training, by round."""
     figures = []
-    for row, name in learned(report.run.recipe, report.blend):
+    for row, name in learned(report.blends):
         lines, facts, numbers = [], [], []
         for fold in range(report.run.recipe.folds):
             folder = log_folder(report.run, row, name, fold)
@@ -177,17 +177,18 @@ def curves(report: Report) -> Section:
 def importance(report: Report, row: RankerRow, name: str) -> pl.DataFrame:
     """Share of a model's gain by feature: mean over folds."""
     folds = [log_folder(report.run, row, name, f) for f in range(report.run.recipe.folds)]
-    tables = [pl.read_csv(folder / "importance.csv") for folder in folds]
+    tables = [pl.read_csv(folder / "importance.csv") for folder in folds]  # its own columns each
     shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
               for t in tables]  # fmt: skip
-    mean = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").mean())
+    sums = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").sum())
+    mean = sums.with_columns(pl.col("gain", "cover", "splits") / len(folds))
     return mean.sort("gain", "feature", descending=[True, False]).rename({"gain": "gain share"})
 
 
 def features(report: Report) -> Section:
     """What the trees split on."""
     figures = []
-    for row, name in learned(report.run.recipe, report.blend):
+    for row, name in learned(report.blends):
         best = importance(report, row, name).head(TOP)
         svg = plots.bars(best["feature"].to_list(), {"gain": best["gain share"].to_list()})
         figures.append(figure(f"{row.name}, {name}", svg, best))
@@ -198,8 +199,8 @@ def features(report: Report) -> Section:
 def effects(report: Report) -> Section:
     """How the score follows the most important features."""
     figures = []
-    for name in report.blend:
-        row = heaviest(report.run.recipe, report.blend, name)
+    for name, blend in report.blends.items():
+        row = blend.best
         if row is None:
             continue
         best = importance(report, row, name)["feature"].head(EFFECTS).to_list()
@@ -210,7 +211,7 @@ def effects(report: Report) -> Section:
             figures.append(figure(f"{name}: {feature}", svg, numbers))
     told = (
         "Partial dependence: the mean score (log-odds, or of the ranking) when all rows get one "
-        "value of a feature. By the heaviest ranker's model of fold 0, on about "
+        "value of a feature. By the best single ranker's model of fold 0, on about "
         f"{report_data.ROWS:,} rows of that fold. A rule's rank of 255: not in its list."
     )
     return Section("effects", "Partial effects", told, [grid(figures)] if figures else [])
@@ -218,14 +219,15 @@ def effects(report: Report) -> Section:
 
 def scores(report: Report) -> Section:
     """Blend weights, and how far scores tell true items from others."""
-    rankers = [row.name for row in report.run.recipe.rankers]
-    rows = [{"objective": name, **{r: weights.get(r) for r in rankers}}
-            for name, weights in report.blend.items()]  # fmt: skip
-    schema = {"objective": pl.String, **dict.fromkeys(rankers, pl.Float64)}
-    weights = pl.DataFrame(rows, schema=schema)
+    rows, compared = [], []
+    for name, found in report.cv["objectives"].items():
+        rows.append({"objective": name, "space": found["blend_space"], **found["blend"]})
+        for blend, score in found["compared"].items():
+            compared.append({"objective": name, "blend": blend, "score": score})
+    weights = pl.DataFrame(rows, infer_schema_length=None)
     figures = []
-    for o, name in enumerate(report.blend):
-        row = heaviest(report.run.recipe, report.blend, name)
+    for o, (name, blend) in enumerate(report.blends.items()):
+        row = blend.best
         if row is None:
             continue
         edges, shares = report_data.score_shares(report.sample, o, f"{row.name}_{name}")
@@ -233,11 +235,18 @@ def scores(report: Report) -> Section:
         numbers = pl.DataFrame({"from": edges[:-1], **shares})
         figures.append(figure(f"{row.name}, {name}", svg, numbers))
     told = (
-        "Weights of the rankers' votes (an objective without any keeps the pool's order), and the "
-        "out-of-fold scores of candidates that came true and of the others, as shares of each. "
+        "How the rankers are mixed (src/blend.py has the spaces; an objective that none learned "
+        "keeps the pool's order), each ranker alone and the best of each space, in hindsight; and "
+        "the best ranker's out-of-fold scores of candidates that came true and of the others, as "
+        "shares of each. "
         f"On {report.counted}."
     )
-    return Section("scores", "Blend and scores", told, [table(weights), grid(figures)])
+    return Section(
+        "scores",
+        "Blend and scores",
+        told,
+        [table(weights), folded("compared", pl.DataFrame(compared)), grid(figures)],
+    )
 
 
 def breakdowns(report: Report) -> Section:
@@ -245,7 +254,7 @@ def breakdowns(report: Report) -> Section:
     k, pieces = report.run.recipe.k, []
     for column, title, bins in report_data.BREAKDOWNS:
         numbers, figures = report_data.breakdown(report.sample.truth, column, bins, k), []
-        for o, name in enumerate(report.blend):
+        for o, name in enumerate(report.blends):
             mine = numbers.filter(objective=o).drop("objective")
             kinds = ("in the pool", f"among the first {k}")
             series = {kind: mine[kind].to_list() for kind in kinds}

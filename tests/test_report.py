@@ -21,13 +21,14 @@ from tiny import RECIPE
 from worlds import ROOT, TYPES
 
 from src import page, plots, report, report_data, sections, steplog
-from src.blend import Scored, Search
+from src.blend import Option, Search, final_lists
 from src.budget import Budget
 from src.candidates import part_files
 from src.engine import resolve
-from src.report_data import Sample
+from src.report_data import Blend, Sample
 from src.run import Run
 from src.sections import Report
+from src.training import folds
 
 pytestmark = pytest.mark.slow
 
@@ -55,21 +56,9 @@ def data_of(out: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def whole(first: Path) -> Report:
     run = run_in(first)
-    blend = report.blend_of(run)
+    blends = report.blends_of(run)
     cv = json.loads((first / "cv.json").read_text())
-    return Report(run, cv, blend, Sample.load(run, blend), steplog.read(first))
-
-
-def searches(run: Run) -> dict[str, tuple[Search, tuple[int, ...]]]:
-    """Step 7's own view of valid, under the final weights."""
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    found = {}
-    for o, (name, weights) in enumerate(report.blend_of(run).items()):
-        members = [f"{ranker}_{name}" for ranker in weights]
-        scored = Scored.load(part_files(run, "valid", "scores"), members)
-        search = Search(RECIPE, scored, labels.filter(pl.col("objective") == o))
-        found[name] = search, tuple(round(10 * w) for w in weights.values())
-    return found
+    return Report(run, cv, blends, Sample.load(run, blends), steplog.read(first))
 
 
 def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
@@ -77,8 +66,10 @@ def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
     raw = pl.read_parquet(whole.run.output / "valid" / "sessions.parquet")["session"].to_list()
     queries = {q["id"]: q for q in data_of(whole.run.output)["queries"]}
     assert len(queries) == report_data.BROWSED
-    for o, (search, weights) in enumerate(searches(whole.run).values()):
-        sessions, lists = search.scored.top(weights, RECIPE.k)
+    files = part_files(whole.run, "valid", "scores")
+    for o, (name, blend) in enumerate(whole.blends.items()):
+        members = [f"{row.name}_{name}" for row in RECIPE.rankers]
+        sessions, lists = final_lists(files, members, blend.option, blend.stack, RECIPE.k)
         checked = 0
         for session, items in zip(sessions, lists, strict=True):
             if query := queries.get(str(raw[session])):
@@ -87,6 +78,31 @@ def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
                 assert [row[3][o] for row in ranked] == list(range(len(ranked)))
                 checked += 1
         assert checked == len(queries)
+
+
+STACK = np.array([0.5, 0.1, 3.0, 30.0])
+
+
+@pytest.mark.parametrize(
+    ("option", "stack"),
+    [
+        (Option("rank", (7, 3)), None),
+        (Option("softmax", (2, 8)), None),
+        (Option("stack", ()), STACK),
+    ],
+)
+def test_ranks_are_those_of_every_blend(
+    whole: Report, option: Option, stack: np.ndarray | None
+) -> None:
+    files = part_files(whole.run, "valid", "scores")
+    members = [f"{row.name}_carts" for row in RECIPE.rankers]
+    sessions, lists = final_lists(files, members, option, stack, RECIPE.k)
+    blend = Blend(RECIPE.rankers, RECIPE.rankers[0], option, stack)
+    rows = report_data.ranked(pl.concat(map(pl.read_parquet, files)), {"carts": blend})
+    first = rows.filter(pl.col("rank_carts") < RECIPE.k).sort("session", "rank_carts")
+    for session, items in zip(sessions, lists, strict=True):
+        mine = first.filter(session=session)["aid"].to_list()
+        assert mine == [aid for aid in items if aid >= 0]
 
 
 def test_hits_are_marked_and_misses_named(whole: Report) -> None:
@@ -136,12 +152,18 @@ def test_the_history_is_what_the_session_shows(whole: Report) -> None:
         assert len(query["history"]) == min(sizes[query["id"]], report_data.HISTORY)
 
 
-def test_recall_after_reranking_is_the_score_under_the_final_weights(whole: Report) -> None:
+def test_recall_after_reranking_is_the_score_of_the_final_order(whole: Report) -> None:
     curve = report_data.recalls(whole.sample.truth, list(TYPES), RECIPE.k, RECIPE.k)
     pool = pl.read_csv(whole.run.output / "logs" / "pool" / "pool.csv")
-    for name, (search, weights) in searches(whole.run).items():
-        row = curve.filter(first=RECIPE.k)
-        assert row[f"{name} reranked"].item() == pytest.approx(search.tally(weights).score())
+    labels = pl.read_parquet(whole.run.output / "valid" / "labels.parquet")
+    files, fold = part_files(whole.run, "valid", "scores"), folds(whole.run, "valid")
+    for o, (name, blend) in enumerate(whole.blends.items()):
+        members = [f"{row.name}_{name}" for row in RECIPE.rankers]
+        truth = labels.filter(objective=o)
+        if blend.stack is None:  # a stacked score is out of fold, the final order is not
+            score = Search(RECIPE, files, members, truth, fold).tally(blend.option).score()
+            found = curve.filter(first=RECIPE.k)[f"{name} reranked"].item()
+            assert found == pytest.approx(score)
         for cut in (20, 50, 100, 150):
             kept = pool.filter(pool=f"first {cut}")[name].item()
             assert curve.filter(first=cut)[f"{name} pool"].item() == pytest.approx(kept, abs=1e-6)
@@ -188,7 +210,7 @@ def test_a_partial_effect_is_the_mean_prediction(whole: Report) -> None:
     model = ranker.load(model_path(run, row, "clicks", 0), 1)
     frame = report_data.held_out(run, "clicks")
     fixed = frame.with_columns(pl.lit(found[name][0]).cast(pl.Float32).alias(name))
-    by_hand = ranker.predict([model], fixed.to_numpy(order="c")).mean()
+    by_hand = ranker.predict([model], fixed.to_numpy(order="c"), frame.columns).mean()
     assert found["mean score"][0] == pytest.approx(by_hand, abs=1e-5)
 
 
