@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that it fills its cache
 
 WIDTH, HEIGHT = 3.9, 2.3  # inches; 72 units of the SVG each
+BELOW, ABOVE = 0.42, 0.22  # of the axes: for the ticks and their label; for the legend
 INK, FAINT = "#0a00f0", "#0a00f1"
 SERIES = tuple(f"#0a000{n}" for n in range(6))
 COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
@@ -27,7 +28,7 @@ LOOK: Any = {
     "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "text.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
     "grid.color": FAINT, "grid.linewidth": 0.5, "axes.axisbelow": True, "legend.frameon": False,
-    "figure.facecolor": "none", "axes.facecolor": "none", "figure.constrained_layout.use": True,
+    "figure.facecolor": "none", "axes.facecolor": "none",
     "legend.labelcolor": INK, "svg.hashsalt": "report",
 }  # fmt: skip
 
@@ -45,14 +46,20 @@ class Line:
     dashed: bool = False
 
 
-def draw(paint: Callable[[Axes], object], height: float = HEIGHT, width: float = WIDTH) -> str:
-    """An <svg> of what `paint` puts on the axes."""
+def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HEIGHT) -> str:
+    """An <svg> of what `paint` puts on the axes, which begin `left` inches from the edge."""
     with mpl.rc_context(LOOK):
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(WIDTH, height))
+        figure.subplots_adjust(left / WIDTH, BELOW / height, 1 - 0.1 / WIDTH, 1 - ABOVE / height)
         paint(figure.subplots())
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(out.getvalue())
+
+
+def room(names: Sequence[str]) -> float:
+    """Inches that names beside an axis take."""
+    return 0.15 + 0.078 * max(map(len, names))
 
 
 def _inline(svg: str) -> str:
@@ -85,7 +92,7 @@ def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) 
             axes.xaxis.set_major_formatter("{x:.0f}")
         _legend(axes, len([line for line in drawn if line.name]))
 
-    return draw(paint)
+    return draw(paint, 0.65 if y else 0.45)
 
 
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "") -> str:
@@ -101,7 +108,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "
         axes.set_xlabel(x)
         _legend(axes, len(series) if len(series) > 1 else 0)
 
-    return draw(paint, 0.7 + 0.17 * len(names) + 0.16 * (len(series) > 1))
+    return draw(paint, room(names), BELOW + ABOVE + 0.17 * len(names))
 
 
 def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
@@ -142,7 +149,7 @@ def intervals(
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(visible=False, axis="y")
 
-    return draw(paint, 0.5 + 0.28 * len(names))
+    return draw(paint, room(names), BELOW + ABOVE + 0.24 * len(names))
 
 
 def histogram(edges: Sequence[float], series: Mapping[str, Sequence[float]], x: str) -> str:
