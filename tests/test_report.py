@@ -354,6 +354,7 @@ def probe(html: Path, folder: Path, *flags: str) -> dict[str, Any]:
 def test_in_a_browser(first: Path, tmp_path: Path, width: int) -> None:
     told = probe(first / "report.html", tmp_path, f"--window-size={width},900")
     assert told["errors"] == [] and told["loaded"] == []
+    assert width - 20 <= told["width"] <= width
     assert told["wide"] <= 0, "the page scrolls sideways"
     assert len(told["plots"]) > 20 and all(w > 250 and h > 50 for w, h in told["plots"])
     queries = data_of(first)["queries"]
