@@ -7,6 +7,7 @@ Writes output/<dataset>/submission.csv: for the test queries, or the valid ones 
        output/<dataset>/cv.json: score, 95 % interval and folds per objective
        output/<dataset>/logs/gains.csv: the score beside every baseline's
        output/<dataset>/experiments.csv: one more line, with what changed in the recipe
+       output/<dataset>/report.html: all of the run on a page
 """
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 from src.blend import STACK, Search, final_lists
 from src.candidates import part_files
 from src.cv import Blended, write_cv
+from src.report import write_report
 from src.run import Run, main
 from src.training import folds, learnable
 
@@ -36,7 +38,7 @@ def body(run: Run) -> None:
             tenths = zip(rankers, option.weights, strict=False)
             weights = {row.name: weight / 10 for row, weight in tenths}
             blended[objective.name] = Blended(
-                tally, search.reachable, option.space, weights, search.by_space()
+                tally, search.reachable, option.space, weights, search.by_space(), stack
             )
             files = part_files(run, target, "scores")
             lists[objective.name] = final_lists(files, members, option, stack, recipe.k)
@@ -44,7 +46,10 @@ def body(run: Run) -> None:
     with run.step("submission") as facts:
         facts["rows"] = recipe.write_submission(run, target, lists)
     write_cv(run, blended, fold)
+    with run.step("report") as facts:
+        facts["made"] = int(write_report(run))
     print(f"\n{run.output / 'submission.csv'}  ({target} queries)\n{run.output / 'cv.json'}")
+    print((run.output / "report.html").resolve().as_uri())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import polars as pl
 
 from src import experiments, store
 from src.candidates import show
-from src.events import I64
+from src.events import F64, I64
 from src.metrics import Tally, bootstrap
 from src.run import Run
 
@@ -24,6 +24,7 @@ class Blended:
     space: str  # of the chosen blend
     weights: dict[str, float]  # of each ranker; none where they are stacked
     compared: dict[str, float]  # score of each ranker alone and of the best of each space
+    stack: F64 | None  # weights of stacked rankers: of their scores, then of their rank votes
 
 
 def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
@@ -41,6 +42,7 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
             "blend": b.weights,
             "blend_space": b.space,
             "compared": b.compared,
+            "stack": None if b.stack is None else b.stack.tolist(),
         }
         for i, (name, b) in enumerate(blended.items())
     }

@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import polars as pl
 from tqdm import tqdm
 
-from src import store
+from src import steplog, store
 from src.budget import Budget, free_memory, parse_size
 from src.causal import causal
 from src.engine import Engine, resolve
@@ -50,6 +50,8 @@ class Run:
     budget: Budget
     sample: float
     script: Path
+    built: list[bool] = field(default_factory=list, compare=False)  # files asked for: made?
+    told: list[str] = field(default_factory=list, compare=False)  # the steps that ended
 
     def splits(self) -> list[str]:
         """What step 1 made: `valid`, `test` where the data has one, `earlier_1`, ... ."""
@@ -97,7 +99,7 @@ class Run:
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
     ) -> bool:
         """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
-        return store.build(path, self._key(rows, inputs), make)
+        return path in self.build_all({path: rows}, lambda parts: make(parts[path]), inputs)
 
     def build_all(
         self,
@@ -106,7 +108,9 @@ class Run:
         inputs: list[Path],
     ) -> list[Path]:
         """`build` for files that are made in one go; returns those that had to be made."""
-        return store.build_all({p: self._key(r, inputs) for p, r in rows.items()}, make)
+        made = store.build_all({p: self._key(r, inputs) for p, r in rows.items()}, make)
+        self.built.append(bool(made))
+        return made
 
     def _key(self, rows: object, inputs: list[Path]) -> dict[str, Any]:
         self.need(inputs)
@@ -125,11 +129,14 @@ class Run:
     def step(self, name: str) -> Iterator[dict[str, object]]:
         """One line when the block ends: name, the facts put into the dict, seconds, peak memory."""
         facts: dict[str, object] = {}
-        start = time.perf_counter()
+        start, before = time.perf_counter(), len(self.built)
         yield facts
         seconds = time.perf_counter() - start
         told = "  ".join(f"{key} {_show(value)}" for key, value in facts.items())
         print(f"{name:<34} {told}  [{seconds:.1f} s, {peak_gib():.2f} GiB]", flush=True)
+        record = {"facts": facts, "seconds": round(seconds, 2), "peak_gib": round(peak_gib(), 3)}
+        steplog.keep(self.output, self.script.stem, name, record, self.built[before:])
+        self.told.append(name)
 
 
 def _show(value: object) -> str:
@@ -207,6 +214,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
         print(f"== {run.script.stem}: {where}", flush=True)
         with locked(run.output):
             body(run)
+            steplog.forget(run.output, run.script.stem, run.told)
     except KeyboardInterrupt:
         print(f"{Path(script).name}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
