@@ -21,7 +21,7 @@ from src.events import F32
 from src.recipe import RankerRow
 from src.training_rows import Batches, Rows
 
-FEW_ROWS, FEW_ROUNDS = 100_000, 40
+FEW_ROWS, FEW_ROUNDS = 30_000, 20
 """Of the short model that tells which columns are worth the time, where a row asks for fewer."""
 
 T = TypeVar("T")

@@ -57,11 +57,12 @@ class Rows:
         return X
 
     def some(self, mask: NDArray[np.bool_], at_most: int) -> NDArray[np.bool_]:
-        """The mask, left true in so many evenly spaced files only that few rows are left."""
+        """The mask, left true for about so many rows: whole queries of evenly spaced files."""
         in_file = np.add.reduceat(mask, self.starts[:-1], dtype=np.int64)
         stride = max(1, round(mask.sum() / max(at_most, int(in_file.max()))))
         kept = np.arange(len(self.files)) % stride == 0
-        return mask & np.repeat(kept, np.diff(self.starts))
+        few: NDArray[np.bool_] = mask & np.repeat(kept, np.diff(self.starts))
+        return few & (self.query % max(1, round(few.sum() / at_most)) == 0)
 
 
 class Batches(xgb.DataIter):

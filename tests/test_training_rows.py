@@ -71,8 +71,10 @@ def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
     assert len(drained(Batches(rows, mask & second, NAMES, by_query=False))) == 1
 
 
-def test_some_rows_are_those_of_whole_files(rows: Rows) -> None:
+def test_some_rows_are_whole_queries_of_some_files(rows: Rows) -> None:
     mask = rows.fold != 2
     assert (rows.some(mask, 1000) == mask).all()
-    few = rows.some(mask, 10)
-    assert (few == mask & (np.arange(mask.size) < rows.starts[1])).all() and few.any()
+    few, first = rows.some(mask, 30), np.arange(mask.size) < rows.starts[1]
+    assert 10 < few.sum() < 60 and not few[~first].any()
+    chosen = np.isin(rows.query, rows.query[few])
+    assert (few == mask & chosen).all()
