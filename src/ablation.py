@@ -54,13 +54,8 @@ def learned(run: Run, objective: str, names: list[str]) -> Sample:
     """Training rows of all folds but the first."""
     rows = Rows.load(train_files(run), objective)
     mask = rows.some(rows.fold != 0, ROWS)
-    X = [
-        rows.features(file, names)[mask[a:b]]
-        for file, (a, b) in enumerate(zip(rows.starts, rows.starts[1:], strict=False))
-        if mask[a:b].any()
-    ]
     starts = np.flatnonzero(np.diff(rows.query[mask], prepend=-1))
-    return Sample(np.concatenate(X), rows.label[mask], np.append(starts, mask.sum()))
+    return Sample(rows.gather(mask, names), rows.label[mask], np.append(starts, mask.sum()))
 
 
 def held_out(run: Run) -> tuple[list[Pool], list[F32]]:

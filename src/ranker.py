@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,11 @@ from src.events import F32
 from src.recipe import RankerRow
 from src.training_rows import Batches, Rows
 
-FEW_ROWS, FEW_ROUNDS = 30_000, 20
+FEW_ROWS, FEW_ROUNDS = 15_000, 20
+SHORT = (
+    ("objective", "binary:logistic"), ("tree_method", "hist"), ("max_depth", 6),
+    ("learning_rate", 0.3), ("colsample_bytree", 0.3), ("max_bin", 64), ("nthread", 1),
+)  # fmt: skip
 """Of the short model that tells which columns are worth the time, where a row asks for fewer."""
 
 T = TypeVar("T")
@@ -60,15 +65,20 @@ def matrix(
     return xgb.QuantileDMatrix(batches, max_bin=bins, nthread=1, ref=ref)
 
 
-def useful(job: Job, rows: Rows, names: list[str], params: dict[str, Any]) -> list[str]:
+@lru_cache(maxsize=64)  # all rankers of an objective and fold ask for the same
+def useful(
+    files: tuple[Path, ...], objective: str, fold: int, names: tuple[str, ...], columns: int,
+    device: str, seed: int,
+) -> list[str]:  # fmt: skip
     """The columns that a short model of the other folds' rows gains most by, in the given order."""
-    if job.row.columns is None or job.row.columns >= len(names):
-        return names
-    few = rows.some(rows.fold != job.fold, FEW_ROWS)
-    model = xgb.train(params, matrix(job, rows, few, names), FEW_ROUNDS)
-    gain = model.get_score(importance_type="total_gain")
-    best = sorted(gain, key=lambda name: (-float(np.max(gain[name])), name))[: job.row.columns]
-    return [name for name in names if name in set(best)]
+    rows = Rows.load(files, objective)
+    few = rows.some(rows.fold != fold, FEW_ROWS)
+    X = rows.gather(few, list(names))
+    known = xgb.QuantileDMatrix(X, rows.label[few], feature_names=names, nthread=1, max_bin=64)
+    params = dict(SHORT) | {"device": device, "seed": seed}
+    gain = xgb.train(params, known, FEW_ROUNDS).get_score(importance_type="total_gain")
+    best = set(sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns])
+    return [name for name in names if name in best]
 
 
 def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
@@ -78,7 +88,11 @@ def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> 
     params: dict[str, Any] = job.params | {
         "tree_method": "hist", "device": engine.xgb_device, "seed": seed, "nthread": 1
     }  # fmt: skip
-    names = useful(job, rows, names, params)
+    if job.row.columns is not None and job.row.columns < len(names):
+        names = useful(
+            rows.files, job.objective, job.fold, tuple(names), job.row.columns,
+            engine.xgb_device, seed,
+        )  # fmt: skip
     known = matrix(job, rows, rows.fold != job.fold, names)
     held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops

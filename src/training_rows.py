@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ class Rows:
         for column, name in enumerate(names):
             X[:, column] = table[name].to_numpy()
         return X
+
+    def gather(self, mask: NDArray[np.bool_], names: list[str]) -> F32:
+        """Some features of the marked rows, all in memory."""
+        found = [np.empty((0, len(names)), np.float32)]
+        for file, (first, end) in enumerate(pairwise(self.starts)):
+            if mask[first:end].any():
+                found.append(self.features(file, names)[mask[first:end]])
+        return np.concatenate(found)
 
     def some(self, mask: NDArray[np.bool_], at_most: int) -> NDArray[np.bool_]:
         """The mask, left true for about so many rows: whole queries of evenly spaced files."""
