@@ -20,9 +20,8 @@ import worlds
 from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
-from src import ablation, candidates, datasets, run
+from src import ablation, answers, candidates, datasets, run
 from src.features import Features
-from src.submission import check_otto
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +61,8 @@ def submitted(out: Path, split: str) -> list[str]:
     """Faults of the submission for the queries of a split."""
     queries = pl.read_parquet(out / split / "sessions.parquet").filter("query")["session"]
     aids = pl.read_parquet(out / "aids.parquet")["aid"]
-    return check_otto(out / "submission.csv", queries.to_numpy(), aids.to_numpy(), TYPES, 20)
+    asked = answers.Asked(queries.to_numpy(), aids.to_numpy())
+    return answers.check(out / "submission.csv", RECIPE.layout(RECIPE), asked)
 
 
 def test_the_submission_answers_every_test_query(source, first):
