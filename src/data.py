@@ -66,7 +66,7 @@ def verify(source: Source, recipe: Recipe, folder: Path) -> list[str]:
         if path is None:
             wrong.append(f"{folder}: no {file.name}; download it again")
             continue
-        rows, first, last = source.facts(path, recipe)
+        rows, first, last = recipe.facts(path, recipe)
         days = " to ".join(f"{pl.from_epoch(pl.Series([ms]), 'ms')[0]:%Y-%m-%d %H:%M}"
                            for ms in (first, last))  # fmt: skip
         print(f"{path}: {rows:,} rows, {days}")

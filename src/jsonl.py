@@ -10,7 +10,6 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -61,9 +60,10 @@ def _pieces(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as raw, tqdm.wrapattr(raw, "read", size, delay=2, **how) as file:
         if path.suffix == ".zst":
             yield from _unzstd(file)
-        with gzip.open(file) if path.suffix == ".gz" else nullcontext(file) as plain:
-            while piece := plain.read(1 << 20):
-                yield piece
+            return
+        plain = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 - a view of `file`
+        while piece := plain.read(1 << 20):
+            yield piece
 
 
 def blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:

@@ -434,7 +434,6 @@ class Source:
     licence: str
     kaggle: str  # what Kaggle's client calls the competition; "" where it is not there
     files: tuple[RawFile, ...]
-    facts: Callable[..., tuple[int, int, int]]  # path, recipe -> rows, first and last ms
 
 
 @dataclass(frozen=True)
@@ -447,6 +446,7 @@ class Recipe:
     layout: Callable[..., Any]  # recipe -> how a row of submission.csv is written
     asked: Callable[..., Any]  # folder of raw files, recipe -> queries and items, to check one
     truth: Callable[..., Any]  # published truth, recipe -> its table, to score one
+    facts: Callable[..., tuple[int, int, int]]  # raw file, recipe -> rows, first and last ms
     types: tuple[str, ...]
     objectives: tuple[Objective, ...]
     metric: str  # "recall" or "mrr"

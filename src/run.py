@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 STOPPED = "stopped; the same command goes on from here"
 # as Python, numpy, torch, XGBoost and the system say it
-NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread")
+NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread", "map segment")
 NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
 MADE_BY = {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HEADER = "session_type,labels"
 QUERIES = 200_000  # written at a time
+LINES = 8 << 20  # bytes of published truth read at a time
 
 Lists = dict[str, tuple[I32, I32]]
 """Per objective: dense sessions (n,) and their dense items (n, k), best first, -1 at the end."""
@@ -77,15 +78,17 @@ def otto_asked(folder: Path, recipe: Recipe) -> Asked:
             f"{folder / 'test.jsonl'} not found (nor .gz, .zst); name the folder of the raw files "
             "with INPUT="
         )
-    sessions, items = [], []
     paths = [path for stem in ("test", "train") if (path := find(folder, stem))]
+    sessions = items = pl.Series(dtype=pl.Int64)
     for path in paths:
         for line, block in blocks(path):
             table = parse(block, line, path, recipe.types)
-            sessions += [table["session"].unique()] if path is paths[0] else []
-            items.append(table["aid"].unique())
-    known = pl.concat(items).unique().sort().to_numpy() if len(paths) > 1 else None
-    return Asked(pl.concat(sessions).unique().sort().to_numpy(), known)
+            items = pl.concat([items, table["aid"]]).unique()
+            if path is paths[0]:
+                sessions = pl.concat([sessions, table["session"]]).unique()
+    if sessions.is_empty():
+        raise ValueError(f"{paths[0]} is empty; download it again")
+    return Asked(sessions.to_numpy(), items.to_numpy() if len(paths) > 1 else None)
 
 
 def otto_facts(path: Path, recipe: Recipe) -> tuple[int, int, int]:
@@ -105,7 +108,7 @@ def otto_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
     """
     names = {o.name: n for n, o in enumerate(recipe.objectives)}
     tables, sessions = [], array("q")
-    for first, block in blocks(path):
+    for first, block in blocks(path, LINES):
         columns = array("q"), array("q"), array("q")
         for line, text in enumerate(block.split(b"\n"), first):
             try:

@@ -167,7 +167,6 @@ SOURCE = Source(  # the organisers' figures; rows are sessions
         RawFile("train.jsonl*", 12_899_779, 1_659_304_800_000, 1_661_723_999_999),
         RawFile("test.jsonl*", 1_671_803, 1_661_724_000_000, 1_662_328_791_999),
     ),
-    facts=otto_facts,
 )
 
 RECIPE = Recipe(
@@ -177,6 +176,7 @@ RECIPE = Recipe(
     layout=otto_layout,
     asked=otto_asked,
     truth=otto_truth,
+    facts=otto_facts,
     types=("clicks", "carts", "orders"),
     objectives=(
         Objective("clicks", 0.1, next_only=True),

@@ -144,7 +144,6 @@ SOURCE = Source(
         RawFile("testA_click_log.csv", 518_010, OCTOBER_2017, OCTOBER_2017 + 50 * DAY * 1000),
         RawFile("articles.csv", 364_047, OCTOBER_2017 - 12 * YEAR, OCTOBER_2017 + YEAR),
     ),
-    facts=ranking_facts,
 )
 
 RECIPE = Recipe(
@@ -154,6 +153,7 @@ RECIPE = Recipe(
     layout=ranking_layout,
     asked=ranking_asked,
     truth=ranking_truth,
+    facts=ranking_facts,
     types=("clicks", "ends"),
     objectives=(Objective("ends", 1.0, next_only=True),),
     metric="mrr",
