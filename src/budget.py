@@ -18,6 +18,7 @@ import psutil
 from tqdm import tqdm
 
 GIB = 2**30
+LEAST = 200 << 20  # bytes without which nothing is begun: polars aborts where it gets none
 SHARE = 0.9  # of what is free, by default: the rest is for the page cache and for others
 CGROUPS, GROUPS_OF_THIS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 CGROUP_FILES = {"": ("memory.max", "anon"), "memory": ("memory.limit_in_bytes", "total_rss")}
@@ -39,6 +40,15 @@ def free_memory() -> int:
     if limit != resource.RLIM_INFINITY:
         free.append(limit - int(psutil.Process().memory_info().vms))
     return int(max(0, min(free)) * SHARE)
+
+
+def enough_memory() -> None:
+    """ValueError where hardly any memory is left."""
+    if (free := free_memory()) < LEAST:
+        raise ValueError(
+            f"{_gib(free)} of memory are left, at least {_gib(LEAST)} are needed; free some, or "
+            "raise this process's limit"
+        )
 
 
 def _cgroups() -> Iterator[int]:

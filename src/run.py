@@ -21,7 +21,7 @@ import polars as pl
 from tqdm import tqdm
 
 from src import steplog, store
-from src.budget import Budget, free_memory, parse_size
+from src.budget import Budget, enough_memory, free_memory, parse_size
 from src.causal import causal
 from src.engine import Engine, resolve
 from src.recipe import Recipe
@@ -220,6 +220,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
         run = parse(doc, Path(script), argv)
         where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
         print(f"== {run.script.stem}: {where}", flush=True)
+        enough_memory()
         with locked(run.output), stopped_at_once(run.script.name):
             body(run)
             steplog.forget(run.output, run.script.stem, run.told)

@@ -183,3 +183,20 @@ def test_control_c_does_not_wait_for_threads(tmp_path) -> None:
     error = process.communicate(timeout=10)[1]
     assert process.returncode == 130
     one_line(error.lstrip("\n"), "6_xgb.py: stopped; the same command goes on from here")
+
+
+@pytest.mark.parametrize(("code", "lines"), [(9, 1), (6, 1), (2, 0)])
+def test_make_tells_what_a_killed_step_cannot(tmp_path, code, lines) -> None:
+    """Out of memory, the system kills a step, and polars aborts: that is told, and what to do."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f"#!/bin/bash\nkill -{code} $$\n")
+    python.chmod(0o755)
+    for name in ("requirements.txt", "requirements-gpu.txt", ".venv/.ready"):
+        (tmp_path / name).touch()
+    done = subprocess.run(["make", "submission"], cwd=tmp_path, capture_output=True, text=True)
+    told = [line for line in done.stderr.splitlines() if line.startswith("1_preparation.py: ")]
+    assert done.returncode == 2 and len(told) == lines, done.stderr
+    for line in told:
+        assert "out of memory" in line and "the same command goes on from here" in line
