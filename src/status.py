@@ -40,6 +40,7 @@ class Dry(Run):
 
     key_of: dict[Path, str] = field(default_factory=dict)
     why: dict[Path, str] = field(default_factory=dict)  # "" where a file is up to date
+    missed: list[str] = field(default_factory=list)
 
     def need(self, inputs: Iterable[Path]) -> None:
         super().need(path for path in inputs if path not in self.key_of)
@@ -74,12 +75,17 @@ class Dry(Run):
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, object]]:
-        """Says nothing; what cannot be told of a file that is still to be made is no error."""
+        """Says nothing; goes on behind the block where a file that is to be made was missed."""
         try:
             yield {}
-        except STOPS:
+        except STOPS as error:
+            self.missed.append(first_line(error))
             if not any(self.why.values()):
                 raise
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def reason(path: Path, key: dict[str, Any]) -> str:
@@ -129,8 +135,10 @@ def plan(run: Run) -> list[Step]:
             try:
                 with redirect_stdout(io.StringIO()):
                     runpy.run_path(str(script))["body"](dry)
-            except STOPS as error:
-                stopped = str(error).partition("\n")[0].replace(folder, str(run.output))
+            except Exception as error:
+                if not isinstance(error, STOPS) and not dry.missed:
+                    raise
+                stopped = (*dry.missed, first_line(error))[0].replace(folder, str(run.output))
             why = {str(path.relative_to(place)): told for path, told in dry.why.items()}
             steps.append(Step(script.stem, why, stopped))
     return steps
