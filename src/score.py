@@ -72,7 +72,7 @@ def score(path: Path, recipe: Recipe, truth: pl.DataFrame) -> pl.DataFrame:
         mine, true = (t.lazy().filter(pl.col("objective") == n) for t in (hit, truth))
         tally = metrics.tally(mine, true, recipe.metric, recipe.k)
         table.append({"objective": objective.name, "weight": objective.weight,
-                      "queries": tally.session.size, "of": tally.chances.sum(),
+                      "queries": tally.session.size, "of": int(tally.chances.sum()),
                       "hit": tally.hits.sum(), "score": tally.score()})  # fmt: skip
     rows = pl.DataFrame(table)
     total = {"objective": "total", "score": float((rows["weight"] * rows["score"]).sum())}
