@@ -22,7 +22,7 @@ from worlds import ROOT
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "3"))
 SHARES = (0.05, 0.3, 0.6, 0.9)  # of what is still to be written: room on the disk
 ROOMS = (50, 400)  # MiB
 RUN = f"""
