@@ -7,15 +7,22 @@ blocks to the rest; no result depends on the budget.
 from __future__ import annotations
 
 import re
+import resource
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from tqdm import tqdm
 
 GIB = 2**30
+LEAST = 200 << 20  # bytes without which nothing is begun: polars aborts where it gets none
 SHARE = 0.9  # of what is free, by default: the rest is for the page cache and for others
-CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+CGROUPS, GROUPS_OF_THIS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+CGROUP_FILES = {"": ("memory.max", "anon"), "memory": ("memory.limit_in_bytes", "total_rss")}
+"""Of version 2 and 1: the file with the limit, and what of memory.stat cannot be given back."""
 
 
 def parse_size(text: str) -> int:
@@ -27,12 +34,41 @@ def parse_size(text: str) -> int:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: of the machine, or of its container."""
-    free = int(psutil.virtual_memory().available)
-    for path in CGROUPS:
-        if path.exists() and (text := path.read_text().strip()).isdigit():
-            free = min(free, int(text))
-    return int(free * SHARE)
+    """Bytes that this process may still take: of the machine, its containers, its own limit."""
+    free = [int(psutil.virtual_memory().available), *_cgroups()]
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        free.append(limit - int(psutil.Process().memory_info().vms))
+    return int(max(0, min(free)) * SHARE)
+
+
+def enough_memory() -> None:
+    """ValueError where hardly any memory is left."""
+    if (free := free_memory()) < LEAST:
+        raise ValueError(
+            f"{_gib(free)} of memory are left, at least {_gib(LEAST)} are needed; free some, or "
+            "raise this process's limit"
+        )
+
+
+def _cgroups() -> Iterator[int]:
+    """What is left in each memory cgroup that this process is in, and in those around it."""
+    for line in _lines(GROUPS_OF_THIS):
+        _, controller, place = line.split(":", 2)
+        if controller not in CGROUP_FILES:
+            continue
+        limit, used = CGROUP_FILES[controller]
+        root = CGROUPS / controller
+        inner = root / place.lstrip("/")
+        for folder in (inner, *(p for p in inner.parents if p.is_relative_to(root))):
+            file = folder / limit
+            if file.exists() and (text := file.read_text().strip()).isdigit():
+                stat = dict(row.split() for row in _lines(folder / "memory.stat"))
+                yield int(text) - int(stat.get(used, 0))
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 @dataclass(frozen=True)
@@ -45,11 +81,11 @@ class Budget:
     def claim(self, name: str, memory: float, disk: float = 0) -> None:
         """Print what a piece of work needs; ValueError, with the cure, where that is not there."""
         free = shutil.disk_usage(self.folder).free
-        print(
+        tqdm.write(  # beside a bar, not into it
             f"{name:<34} needs {_gib(memory)} of {_gib(self.memory)} memory"
-            + (f", {_gib(disk)} of {_gib(free)} disk" if disk else ""),
-            flush=True,
+            + (f", {_gib(disk)} of {_gib(free)} disk" if disk else "")
         )
+        sys.stdout.flush()
         if memory > self.memory:
             raise ValueError(
                 f"{name}: needs {_gib(memory)} of memory, {_gib(self.memory)} are allowed; "

@@ -23,6 +23,7 @@ import polars as pl
 from src import store
 from src.csvfile import read_integers
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
+from src.jsonl_kernel import NEWEST, OLDEST
 
 if TYPE_CHECKING:
     from src.run import Run
@@ -43,8 +44,8 @@ ARTICLE = {
     "created_at_ts": "created",
     "words_count": "words",
 }
+SMALL = ("category_id", "words_count")
 END_GAP = 30_000  # ms before the last click of a visit
-SECONDS_ARE_BELOW, NO_LATER = 10**11, 4 * 10**12  # ms: 1973 and 2096
 FRESH = 86_400  # seconds: articles never clicked are items if created since a day before the log
 MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the logs
 MOST = 0.5  # share of the train users of any activity that `valid` may take
@@ -56,7 +57,7 @@ def prepare_clicks(run: Run) -> None:
     Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
     (run.output / "splits.json").unlink(missing_ok=True)
-    log = Log(run, run.input / TRAIN, _test_file(run.input), run.input / ARTICLES)
+    log = Log(run, run.input / TRAIN, test_file(run.input), run.input / ARTICLES)
     with run.step("read clicks") as facts:
         facts |= log.read()
     with run.step("items") as facts:
@@ -68,7 +69,7 @@ def prepare_clicks(run: Run) -> None:
     store.write_text(run.output / "splits.json", json.dumps(splits))
 
 
-def _test_file(folder: Path) -> Path | None:
+def test_file(folder: Path) -> Path | None:
     """The one test log of a folder; None where there is none."""
     found = sorted(folder.glob(TESTS))
     if len(found) > 1:
@@ -136,7 +137,7 @@ class Log:
 
     def _read(self, path: Path, test: bool) -> pl.DataFrame:
         """One log, checked; clicks that stand in it twice are counted once."""
-        clicks = read_integers(path, CLICK | CONTEXT)
+        clicks = read_integers(path, CLICK | CONTEXT, small=CONTEXT)
         _refuse_times(path, clicks["ts"])
         return clicks.unique(maintain_order=True).with_columns(test=pl.lit(test))
 
@@ -147,7 +148,7 @@ class Log:
         def make(parts: dict[Path, Path]) -> None:
             clicks = pl.scan_parquet(self.clicks)
             since = clicks.select(pl.col("ts").min()).collect().item() // 1000 - FRESH
-            table = read_integers(self.articles, ARTICLE)
+            table = read_integers(self.articles, ARTICLE, small=SMALL)
             if twice := table.filter(pl.col("aid").is_duplicated())["aid"].head(1).to_list():
                 raise ValueError(f"{self.articles}: article {twice[0]} stands twice; keep one")
             _refuse_times(self.articles, table["created"])
@@ -267,9 +268,8 @@ def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
 
 def _refuse_times(path: Path, ts: pl.Series) -> None:
     for wrong, what in (
-        (ts <= 0, "is not a time; it counts milliseconds since 1970"),
-        (ts < SECONDS_ARE_BELOW, "looks like seconds; multiply the column by 1000"),
-        (ts > NO_LATER, "lies after 2096; the column counts milliseconds"),
+        (ts < OLDEST, "is in seconds by its size; write milliseconds since 1970"),
+        (ts > NEWEST, "lies after 2038; write milliseconds since 1970"),
     ):
         if wrong.any():
             line = int(wrong.arg_max() or 0)

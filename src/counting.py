@@ -70,7 +70,9 @@ class Counter:
                 writers = [
                     stack.enter_context(TableWriter(part, MATRIX)) for part in parts.values()
                 ]
-                for tables in on([rows[path] for path in parts]):
+                step = GPU_ITEMS if on_gpu else matrix_kernel.RANGE
+                pieces = on([rows[path] for path in parts])
+                for tables in self.run.progress(pieces, name, -(-self.n_items // step)):
                     for writer, table in zip(writers, tables, strict=True):
                         writer.add(table)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from tqdm import tqdm
 
 from src import search
 from src.events import F32, I64, Sessions
@@ -27,7 +28,9 @@ class Sentences:
 
     def __iter__(self) -> Iterator[list[str]]:
         s = self.sessions
-        for first, end in zip(s.offsets[:-1], s.offsets[1:], strict=True):
+        pairs = zip(s.offsets[:-1], s.offsets[1:], strict=True)
+        told = {"total": s.n_sessions, "leave": False, "disable": None, "delay": 2}
+        for first, end in tqdm(pairs, "word2vec, one pass", **told):
             if end - first > 1:
                 yield self.words[s.aid[first:end]].tolist()
 
@@ -108,4 +111,4 @@ def save(path: Path, vectors: F32) -> None:
 
 def load(path: Path) -> F32:
     """Vectors memory-mapped from disk."""
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)

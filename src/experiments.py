@@ -22,7 +22,7 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
     found = {}
     for field in fields(recipe):
         value = getattr(recipe, field.name)
-        if callable(value) or field.name == "expect":
+        if callable(value) or field.name in ("expect", "source"):
             continue
         if isinstance(value, tuple) and value and is_dataclass(value[0]):
             for row in value:

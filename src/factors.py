@@ -151,7 +151,7 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         """Go on from such a file."""
-        with np.load(path) as parts:
+        with np.load(path, allow_pickle=False) as parts:
             names = ("epoch", "loss", "recall@20")
             self.log = [dict(zip(names, line, strict=True)) for line in parts["log"].tolist()]
             self.sources, self.targets, self.sums = (

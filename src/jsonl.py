@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 import polars as pl
 import zstandard
+from tqdm import tqdm
 
 from src.jsonl_kernel import LARGEST, NEWEST, OLDEST, scan, type_names
 
@@ -54,12 +55,14 @@ def _unzstd(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
-    if path.suffix == ".zst":
-        with open(path, "rb") as file:
+    """The file's bytes, with a bar over those read where that takes long."""
+    size, how = path.stat().st_size, {"desc": path.name, "leave": False, "disable": None}
+    with open(path, "rb") as raw, tqdm.wrapattr(raw, "read", size, delay=2, **how) as file:
+        if path.suffix == ".zst":
             yield from _unzstd(file)
-        return
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        while piece := file.read(1 << 20):
+            return
+        plain = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 - a view of `file`
+        while piece := plain.read(1 << 20):
             yield piece
 
 
@@ -72,7 +75,7 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:
             total += len(piece)
             if total < size or (cut := piece.rfind(b"\n") + 1) == 0:
                 if total > 4 * size:
-                    raise ValueError(f"{path}, line {line}: endless; write one session a line")
+                    raise ValueError(f"{path}, line {line}: endless; write a session or row a line")
                 continue
             held[-1] = piece[:cut]
             block = b"".join(held)
@@ -108,7 +111,7 @@ def second_look(text: bytes, types: tuple[str, ...]) -> bytes:
     """The line in the kernel's shape (nothing for a blank line); ValueError says what is wrong."""
     if not text.strip():
         return b""
-    found = _decode(text)
+    found = decode(text)
     session = _integer(found, "session", "the line")
     events = found.get("events") if isinstance(found, dict) else None
     if not isinstance(events, list) or not events:
@@ -121,7 +124,8 @@ def second_look(text: bytes, types: tuple[str, ...]) -> bytes:
     return f'{{"session":{session},"events":[{",".join(out)}]}}'.encode()
 
 
-def _decode(text: bytes) -> object:
+def decode(text: bytes) -> object:
+    """A line of JSON; ValueError says what is wrong with it."""
     try:
         return json.loads(text.decode(), object_pairs_hook=_no_key_twice, parse_int=_number)
     except UnicodeDecodeError:

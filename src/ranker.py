@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import xgboost as xgb
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from src import store
 from src.engine import Engine
@@ -98,10 +99,12 @@ def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> 
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
     params["eval_metric"] = metrics
     curve: dict[str, dict[str, list[float]]] = {}
-    model = xgb.train(
-        params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
-        early_stopping_rounds=job.row.patience, evals_result=curve, verbose_eval=False,
-    )  # fmt: skip
+    with Bar(job) as bar:
+        model = xgb.train(
+            params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
+            early_stopping_rounds=job.row.patience, evals_result=curve, verbose_eval=False,
+            callbacks=[bar],
+        )  # fmt: skip
     best = model.best_iteration
     model = model[: best + 1]
     _write_logs(job, model, curve, names, params)
@@ -115,6 +118,26 @@ def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> 
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
     return model
+
+
+class Bar(xgb.callback.TrainingCallback):
+    """A bar of the rounds of a model, a line a fold; early stopping may end it before its end."""
+
+    def __init__(self, job: Job) -> None:
+        self.bar = tqdm(
+            total=job.row.rounds, desc=f"{job.objective} {job.row.name}, fold {job.fold}",
+            position=job.fold, leave=False, disable=None, delay=2, mininterval=1.0,
+        )  # fmt: skip
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict) -> bool:
+        self.bar.update()
+        return False
 
 
 def _write_logs(

@@ -9,8 +9,12 @@ import numpy as np
 import polars as pl
 
 from src import store
-from src.events import I32, I64
-from src.submission import TOLD, Lists
+from src.answers import TRUTH, Asked, Layout, check
+from src.clicklog import ARTICLES, CLICK, TESTS, TRAIN, test_file
+from src.csvfile import read_integers
+from src.events import I32
+from src.recipe import Recipe
+from src.submission import Lists
 
 if TYPE_CHECKING:
     from src.run import Run
@@ -18,6 +22,13 @@ if TYPE_CHECKING:
 
 def header(k: int) -> list[str]:
     return ["user_id", *(f"article_{place}" for place in range(1, k + 1))]
+
+
+def ranking_layout(recipe: Recipe) -> Layout:
+    """A line a user, who gets exactly k articles."""
+    (objective,) = recipe.objectives
+    head, row = ",".join(header(recipe.k)), "<user>,<articles>"
+    return Layout(head, row, "user", (objective.name,), between=",", k=recipe.k, exactly=True)
 
 
 def write_ranking(run: Run, split: str, lists: Lists) -> int:
@@ -39,7 +50,7 @@ def write_ranking(run: Run, split: str, lists: Lists) -> int:
     part = path.with_name(f".part-{path.name}")
     rows = pl.DataFrame(dict(zip(header(run.recipe.k), columns, strict=True))).sort("user_id")
     rows.write_csv(part)
-    if faults := check_ranking(part, users, aids, run.recipe.k):
+    if faults := check(part, ranking_layout(run.recipe), Asked(users, aids)):
         part.unlink()
         raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
     store.replace(part, path)
@@ -66,33 +77,31 @@ def _popular(events: Path, n_items: int) -> I32:
     return np.argsort(-count, kind="stable").astype(np.int32)
 
 
-def check_ranking(path: Path, users: I64, known: I64, k: int) -> list[str]:
-    """The first ten faults of a submission; raw ids of the users and of the known items."""
-    with open(path, "rb") as file:
-        first = file.readline().decode(errors="replace").rstrip("\r\n")
-    if first != ",".join(header(k)):
-        return [f"line 1: the header is {first[:60]!r}, not {','.join(header(k))!r}"]
-    text = pl.read_csv(path, infer_schema=False, truncate_ragged_lines=False)
-    numbers = text.cast(pl.Int64, strict=False).with_row_index("line", 2)
-    items = [pl.col(name) for name in header(k)[1:]]
-    table = numbers.with_columns(
-        bad=pl.any_horizontal(pl.col(name).is_null() for name in header(k)),
-        unknown=~pl.all_horizontal(item.is_in(known) for item in items),
-        twice=pl.concat_list(items).list.n_unique() < k,
-        stranger=~pl.col("user_id").is_in(users),
-        again=~pl.col("user_id").is_first_distinct(),
-    )
-    told = {
-        "bad": "a value that is not a whole number",
-        "unknown": "an unknown article",
-        "twice": "an article twice",
-        "stranger": "a user who is not asked for",
-        "again": "a user who had a line before",
-    }
-    faults = []
-    for kind, what in told.items():
-        rows = table.filter(pl.col(kind) & ((kind == "bad") | ~pl.col("bad")))
-        faults += [(line, f"line {line}: {what}") for line in rows["line"].head(TOLD)]
-    missing = np.setdiff1d(users, table["user_id"].drop_nulls().to_numpy())
-    told_missing = [f"no line of user {user}" for user in missing[:TOLD]]
-    return [*(text for _, text in sorted(faults)), *told_missing][:TOLD]
+def ranking_asked(folder: Path, recipe: Recipe) -> Asked:
+    """The users of the test log; the articles of all files, where they are all there."""
+    test = test_file(folder)
+    if test is None:
+        raise FileNotFoundError(
+            f"no {TESTS} in {folder}; name the folder of the raw files with INPUT="
+        )
+    others = {folder / TRAIN: "click_article_id", folder / ARTICLES: "article_id"}
+    clicks = read_integers(test, CLICK)
+    known = [clicks["aid"]]
+    known += [read_integers(path, {c: "aid"})["aid"] for path, c in others.items() if path.exists()]
+    items = pl.concat(known).unique().to_numpy() if len(known) > len(others) else None
+    return Asked(clicks["user"].unique().to_numpy(), items)
+
+
+def ranking_facts(path: Path, recipe: Recipe) -> tuple[int, int, int]:
+    """Rows of a raw file, and its first and last time in ms."""
+    column = "created_at_ts" if path.name == ARTICLES else "click_timestamp"
+    ts = read_integers(path, {column: "ts"})["ts"].to_numpy()
+    return ts.size, int(ts.min()), int(ts.max())
+
+
+def ranking_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
+    """session, objective, aid of a CSV file with the columns user_id and click_article_id."""
+    truth = read_integers(path, {"user_id": "session", "click_article_id": "aid"})
+    for user in truth["session"].filter(truth["session"].is_duplicated())[:1]:
+        raise ValueError(f"{path}: user {user} stands twice; keep the click that was hidden")
+    return truth.select("session", pl.lit(0).alias("objective"), "aid").cast(TRUTH)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from tqdm import tqdm
 
 from src import store
 from src.jsonl import blocks, find, parse
@@ -80,7 +79,7 @@ def read(run: Run, stem: str) -> Raw | None:
         size = stat.st_size * (PACKED if source.suffix != ".jsonl" else 1)
         run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
         count = 0
-        for line, block in tqdm(blocks(source), source.name, unit=" x 64 MB", disable=None):
+        for line, block in blocks(source):
             parser = _Parser(block, line, source, run.recipe.types)
             run.build(raw.part(count), parser, {**rows, "line": line}, [])
             count += 1
@@ -131,6 +130,15 @@ def refuse_common_sessions(train: Raw, test: Raw) -> None:
         raise ValueError(
             f"{test.source}, line {row['line']}: session {row['session']} is also in "
             f"{train.source}, line {row['line_right']}; download both again"
+        )
+
+
+def refuse_swapped_files(train: Raw, test: Raw) -> None:
+    """Raise when the test sessions are over before the first train session begins."""
+    ends = test.sessions().select(pl.col("last").max()).collect().item()
+    if ends < train.sessions().select(pl.col("first").min()).collect().item():
+        raise ValueError(
+            f"{test.source} ends before {train.source} begins; are the two files swapped?"
         )
 
 

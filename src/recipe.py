@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -416,12 +417,36 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class RawFile:
+    """A raw file of a competition: its rows, and the milliseconds between which its times lie."""
+
+    name: str  # or a pattern
+    rows: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the raw files come from, and what they hold."""
+
+    page: str
+    licence: str
+    kaggle: str  # what Kaggle's client calls the competition; "" where it is not there
+    files: tuple[RawFile, ...]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One dataset from raw files to submission."""
 
     name: str
     prepare: Callable[..., None]  # step 1: raw files -> output folder; see src/datasets/
     write_submission: Callable[..., int]  # step 7: lists -> submission.csv, validated; its rows
+    layout: Callable[..., Any]  # recipe -> how a row of submission.csv is written
+    asked: Callable[..., Any]  # folder of raw files, recipe -> queries and items, to check one
+    truth: Callable[..., Any]  # published truth, recipe -> its table, to score one
+    facts: Callable[..., tuple[int, int, int]]  # raw file, recipe -> rows, first and last ms
     types: tuple[str, ...]
     objectives: tuple[Objective, ...]
     metric: str  # "recall" or "mrr"
@@ -441,6 +466,7 @@ class Recipe:
     folds: int = 4
     seed: int = 42
     expect: tuple[tuple[str, Expect], ...] = ()
+    source: Source | None = None  # None: nothing to download
 
     def __post_init__(self) -> None:
         selects = [r.select for r in self.rules if hasattr(r, "select")]

@@ -7,7 +7,9 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,12 +21,17 @@ import polars as pl
 from tqdm import tqdm
 
 from src import steplog, store
-from src.budget import Budget, free_memory, parse_size
+from src.budget import Budget, enough_memory, free_memory, parse_size
 from src.causal import causal
 from src.engine import Engine, resolve
 from src.recipe import Recipe
 
 T = TypeVar("T")
+
+STOPPED = "stopped; the same command goes on from here"
+# as Python, numpy, torch, XGBoost and the system say it
+NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread", "map segment")
+NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
 MADE_BY = {
     "matrices": "2_matrices.py",
@@ -121,9 +128,9 @@ class Run:
             "engine": self.engine.name,
         }
 
-    def progress(self, items: list[T], name: str) -> Iterable[T]:
+    def progress(self, items: Iterable[T], name: str, total: int | None = None) -> Iterable[T]:
         """The items, with a bar and an ETA on a terminal; nothing when output is piped."""
-        return tqdm(items, desc=name, leave=False, disable=None, mininterval=1.0)
+        return tqdm(items, name, total, leave=False, disable=None, mininterval=1.0, delay=2)
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, object]]:
@@ -207,21 +214,58 @@ def locked(folder: Path) -> Iterator[IO[str]]:
 
 
 def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | None = None) -> int:
-    """Run a script's body; a user's mistake is one line on stderr and exit code 2."""
-    try:
+    """Run a script's body; its exit code."""
+
+    def go() -> int:
         run = parse(doc, Path(script), argv)
         where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
         print(f"== {run.script.stem}: {where}", flush=True)
-        with locked(run.output):
+        enough_memory()
+        with locked(run.output), stopped_at_once(run.script.name):
             body(run)
             steplog.forget(run.output, run.script.stem, run.told)
+        return 0
+
+    return guarded(Path(script).name, go)
+
+
+@contextmanager
+def stopped_at_once(name: str) -> Iterator[None]:
+    """Ctrl-C ends the process without waiting for its threads: files are whole or not there."""
+
+    def stop(*_: object) -> None:
+        os.write(2, f"\n{name}: {STOPPED}\n".encode())
+        os._exit(130)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def guarded(name: str, body: Callable[[], int]) -> int:
+    """The exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        return body()
     except KeyboardInterrupt:
-        print(f"{Path(script).name}: stopped; the same command goes on from here", file=sys.stderr)
+        print(f"{name}: {STOPPED}", file=sys.stderr)
         return 130
-    except MemoryError:
-        print(f"{Path(script).name}: out of memory; lower --memory or --sample", file=sys.stderr)
+    except Exception as error:
+        if not (told := _told(error)):
+            raise
+        print(f"{name}: {told}", file=sys.stderr)
         return 2
-    except (ValueError, OSError, pl.exceptions.PolarsError) as error:
-        print(f"{Path(script).name}: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+
+def _told(error: Exception) -> str:
+    """The line for what is not our fault; "" for what is."""
+    text = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or any(mark in text for mark in NO_MEMORY):
+        return "out of memory; lower --memory or --sample"
+    if any(mark in str(error) for mark in NO_SPACE):
+        return f"the disk is full ({text}); free some, and the same command goes on from here"
+    return text if isinstance(error, ValueError | OSError | pl.exceptions.PolarsError) else ""

@@ -73,7 +73,7 @@ class State:
 
     def load(self, path: Path) -> None:
         """Go on from a file of the same row."""
-        parts = torch.load(path, map_location=self.vectors.device)
+        parts = torch.load(path, map_location=self.vectors.device, weights_only=True)
         self.net.load_state_dict(parts.pop("net"))
         self.adam.load_state_dict(parts.pop("adam"))
         for name, value in parts.items():

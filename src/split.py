@@ -20,7 +20,13 @@ import polars as pl
 
 from src import store
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
-from src.raw import Raw, read, refuse_common_sessions, refuse_other_download
+from src.raw import (
+    Raw,
+    read,
+    refuse_common_sessions,
+    refuse_other_download,
+    refuse_swapped_files,
+)
 from src.tables import TableWriter, count_rows
 
 if TYPE_CHECKING:
@@ -150,9 +156,12 @@ class Data:
         """The raw ids of all items, sorted; refuses a wrong download on the way."""
         if self.test:
             refuse_common_sessions(self.train, self.test)
+            refuse_swapped_files(self.train, self.test)
         found = []
         for raw in self.raws:
-            aids = self.kept(raw.events()).select("aid").unique().collect(engine="streaming")
+            parts = self.run.progress(raw.parts(), f"items of {raw.table.stem}")
+            seen = [self.kept(pl.scan_parquet(p)).select("aid").unique().collect() for p in parts]
+            aids = pl.concat(seen).unique()
             wanted = dict(self.run.recipe.expect).get(raw.table.stem)
             if wanted and self.run.sample == 1:
                 refuse_other_download(raw, wanted, aids.height)
@@ -270,7 +279,8 @@ class Cut:
         plan = pl.read_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
         plan = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
         aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
-        for part in self.raws[-1 if query else 0].parts():
+        parts, name = self.raws[-1 if query else 0].parts(), "queries" if query else "history"
+        for part in self.run.progress(parts, f"{self.plan.stem}, {name}"):
             rows = pl.read_parquet(part)
             first, end = plan["line"].search_sorted([rows["line"][0], rows["line"][-1] + 1])
             lines = plan.slice(first, end - first)

@@ -24,8 +24,12 @@ _parsing = Lock()  # Python 3.11's ast.parse fails when two threads are in it
 
 def digest(value: object) -> str:
     """A short hash of rows, numbers, strings and containers of them."""
-    plain = json.dumps(value, default=_plain, sort_keys=True)
-    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+    return hashlib.sha256(as_json(value).encode()).hexdigest()[:16]
+
+
+def as_json(value: object) -> str:
+    """The same, as a manifest holds it."""
+    return json.dumps(value, default=_plain, sort_keys=True)
 
 
 def _plain(value: object) -> object:
@@ -101,8 +105,13 @@ def build_all(
         path.parent.mkdir(parents=True, exist_ok=True)
         manifest_path(path).unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-    if stale:
-        make(parts)
+    try:
+        if stale:
+            make(parts)
+    except BaseException:
+        for part in parts.values():  # a full disk is not to stay full of it
+            part.unlink(missing_ok=True)
+        raise
     for path, part in parts.items():
         replace(part, path)
         key = keys[path]

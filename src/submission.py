@@ -1,36 +1,40 @@
-"""The organisers' submission format: written in blocks, checked as a whole, then put in place.
+"""OTTO's kind of submission and of published truth: written, and what the raw files ask for.
 
 A row is `<session>_<objective>,<item> <item> ...`: every query and objective once, 1 to k items.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from io import BytesIO
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from src import store
+from src.answers import TRUTH, Asked, Layout, check
 from src.events import I32, I64
-from src.jsonl import blocks
+from src.jsonl import blocks, decode, find, parse
+from src.jsonl_kernel import LARGEST
+from src.recipe import Recipe
 
 if TYPE_CHECKING:
     from src.run import Run
 
 HEADER = "session_type,labels"
-TOLD = 10  # faults
 QUERIES = 200_000  # written at a time
-BLOCK = 32 << 20  # bytes checked at a time
+LINES = 8 << 20  # bytes of published truth read at a time
 
-Bool = NDArray[np.bool_]
 Lists = dict[str, tuple[I32, I32]]
 """Per objective: dense sessions (n,) and their dense items (n, k), best first, -1 at the end."""
+
+
+def otto_layout(recipe: Recipe) -> Layout:
+    """How the organisers want it."""
+    names = tuple(o.name for o in recipe.objectives)
+    row = "<session>_<objective>,<items>"
+    return Layout(HEADER, row, "session", names, between=" ", k=recipe.k, exactly=False)
 
 
 def write_otto(run: Run, split: str, lists: Lists) -> int:
@@ -44,12 +48,11 @@ def write_otto(run: Run, split: str, lists: Lists) -> int:
     part = path.with_name(f".part-{path.name}")
     write_rows(part, lists, table["session"].to_numpy(), aids)
     queries = table.filter("query")["session"].to_numpy()
-    objectives = tuple(o.name for o in run.recipe.objectives)
-    if faults := check_otto(part, queries, aids, objectives, run.recipe.k):
+    if faults := check(part, otto_layout(run.recipe), Asked(queries, aids)):
         part.unlink()
         raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
     store.replace(part, path)
-    return queries.size * len(objectives)
+    return queries.size * len(run.recipe.objectives)
 
 
 def write_rows(path: Path, lists: Lists, sessions: I64, aids: I64) -> None:
@@ -68,116 +71,79 @@ def write_rows(path: Path, lists: Lists, sessions: I64, aids: I64) -> None:
                 ).write_csv(file, include_header=False, quote_style="never")
 
 
-def check_otto(
-    path: Path, queries: I64, known: I64, objectives: tuple[str, ...], k: int
-) -> list[str]:
-    """The first ten faults of a submission; raw ids of the queries and of the known items."""
-    check = Check(np.sort(queries), known, objectives, k)
-    with open(path, "rb") as file:
-        header = file.readline().decode(errors="replace").rstrip("\r\n")
-    if header != HEADER:
-        return [f"line 1: the header is {header[:40]!r}, not {HEADER!r}"]
-    for line, block in blocks(path, BLOCK):
-        rest = block if line > 1 else block.partition(b"\n")[2]
-        check.lines(rest, max(line, 2))
-        if len(check.faults) >= TOLD:
-            return check.faults[:TOLD]
-    return [*check.faults, *check.missing()][:TOLD]
-
-
-@dataclass
-class Check:
-    """Faults so far, and which rows were there; queries are sorted."""
-
-    queries: I64
-    known: I64
-    objectives: tuple[str, ...]
-    k: int
-    faults: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.seen = np.zeros(self.queries.size * len(self.objectives), np.bool_)
-        names = "|".join(map(re.escape, self.objectives))
-        number = "(?:0|[1-9][0-9]{0,18})"
-        self.row = f"^{number}_(?:{names}),{number}(?: {number})*$"
-
-    def lines(self, block: bytes, first: int) -> None:
-        """Check whole lines, the first being line `first` of the file."""
-        text = block if block.isascii() else block.decode(errors="replace").encode()
-        table = pl.read_lines(
-            BytesIO(text), name="text", row_index_name="line", row_index_offset=first
+def otto_asked(folder: Path, recipe: Recipe) -> Asked:
+    """The sessions of the test file; the items of both files, where train is there too."""
+    if find(folder, "test") is None:
+        raise FileNotFoundError(
+            f"{folder / 'test.jsonl'} not found (nor .gz, .zst); name the folder of the raw files "
+            "with INPUT="
         )
-        is_row = table["text"].str.contains(self.row)
-        odd = table.filter(~is_row).head(TOLD).iter_rows()
-        found = [(line, _why(text, self.objectives)) for line, text in odd]
-        halves = pl.col("text").str.splitn(",", 2).struct.rename_fields(["head", "items"])
-        rows = table.filter(is_row).select("line", halves).unnest("text")
-        found += self._rows(rows["line"].to_numpy(), rows["head"])
-        found += self._items(rows["line"].to_numpy(), rows["items"])
-        self.faults += [f"line {line}: {what}" for line, what in sorted(found)]
-
-    def _rows(self, line: I64, head: pl.Series) -> list[tuple[int, str]]:
-        """Rows nobody asked for, and rows that were there before."""
-        parts = head.str.splitn("_", 2).struct.rename_fields(["session", "objective"]).struct
-        session = _integers(parts.field("session")).to_numpy()
-        names = pl.Enum(self.objectives)
-        objective = parts.field("objective").cast(names).to_physical().cast(pl.Int64).to_numpy()
-        at = np.searchsorted(self.queries, session)
-        at[at == self.queries.size] = 0
-        wanted = self.queries[at] == session
-        key = np.where(wanted, at * len(self.objectives) + objective, -1)
-        again = wanted & (self.seen[key] | ~pl.Series(key).is_first_distinct().to_numpy())
-        self.seen[key[wanted]] = True
-        return [
-            *_tell(line, ~wanted, lambda i: f"session {session[i]} is not a query"),
-            *_tell(line, again, lambda i: f"row {head[i]} stands twice"),
-        ]
-
-    def _items(self, line: I64, items: pl.Series) -> list[tuple[int, str]]:
-        """Too many, unknown and repeated items of each row."""
-        lists = items.str.split(" ")
-        length = lists.list.len().to_numpy().astype(np.int64)
-        ids = _integers(lists.explode(empty_as_null=False))
-        aid, known = ids.to_numpy(), ids.is_in(pl.Series(self.known).implode()).to_numpy()
-        unknown = np.zeros(line.size, np.bool_)
-        row = np.repeat(np.arange(line.size), length)
-        unknown[row[~known]] = True
-        column = np.arange(aid.size) - np.repeat(np.cumsum(length) - length, length)
-        fits = column < self.k
-        table = np.broadcast_to(-1 - np.arange(self.k), (line.size, self.k)).copy()
-        table[row[fits], column[fits]] = aid[fits]
-        table.sort(axis=1)
-        twice = (table[:, 1:] == table[:, :-1]).any(axis=1)
-        return [
-            *_tell(line, length > self.k, lambda i: f"{length[i]} items, at most {self.k}"),
-            *_tell(line, unknown, lambda i: f"an unknown item among {items[i][:60]}"),
-            *_tell(line, twice, lambda i: f"an item twice among {items[i][:60]}"),
-        ]
-
-    def missing(self) -> list[str]:
-        """Queries and objectives without a row."""
-        lost = np.flatnonzero(~self.seen)[:TOLD]
-        n = len(self.objectives)
-        return [f"no row {self.queries[i // n]}_{self.objectives[i % n]}" for i in lost]
+    paths = [path for stem in ("test", "train") if (path := find(folder, stem))]
+    sessions = items = pl.Series(dtype=pl.Int64)
+    for path in paths:
+        for line, block in blocks(path):
+            table = parse(block, line, path, recipe.types)
+            items = pl.concat([items, table["aid"]]).unique()
+            if path is paths[0]:
+                sessions = pl.concat([sessions, table["session"]]).unique()
+    if sessions.is_empty():
+        raise ValueError(f"{paths[0]} is empty; download it again")
+    return Asked(sessions.to_numpy(), items.to_numpy() if len(paths) > 1 else None)
 
 
-def _integers(digits: pl.Series) -> pl.Series:
-    """Numbers; -1, which no id is, where Int64 is too small."""
-    return digits.cast(pl.Int64, strict=False).fill_null(-1)
+def otto_facts(path: Path, recipe: Recipe) -> tuple[int, int, int]:
+    """Sessions of a raw file, and the ms of its first and last event."""
+    tables = (parse(block, line, path, recipe.types) for line, block in blocks(path))
+    facts = [(int((t["position"] == 0).sum()), t["ts"].min(), t["ts"].max()) for t in tables]
+    if not facts:
+        raise ValueError(f"{path} is empty; download it again")
+    rows, first, last = zip(*facts, strict=True)
+    return sum(rows), min(first), max(last)
 
 
-def _tell(line: I64, wrong: Bool, what: Callable[[int], str]) -> list[tuple[int, str]]:
-    return [(int(line[i]), what(int(i))) for i in np.flatnonzero(wrong)[:TOLD]]
+def otto_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
+    """session, objective, aid of JSON lines {"session": 1, "labels": {"clicks": 7, "carts": [8]}}.
+
+    An objective has an item, a list of them, null, or is not there.
+    """
+    names = {o.name: n for n, o in enumerate(recipe.objectives)}
+    tables, sessions = [], array("q")
+    for first, block in blocks(path, LINES):
+        columns = array("q"), array("q"), array("q")
+        for line, text in enumerate(block.split(b"\n"), first):
+            try:
+                _labels(text, names, sessions, columns)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {line}: {error}") from None
+        tables.append(pl.DataFrame(dict(zip(TRUTH, map(np.array, columns), strict=True)), TRUTH))
+    seen = pl.Series(np.array(sessions))
+    for session in seen.filter(seen.is_duplicated())[:1]:
+        raise ValueError(f"{path}: session {session} stands twice; keep one")
+    if seen.is_empty():
+        raise ValueError(f"{path} is empty; download it again")
+    return pl.concat(tables).unique(maintain_order=True)
 
 
-def _why(text: str, objectives: tuple[str, ...]) -> str:
-    """What is wrong with a line that is not a row."""
-    head, comma, items = text.partition(",")
-    session, _, objective = head.rpartition("_")
-    if not comma or not session.isdecimal():
-        return f"{text[:40]!r} is not <session>_<objective>,<items>"
-    if objective not in objectives:
-        return f"unknown objective {objective!r}; they are {', '.join(objectives)}"
-    if not items.strip():
-        return f"row {head} has no items"
-    return f"items {items[:40]!r} are not whole numbers, one blank apart"
+def _labels(
+    text: bytes, names: dict[str, int], sessions: array[int], columns: tuple[array[int], ...]
+) -> None:
+    """Append what a line says; ValueError says what is wrong with it."""
+    if not text.strip():
+        return
+    found = decode(text)
+    if not isinstance(found, dict) or not isinstance(found.get("labels"), dict):
+        raise ValueError('no {"session": ..., "labels": {...}}; give the released truth')
+    session = _id(found.get("session"), "the session")
+    sessions.append(session)
+    for name, value in found["labels"].items():
+        if name not in names:
+            raise ValueError(f"unknown objective {name!r}; they are {', '.join(names)}")
+        for aid in value if isinstance(value, list) else [] if value is None else [value]:
+            for column, number in zip(columns, (session, names[name], _id(aid, name)), strict=True):
+                column.append(number)
+
+
+def _id(value: object, what: str) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise ValueError(f"{what}: {str(value)[:40]}; give whole numbers from 0 to 2^63 - 1")
+    return value

@@ -15,7 +15,7 @@ import pytest
 from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines, click_lines
 from tiny import run_steps
 
-from src.ranking_csv import check_ranking
+from src import answers
 from src.recipe import SequenceRow, Word2VecRow
 
 pytestmark = pytest.mark.slow
@@ -90,8 +90,9 @@ def test_the_known_article_comes_first_out_of_fold_and_on_test(out: Path) -> Non
 
 
 def test_submission(out: Path) -> None:
-    aids = pl.read_parquet(out / "aids.parquet")["aid"].to_numpy()
-    assert check_ranking(out / "submission.csv", np.arange(1000, 1200), aids, 5) == []
+    asked = RECIPE.asked(out.parent, RECIPE)
+    assert asked.queries.size == 200 and asked.items is not None
+    assert answers.check(out / "submission.csv", RECIPE.layout(RECIPE), asked) == []
 
 
 def test_each_fold_has_its_logs(out: Path) -> None:

@@ -20,9 +20,8 @@ import worlds
 from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
-from src import ablation, candidates, datasets, run
+from src import ablation, answers, candidates, datasets, run
 from src.features import Features
-from src.submission import check_otto
 
 pytestmark = pytest.mark.slow
 
@@ -44,13 +43,6 @@ def stamps(out: Path) -> dict[str, tuple[int, int]]:
     return {f.as_posix(): ((out / f).stat().st_mtime_ns, (out / f).stat().st_ino) for f in lasting}
 
 
-def made(out: Path, before: dict[str, tuple[int, int]]) -> set[str]:
-    """Folders with files written since then (of matrices: the files), whatever the split."""
-    new = {name for name, stamp in stamps(out).items() if before.get(name) != stamp}
-    of_split = {re.sub(r"^(valid|test|earlier_\d+)/|\.json$", "", name) for name in new}
-    return {n if n.startswith("matrices") else n.rpartition("/")[0] for n in of_split}
-
-
 def same_results(out: Path, other: Path) -> None:
     found, wanted = results(out), results(other)
     assert found.keys() == wanted.keys()
@@ -62,7 +54,8 @@ def submitted(out: Path, split: str) -> list[str]:
     """Faults of the submission for the queries of a split."""
     queries = pl.read_parquet(out / split / "sessions.parquet").filter("query")["session"]
     aids = pl.read_parquet(out / "aids.parquet")["aid"]
-    return check_otto(out / "submission.csv", queries.to_numpy(), aids.to_numpy(), TYPES, 20)
+    asked = answers.Asked(queries.to_numpy(), aids.to_numpy())
+    return answers.check(out / "submission.csv", RECIPE.layout(RECIPE), asked)
 
 
 def test_the_submission_answers_every_test_query(source, first):
@@ -176,26 +169,6 @@ def test_killed_three_times_it_goes_on(source, first, tmp_path):
         before = {k: v for k, v in stamps(out).items() if ".part-" not in k and k + ".json" != at}
     assert run_steps(source, out) == 0
     same_results(out, first)
-
-
-BEHIND = {"lists", "pool", "train", "scores"}
-REPORT = ""  # the folder of report.html
-MODELS = {f"models/{r.name}/{o}" for r in RECIPE.rankers for o in TYPES}
-
-
-def test_a_changed_matrix_row_rebuilds_it_and_what_depends_on_it(source, copy):
-    before = stamps(copy)
-    rows = tuple(replace(r, top_n=9) if r.name == "near3" else r for r in RECIPE.matrices)
-    assert run_steps(source, copy, recipe=replace(RECIPE, matrices=rows)) == 0
-    assert made(copy, before) == {"matrices/near3.parquet", *BEHIND, *MODELS, REPORT}
-
-
-def test_a_changed_ranker_row_rebuilds_its_models_and_the_scores(source, copy):
-    before = stamps(copy)
-    rows = (RECIPE.rankers[0], replace(RECIPE.rankers[1], rounds=9))
-    assert run_steps(source, copy, recipe=replace(RECIPE, rankers=rows)) == 0
-    models = {f"models/{rows[1].name}/{o}" for o in TYPES}
-    assert made(copy, before) == models | {"scores", REPORT}
 
 
 def test_a_step_without_its_inputs_names_the_step_to_run(source, copy, tmp_path, capsys):

@@ -10,15 +10,20 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-import worlds
 
+from src import answers
+from src.answers import Asked
 from src.budget import Budget
+from src.datasets import RECIPES
 from src.engine import Engine
 from src.events import EVENTS
-from src.ranking_csv import check_ranking, fill_up, write_ranking
+from src.ranking_csv import fill_up, ranking_layout, write_ranking
 from src.run import Run
 
 USERS, AIDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
+NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)
+LAYOUT = ranking_layout(replace(NEWS, k=3))
+WHOLE = "are not whole numbers; write raw ids, one comma apart"
 HEADER = "user_id,article_1,article_2,article_3"
 GOOD = ["7,0,11,22", "90,33,22,11"]
 
@@ -34,7 +39,7 @@ def run(tmp_path) -> Run:
     events = pl.DataFrame(old + new, EVENTS, orient="row")
     events.write_parquet(tmp_path / "test" / "events.parquet")
     engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
-    recipe = replace(worlds.TINY, k=3)
+    recipe = replace(NEWS, k=3)
     return Run(recipe, tmp_path, tmp_path, engine, budget, 1.0, script)
 
 
@@ -49,7 +54,7 @@ def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
 def test_a_refused_submission_leaves_the_old_one(run) -> None:
     (run.output / "submission.csv").write_text("old")
     lists = {"ends": (np.array([1, 2], np.int32), np.array([[3, 3, 1], [0, 1, 2]], np.int32))}
-    with pytest.raises(ValueError, match="would be refused: line 2: an article twice"):
+    with pytest.raises(ValueError, match="would be refused: line 2: an item twice"):
         write_ranking(run, "test", lists)
     assert (run.output / "submission.csv").read_text() == "old"
     assert not list(run.output.glob(".part-*"))
@@ -67,22 +72,26 @@ def test_too_few_items_to_fill_up() -> None:
     [
         (GOOD, []),
         (GOOD[::-1], []),
-        (GOOD[:1], ["no line of user 90"]),
-        ([*GOOD, GOOD[0]], ["line 4: a user who had a line before"]),
-        (["8,0,11,22", *GOOD], ["line 2: a user who is not asked for"]),
-        (["7,0,11,23", GOOD[1]], ["line 2: an unknown article"]),
-        (["7,0,11,11", GOOD[1]], ["line 2: an article twice"]),
-        (["7,0,11,", GOOD[1]], ["line 2: a value that is not a whole number"]),
-        (["7,0,11,x", GOOD[1]], ["line 2: a value that is not a whole number"]),
+        (GOOD[:1], ["no row 90; add it"]),
+        ([*GOOD, GOOD[0]], ["line 4: row 7 stands twice; keep one"]),
+        (["8,0,11,22", *GOOD], ["line 2: user 8 is not asked for; drop the row"]),
+        (["7,0,11,23", GOOD[1]], ["line 2: unknown item among 0,11,23; write raw ids"]),
+        (["7,0,11,11", GOOD[1]], ["line 2: an item twice among 0,11,11; name it once"]),
+        (["7,0,11", GOOD[1]], ["line 2: 2 items; write 3"]),
+        (["7,0,11,22,33", GOOD[1]], ["line 2: 4 items; write 3"]),
+        (["7,0,11,", GOOD[1]], [f"line 2: items '0,11,' {WHOLE}", "no row 7; add it"]),
+        (["7,0,11,x", GOOD[1]], [f"line 2: items '0,11,x' {WHOLE}", "no row 7; add it"]),
+        (["7", GOOD[1]], ["line 2: '7' is not <user>,<articles>; write it so", "no row 7; add it"]),
     ],
 )
 def test_check(tmp_path, lines, faults) -> None:
     path = tmp_path / "submission.csv"
     path.write_text("\n".join([HEADER, *lines]) + "\n")
-    assert check_ranking(path, USERS, AIDS, 3) == faults
+    assert answers.check(path, LAYOUT, Asked(USERS, AIDS)) == faults
 
 
 def test_another_header(tmp_path) -> None:
     path = tmp_path / "submission.csv"
     path.write_text("user,a,b,c\n")
-    assert "the header is 'user,a,b,c'" in check_ranking(path, USERS, AIDS, 3)[0]
+    faults = answers.check(path, LAYOUT, Asked(USERS, AIDS))
+    assert faults[0].startswith("line 1: the header is 'user,a,b,c', not 'user_id,article_1")

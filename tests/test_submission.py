@@ -5,19 +5,25 @@ pytest tests/test_submission.py
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 import worlds
 from worlds import TYPES
 
+from src import answers
+from src.answers import Asked
 from src.budget import Budget
 from src.engine import Engine
 from src.run import Run
-from src.submission import HEADER, check_otto, write_otto
+from src.submission import HEADER, otto_layout, write_otto
 
 QUERIES = np.array([90, 7, 2**62])
 AIDS = np.array([0, 11, 22, 33, 2**62])
+ASKED = Asked(QUERIES, AIDS)
+LAYOUT = replace(otto_layout(worlds.TINY), k=3)
 
 
 @pytest.fixture
@@ -70,33 +76,37 @@ def rows() -> list[str]:
 def check(tmp_path, lines: list[str], end: str = "\n") -> list[str]:
     path = tmp_path / "submission.csv"
     path.write_text("\n".join(lines) + end, encoding="latin-1")
-    return check_otto(path, QUERIES, AIDS, TYPES, 3)
+    return answers.check(path, LAYOUT, ASKED)
 
 
 @pytest.mark.parametrize("end", ["\n", ""])
 def test_a_right_file_has_no_faults(tmp_path, end):
     assert check(tmp_path, rows(), end) == []
+    assert check(tmp_path, [row + "\r" for row in rows()], end) == [], "as Windows ends lines"
     assert check(tmp_path, [HEADER, *sorted(rows()[1:])], end) == [], "order is free"
 
 
 FAULTS = {
-    "unknown session": ("8_clicks,0", "line 3: session 8 is not a query"),
-    "session too big": (f"{10**19 - 1}_clicks,0", "line 3: session -1 is not a query"),
+    "unknown session": ("8_clicks,0", "line 3: session 8 is not asked for; drop the row"),
+    "session too big": (f"{10**19 - 1}_clicks,0", "line 3: session -1 is not asked for"),
     "negative session": ("-7_carts,0", "line 3: '-7_carts,0' is not <session>_<objective>,<items>"),
     "no number": ("x_carts,0", "line 3: 'x_carts,0' is not <session>_<objective>,<items>"),
     "unknown objective": ("90_views,0", "line 3: unknown objective 'views'; they are clicks"),
-    "twice": ("90_clicks,0", "line 3: row 90_clicks stands twice"),
-    "no items": ("90_carts,", "line 3: row 90_carts has no items"),
-    "only a blank": ("90_carts, ", "line 3: row 90_carts has no items"),
+    "twice": ("90_clicks,0", "line 3: row 90_clicks stands twice; keep one"),
+    "no items": ("90_carts,", "line 3: row 90_carts has no items; give it some"),
+    "only a blank": ("90_carts, ", "line 3: row 90_carts has no items; give it some"),
     "no comma": ("90_carts", "line 3: '90_carts' is not"),
     "blank line": ("", "line 3: '' is not"),
-    "too many": ("90_carts,0 11 22 33", "line 3: 4 items, at most 3"),
-    "an item twice": ("90_carts,11 0 11", "line 3: an item twice among 11 0 11"),
-    "an unknown item": ("90_carts,0 12", "line 3: an unknown item among 0 12"),
-    "an item too big": (f"90_carts,{2**63}", "line 3: an unknown item among 9223372036854775808"),
+    "too many": ("90_carts,0 11 22 33", "line 3: 4 items; write at most 3"),
+    "an item twice": ("90_carts,11 0 11", "line 3: an item twice among 11 0 11; name it once"),
+    "an unknown item": ("90_carts,0 12", "line 3: unknown item among 0 12; write raw ids"),
+    "an item too big": (f"90_carts,{2**63}", "line 3: unknown item among 9223372036854775808"),
     "a fraction": ("90_carts,1.0", "line 3: items '1.0' are not whole numbers"),
     "not a number": ("90_carts,nan", "line 3: items 'nan' are not whole numbers"),
-    "zero first": ("90_carts,011", "line 3: items '011' are not whole numbers"),
+    "zero first": (
+        "90_carts,011",
+        "line 3: items '011' are not whole numbers; write raw ids",
+    ),
     "two blanks": ("90_carts,0  11", "line 3: items '0  11' are not whole numbers"),
     "not UTF-8": ("90_carts,\xff", "are not whole numbers"),
 }
@@ -109,27 +119,34 @@ def test_a_fault_names_its_line(tmp_path, fault):
     lines[2] = text
     found = check(tmp_path, lines)
     assert message in found[0]
-    assert len(found) == 1 or found[1:] == ["no row 90_carts"]
+    assert len(found) == 1 or found[1:] == ["no row 90_carts; add it"]
 
 
 def test_faults_of_whole_files(tmp_path):
     assert check(tmp_path, ["session,labels", *rows()[1:]])[0].startswith("line 1: the header is")
-    assert check(tmp_path, []) == [f"line 1: the header is '', not {HEADER!r}"]
-    assert check(tmp_path, rows()[:-2]) == [f"no row {2**62}_carts", f"no row {2**62}_orders"]
+    told = f"line 1: the header is '', not {HEADER!r}; write that line first"
+    assert check(tmp_path, [])[0] == told
+    assert check(tmp_path, rows()[:-2]) == [
+        f"no row {2**62}_carts; add it",
+        f"no row {2**62}_orders; add it",
+    ]
     assert len(check(tmp_path, [HEADER])) == 9
     assert len(check(tmp_path, [HEADER, *["?"] * 50])) == 10
-    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks stands twice"]
+    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks stands twice; keep one"]
 
 
 def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.submission.BLOCK", 1 << 20)
+    monkeypatch.setattr("src.answers.BLOCK", 1 << 20)
     n, rng = 60_000, np.random.default_rng(0)
     path = tmp_path / "submission.csv"
-    lines = [f"{s}_clicks,{a} {a + 1}" for s, a in enumerate(rng.integers(0, 10**6, n))]
+    items = rng.integers(0, 10**6, n)
+    lines = [f"{n // 2}_{TYPES[n % 2]},{a} {a + 1}" for n, a in enumerate(items)]
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     known = np.arange(10**6 + 2)
-    assert check_otto(path, np.arange(n), known, ("clicks",), 20) == []
+    layout = replace(LAYOUT, objectives=TYPES[:2], k=20)
+    asked = Asked(np.arange(n // 2), known)
+    assert answers.check(path, layout, asked) == []
     lines[59_990] = lines[3]
     path.write_text("\n".join([HEADER, *lines]) + "\n")
-    wanted = ["line 59992: row 3_clicks stands twice", "no row 59990_clicks"]
-    assert check_otto(path, np.arange(n), known, ("clicks",), 20) == wanted
+    wanted = ["line 59992: row 1_carts stands twice; keep one", "no row 29995_clicks; add it"]
+    assert answers.check(path, layout, asked) == wanted

@@ -39,6 +39,7 @@ RECIPE = replace(
     otto.RECIPE,
     name="demo",
     prepare=prepare,
+    source=None,
     train_queries=10_000,
     negatives=8.0,
     embeddings=tuple(map(short, otto.EMBEDDINGS)),

@@ -22,16 +22,18 @@ from src.recipe import (
     PopularityFeature,
     PopularRule,
     RankerRow,
+    RawFile,
     Recipe,
     RetrievalFeature,
     RetrievalRule,
     Select,
     SequenceRow,
+    Source,
     StatisticsFeature,
     Word2VecRow,
 )
 from src.split import prepare_otto
-from src.submission import write_otto
+from src.submission import otto_asked, otto_facts, otto_layout, otto_truth, write_otto
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
@@ -157,10 +159,24 @@ RANKERS = (
     RankerRow("ndcg", (("objective", "rank:ndcg"), *XGB), columns=150),
 )
 
+SOURCE = Source(  # the organisers' figures; rows are sessions
+    page="https://www.kaggle.com/competitions/otto-recommender-system",
+    licence="CC-BY 4.0",
+    kaggle="otto-recommender-system",
+    files=(
+        RawFile("train.jsonl*", 12_899_779, 1_659_304_800_000, 1_661_723_999_999),
+        RawFile("test.jsonl*", 1_671_803, 1_661_724_000_000, 1_662_328_791_999),
+    ),
+)
+
 RECIPE = Recipe(
     name="otto",
     prepare=prepare_otto,
     write_submission=write_otto,
+    layout=otto_layout,
+    asked=otto_asked,
+    truth=otto_truth,
+    facts=otto_facts,
     types=("clicks", "carts", "orders"),
     objectives=(
         Objective("clicks", 0.1, next_only=True),
@@ -176,4 +192,5 @@ RECIPE = Recipe(
     features=FEATURES,
     rankers=RANKERS,
     type_weight=(1.0, 6.0, 3.0),
+    source=SOURCE,
 )

@@ -6,7 +6,13 @@ comment names it: L = LogicJake (2nd place), I = ikaruga (3rd place), F = fun-re
 """
 
 from src.clicklog import prepare_clicks
-from src.ranking_csv import write_ranking
+from src.ranking_csv import (
+    ranking_asked,
+    ranking_facts,
+    ranking_layout,
+    ranking_truth,
+    write_ranking,
+)
 from src.recipe import (
     DAY,
     HOUR,
@@ -25,12 +31,14 @@ from src.recipe import (
     PopularityFeature,
     PopularRule,
     RankerRow,
+    RawFile,
     Recipe,
     RetrievalFeature,
     RetrievalRule,
     SeenFeature,
     Select,
     SequenceRow,
+    Source,
     StatisticsFeature,
     Word2VecRow,
 )
@@ -126,10 +134,26 @@ RANKERS = (
               metric="ndcg@5", columns=80),
 )  # fmt: skip
 
+OCTOBER_2017, YEAR = 1_506_816_000_000, 365 * DAY * 1000  # ms
+SOURCE = Source(
+    page="https://tianchi.aliyun.com/competition/entrance/531842",
+    licence="Globo.com's clicks, for academic use only",
+    kaggle="",
+    files=(
+        RawFile("train_click_log.csv", 1_112_623, OCTOBER_2017, OCTOBER_2017 + 50 * DAY * 1000),
+        RawFile("testA_click_log.csv", 518_010, OCTOBER_2017, OCTOBER_2017 + 50 * DAY * 1000),
+        RawFile("articles.csv", 364_047, OCTOBER_2017 - 12 * YEAR, OCTOBER_2017 + YEAR),
+    ),
+)
+
 RECIPE = Recipe(
     name="tianchi",
     prepare=prepare_clicks,
     write_submission=write_ranking,
+    layout=ranking_layout,
+    asked=ranking_asked,
+    truth=ranking_truth,
+    facts=ranking_facts,
     types=("clicks", "ends"),
     objectives=(Objective("ends", 1.0, next_only=True),),
     metric="mrr",
@@ -144,4 +168,5 @@ RECIPE = Recipe(
     pool_size=100,
     train_rows=2_000_000,
     negatives=25.0,
+    source=SOURCE,
 )

@@ -1,0 +1,50 @@
+"""Would the competition take this file? The first ten faults of any submission, with their cures.
+
+    python -m src.check --dataset otto --input input/otto --file submission.csv
+
+Reads the raw test file for the queries; the raw train file, where it is there, for the items.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from src import answers
+from src.datasets import RECIPES
+from src.run import guarded
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
+    parser.add_argument("--input", required=True, type=Path, help="folder of the raw files")
+    parser.add_argument("--file", required=True, type=Path, help="the submission")
+    return parser.parse_args(argv)
+
+
+def body(args: argparse.Namespace) -> int:
+    """Print the faults, or that there are none; 2 where there are."""
+    recipe = RECIPES[args.dataset]
+    layout = recipe.layout(recipe)
+    open(args.file).close()  # reading the raw files takes minutes: not for a file that is not there
+    asked = recipe.asked(args.input, recipe)
+    faults = answers.check(args.file, layout, asked)
+    for fault in faults:
+        print(f"{args.file}, {fault}")
+    if len(faults) == answers.TOLD:
+        print("(the first ten; there may be more)")
+    if not faults:
+        rows = asked.queries.size * len(layout.objectives)
+        items = "any items" if asked.items is None else f"{asked.items.size:,} items"
+        print(f"{args.file}: right, {rows:,} rows for {asked.queries.size:,} queries, of {items}")
+        if asked.items is None:
+            print("(that the items exist was not checked: not all raw files are there)")
+    return 2 if faults else 0
+
+
+if __name__ == "__main__":
+    args = parse(None)
+    raise SystemExit(guarded("check", lambda: body(args)))

@@ -1,0 +1,98 @@
+"""Score a submission offline, exactly as the competition does.
+
+    python -m src.score --dataset otto --file submission.csv --labels test_labels.jsonl
+
+The labels: what was published after the competition (JSON lines of the organisers' form, or a CSV
+file of users and articles, as the dataset has it), or a labels.parquet made by step 1. All queries
+of the labels count; one without a row has no hits.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import polars as pl
+
+from src import answers, metrics
+from src.answers import TRUTH
+from src.datasets import RECIPES
+from src.events import LABELS
+from src.recipe import Recipe
+from src.run import guarded
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
+    parser.add_argument("--file", required=True, type=Path, help="the submission")
+    parser.add_argument("--labels", required=True, type=Path, help="what really happened")
+    return parser.parse_args(argv)
+
+
+def made_labels(path: Path) -> pl.DataFrame:
+    """TRUTH of a labels.parquet of step 1, by the tables beside it."""
+    labels = pl.read_parquet(path)
+    if labels.schema != LABELS:
+        raise ValueError(f"{path} has columns {labels.columns}; give a labels.parquet of step 1")
+    sessions = pl.read_parquet(path.with_name("sessions.parquet"))["session"]
+    aids = pl.read_parquet(path.parent.parent / "aids.parquet")["aid"]
+    raw = labels.with_columns(session=sessions[labels["session"]], aid=aids[labels["aid"]])
+    return raw.cast(TRUTH)
+
+
+def hits(path: Path, recipe: Recipe, truth: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The items of a submission that came true, with their rank; how many of its rows count."""
+    layout, found, names = recipe.layout(recipe), [], []
+    asked = truth.select("session", "objective").unique()
+    for block in answers.read(path, layout):
+        rows = block.cast({"objective": pl.Int64}).join(asked, on=["session", "objective"])
+        names.append(rows.select("line", "session", "objective"))
+        lists = rows.with_columns(pl.col("items").str.split(layout.between).list.head(recipe.k))
+        items = lists.select(
+            "session", "objective", aid="items", rank=pl.int_ranges(pl.col("items").list.len())
+        ).explode("aid", "rank", empty_as_null=False)
+        items = items.with_columns(answers.integers(items["aid"]))
+        found.append(items.join(truth, on=truth.columns))
+    named = pl.concat(names)
+    for line in named.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
+        raise ValueError(f"{path}, line {line}: a row that was there before; keep one")
+    return pl.concat(found), named.height
+
+
+def score(path: Path, recipe: Recipe, truth: pl.DataFrame) -> pl.DataFrame:
+    """A row per objective, and the weighted total of them: what was hit of what could be."""
+    hit, n_rows = hits(path, recipe, truth)
+    if not n_rows:
+        raise ValueError(f"{path} has no row for any query of the labels; give those of its split")
+    table = []
+    for n, objective in enumerate(recipe.objectives):
+        mine, true = (t.lazy().filter(pl.col("objective") == n) for t in (hit, truth))
+        tally = metrics.tally(mine, true, recipe.metric, recipe.k)
+        table.append({"objective": objective.name, "weight": objective.weight,
+                      "queries": tally.session.size, "of": int(tally.chances.sum()),
+                      "hit": tally.hits.sum(), "score": tally.score()})  # fmt: skip
+    rows = pl.DataFrame(table)
+    total = {"objective": "total", "score": float((rows["weight"] * rows["score"]).sum())}
+    return pl.concat([rows, pl.DataFrame([total])], how="diagonal")
+
+
+def body(args: argparse.Namespace) -> int:
+    """Print the table of scores."""
+    recipe = RECIPES[args.dataset]
+    open(args.file).close()  # reading the labels takes a while: not for a file that is not there
+    made = args.labels.suffix == ".parquet"
+    truth = made_labels(args.labels) if made else recipe.truth(args.labels, recipe)
+    table = score(args.file, recipe, truth)
+    print(f"{recipe.metric}@{recipe.k} of {args.file}")
+    from src.candidates import show
+
+    show(table)
+    return 0
+
+
+if __name__ == "__main__":
+    args = parse(None)
+    raise SystemExit(guarded("score", lambda: body(args)))

@@ -1,0 +1,107 @@
+"""`make data`: with the client, without it, and with files that are not the competition's.
+
+pytest tests/test_data.py
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import test_clicklog as news
+import worlds
+from worlds import T0, TYPES
+
+from src import data, datasets
+from src.datasets import RECIPES
+from src.recipe import RawFile, Recipe
+from src.run import guarded
+
+SHOP = next(r for r in RECIPES.values() if r.source and r.source.kaggle)
+TRAIN = [(1, [(5, T0, TYPES[0]), (6, T0 + 9, TYPES[0])]), (2, [(7, T0 + 7, TYPES[1])])]
+TEST = [(3, [(8, T0 + 99, TYPES[0])])]
+
+
+@pytest.fixture
+def shop(monkeypatch) -> Recipe:
+    """A competition of three sessions."""
+    files = (RawFile("train.jsonl*", 2, T0, T0 + 9), RawFile("test.jsonl*", 1, T0 + 10, T0 + 100))
+    recipe = replace(SHOP, source=replace(SHOP.source, files=files))
+    monkeypatch.setitem(datasets.RECIPES, recipe.name, recipe)
+    return recipe
+
+
+def run(recipe: Recipe, folder: Path, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    args = data.parse(["--dataset", recipe.name, "--input", str(folder)])
+    code = guarded("data", lambda: data.body(args))
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def a_client(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
+    (folder / "bin").mkdir()
+    client = folder / "bin" / "kaggle"
+    client.write_text(f"#!/bin/sh\n{does}\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+
+
+def test_without_a_client_it_is_told_how(shop, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, said = run(shop, tmp_path / "in", capsys)
+    assert code == 2 and said.count("\n") == 1
+    for part in (shop.source.page, "pip install kaggle", str(tmp_path / "in"), "CC-BY"):
+        assert part in said
+    code, said = run(news.NEWS, tmp_path / "in", capsys)
+    assert code == 2 and "no client fetches them" in said and "tianchi.aliyun.com" in said
+    code, said = run(RECIPES["demo"], tmp_path / "in", capsys)
+    assert code == 0 and "makes its own files" in said
+
+
+def test_the_client_downloads_and_the_files_are_verified(
+    shop, tmp_path, capsys, monkeypatch
+) -> None:
+    for stem, sessions in (("train", TRAIN), ("test", TEST)):
+        worlds.write(tmp_path / "packed", stem, sessions)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(tmp_path / "packed" / "train.jsonl", "../../train.jsonl")  # stays inside
+        archive.write(tmp_path / "packed" / "test.jsonl", "test.jsonl")
+        archive.writestr("../evil.sh", "rm -rf /")
+    name = f"{shop.source.kaggle}.zip"
+    a_client(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/said; cp {tmp_path}/x.zip "$6/{name}"')
+    folder = tmp_path / "deep" / "er" / "in"
+    code, said = run(shop, folder, capsys)
+    assert code == 0 and "train.jsonl: 2 rows, 2022-07-31 22:00" in said, said
+    assert sorted(f.name for f in folder.iterdir()) == ["test.jsonl", "train.jsonl"]
+    assert not list(tmp_path.rglob("evil.sh")) and not (folder.parent / "train.jsonl").exists()
+    assert (tmp_path / "said").read_text().split()[:4] == [
+        "competitions", "download", "-c", shop.source.kaggle,
+    ]  # fmt: skip
+    (tmp_path / "said").unlink()
+    assert run(shop, folder, capsys)[0] == 0
+    assert not (tmp_path / "said").exists(), "what is there is not fetched again"
+
+
+def test_a_client_that_fails_is_one_line_more(shop, tmp_path, capsys, monkeypatch) -> None:
+    a_client(tmp_path, monkeypatch, "exit 1")
+    code, said = run(shop, tmp_path / "in", capsys)
+    assert code == 2 and "the client failed (see above)" in said and said.count("\n") == 1
+
+
+def test_other_files_are_told(shop, tmp_path, capsys) -> None:
+    worlds.write(tmp_path, "train", TRAIN[:1])
+    worlds.write(tmp_path, "test", [(3, [(8, T0, TYPES[0])])])
+    code, said = run(shop, tmp_path, capsys)
+    assert code == 2
+    assert "train.jsonl: 1 rows, the competition's has 2; download it again" in said
+    assert "test.jsonl: times from 2022-07-31 22:00 to" in said
+
+
+def test_news_files_are_verified(tmp_path, capsys) -> None:
+    news.write(tmp_path)
+    code, said = run(news.NEWS, tmp_path / "in", capsys)
+    assert code == 2 and "rows, the competition's has 1,112,623; download it again" in said
+    assert "times from" not in said

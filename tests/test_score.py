@@ -1,0 +1,215 @@
+"""`make check` and `make score`: what the organisers publish, plain loops, and one-line errors.
+
+pytest tests/test_score.py
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import worlds
+from test_metrics import LABELS as PUBLISHED
+from test_metrics import PREDICTED
+from worlds import T0, TYPES
+
+from src import answers, check, score
+from src.datasets import RECIPES
+from src.events import LABELS, SESSIONS
+from src.run import guarded
+
+SHOP = worlds.TINY
+NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)
+Lists = dict[str, dict[int, list[int]]]  # by objective and session
+
+
+def write_submission(path: Path, lists: Lists) -> Path:
+    rows = [f"{s}_{o},{' '.join(map(str, aids))}" for o in lists for s, aids in lists[o].items()]
+    path.write_text("\n".join([SHOP.layout(SHOP).header, *rows]) + "\n")
+    return path
+
+
+def write_truth(path: Path, truth: Lists) -> Path:
+    """The organisers' form: the next click is a number, the others are lists."""
+    lines = []
+    for session in sorted({s for of in truth.values() for s in of}):
+        labels = {o: truth[o][session] for o in truth if session in truth[o]}
+        labels = {o: aids[0] if o == TYPES[0] else aids for o, aids in labels.items()}
+        lines.append(json.dumps({"session": session, "labels": labels}))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def scores(submission: Path, truth: Path) -> dict[str, float]:
+    table = score.score(submission, SHOP, SHOP.truth(truth, SHOP))
+    return dict(table.select("objective", "score").iter_rows())
+
+
+def test_the_organisers_worked_example(tmp_path) -> None:
+    """Their test_get_scores: at 3 items, session 4 without a prediction, its truths counted."""
+    small = replace(SHOP, k=3)
+    file = write_submission(tmp_path / "s.csv", PREDICTED)
+    truth = write_truth(tmp_path / "t.jsonl", PUBLISHED)
+    table = score.score(file, small, small.truth(truth, small))
+    found = dict(table.select("objective", "score").iter_rows())
+    wanted = {"clicks": 1 / 3, "carts": 3 / 9, "orders": 1 / 5}
+    total = 0.1 * 1 / 3 + 0.3 * 3 / 9 + 0.6 * 1 / 5
+    assert found == pytest.approx(wanted | {"total": total})
+
+
+def organisers_score(lists: Lists, truth: Lists, k: int = 20) -> dict[str, float]:
+    """Hits over min(k, truths), pooled over sessions: a plain loop."""
+    found, total = {}, 0.0
+    for objective in SHOP.objectives:
+        hit = chances = 0
+        for session, aids in truth[objective.name].items():
+            hit += len(set(lists[objective.name].get(session, [])[:k]) & set(aids))
+            chances += min(k, len(set(aids)))
+        found[objective.name] = hit / chances
+        total += objective.weight * hit / chances
+    return found | {"total": total}
+
+
+def a_competition(seed: int) -> tuple[Lists, Lists]:
+    """Lists of up to 20 items and truths of up to 30, some sessions without either."""
+    rng = random.Random(seed)
+    lists: Lists = {name: {} for name in TYPES}
+    truth: Lists = {name: {} for name in TYPES}
+    for session in rng.sample(range(10**9), 300):
+        for name in TYPES:
+            if rng.random() < 0.8:
+                lists[name][session] = rng.sample(range(40), rng.randint(1, 20))
+            if rng.random() < 0.5:
+                size = 1 if name == TYPES[0] else rng.randint(1, 30)
+                truth[name][session] = rng.sample(range(40), size)
+    return lists, truth
+
+
+@pytest.mark.parametrize("block", [300, 32 << 20])
+def test_scores_are_those_of_a_plain_loop(tmp_path, monkeypatch, block) -> None:
+    monkeypatch.setattr(answers, "BLOCK", block)
+    lists, truth = a_competition(block)
+    file = write_submission(tmp_path / "s.csv", lists)
+    found = scores(file, write_truth(tmp_path / "t.jsonl", truth))
+    assert found == pytest.approx(organisers_score(lists, truth))
+    assert 0.2 < found["total"] < 0.6
+
+
+def test_the_first_20_items_count_and_no_truth_twice(tmp_path) -> None:
+    lists = {"clicks": {}, "carts": {1: list(range(100, 125))}, "orders": {}}
+    file = write_submission(tmp_path / "s.csv", lists)
+    labels = '{"session": 1, "labels": {"carts": [119, 120, 119], "clicks": null, "orders": []}}'
+    (tmp_path / "t.jsonl").write_text(labels)
+    table = score.score(file, SHOP, SHOP.truth(tmp_path / "t.jsonl", SHOP))
+    assert table.row(1)[2:5] == (1, 2, 1), "119 is the 20th, 120 comes after it"
+
+
+def test_labels_of_step_1(tmp_path) -> None:
+    """The same truth as dense tables."""
+    lists, truth = a_competition(3)
+    file = write_submission(tmp_path / "s.csv", lists)
+    wanted = scores(file, write_truth(tmp_path / "t.jsonl", truth))
+    sessions = sorted({s for of in truth.values() for s in of}, reverse=True)
+    rows = [
+        (sessions.index(s), n, 39 - aid)
+        for n, name in enumerate(TYPES)
+        for s, aids in truth[name].items()
+        for aid in aids
+    ]
+    (tmp_path / "valid").mkdir()
+    pl.DataFrame(rows, LABELS, orient="row").write_parquet(tmp_path / "valid" / "labels.parquet")
+    table = pl.DataFrame({"session": sessions, "query": True}).cast(SESSIONS)
+    table.write_parquet(tmp_path / "valid" / "sessions.parquet")
+    aids = pl.DataFrame({"aid": range(39, -1, -1)})
+    aids.write_parquet(tmp_path / "aids.parquet")
+    found = score.score(file, SHOP, score.made_labels(tmp_path / "valid" / "labels.parquet"))
+    assert dict(found.select("objective", "score").iter_rows()) == pytest.approx(wanted)
+
+
+def test_news_are_scored_by_place(tmp_path) -> None:
+    """Mean over the users of 1 / place, 0 beyond the fifth and for a user without a row."""
+    header = NEWS.layout(NEWS).header
+    (tmp_path / "s.csv").write_text(f"{header}\n1,10,11,12,13,14\n2,10,11,12,13,14\n")
+    truth = "user_id,click_article_id,click_timestamp\n1,10,5\n2,12,5\n3,10,5\n"
+    (tmp_path / "t.csv").write_text(truth)
+    table = score.score(tmp_path / "s.csv", NEWS, NEWS.truth(tmp_path / "t.csv", NEWS))
+    assert table["score"][-1] == pytest.approx((1 + 1 / 3 + 0) / 3)
+
+
+GOOD = '{"session": 1, "labels": {"clicks": 5}}'
+BAD_TRUTH = {
+    "no JSON": ("{", "line 2: malformed JSON"),
+    "events": ('{"session": 7, "events": []}', 'line 2: no {"session": ..., "labels": {...}}'),
+    "a list": ("[]", "line 2: no {"),
+    "unknown objective": ('{"session": 7, "labels": {"click": 5}}', "unknown objective 'click'"),
+    "no session": ('{"labels": {"clicks": 5}}', "the session: None; give whole numbers"),
+    "item a string": ('{"session": 7, "labels": {"clicks": "5"}}', "clicks: 5; give whole"),
+    "item true": ('{"session": 7, "labels": {"clicks": true}}', "clicks: True; give whole"),
+    "item negative": ('{"session": 7, "labels": {"carts": [1, -1]}}', "carts: -1; give whole"),
+    "item too big": (f'{{"session": 7, "labels": {{"carts": [{2**63}]}}}}', "from 0 to 2^63 - 1"),
+    "key twice": ('{"session": 7, "session": 8, "labels": {}}', "a key stands twice"),
+    "not UTF-8": ('{"session": 7, "labels": {"\xff": 5}}', "line 2: not UTF-8"),
+    "session twice": (GOOD, "session 1 stands twice"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_TRUTH)
+def test_a_fault_of_the_truth_names_its_line(tmp_path, fault) -> None:
+    text, told = BAD_TRUTH[fault]
+    path = tmp_path / "t.jsonl"
+    path.write_text(f"{GOOD}\n{text}\n", encoding="latin-1")
+    with pytest.raises(ValueError) as error:
+        SHOP.truth(path, SHOP)
+    assert str(error.value).startswith(f"{path}") and told in str(error.value)
+
+
+def run(tool, capsys, **flags: object) -> tuple[int, str]:
+    """Exit code and all that was said."""
+    argv = [text for name, value in flags.items() for text in (f"--{name}", str(value))]
+    code = guarded("tool", lambda: tool.body(tool.parse(argv)))
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def test_check_as_a_command(tmp_path, capsys) -> None:
+    train = [(1, [(5, T0, TYPES[0]), (6, T0 + 9, TYPES[0])]), (2, [(7, T0, TYPES[1])])]
+    worlds.write(tmp_path, "train", train)
+    worlds.write(tmp_path, "test", [(3, [(8, T0 + 99, TYPES[0])])])
+    file = write_submission(tmp_path / "s.csv", {name: {3: [5, 6, 8]} for name in TYPES})
+    flags = {"dataset": "otto", "input": tmp_path, "file": file}
+    code, said = run(check, capsys, **flags)
+    assert code == 0 and "right, 3 rows for 1 queries, of 4 items" in said
+    file.write_text(file.read_text().replace("5 6 8", "5 9") + "2_carts,7\n")
+    code, said = run(check, capsys, **flags)
+    assert code == 2 and "s.csv, line 2: unknown item among 5 9; write raw ids" in said
+    assert "s.csv, line 5: session 2 is not asked for; drop the row" in said
+    (tmp_path / "train.jsonl").unlink()
+    code, said = run(check, capsys, **flags)
+    assert code == 2 and "unknown item" not in said and "line 5" in said
+    for missing in ("test.jsonl", "s.csv"):
+        (tmp_path / missing).unlink()
+        code, said = run(check, capsys, **flags)
+        assert code == 2 and missing in said and said.count("\n") == 1
+
+
+def test_score_as_a_command(tmp_path, capsys) -> None:
+    lists, truth = a_competition(1)
+    file = write_submission(tmp_path / "s.csv", lists)
+    flags = {"dataset": "otto", "file": file, "labels": write_truth(tmp_path / "t.jsonl", truth)}
+    code, said = run(score, capsys, **flags)
+    total = organisers_score(lists, truth)["total"]
+    assert code == 0 and f"{total:.4f}" in said and "recall@20" in said
+    text = file.read_text()
+    for spoilt, told in [
+        (text + "x\n", "is not <session>_<objective>,<items>; write it so (make check lists"),
+        (text + text.splitlines()[1] + "\n", "a row that was there before; keep one"),
+        (text.partition("\n")[0] + "\n1_carts,5\n", "no row for any query of the labels"),
+        ("", "line 1: the header is ''"),
+    ]:
+        file.write_text(spoilt)
+        code, said = run(score, capsys, **flags)
+        assert code == 2 and told in said and said.count("\n") == 1

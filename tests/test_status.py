@@ -1,0 +1,140 @@
+"""`make status` says what the steps would do: the same files, for the right reason; it makes none.
+
+pytest tests/test_status.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_pipeline import stamps
+from tiny import RECIPE, run_steps
+from worlds import TYPES
+
+from src import datasets, status, store
+from src.recipe import Recipe
+from src.run import parse
+
+pytestmark = pytest.mark.slow
+
+
+def planned(source: Path, out: Path, recipe: Recipe = RECIPE) -> dict[str, str]:
+    """The files that would be made, and why."""
+    before = stamps(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(datasets.RECIPES, recipe.name, recipe)
+        argv = ["--dataset", recipe.name, "--input", str(source), "--output", str(out)]
+        run = parse("", Path(status.__file__), [*argv, "--engine", "cpu"])
+        steps = status.plan(run)
+    assert stamps(out) == before, "looked only"
+    assert not [step.stopped for step in steps if step.stopped]
+    return {name: why for step in steps for name, why in step.why.items() if why}
+
+
+def folders(files: set[str]) -> set[str]:
+    """Their folders (of matrices: the files), whatever the split."""
+    of_split = {re.sub(r"^(valid|test|earlier_\d+)/", "", name) for name in files}
+    of_split = {name for name in of_split if not name.startswith("logs/")}
+    return {n if n.startswith("matrices") else n.rpartition("/")[0] for n in of_split}
+
+
+def remade(source: Path, out: Path, recipe: Recipe = RECIPE) -> set[str]:
+    """The files with a manifest that a run really makes."""
+
+    def dated() -> dict[Path, tuple[int, int]]:
+        files = [f for f in out.rglob("*") if store.manifest_path(f).exists()]
+        return {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in files}
+
+    before = dated()
+    assert run_steps(source, out, recipe=recipe) == 0
+    files = {
+        f.relative_to(out).as_posix() for f, stamp in dated().items() if before.get(f) != stamp
+    }
+    return files - {"report.html"}  # of the last step, which runs each time
+
+
+def test_nothing_is_left_to_do_after_a_run(source, first) -> None:
+    assert planned(source, first) == {}
+
+
+def change_matrix() -> Recipe:
+    rows = tuple(replace(r, top_n=9) if r.name == "near3" else r for r in RECIPE.matrices)
+    return replace(RECIPE, matrices=rows)
+
+
+def change_ranker() -> Recipe:
+    return replace(RECIPE, rankers=(RECIPE.rankers[0], replace(RECIPE.rankers[1], rounds=9)))
+
+
+BEHIND = {"lists", "pool", "train", "scores"}
+MODELS = {r.name: {f"models/{r.name}/{o}" for o in TYPES} for r in RECIPE.rankers}
+LAST = RECIPE.rankers[1].name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "row", "wanted"),
+    [
+        (change_matrix(), "valid/matrices/near3.parquet",
+         {"matrices/near3.parquet", *BEHIND, *set().union(*MODELS.values())}),
+        (change_ranker(), f"models/{LAST}/orders/fold_0.ubj", {*MODELS[LAST], "scores"}),
+    ],
+    ids=["matrix", "ranker"],
+)  # fmt: skip
+def test_a_changed_row_rebuilds_what_depends_on_it(source, copy, recipe, row, wanted) -> None:
+    """And status tells so before: exactly these files, for the right reason."""
+    found = planned(source, copy, recipe)
+    assert found[row] == "changed: recipe row"
+    assert found["valid/scores/part-0000.parquet"] == "changed: input"
+    assert folders(set(found)) == wanted
+    assert remade(source, copy, recipe) == set(found)
+    assert planned(source, copy, recipe) == {}
+
+
+def test_lost_and_spoilt_files_are_told(source, copy) -> None:
+    lost = ["test/matrices/buy2buy.parquet", "valid/pool/part-0000.parquet.json",
+            "models/logistic/carts/fold_1.ubj"]  # fmt: skip
+    for name in lost:
+        (copy / name).unlink()
+    found = planned(source, copy)
+    assert found == dict.fromkeys((n.removesuffix(".json") for n in lost), status.NOT_MADE)
+    assert remade(source, copy) == set(found)
+
+
+def test_a_new_raw_file_and_new_code_are_told(source, copy, tmp_path, monkeypatch) -> None:
+    raw = tmp_path / "raw"
+    shutil.copytree(source, raw)
+    os.utime(raw / "test.jsonl")
+    found = planned(raw, copy)
+    assert found["raw/test.parquet"] == "changed: raw file" and "raw/train.parquet" not in found
+    assert found["test/events.parquet"] == "changed: input"
+    version = store.code_version
+    monkeypatch.setattr(store, "code_version", lambda script: f"new {version(script)}")
+    found = planned(source, copy)
+    assert found["raw/train.parquet"] == "changed: code"
+    assert found["valid/matrices/near3.parquet"] == "changed: code, input"
+
+
+def test_what_is_told(source, copy, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+    argv = ["--dataset", RECIPE.name, "--input", str(source), "--engine", "cpu"]
+    run = parse("", Path(status.__file__), [*argv, "--output", str(copy)])
+    assert status.body(run) == 0
+    said = capsys.readouterr().out
+    assert "2_matrices     valid           4 done     0 stale     0 missing" in said
+    assert "7_blend        runs each time; submission.csv: done" in said
+    (copy / "test/matrices/near3.parquet").unlink()
+    assert status.body(run) == 0
+    said = capsys.readouterr().out
+    assert "2_matrices     test            3 done     0 stale     1 missing" in said
+    assert "    not made: test/matrices/near3.parquet\n" in said
+    assert "submission.csv: stale" in said
+    new = parse("", Path(status.__file__), [*argv, "--output", str(tmp_path / "new")])
+    assert status.body(new) == 0
+    said = capsys.readouterr().out
+    assert "1_preparation" in said and "raw/train.parquet" in said
+    assert "submission.csv: not made" in said and str(tmp_path / "new") in said
