@@ -22,7 +22,7 @@ FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGI
 # requirements-gpu.txt is complete in itself: RAPIDS, and XGBoost with CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
-.PHONY: help submission data status check score test faults lint bench gpu-check clean
+.PHONY: help submission data status check score ablation test faults lint bench gpu-check clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -46,6 +46,9 @@ check: .venv/.ready  ## would the competition take FILE? its first ten faults, a
 
 score: .venv/.ready  ## score FILE offline as the competition does, by LABELS
 	@.venv/bin/python -m src.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS)
+
+ablation: .venv/.ready  ## what each group of features and each source of candidates is worth
+	@.venv/bin/python -m src.ablation $(FLAGS)
 
 test: .venv/.ready  ## unit tests, leak tests and whole runs on tiny worlds
 	.venv/bin/python -m pytest
