@@ -26,8 +26,9 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
             continue
         if isinstance(value, tuple) and value and is_dataclass(value[0]):
             for row in value:
-                name = next(str(getattr(row, f.name)) for f in fields(row))
-                found[f"{type(row).__name__} {name} {store.digest(row)[:4]}"] = store.digest(row)
+                first = [str(getattr(row, f.name)) for f in fields(row)[:1]]
+                name = " ".join([type(row).__name__, *first, store.digest(row)[:4]])
+                found[name] = store.digest(row)
         else:
             found[f"{field.name}={value}"] = store.digest(value)
     return found
