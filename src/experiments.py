@@ -24,7 +24,7 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
         value = getattr(recipe, field.name)
         if callable(value) or field.name in ("expect", "source"):
             continue
-        if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        if isinstance(value, tuple) and (not value or is_dataclass(value[0])):
             for row in value:
                 first = [str(getattr(row, f.name)) for f in fields(row)[:1]]
                 name = " ".join([type(row).__name__, *first, store.digest(row)[:4]])
