@@ -131,7 +131,7 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
 RANKERS = (
     RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
                        ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=20,
-              metric="ndcg@5", columns=80),
+              metric="ndcg@5", columns=120),
 )  # fmt: skip
 
 OCTOBER_2017, YEAR = 1_506_816_000_000, 365 * DAY * 1000  # ms
