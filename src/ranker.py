@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from src import store
 from src.engine import Engine
-from src.events import F32
+from src.events import F32, I64
 from src.recipe import RankerRow
 from src.training_rows import Batches, Rows
 
@@ -168,14 +168,16 @@ def load(path: Path, threads: int) -> xgb.Booster:
     return model
 
 
-def predict(models: list[xgb.Booster], X: F32, names: list[str]) -> F32:
+def predict(
+    models: list[xgb.Booster], X: F32, names: list[str], rows: I64 | slice = slice(None)
+) -> F32:
     """Mean prediction of some models (log-odds or ranking score) for rows of features `names`."""
     place = {name: column for column, name in enumerate(names)}
-    total = np.zeros(X.shape[0], np.float64)
+    chosen = np.arange(X.shape[0])[rows]
+    total = np.zeros(chosen.size, np.float64)
     for model in models:
         columns = [place[name] for name in model.feature_names or names]
-        mine = X if len(columns) == X.shape[1] else np.take(X, columns, axis=1)
-        total += model.inplace_predict(mine, predict_type="margin")
+        total += model.inplace_predict(X[np.ix_(chosen, columns)], predict_type="margin")
     return (total / len(models)).astype(np.float32)
 
 

@@ -99,9 +99,9 @@ def _out_of_fold(models: list[xgb.Booster], X: F32, names: list[str], fold: I64 
         return ranker.predict(models, X, names)
     values = np.zeros(X.shape[0], np.float32)
     for f, model in enumerate(models):
-        rows = fold == f
-        if rows.any():
-            values[rows] = ranker.predict([model], X[rows], names)
+        rows = np.flatnonzero(fold == f)
+        if rows.size:
+            values[rows] = ranker.predict([model], X, names, rows)
     return values
 
 
