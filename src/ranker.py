@@ -176,7 +176,7 @@ def predict(
     chosen = np.arange(X.shape[0])[rows]
     total = np.zeros(chosen.size, np.float64)
     for model in models:
-        columns = [place[name] for name in model.feature_names or names]
+        columns = np.array([place[name] for name in model.feature_names or names])
         total += model.inplace_predict(X[np.ix_(chosen, columns)], predict_type="margin")
     return (total / len(models)).astype(np.float32)
 
