@@ -35,8 +35,7 @@ RECIPE = replace(
     features=tuple(
         row
         for row in NEWS.features
-        if getattr(row, "matrix", "visit") in ("end_next", "visit")
-        and getattr(row, "embedding", "w2v") == "w2v"
+        if getattr(row, "table", "visit") in ("end_next", "visit", "w2v")
     ),
     rankers=tuple(
         replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
