@@ -49,11 +49,11 @@ def write_ranking(run: Run, split: str, lists: Lists) -> int:
     path = run.output / "submission.csv"
     part = path.with_name(f".part-{path.name}")
     rows = pl.DataFrame(dict(zip(header(run.recipe.k), columns, strict=True))).sort("user_id")
-    rows.write_csv(part)
-    if faults := check(part, ranking_layout(run.recipe), Asked(users, aids)):
-        part.unlink()
-        raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
-    store.replace(part, path)
+    with store.none_left(part):
+        rows.write_csv(part)
+        if faults := check(part, ranking_layout(run.recipe), Asked(users, aids)):
+            raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
+        store.replace(part, path)
     return int(users.size)
 
 

@@ -11,7 +11,8 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -105,18 +106,14 @@ def build_all(
         path.parent.mkdir(parents=True, exist_ok=True)
         manifest_path(path).unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-    try:
+    with none_left(*parts.values()):
         if stale:
             make(parts)
-    except BaseException:
-        for part in parts.values():  # a full disk is not to stay full of it
-            part.unlink(missing_ok=True)
-        raise
-    for path, part in parts.items():
-        replace(part, path)
-        key = keys[path]
-        manifest = json.dumps({"digest": digest(key), "key": key}, default=_plain, indent=1)
-        write_text(manifest_path(path), manifest)
+        for path, part in parts.items():
+            replace(part, path)
+            key = keys[path]
+            manifest = json.dumps({"digest": digest(key), "key": key}, default=_plain, indent=1)
+            write_text(manifest_path(path), manifest)
     return stale
 
 
@@ -124,8 +121,20 @@ def write_text(path: Path, text: str) -> None:
     """Write a small text file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
-    part.write_text(text)
-    replace(part, path)
+    with none_left(part):
+        part.write_text(text)
+        replace(part, path)
+
+
+@contextmanager
+def none_left(*parts: Path) -> Iterator[None]:
+    """Remove parts of files where writing them breaks off: a full disk is not to stay so."""
+    try:
+        yield
+    except BaseException:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        raise
 
 
 def replace(part: Path, path: Path) -> None:

@@ -46,12 +46,12 @@ def write_otto(run: Run, split: str, lists: Lists) -> int:
     aids = pl.read_parquet(run.output / "aids.parquet")["aid"].to_numpy()
     path = run.output / "submission.csv"
     part = path.with_name(f".part-{path.name}")
-    write_rows(part, lists, table["session"].to_numpy(), aids)
     queries = table.filter("query")["session"].to_numpy()
-    if faults := check(part, otto_layout(run.recipe), Asked(queries, aids)):
-        part.unlink()
-        raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
-    store.replace(part, path)
+    with store.none_left(part):
+        write_rows(part, lists, table["session"].to_numpy(), aids)
+        if faults := check(part, otto_layout(run.recipe), Asked(queries, aids)):
+            raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
+        store.replace(part, path)
     return queries.size * len(run.recipe.objectives)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -41,6 +42,28 @@ def path(tmp_path: Path) -> Path:
 
 
 # --- build --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_full_disk_keeps_no_part(
+    path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Neither of the file, nor of its manifest, nor of a text."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(os, broken, full)
+        store.build(path, KEY, writes("one"))
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(store, "write_text", full)
+        store.build(path, KEY, writes("one"))
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(os, broken, full)
+        store.write_text(path, "text")
+    assert not list(path.parent.glob(".part-*"))
+    assert store.build(path, KEY, writes("one"))
 
 
 def test_made_once_then_up_to_date(path: Path) -> None:
