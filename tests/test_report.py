@@ -313,7 +313,9 @@ const told = {errors: window.faults, at: []};
 const look = () => told.at.push(["pick", "candidates"].map(id => {
   const node = document.getElementById(id);
   return id === "pick" ? node.value : node.innerText;
-}).concat([document.querySelectorAll("#candidates tr.hit").length]));
+}).concat([document.querySelectorAll("#candidates tr.hit").length,
+  [...document.querySelectorAll("#candidates tr")].slice(1)
+    .map(row => [row.cells[0].innerText, row.cells[1].innerText.split(" ")[0]])]));
 look();
 document.getElementById("next").click(); look();
 const pick = document.getElementById("pick");
@@ -370,9 +372,12 @@ def test_in_a_browser(first: Path, tmp_path: Path, width: int) -> None:
     assert chosen == [queries[n]["id"] for n in (0, 1, 5, 5)]
     tables = [at[1] for at in told["at"]]
     assert len(set(tables)) == 4, "another query, or objective: another table"
-    for (_, table, hits), n in zip(told["at"], (0, 1, 5, 5), strict=True):
+    shown = ((0, 0), (1, 0), (5, 0), (5, 2))  # query, objective
+    for (_, table, hits, order), (n, o) in zip(told["at"], shown, strict=True):
         true = {row[0] for row in queries[n]["rows"] if row[5]}
         assert hits == len(true) and all(aid in table for aid in true)
+        rows = sorted(queries[n]["rows"], key=lambda row: row[3][o])
+        assert order == [[str(row[3][o] + 1), row[0]] for row in rows]
 
 
 @needs_chromium
