@@ -7,7 +7,6 @@ pytest tests/test_bad_input.py
 from __future__ import annotations
 
 import ast
-import csv
 import gzip
 import json
 import re
@@ -390,9 +389,12 @@ def test_any_bytes_as_sessions(data, suffix) -> None:
 def test_any_bytes_as_a_table(data) -> None:
     found = read_or_told(lambda path: read_integers(path, COLUMNS, ["article"]), "x.csv", data)
     if found is not None:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n").removesuffix("\n")
-        rows = list(csv.DictReader(text.split("\n"), quoting=csv.QUOTE_NONE))
-        assert found.rows() == [(int(row["user"]), int(row["article"])) for row in rows]
+        # what is no text in a column that is left out does not matter
+        text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").removesuffix("\n")
+        # not by csv, which takes a carriage return within a line for an end of it
+        header, *rows = (line.split(",") for line in text.split("\n") if line)
+        at = [header.index(name) for name in COLUMNS]
+        assert found.rows() == [tuple(int(row[column]) for column in at) for row in rows]
 
 
 # --- nothing read is run -------------------------------------------------------------------------
