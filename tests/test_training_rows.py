@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from src.ranker import useful
 from src.training_rows import Batches, Rows
 
 NAMES = ["a", "b"]
@@ -78,3 +79,21 @@ def test_some_rows_are_whole_queries_of_some_files(rows: Rows) -> None:
     assert 10 < few.sum() < 60 and not few[~first].any()
     chosen = np.isin(rows.query, rows.query[few])
     assert (few == mask & chosen).all()
+
+
+def test_columns_are_chosen_without_the_held_out_fold(tmp_path: Path) -> None:
+    # one column tells the label in fold 2 alone, the other one everywhere else
+    rng, size = np.random.default_rng(1), 2000
+    fold, label = np.arange(size) % 4, rng.integers(0, 2, size)
+    noise = rng.random(size)
+    table = {
+        "session": np.arange(size, dtype=np.int32),
+        "fold": fold.astype(np.int8),
+        "label_x": label.astype(np.int8),
+        "a": np.where(fold == 2, label, noise).astype(np.float32),
+        "b": np.where(fold == 2, noise, label).astype(np.float32),
+        "c": rng.random(size).astype(np.float32),
+    }
+    pl.DataFrame(table).write_parquet(tmp_path / "0.parquet")
+    ask = ((tmp_path / "0.parquet",), "x", 2, ("a", "b", "c"))
+    assert useful(*ask, 1, "cpu", 1) == ["b"]
