@@ -3,7 +3,8 @@
     python 5_features.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool
-Writes output/<dataset>/<split>/train/part-*.parquet: session, fold, label_<objective>, features
+Writes output/<dataset>/<split>/train/part-*.parquet: session, aid, fold, label_<objective>,
+       features
 (For `valid` and the earlier windows. All positives are kept, and as many negatives as the recipe
 allows. For scoring, step 6 computes the features of all candidates on the fly: stored, they would
 take 340 GB for OTTO.)

@@ -27,7 +27,7 @@ from src.features import Features
 from src.metrics import Tally, bootstrap
 from src.pool import Pool
 from src.pool_kernel import ABSENT, RRF
-from src.recipe import MatrixRule, Recipe
+from src.recipe import MatrixRule, RankerRow, Recipe
 from src.run import Run, main
 from src.scoring import train_files
 from src.training import Sampler, folds, keep_queries, learnable, pools
@@ -105,7 +105,8 @@ def hits(
     run: Run, objective: str, known: Sample, held: Sample, columns: np.ndarray, seed: int
 ) -> np.ndarray:
     """What each held-out query wins when a model of these columns ranks it."""
-    job = ranker.Job(run.recipe.rankers[0], objective, 0, run.output)
+    row = next(row for row in run.recipe.rankers if isinstance(row, RankerRow))
+    job = ranker.Job(row, objective, 0, run.output)
     query = np.repeat(np.arange(known.starts.size - 1), np.diff(known.starts))
     rows = xgb.QuantileDMatrix(
         known.X[:, columns], known.label, max_bin=int(job.params.get("max_bin", 256)), nthread=1,

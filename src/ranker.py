@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from src import store
 from src.engine import Engine
 from src.events import F32, I64
-from src.recipe import RankerRow
+from src.recipe import Ranker, RankerRow
 from src.training_rows import Batches, Rows
 
 FEW_ROWS, FEW_ROUNDS = 15_000, 20
@@ -30,30 +30,38 @@ SHORT = (
 )  # fmt: skip
 """Of the short model that tells which columns are worth the time, where a row asks for fewer."""
 
+R = TypeVar("R", bound=Ranker)
 T = TypeVar("T")
 Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[R]):
     """One model to train: on the rows of the other folds, stopped early on this one."""
 
-    row: RankerRow
+    row: R
     objective: str
     fold: int
     logs: Path
 
     @property
-    def params(self) -> dict[str, float | int | str]:
+    def params(self: Job[RankerRow]) -> dict[str, float | int | str]:
         return dict(self.row.params)
 
     @property
-    def by_query(self) -> bool:
+    def by_query(self: Job[RankerRow]) -> bool:
         return str(self.params["objective"]).startswith("rank:")
 
 
+TreeJob = Job[RankerRow]
+
+
 def matrix(
-    job: Job, rows: Rows, mask: Bool, names: list[str], ref: xgb.QuantileDMatrix | None = None
+    job: TreeJob,
+    rows: Rows,
+    mask: Bool,
+    names: list[str],
+    ref: xgb.QuantileDMatrix | None = None,
 ) -> xgb.QuantileDMatrix:
     """The marked rows, binned as in `ref` where that is given."""
     if np.unique(rows.label[mask]).size < 2:
@@ -82,18 +90,22 @@ def useful(
     return [name for name in names if name in best]
 
 
-def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
+def chosen(job: Job[R], rows: Rows, names: list[str], engine: Engine, seed: int) -> list[str]:
+    """The columns that a ranker row wants."""
+    if job.row.columns is None or job.row.columns >= len(names):
+        return names
+    where = (rows.files, job.objective, job.fold)
+    return useful(*where, tuple(names), job.row.columns, engine.xgb_device, seed)
+
+
+def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
     """Train one model; write its curve.csv, importance.csv, params.json and fold.json."""
     start = time.perf_counter()
     # one thread a model: with another number of threads XGBoost sums in another order
     params: dict[str, Any] = job.params | {
         "tree_method": "hist", "device": engine.xgb_device, "seed": seed, "nthread": 1
     }  # fmt: skip
-    if job.row.columns is not None and job.row.columns < len(names):
-        names = useful(
-            rows.files, job.objective, job.fold, tuple(names), job.row.columns,
-            engine.xgb_device, seed,
-        )  # fmt: skip
+    names = chosen(job, rows, names, engine, seed)
     known = matrix(job, rows, rows.fold != job.fold, names)
     held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
@@ -123,7 +135,7 @@ def train(job: Job, rows: Rows, names: list[str], engine: Engine, seed: int) -> 
 class Bar(xgb.callback.TrainingCallback):
     """A bar of the rounds of a model, a line a fold; early stopping may end it before its end."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: TreeJob) -> None:
         self.bar = tqdm(
             total=job.row.rounds, desc=f"{job.objective} {job.row.name}, fold {job.fold}",
             position=job.fold, leave=False, disable=None, delay=2, mininterval=1.0,
@@ -141,7 +153,11 @@ class Bar(xgb.callback.TrainingCallback):
 
 
 def _write_logs(
-    job: Job, model: xgb.Booster, curve: dict, names: list[str], params: Mapping[str, object]
+    job: TreeJob,
+    model: xgb.Booster,
+    curve: dict,
+    names: list[str],
+    params: Mapping[str, object],
 ) -> None:
     values = {f"{rows}_{m}": v for rows, found in curve.items() for m, v in found.items()}
     by_round = pl.DataFrame({"round": range(len(curve["train"]["auc"]))} | values)

@@ -408,6 +408,31 @@ class RankerRow:
 
 
 @dataclass(frozen=True)
+class DinRow:
+    """A deep interest network (Zhou et al., 2018), per objective and fold; src/din.py has the net.
+
+    The candidate's vector weighs the items of the history one by one; what comes of it stands
+    beside the features. It learns to tell what came true from the query's other candidates.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()  # features that are read as names, not as numbers
+    size: int = 16  # of an item's vector, and a category's
+    last: int = 10  # events of the session that are read
+    among: int = 100_000  # only the most frequent items have a vector of their own
+    seen: int = 5  # and only if the training rows have them so often; the others share one
+    hidden: tuple[int, ...] = (128, 64)
+    batch: int = 256  # queries
+    epochs: int = 4  # at most; the rate falls to 0 over them
+    patience: int = 1  # epochs without a better metric on the held-out fold; the best one is kept
+    rate: float = 0.002  # of Adam
+    columns: int | None = None  # only those that a short model gains most by; None: all features
+
+
+Ranker = RankerRow | DinRow
+
+
+@dataclass(frozen=True)
 class Expect:
     """What the right download looks like; a file that differs is refused."""
 
@@ -456,7 +481,7 @@ class Recipe:
     rules: tuple[Rule, ...]
     baselines: tuple[Baseline, ...]
     features: tuple[FeatureRow, ...]
-    rankers: tuple[RankerRow, ...]
+    rankers: tuple[Ranker, ...]
     type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
     split_days: float | None = None  # None: as long as the test files last
     train_queries: int = 20_000  # below this, more queries than those of `valid` are learned from

@@ -14,7 +14,7 @@ from src.candidates import part_files
 from src.events import F64, arrays, hash_unit
 from src.features import Features
 from src.pool_kernel import ABSENT
-from src.recipe import DAY, HOUR, RankerRow, Recipe
+from src.recipe import DAY, HOUR, Ranker, RankerRow, Recipe
 from src.run import Run
 from src.scoring import model_path
 
@@ -41,8 +41,8 @@ BREAKDOWNS = (
 class Blend:
     """How step 7 orders the final list of one objective."""
 
-    rankers: tuple[RankerRow, ...]  # those that have learned it; none where it was not learnable
-    best: RankerRow | None  # of them, by its own score
+    rankers: tuple[Ranker, ...]  # those that have learned it; none where it was not learnable
+    best: RankerRow | None  # of the trees among them, by its own score
     option: Option
     stack: F64 | None
 
@@ -51,7 +51,8 @@ class Blend:
         """From an objective's part of cv.json."""
         alone = {row.name: found["compared"].get(f"{row.name}_{name}") for row in recipe.rankers}
         rankers = tuple(row for row in recipe.rankers if alone[row.name] is not None)
-        best = max(rankers, key=lambda row: float(alone[row.name]), default=None)
+        trees = [row for row in rankers if isinstance(row, RankerRow)]
+        best = max(trees, key=lambda row: float(alone[row.name]), default=None)
         tenths = tuple(round(STEPS * weight) for weight in found["blend"].values())
         option = Option(found["blend_space"], tenths if rankers else (STEPS,))
         stack = None if found["stack"] is None else np.array(found["stack"])

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from collections.abc import Callable
+from dataclasses import astuple
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import polars as pl
-import xgboost as xgb
 
 from src import metrics, ranker, store
 from src.candidates import Part, part_files, part_path, show
-from src.events import F32, I64
+from src.events import F32, I32, I64, Sessions
 from src.features import Features
-from src.recipe import RankerRow
+from src.pool import Pool
+from src.recipe import DinRow, Ranker
 from src.rules import World
 from src.run import Run
-from src.training import claim, folds, pools, table_inputs
+from src.training import claim, folds, keep_queries, pools, table_inputs
 from src.training_rows import Rows
+from src.windows import Windows
+
+Model = Any
+"""An xgb.Booster, or a din.Model: torch comes in only where a recipe has a `DinRow`."""
 
 
-def model_path(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
-    return run.output / "models" / row.name / objective / f"fold_{fold}.ubj"
+def model_path(run: Run, row: Ranker, objective: str, fold: int) -> Path:
+    kind = "pt" if isinstance(row, DinRow) else "ubj"
+    return run.output / "models" / row.name / objective / f"fold_{fold}.{kind}"
 
 
-def log_folder(run: Run, row: RankerRow, objective: str, fold: int) -> Path:
+def log_folder(run: Run, row: Ranker, objective: str, fold: int) -> Path:
     return run.output / "logs" / row.name / objective / f"fold_{fold}"
 
 
@@ -39,29 +47,55 @@ _telling = Lock()  # folds train in parallel, and one of them tells
 
 
 @cache
-def claim_training(run: Run, row: RankerRow, objective: str) -> None:
+def claim_training(run: Run, row: Ranker, objective: str) -> None:
     """Tell, once, and check what training an objective's folds takes."""
     columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objective)
     used, threads = min(row.columns or columns, columns), min(run.engine.threads, run.recipe.folds)
-    run.budget.claim(f"{objective} {row.name}", ranker.memory(rows, used, columns, threads))
+    memory = ranker.memory(rows, used, columns, threads)
+    if isinstance(row, DinRow):  # two bytes a cell
+        memory += threads * rows.label.size * used
+    run.budget.claim(f"{objective} {row.name}", memory)
 
 
-def train_model(run: Run, row: RankerRow, objective: str, fold: int) -> bool:
+def train_model(run: Run, row: Ranker, objective: str, fold: int) -> bool:
     """Train and store one fold's model with its logs; False when it was up to date."""
     files, names = train_files(run), Features(run.recipe).names
 
     def make(part: Path) -> None:
-        job = ranker.Job(row, objective, fold, log_folder(run, row, objective, fold))
+        place = objective, fold, log_folder(run, row, objective, fold)
         rows = Rows.load(files, objective)
         with _telling:
             claim_training(run, row, objective)
-        model = ranker.train(job, rows, names, run.engine, run.recipe.seed)
-        part.write_bytes(model.save_raw("ubj"))
+        if isinstance(row, DinRow):
+            from src import din
+
+            w, n_types = windows_of_rows(run, rows, row.last), len(run.recipe.types)
+            job = ranker.Job(row, *place)
+            din.train(job, rows, w, names, n_types, run.engine, run.recipe.seed).save(part)
+        else:
+            model = ranker.train(ranker.Job(row, *place), rows, names, run.engine, run.recipe.seed)
+            part.write_bytes(model.save_raw("ubj"))
 
     path = model_path(run, row, objective, fold)
     if not (log_folder(run, row, objective, fold) / "fold.json").exists():
         store.manifest_path(path).unlink(missing_ok=True)  # a model goes with its logs
     return run.build(path, make, row, files)
+
+
+def windows_of_rows(run: Run, rows: Rows, last: int) -> Windows:
+    """The last events of the session of each query of some rows."""
+    found = []
+    files = np.repeat(np.arange(len(rows.files)), np.diff(rows.starts))
+    first = np.flatnonzero(np.diff(rows.query, prepend=-1))
+    for split in run.learning_splits():
+        numbers = [rows.files.index(file) for file in part_files(run, split, "train")]
+        session = rows.session[first][np.isin(files[first], numbers)]
+        found.append(last_events(Sessions.load(run.output, split), session, last))
+    return Windows(*(np.concatenate(parts) for parts in zip(*map(astuple, found), strict=True)))
+
+
+def last_events(sessions: Sessions, session: I32 | I64, last: int) -> Windows:
+    return Windows.of(sessions, sessions.offsets[session.astype(np.int64) + 1] - 1, last)
 
 
 def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
@@ -75,14 +109,14 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
         claim(run, world, "scores")
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
-        models = {t: [ranker.load(p, run.engine.threads) for p in paths[t]] for t in targets}
+        models = {t: [load_model(run, t[0], p) for p in paths[t]] for t in targets}
         tables = []
         for pool in pools(run, world, part):
             X = features.compute(world, pool)
             scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
             for (row, objective), trained in models.items():
-                of = None if fold is None else fold[pool.session]
-                values = _out_of_fold(trained, X, features.names, of)
+                predict = partial(_predict, run, row, world, X, features.names)
+                values = _out_of_fold(trained, predict, pool, fold)
                 scores = scores.with_columns(pl.Series(f"{row.name}_{objective}", values))
             tables.append(scores)
         pl.concat(tables).write_parquet(path)
@@ -93,15 +127,43 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     return run.build(part_path(place / "scores", world, part), make, rows, inputs)
 
 
-def _out_of_fold(models: list[xgb.Booster], X: F32, names: list[str], fold: I64 | None) -> F32:
+def load_model(run: Run, row: Ranker, path: Path) -> Model:
+    if isinstance(row, DinRow):
+        from src import din
+
+        return din.Model.load(path, row, len(run.recipe.types), run.engine.xgb_device)
+    return ranker.load(path, run.engine.threads)
+
+
+def _predict(
+    run: Run, row: Ranker, world: World, X: F32, names: list[str], models: list[Model], pool: Pool,
+    rows: I64,
+) -> F32:  # fmt: skip
+    """Mean score, by some models, of the candidates of a pool: these rows of X."""
+    if isinstance(row, DinRow):
+        from src import din
+
+        sessions = np.arange(pool.first, pool.first + pool.offsets.size - 1)
+        windows = last_events(world.sessions, sessions, row.last)
+        return din.predict(
+            models, X, rows, names, pool.aid, pool.offsets, windows, run.engine.threads
+        )
+    return ranker.predict(models, X, names, rows)
+
+
+def _out_of_fold(
+    models: list[Model], predict: Callable[[list[Model], Pool, I64], F32], pool: Pool,
+    fold: I64 | None,
+) -> F32:  # fmt: skip
     """Each row by the model that never saw its session; by the mean of all where fold is None."""
     if fold is None:
-        return ranker.predict(models, X, names)
-    values = np.zeros(X.shape[0], np.float32)
+        return predict(models, pool, np.arange(pool.aid.size))
+    values = np.zeros(pool.aid.size, np.float32)
     for f, model in enumerate(models):
-        rows = np.flatnonzero(fold == f)
+        rows = np.flatnonzero(fold[pool.session] == f)
         if rows.size:
-            values[rows] = ranker.predict([model], X, names, rows)
+            own = fold[pool.first : pool.first + pool.offsets.size - 1] == f
+            values[rows] = predict([model], keep_queries(pool, own), rows)
     return values
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from src import plots, report_data, steplog
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
-from src.recipe import RankerRow
+from src.recipe import Ranker, RankerRow
 from src.report_data import Blends, Sample
 from src.run import MADE_BY, Run
 from src.scoring import log_folder
@@ -44,7 +44,7 @@ class Report:
         return pl.read_csv(path) if path.exists() else pl.DataFrame()
 
 
-def learned(blends: Blends) -> list[tuple[RankerRow, str]]:
+def learned(blends: Blends) -> list[tuple[Ranker, str]]:
     """Rankers and the objectives that they have learned."""
     return [(row, name) for name, blend in blends.items() for row in blend.rankers]
 
@@ -160,11 +160,13 @@ def curves(report: Report) -> Section:
             facts.append({"fold": fold, **json.loads((folder / "fold.json").read_text())})
             few = curve.gather_every(-(-curve.height // POINTS))
             x, colour = few["round"].to_list(), fold % len(plots.SERIES)
-            lines.append(Line("", x, few[f"train_{row.metric}"].to_list(), colour, dashed=True))
-            lines.append(Line(f"fold {fold}", x, few[f"valid_{row.metric}"].to_list(), colour))
+            metric = curve.columns[-1].removeprefix("valid_")  # the one that stops
+            if f"train_{metric}" in few.columns:
+                lines.append(Line("", x, few[f"train_{metric}"].to_list(), colour, dashed=True))
+            lines.append(Line(f"fold {fold}", x, few[f"valid_{metric}"].to_list(), colour))
             few = curve.gather_every(-(-curve.height // ROUNDS))
             numbers.append(few.select(pl.lit(fold).alias("fold"), pl.all()))
-        svg = plots.lines(lines, "round", row.metric)
+        svg = plots.lines(lines, "round", metric)
         shown = figure(f"{row.name}, {name}", svg, pl.concat(numbers))
         figures.append(f"<div>{shown}{folded('folds', pl.DataFrame(facts))}</div>")
     told = (
@@ -189,6 +191,8 @@ def features(report: Report) -> Section:
     """What the trees split on."""
     figures = []
     for row, name in learned(report.blends):
+        if not isinstance(row, RankerRow):
+            continue
         best = importance(report, row, name).head(TOP)
         svg = plots.bars(best["feature"].to_list(), {"gain": best["gain share"].to_list()})
         figures.append(figure(f"{row.name}, {name}", svg, best))

@@ -117,7 +117,7 @@ def samplers(run: Run) -> dict[str, list[Sampler]]:
 
 
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
-    """Sampled rows of a block: session, fold, label_<objective> (null: not sampled), features."""
+    """Sampled rows: session, aid, fold, label_<objective> (null: not sampled), features."""
     features, fold = Features(run.recipe), folds(run, world.split)
     tables = []
     for pool in pools(run, world, part):
@@ -130,6 +130,7 @@ def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -
         take = np.logical_or.reduce(taken)
         head = {
             "session": pl.Series(kept.session[take]),
+            "aid": pl.Series(kept.aid[take]),
             "fold": pl.Series(fold[kept.session[take]], dtype=pl.Int8),
         }
         for o, objective in enumerate(run.recipe.objectives):

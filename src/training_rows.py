@@ -12,19 +12,21 @@ import polars as pl
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from src.events import F32, I8, I32, I64
+from src.events import F32, I8, I32, I64, arrays
 
 
 @dataclass(frozen=True)
 class Rows:
     """The rows sampled for one objective: all of them but the features, which stay in the files.
 
-    label, fold (-1: in no one's) and query, one a row; query ascends: a number per file and
-    session. starts: the first row of each file, and the end.
+    session, aid, label, fold (-1: in no one's) and query, one a row; query ascends: a number per
+    file and session. starts: the first row of each file, and the end.
     """
 
     files: tuple[Path, ...]
     objective: str
+    session: I32
+    aid: I32
     label: I8
     fold: I8
     query: I32
@@ -37,15 +39,17 @@ class Rows:
         heads = [
             pl.scan_parquet(file)
             .filter(wanted)
-            .select("session", "fold", label=f"label_{objective}", file=pl.lit(n, pl.Int32))
+            .select("session", "aid", "fold", label=f"label_{objective}", file=pl.lit(n, pl.Int32))
             .collect()
             for n, file in enumerate(files)
         ]
         head = pl.concat(heads)
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
+        session, aid, label, fold = arrays(head, "session", "aid", "label", "fold")
+        starts = np.cumsum([0, *(h.height for h in heads)])
         return cls(
-            tuple(files), objective, head["label"].to_numpy(), head["fold"].to_numpy(),
-            query.to_numpy().astype(np.int32), np.cumsum([0, *(h.height for h in heads)]),
+            tuple(files), objective, session, aid, label, fold, query.to_numpy().astype(np.int32),
+            starts,
         )  # fmt: skip
 
     def features(self, file: int, names: list[str]) -> F32:

@@ -16,7 +16,7 @@ from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines,
 from tiny import run_steps
 
 from src import answers
-from src.recipe import SequenceRow, Word2VecRow
+from src.recipe import DinRow, RankerRow, SequenceRow, Word2VecRow
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +37,13 @@ RECIPE = replace(
         for row in NEWS.features
         if getattr(row, "table", "visit") in ("end_next", "visit", "w2v")
     ),
-    rankers=tuple(
-        replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
-        for row in NEWS.rankers
+    rankers=(
+        *(
+            replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
+            for row in NEWS.rankers
+            if isinstance(row, RankerRow)
+        ),
+        DinRow("din", categories=("category_value", "context_region"), batch=32, rate=0.01),
     ),
     pool_size=20,
     negatives=5.0,

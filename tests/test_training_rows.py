@@ -25,6 +25,7 @@ def rows(tmp_path: Path) -> Rows:
         size = 200
         table = {
             "session": np.sort(rng.integers(0, 30, size)).astype(np.int32),
+            "aid": rng.integers(0, 99, size).astype(np.int32),
             "fold": rng.integers(-1, 4, size).astype(np.int8),
             "label_x": [None if i % 4 == 0 else i % 2 for i in range(size)],
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
@@ -42,7 +43,8 @@ def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
     both = pl.concat(tables)
     assert values(rows).tolist() == both.select(NAMES).to_numpy().tolist()
     assert rows.label.tolist() == both["label_x"].to_list()
-    assert rows.fold.tolist() == both["fold"].to_list()
+    for column in ("session", "aid", "fold"):
+        assert getattr(rows, column).tolist() == both[column].to_list()
     sizes = [n for t in tables for n in t.group_by("session", maintain_order=True).len()["len"]]
     assert np.unique(rows.query, return_counts=True)[1].tolist() == sizes
     assert (np.diff(rows.query) >= 0).all(), "the same session of another file is another query"
@@ -89,6 +91,7 @@ def test_columns_are_chosen_without_the_held_out_fold(tmp_path: Path) -> None:
     noise = rng.random(size)
     table = {
         "session": np.arange(size, dtype=np.int32),
+        "aid": np.arange(size, dtype=np.int32),
         "fold": fold.astype(np.int8),
         "label_x": label.astype(np.int8),
         "a": np.where(fold == 2, label, noise).astype(np.float32),
