@@ -61,14 +61,14 @@ class Run:
     told: list[str] = field(default_factory=list, compare=False)  # the steps that ended
 
     def splits(self) -> list[str]:
-        """What step 1 made: `valid`, `test` where the data has one, `earlier_1`, ... ."""
+        """What step 1 made: `valid`, `test` where the data has one, and more to learn from."""
         path = self.output / "splits.json"
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing; run 1_preparation.py first")
         return list(json.loads(path.read_text()))
 
     def learning_splits(self) -> list[str]:
-        """The splits with labels: `valid`, and the earlier windows that are only learned from."""
+        """The splits with labels: `valid`, and those that are only learned from."""
         return [split for split in self.splits() if split != "test"]
 
     def scored_splits(self) -> list[str]:

@@ -2,8 +2,8 @@
 
 `valid` holds out the sessions that begin in the last days of train, trims all others at that
 moment, and cuts each held-out one at random; `test` is all of train, then the test sessions.
-`earlier_1`, `earlier_2`, ... are what `valid` would have been one, two, ... windows before: more
-sessions to learn from where `valid` has few.
+`again_1`, ... are `valid` with each session cut at another random event, and `earlier_1`, ... what
+it would have been one, two, ... windows before: more to learn from where `valid` has little.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ DAY_MS = 86_400_000
 ALL, ALWAYS = 2**31 - 1, 2**63 - 1
 ROW_GROUP = 1 << 20
 WINDOWS = 8  # held out at most: valid and the earlier ones
+AGAIN = "again"  # splits of the sessions of `valid`, cut elsewhere: of the same folds
 
 PLAN = pl.Schema(
     {
@@ -62,26 +63,29 @@ def prepare_otto(run: Run) -> None:
         aids = data.build("aids.parquet", data.items, run.recipe.expect, data.tables)
         facts["items"] = count_rows(aids)
     splits = ["valid"]
-    queries = _make_window(data, 0, "valid")
+    queries = _make_window(data, "valid")
     if data.test:
         splits.append("test")
         plan = data.build("raw/plan-test.parquet", data.plan_test, None, data.tables)
         _make_split(data, "test", data.raws, plan)
-    for back in range(1, data.windows):
+    more = [(f"{AGAIN}_{n}", 0, n) for n in range(1, run.recipe.truncations)]
+    more += [(f"earlier_{back}", back, 0) for back in range(1, data.windows)]
+    for split, back, draw in more:
         if queries >= run.recipe.train_queries:
             break
-        if found := _make_window(data, back, f"earlier_{back}"):
-            splits.append(f"earlier_{back}")
+        if found := _make_window(data, split, back, draw):
+            splits.append(split)
             queries += found
     store.write_text(run.output / "splits.json", json.dumps(splits))
 
 
-def _make_window(data: Data, back: int, split: str) -> int:
-    """The valid split, or what it would have been some windows back; its number of queries."""
-    rows = (data.days, back)
+def _make_window(data: Data, split: str, back: int = 0, draw: int = 0) -> int:
+    """The valid split, cut anew or what it would have been before; its number of queries."""
+    rows = (data.days, back, draw)
     plan = data.build(
-        f"raw/plan-{split}.parquet", lambda path: data.plan_window(path, back), rows, data.tables
-    )
+        f"raw/plan-{split}.parquet", lambda path: data.plan_window(path, back, draw), rows,
+        data.tables,
+    )  # fmt: skip
     queries = int(pl.scan_parquet(plan).select(pl.col("query").sum()).collect().item())
     if queries:
         _make_split(data, split, [data.train], plan)
@@ -168,10 +172,11 @@ class Data:
             found.append(aids)
         pl.concat(found).unique().sort("aid").write_parquet(path)
 
-    def plan_window(self, path: Path, back: int) -> None:
+    def plan_window(self, path: Path, back: int, draw: int) -> None:
         """The organisers' split and truncation, both as older versions of their script do it.
 
-        For an earlier window, on what was known `back` windows before the end of train.
+        For an earlier window, on what was known `back` windows before the end of train; `draw`
+        numbers the truncations of a window.
         """
         start = self._start(back)
         until = self._start(back - 1) if back else ALWAYS
@@ -189,8 +194,8 @@ class Data:
                     "which are held out; "
                     f"set a {change} split_days in the recipe, or raise --sample"
                 )
-        draw = random.Random(self.run.recipe.seed)
-        keep = [draw.randint(1, n - 1) for n in held_out["events"]]
+        drawn = random.Random(self.run.recipe.seed + draw)
+        keep = [drawn.randint(1, n - 1) for n in held_out["events"]]
         queries = _plan(held_out, True, keep, until)
         pl.concat([_plan(history, False, until=start), queries]).write_parquet(path)
 

@@ -18,18 +18,19 @@ from src.pool import Pool
 from src.recipe import EmbeddingFeature, MatrixFeature, RetrievalFeature, StatisticsFeature
 from src.rules import World
 from src.run import Run
+from src.split import AGAIN
 from src.tables import count_rows
 
 SESSIONS = 500  # queries whose features are in memory at a time
 
 
 def folds(run: Run, split: str) -> I64:
-    """Fold of every dense session: a hash of its raw id, so it never moves; -1 in earlier windows.
+    """Fold of every dense session: a hash of its raw id, so it never moves; -1 if not in `valid`.
 
-    (Models of all folds learn from the earlier windows: none of their labels is scored.)
+    (Models of all folds learn from other sessions than those of `valid`: none of them is scored.)
     """
     raw = pl.read_parquet(run.output / split / "sessions.parquet")
-    if split != "valid":
+    if split != "valid" and not split.startswith(AGAIN):
         return np.full(raw.height, -1, np.int64)
     unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
     return (unit * run.recipe.folds).astype(np.int64)

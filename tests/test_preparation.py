@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -16,7 +18,7 @@ import worlds
 import zstandard
 from worlds import DAY, REAL, T0, TYPES, Sessions
 
-from src import jsonl
+from src import jsonl, training
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
 from src.recipe import Expect
 from src.split import Cut
@@ -96,9 +98,9 @@ def prepared(out: Path, split: str) -> tuple[Sessions, Sessions]:
     return found[:count], found[count:]
 
 
-def prepared_labels(out: Path) -> dict[int, dict[str, set[int]]]:
-    table = pl.read_parquet(out / "valid" / "labels.parquet")
-    sessions = pl.read_parquet(out / "valid" / "sessions.parquet")["session"]
+def prepared_labels(out: Path, split: str = "valid") -> dict[int, dict[str, set[int]]]:
+    table = pl.read_parquet(out / split / "labels.parquet")
+    sessions = pl.read_parquet(out / split / "sessions.parquet")["session"]
     aids = pl.read_parquet(out / "aids.parquet")["aid"]
     assert table.schema == LABELS and table.equals(table.unique().sort(LABELS.names()))
     found: dict[int, dict[str, set[int]]] = {}
@@ -125,6 +127,22 @@ def test_valid_is_the_organisers_split(tmp_path, monkeypatch, days, seed):
     assert prepared(tmp_path / "out", "valid") == (in_seconds(history), in_seconds(queries))
     assert prepared_labels(tmp_path / "out") == labels
     assert not (tmp_path / "out" / "test").exists()
+
+
+def test_the_same_sessions_cut_elsewhere_are_of_the_same_folds(tmp_path, monkeypatch):
+    world, out = a_world(1), tmp_path / "out"
+    worlds.write(tmp_path / "in", "train", world)
+    assert worlds.prepare(monkeypatch, tmp_path, truncations=3) == 0
+    assert json.loads((out / "splits.json").read_text())[:3] == ["valid", "again_1", "again_2"]
+    recipe = replace(worlds.TINY, truncations=3)
+    run, found = SimpleNamespace(output=out, recipe=recipe), {}
+    for n, split in enumerate(("valid", "again_1", "again_2")):
+        history, queries, labels = oracle(world, 7, recipe.seed + n)
+        assert prepared(out, split) == (in_seconds(history), in_seconds(queries))
+        assert prepared_labels(out, split) == labels
+        found[split] = training.folds(run, split).tolist()
+    assert found["valid"] == found["again_1"] == found["again_2"]
+    assert set(found["valid"]) == set(range(recipe.folds))
 
 
 def test_a_session_that_begins_at_the_cut_is_in_neither_part(tmp_path, monkeypatch):
