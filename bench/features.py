@@ -27,7 +27,8 @@ from src.candidates import open_world, parts
 from src.events import F32
 from src.features import TAIL, Block, Features
 from src.pool import Pool
-from src.recipe import WEIGHTINGS, MatrixFeature, Recipe
+from src.recipe import Recipe
+from src.rows.features import WEIGHTINGS, MatrixFeature
 from src.rules import World
 from src.run import Run, parse, peak_gib
 from src.training import pools

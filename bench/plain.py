@@ -19,7 +19,7 @@ import polars as pl
 
 from src.events import I64
 from src.matrices import Span, kept_events
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 
 CHUNK = 30_000  # sessions that pandas merges at a time
 

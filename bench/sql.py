@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from src.matrices import SCALE, Span
-from src.recipe import DAY, MatrixRow, Weights
+from src.rows.matrices import MatrixRow
+from src.rows.units import DAY, Weights
 
 QUERY = """
 with numbered as (

@@ -24,7 +24,8 @@ from src.candidates import open_world, read_lists
 from src.candidates import parts as blocks
 from src.events import I32, I64, LABELS, arrays
 from src.metrics import Tally, bootstrap, tally_places
-from src.recipe import MatrixRule, PopularRule, RetrievalRule, Rule, Select, SequenceRow
+from src.rows.embeddings import SequenceRow
+from src.rows.rules import MatrixRule, PopularRule, RetrievalRule, Rule, Select
 from src.rules import LISTS, TopLists, World, lists_of
 from src.run import Run, parse
 

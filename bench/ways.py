@@ -6,8 +6,8 @@ The folder has events.parquet, sample.parquet and tiny.parquet. The way runs on 
 first (compilation, imports), then on all of them. The last line printed is JSON: neighbours found,
 and the seconds from reading the file to the finished matrix in memory.
 
-The jobs: `full`, the row as src/recipe.py defines it; `easier`, how many sessions two items share,
-without window and weights, over the same events; `public`, the recipe of the public kernels.
+The jobs: `full`, the row as src/rows/matrices.py defines it; `easier`, how many sessions two items
+share, without window and weights, over the same events; `public`, the recipe of the public kernels.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from src import matrix_kernel, view_kernel
 from src.datasets import RECIPES
 from src.events import Sessions
 from src.matrices import MATRIX, Matrix, Span, self_merge
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ from src.features import Features
 from src.metrics import Tally, bootstrap
 from src.pool import Pool
 from src.pool_kernel import ABSENT, RRF
-from src.recipe import MatrixRule, RankerRow, Recipe
+from src.recipe import Recipe
+from src.rows.rankers import RankerRow
+from src.rows.rules import MatrixRule
 from src.run import Run, main
 from src.scoring import train_files
 from src.training import Sampler, folds, keep_queries, learnable, pools

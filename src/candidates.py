@@ -14,7 +14,8 @@ import polars as pl
 
 from src import pool, store
 from src.coverage import Coverage
-from src.recipe import MatrixRule, Recipe, RetrievalRule, Rule
+from src.recipe import Recipe
+from src.rows.rules import MatrixRule, RetrievalRule, Rule
 from src.rules import LISTS, World, block_lists
 from src.run import Run
 from src.tables import TableWriter, count_rows

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from src.recipe import (
+from src.recipe import Recipe
+from src.rows.features import (
     AlikeFeature,
     ContextFeature,
     FeatureRow,
-    FlowRule,
-    HistoryRule,
     ItemFeature,
     PopularityFeature,
-    PopularRule,
-    Recipe,
-    Rule,
     SeenFeature,
 )
+from src.rows.rules import FlowRule, HistoryRule, PopularRule, Rule
 
 
 def causal(recipe: Recipe) -> Recipe:

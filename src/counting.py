@@ -11,7 +11,7 @@ import polars as pl
 from src import matrix_kernel
 from src.events import Sessions
 from src.matrices import MATRIX, Span, self_merge
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 from src.run import Run
 from src.tables import TableWriter, count_rows
 from src.view_kernel import View, make_view, view_bytes

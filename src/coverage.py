@@ -12,7 +12,8 @@ from src import coverage_kernel as kernel
 from src.events import I32, I64, LABELS, arrays
 from src.metrics import Tally, bootstrap, tally_places
 from src.pool_kernel import ABSENT
-from src.recipe import Baseline, Recipe
+from src.recipe import Recipe
+from src.rows.rules import Baseline
 
 CUTS = (20, 50, 100, 150)
 

@@ -31,7 +31,7 @@ from src import store
 from src.engine import Engine
 from src.events import F32, I8, I32, I64
 from src.ranker import Job, chosen
-from src.recipe import DinRow
+from src.rows.rankers import DinRow
 from src.training_rows import Rows
 from src.windows import GAPS, Windows
 

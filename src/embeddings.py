@@ -1,6 +1,6 @@
 """Item vectors learned from sessions, and their nearest neighbours as a matrix.
 
-Another family is a row class in `src/recipe.py` and a line in `train` of `src/learned.py`; the
+Another family is a row class in `src/rows/` and a line in `train` of `src/learned.py`; the
 neighbours and what looks at them are shared.
 """
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from src import search
 from src.events import F32, I64, Sessions
 from src.matrices import Matrix
-from src.recipe import Word2VecRow
+from src.rows.embeddings import Word2VecRow
 
 
 class Sentences:

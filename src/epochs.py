@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.recipe import FactorRow, SequenceRow
+from src.rows.embeddings import FactorRow, SequenceRow
 
 HELD_OUT = 4096
 """Positions or pairs, at most, that are not learned from; at most a twentieth of the sessions."""

@@ -18,7 +18,8 @@ from src import search
 from src.embeddings import unit
 from src.epochs import HELD_OUT, Log, best, finished
 from src.events import F32, I32, I64, Sessions
-from src.recipe import DAY, FactorRow
+from src.rows.embeddings import FactorRow
+from src.rows.units import DAY
 
 PARTS = 2  # groups of items, and so threads; their number is in the bytes, that of threads is not
 CHUNK = 2**20  # pairs in memory at a time, about

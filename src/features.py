@@ -19,7 +19,8 @@ from src import features_kernel as kernel
 from src import search_kernel, session_kernel, statistics_kernel
 from src.events import F32, I32, I64
 from src.pool import Pool
-from src.recipe import (
+from src.recipe import Recipe
+from src.rows.features import (
     AGGREGATES,
     RELATIONS,
     WEIGHTINGS,
@@ -30,7 +31,6 @@ from src.recipe import (
     ItemFeature,
     MatrixFeature,
     PopularityFeature,
-    Recipe,
     RetrievalFeature,
     SeenFeature,
     StatisticsFeature,

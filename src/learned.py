@@ -17,7 +17,7 @@ import polars as pl
 from src import embeddings, store
 from src.candidates import open_world
 from src.epochs import Log
-from src.recipe import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
 from src.rules import World
 from src.run import Run
 

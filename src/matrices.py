@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from src.events import F32, I32, I64, arrays
-from src.recipe import DAY, MatrixRow, Weights
+from src.rows.matrices import MatrixRow
+from src.rows.units import DAY, Weights
 
 SCALE = float(2**24)
 """Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from src import votes_kernel as v
 from src.events import I64
 from src.matrices import NEAR, SCALE, Matrix, Span
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 from src.view_kernel import AID, CODE, KIND, POSITION, SESSION, TS, View
 
 RANGE = 2**14

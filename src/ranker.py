@@ -20,7 +20,7 @@ from tqdm import tqdm
 from src import store
 from src.engine import Engine
 from src.events import F32, I64
-from src.recipe import Ranker, RankerRow
+from src.rows.rankers import Ranker, RankerRow
 from src.training_rows import Batches, Rows
 
 FEW_ROWS, FEW_ROUNDS = 15_000, 20

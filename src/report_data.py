@@ -14,7 +14,9 @@ from src.candidates import part_files
 from src.events import F64, arrays, hash_unit
 from src.features import Features
 from src.pool_kernel import ABSENT
-from src.recipe import DAY, HOUR, Ranker, RankerRow, Recipe
+from src.recipe import Recipe
+from src.rows.rankers import Ranker, RankerRow
+from src.rows.units import DAY, HOUR
 from src.run import Run
 from src.scoring import model_path
 

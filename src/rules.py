@@ -1,6 +1,6 @@
 """Candidate rules: each row of the recipe gives every query a short list of items.
 
-To add a kind of rule: a row class in `src/recipe.py`, a function here, a line in `lists_of`.
+To add a kind of rule: a row class in `src/rows/`, a function here, a line in `lists_of`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from src import (
 )
 from src.events import F32, F64, I8, I32, I64, Sessions
 from src.matrices import Matrix
-from src.recipe import (
-    DAY,
+from src.rows.features import StatisticsFeature
+from src.rows.rules import (
     SCOPES,
     FlowRule,
     HistoryRule,
@@ -36,9 +36,8 @@ from src.recipe import (
     RetrievalRule,
     Rule,
     Select,
-    StatisticsFeature,
-    Weights,
 )
+from src.rows.units import DAY, Weights
 
 LISTS = pl.Schema(
     {"session": pl.Int32, "rule": pl.UInt8, "rank": pl.UInt8, "aid": pl.Int32, "score": pl.Float32}

@@ -18,7 +18,7 @@ from src.candidates import Part, part_files, part_path, show
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
-from src.recipe import DinRow, Ranker
+from src.rows.rankers import DinRow, Ranker
 from src.rules import World
 from src.run import Run
 from src.training import claim, folds, keep_queries, pools, table_inputs

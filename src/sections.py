@@ -12,8 +12,8 @@ import polars as pl
 from src import plots, report_data, steplog
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
-from src.recipe import Ranker, RankerRow
 from src.report_data import Blends, Sample
+from src.rows.rankers import Ranker, RankerRow
 from src.run import MADE_BY, Run
 from src.scoring import log_folder
 

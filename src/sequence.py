@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 
 from src.epochs import Log, best, finished
 from src.events import F32, I64, Sessions
-from src.recipe import SequenceRow
+from src.rows.embeddings import SequenceRow
 from src.two_tower import Net
 from src.windows import (
     NO_ITEM,

@@ -15,7 +15,7 @@ from src.candidates import Part, part_files, part_path
 from src.events import I64, hash_unit
 from src.features import Features
 from src.pool import Pool
-from src.recipe import EmbeddingFeature, MatrixFeature, RetrievalFeature, StatisticsFeature
+from src.rows.features import EmbeddingFeature, MatrixFeature, RetrievalFeature, StatisticsFeature
 from src.rules import World
 from src.run import Run
 from src.split import AGAIN

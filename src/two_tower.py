@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from src.recipe import SequenceRow
+from src.rows.embeddings import SequenceRow
 from src.windows import GAPS
 
 HEADS = 4  # sets of weights over the events

@@ -9,7 +9,8 @@ import numpy as np
 
 from src.events import F64, I64
 from src.matrices import NEAR, SCALE, Span
-from src.recipe import DAY, MatrixRow
+from src.rows.matrices import MatrixRow
+from src.rows.units import DAY
 
 ALL = 2**62
 NEAR_BITS = NEAR.bit_length() - 1

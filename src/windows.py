@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from src.epochs import HELD_OUT
 from src.events import F32, F64, I64, Sessions
-from src.recipe import DAY, HOUR, SequenceRow
+from src.rows.embeddings import SequenceRow
+from src.rows.units import DAY, HOUR
 
 GAPS = 24  # buckets of seconds: bucket b from 2 ** (b - 1) on, 0 for less than a second
 NO_ITEM = -1

@@ -26,7 +26,7 @@ from src.counting import Counter
 from src.datasets import RECIPES
 from src.engine import Engine
 from src.events import EVENTS
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 from src.run import Run
 from src.training import samplers
 

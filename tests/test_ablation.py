@@ -14,7 +14,7 @@ from test_rules import LOOK_UPS, OWN
 from src.ablation import Sample, sources, without
 from src.datasets import RECIPES
 from src.features import Features
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 
 RULES = (OWN[0], LOOK_UPS[0])
 RECIPE = replace(

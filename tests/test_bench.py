@@ -17,7 +17,7 @@ from worlds import ROOT
 
 from bench import frames, measure, peers, plain, scaling, sql, steps, ways
 from src.matrices import MATRIX
-from src.recipe import MatrixRow
+from src.rows.matrices import MatrixRow
 
 BUSY = """
 import time

@@ -17,7 +17,7 @@ from src import din
 from src.din import Data, Model, Reader, loss
 from src.engine import Engine
 from src.ranker import Job
-from src.recipe import DinRow
+from src.rows.rankers import DinRow
 from src.training_rows import Rows
 from src.windows import NO_ITEM, Windows
 

@@ -18,7 +18,8 @@ from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, s
 
 from src import embeddings, knn_kernel, search
 from src.matrices import Matrix
-from src.recipe import KnnRule, Word2VecRow
+from src.rows.embeddings import Word2VecRow
+from src.rows.rules import KnnRule
 from src.rules import World
 
 A, B, C, D = range(4)  # items

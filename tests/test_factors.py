@@ -17,7 +17,7 @@ from planted import N_ITEMS, planted_events, sessions_of
 
 from src import embeddings, factors, factors_kernel
 from src.events import EVENTS, Sessions
-from src.recipe import FactorRow
+from src.rows.embeddings import FactorRow
 
 RING = 30
 ROW = FactorRow("mf", size=16, epochs=15, patience=15, rate=0.3)

@@ -24,7 +24,8 @@ from src.events import EVENTS
 from src.features import Features
 from src.matrices import MATRIX
 from src.pool import Pool
-from src.recipe import (
+from src.rows.embeddings import Word2VecRow
+from src.rows.features import (
     AGGREGATES,
     RELATIONS,
     WEIGHTINGS,
@@ -33,12 +34,11 @@ from src.recipe import (
     EmbeddingFeature,
     ItemFeature,
     MatrixFeature,
-    MatrixRow,
     PopularityFeature,
     SeenFeature,
     StatisticsFeature,
-    Word2VecRow,
 )
+from src.rows.matrices import MatrixRow
 from src.rules import World, block_lists
 from src.training import Sampler, piece
 

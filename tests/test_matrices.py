@@ -21,7 +21,8 @@ from src import matrix_kernel, view_kernel
 from src.datasets import otto
 from src.events import EVENTS
 from src.matrices import MATRIX, Matrix, Span, self_merge
-from src.recipe import DAY, HOUR, MatrixRow
+from src.rows.matrices import MatrixRow
+from src.rows.units import DAY, HOUR
 from src.tables import TableWriter
 
 CLICK, CART, ORDER = 0, 1, 2

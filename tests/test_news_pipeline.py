@@ -16,7 +16,8 @@ from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines,
 from tiny import run_steps
 
 from src import answers
-from src.recipe import DinRow, RankerRow, SequenceRow, Word2VecRow
+from src.rows.embeddings import SequenceRow, Word2VecRow
+from src.rows.rankers import DinRow, RankerRow
 
 pytestmark = pytest.mark.slow
 

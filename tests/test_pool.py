@@ -22,7 +22,8 @@ from src.coverage_kernel import concatenated
 from src.datasets import RECIPES
 from src.events import LABELS
 from src.pool import Pool
-from src.recipe import Baseline, HistoryRule, Recipe, Select
+from src.recipe import Recipe
+from src.rows.rules import Baseline, HistoryRule, Select
 from src.rules import LISTS
 
 FIRST, END, SIZE, ITEMS = 10, 34, 25, 60

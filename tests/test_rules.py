@@ -19,12 +19,12 @@ from src import rules, rules_kernel
 from src.datasets import RECIPES
 from src.events import EVENTS
 from src.matrices import self_merge
-from src.recipe import (
+from src.rows.matrices import MatrixRow
+from src.rows.rules import (
     SCOPES,
     FlowRule,
     HistoryRule,
     KnnRule,
-    MatrixRow,
     MatrixRule,
     PopularRule,
     RetrievalRule,

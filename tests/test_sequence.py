@@ -25,7 +25,9 @@ from src.epochs import best, finished
 from src.events import EVENTS, Sessions
 from src.features import Features
 from src.pool import Pool
-from src.recipe import RetrievalFeature, RetrievalRule, SequenceRow
+from src.rows.embeddings import SequenceRow
+from src.rows.features import RetrievalFeature
+from src.rows.rules import RetrievalRule
 from src.rules import World, lists_of
 from src.windows import GAPS, Negatives, Targets, Windows, bucket, epoch_batches, split_positions
 

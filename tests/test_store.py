@@ -16,7 +16,8 @@ import pytest
 
 from src import store
 from src.engine import Engine
-from src.recipe import HistoryRule, MatrixRow, Select
+from src.rows.matrices import MatrixRow
+from src.rows.rules import HistoryRule, Select
 from src.run import Run, locked, main, parse
 
 ROOT = Path(__file__).resolve().parent.parent

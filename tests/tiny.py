@@ -14,18 +14,16 @@ import worlds
 from worlds import ROOT
 
 from src import datasets, run, simulate
-from src.recipe import (
+from src.recipe import Recipe
+from src.rows.embeddings import FactorRow, SequenceRow, Word2VecRow
+from src.rows.features import (
     EmbeddingFeature,
-    FactorRow,
     MatrixFeature,
     PopularityFeature,
-    Recipe,
     RetrievalFeature,
-    RetrievalRule,
-    SequenceRow,
     StatisticsFeature,
-    Word2VecRow,
 )
+from src.rows.rules import RetrievalRule
 
 WORLD = simulate.World(1500, 600, community_items=100, seed=3)
 STEPS = sorted(path.stem for path in ROOT.glob("[1-7]_*.py"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src import simulate
 from src.datasets import otto
 from src.jsonl import find
-from src.recipe import EmbeddingRow, FactorRow, SequenceRow
+from src.rows.embeddings import EmbeddingRow, FactorRow, SequenceRow
 from src.split import prepare_otto
 
 if TYPE_CHECKING:

@@ -5,33 +5,28 @@ names it: T = TheoViel (3rd place), C = Chris Deotte (3rd place), M = mrkmakr (1
 Windows are anchored at the split's own end, not at the end of the competition's test week.
 """
 
-from src.recipe import (
-    DAY,
-    HOUR,
-    Baseline,
+from src.recipe import Objective, RawFile, Recipe, Source
+from src.rows.embeddings import EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.rows.features import (
     EmbeddingFeature,
-    EmbeddingRow,
-    FactorRow,
     FeatureRow,
+    MatrixFeature,
+    PopularityFeature,
+    RetrievalFeature,
+    StatisticsFeature,
+)
+from src.rows.matrices import MatrixRow
+from src.rows.rankers import RankerRow
+from src.rows.rules import (
+    Baseline,
     HistoryRule,
     KnnRule,
-    MatrixFeature,
-    MatrixRow,
     MatrixRule,
-    Objective,
-    PopularityFeature,
     PopularRule,
-    RankerRow,
-    RawFile,
-    Recipe,
-    RetrievalFeature,
     RetrievalRule,
     Select,
-    SequenceRow,
-    Source,
-    StatisticsFeature,
-    Word2VecRow,
 )
+from src.rows.units import DAY, HOUR
 from src.split import prepare_otto
 from src.submission import otto_asked, otto_facts, otto_layout, otto_truth, write_otto
 

@@ -13,35 +13,24 @@ from src.ranking_csv import (
     ranking_truth,
     write_ranking,
 )
-from src.recipe import (
-    DAY,
-    HOUR,
+from src.recipe import Objective, RawFile, Recipe, Source
+from src.rows.embeddings import ContentRow, SequenceRow, Word2VecRow
+from src.rows.features import (
     AlikeFeature,
-    Baseline,
-    ContentRow,
     ContextFeature,
     EmbeddingFeature,
     FeatureRow,
-    FlowRule,
     ItemFeature,
     MatrixFeature,
-    MatrixRow,
-    MatrixRule,
-    Objective,
     PopularityFeature,
-    PopularRule,
-    RankerRow,
-    RawFile,
-    Recipe,
     RetrievalFeature,
-    RetrievalRule,
     SeenFeature,
-    Select,
-    SequenceRow,
-    Source,
     StatisticsFeature,
-    Word2VecRow,
 )
+from src.rows.matrices import MatrixRow
+from src.rows.rankers import RankerRow
+from src.rows.rules import Baseline, FlowRule, MatrixRule, PopularRule, RetrievalRule, Select
+from src.rows.units import DAY, HOUR
 
 CLICK, END = 0, 1
 MINUTE = 60

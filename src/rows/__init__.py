@@ -1,0 +1,1 @@
+"""The rows of a recipe, a module per kind: plain values, documented field by field."""
