@@ -5,10 +5,12 @@ all visits are known: they are events of type 1, all other clicks are of type 0.
 the end of the visit that a test user is in: its item, 30 s after the last visible click.
 
 `valid` hides the last click of as many train users as there are test users, drawn so that their
-activity is that of the test users; `more_1`, `more_2`, ... hide those of other train users, a part
-each, until there are as many queries to learn from as the recipe wants. Nothing in a split was made
-from a click that it hides, so what its queries see of the others' clicks (also later ones: the
-competition allows it) is what the test queries see.
+activity is that of the test users. `more_1`, `more_2`, ... hide ends of all other users' visits to
+learn from, the test users' earlier ones too: one end of a user in a split, the users' last ends
+first, until there are as many queries as the recipe wants. What the user clicked
+behind a hidden end is a session of its own there. Nothing in a split was made from a click that it
+hides, so what its queries see of the others' clicks (also later ones: the competition allows it) is
+what the test queries see.
 """
 
 from __future__ import annotations
@@ -49,6 +51,12 @@ END_GAP = 30_000  # ms before the last click of a visit
 FRESH = 86_400  # seconds: articles never clicked are items if created since a day before the log
 MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the logs
 MOST = 0.5  # share of the train users of any activity that `valid` may take
+HIDDEN = (
+    0.15  # share of all ends that `more_<n>` hides at most: its counts are to be like the test's
+)
+
+ASKED = pl.Schema({"user": pl.Int64, "place": pl.Int64, "split": pl.String})
+"""Queries: a click (place: its number in the user's log, from 0) and the split that hides it."""
 
 
 def prepare_clicks(run: Run) -> None:
@@ -91,8 +99,8 @@ class Log:
         return self.run.output / "raw" / "clicks.parquet"
 
     @property
-    def users(self) -> Path:
-        return self.run.output / "raw" / "users.parquet"
+    def asked(self) -> Path:
+        return self.run.output / "raw" / "asked.parquet"
 
     @property
     def key(self) -> dict[str, object]:
@@ -167,37 +175,20 @@ class Log:
         return told.collect().row(0, named=True)
 
     def plan(self) -> list[str]:
-        """raw/users.parquet: the split in which each user's last click is asked for; all splits."""
+        """raw/asked.parquet: ASKED, of all splits; returns those that are made."""
 
         def make(path: Path) -> None:
-            users = (
-                pl.read_parquet(self.clicks, columns=["user", "test"])
-                .group_by("user", "test")
-                .agg(clicks=pl.len())
-                .sort("user")
-            )
-            visible = pl.col("clicks") - (~pl.col("test")).cast(pl.UInt32)
-            users = users.with_columns(
-                activity=visible.clip(1, 63).log(2).floor().cast(pl.Int8),
-                split=pl.when("test").then(pl.lit("test")),
-                draw=hash_unit(pl.col("user"), self.run.recipe.seed + 3),
-            )
-            drawn = users.filter(~pl.col("test"), pl.col("clicks") > 1).sort("draw", "user")
-            if drawn.is_empty():
-                raise ValueError(f"{self.train}: no user with two clicks, nothing to learn from")
-            valid = _alike(drawn, users.filter("test"))
-            others = drawn.join(valid, on="user", how="anti", maintain_order="left")
-            groups = max(1, round(others.height / max(valid.height, 1)))
-            number = pl.int_range(pl.len()) % groups + 1
-            parts = [
-                valid.select("user", asked=pl.lit("valid")),
-                others.select("user", asked=pl.format("more_{}", number)),
-            ]
-            users = users.join(pl.concat(parts), on="user", how="left", maintain_order="left")
-            users.select("user", split=pl.coalesce("split", "asked")).write_parquet(path)
+            clicks = pl.read_parquet(self.clicks, columns=["user", "test", "type"])
+            clicks = clicks.with_columns(place=pl.int_range(pl.len()).over("user"))
+            users = clicks.group_by("user", "test").agg(clicks=pl.len()).sort("user")
+            valid = self._valid(users)
+            test = users.filter("test").select("user", place="clicks", split=pl.lit("test"))
+            more = self._more(clicks, valid)
+            parts = [part.select(ASKED.names()).cast(ASKED) for part in (valid, test, more)]
+            pl.concat(parts).write_parquet(path)
 
-        self.run.build(self.users, make, self.key, [self.clicks])
-        sizes = dict(pl.read_parquet(self.users)["split"].drop_nulls().value_counts().iter_rows())
+        self.run.build(self.asked, make, self.key, [self.clicks])
+        sizes = dict(pl.read_parquet(self.asked)["split"].value_counts().iter_rows())
         splits, queries = ["valid", *(s for s in sizes if s == "test")], sizes["valid"]
         for n in range(1, len(sizes)):
             if queries < self.run.recipe.train_queries and f"more_{n}" in sizes:
@@ -205,10 +196,43 @@ class Log:
                 queries += sizes[f"more_{n}"]
         return splits
 
+    def _valid(self, users: pl.DataFrame) -> pl.DataFrame:
+        """ASKED of `valid`; users: user, test, clicks."""
+        visible = pl.col("clicks") - (~pl.col("test")).cast(pl.UInt32)
+        users = users.with_columns(
+            activity=visible.clip(1, 63).log(2).floor().cast(pl.Int8),
+            draw=hash_unit(pl.col("user"), self.run.recipe.seed + 3),
+        )
+        drawn = users.filter(~pl.col("test"), pl.col("clicks") > 1).sort("draw", "user")
+        if drawn.is_empty():
+            raise ValueError(f"{self.train}: no user with two clicks, nothing to learn from")
+        alike = _alike(drawn, users.filter("test"))
+        return alike.select("user", place=pl.col("clicks") - 1, split=pl.lit("valid"))
+
+    def _more(self, clicks: pl.DataFrame, valid: pl.DataFrame) -> pl.DataFrame:
+        """ASKED of `more_<n>`; clicks: user, test, type, place, by user and time.
+
+        First come the last ends of all users, then the ones before, and so on: a round each, dealt
+        out to splits of one size.
+        """
+        most = max(1, int(HIDDEN * int(clicks["type"].sum())))
+        clicks = clicks.join(valid, on="user", how="anti", maintain_order="left")
+        last = (pl.col("user") != pl.col("user").shift(-1, fill_value=-1)) & ~pl.col("test")
+        ends = clicks.filter((pl.col("type") == 1) | last, pl.col("place") > 0)
+        ends = ends.with_columns(
+            round=pl.int_range(pl.len()).over("user", order_by="place", descending=True),
+            draw=hash_unit(pl.col("user"), self.run.recipe.seed + 4),
+        ).sort("round", "draw", "user")
+        n, size = pl.int_range(pl.len()).over("round"), pl.len().over("round")
+        parts = (size + most - 1) // most
+        ends = ends.with_columns(part=n * parts // size)
+        number = pl.struct("round", "part").rank("dense")
+        return ends.select("user", "place", split=pl.format("more_{}", number))
+
     def write(self, split: str) -> dict[str, object]:
         """Sessions, labels and at last events of a split."""
         place, recipe = self.run.output / split, self.run.recipe
-        inputs = [self.clicks, self.users, self.run.output / "aids.parquet"]
+        inputs = [self.clicks, self.asked, self.run.output / "aids.parquet"]
         names = [
             f"{t}.parquet"
             for t in ("sessions", "labels", "events")
@@ -224,27 +248,35 @@ class Log:
         rows = (split, [o.name for o in recipe.objectives], self.key)
         self.run.build_all({place / name: rows for name in names}, make, inputs)
         told = pl.scan_parquet(place / "sessions.parquet")
-        facts = told.select(users=pl.len(), queries=pl.col("query").sum()).collect()
+        facts = told.select(sessions=pl.len(), queries=pl.col("query").sum()).collect()
         clicks = pl.scan_parquet(place / "events.parquet").select(pl.len()).collect().item()
         return facts.row(0, named=True) | {"clicks": clicks}
 
     def _tables(self, split: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         """SESSIONS, LABELS, and EVENTS with their context, of a split."""
-        users = pl.read_parquet(self.users).select("user", query=pl.col("split").eq_missing(split))
-        users = users.sort("query", "user").with_row_index("session")
+        asked = pl.read_parquet(self.asked).filter(pl.col("split") == split)
         aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
-        clicks = pl.read_parquet(self.clicks)
-        clicks = clicks.with_columns(aid=aids.search_sorted(clicks["aid"]))
-        clicks = clicks.join(users, on="user", maintain_order="left").sort(
-            "session", maintain_order=True
+        clicks = pl.read_parquet(self.clicks).join(
+            asked.select("user", hidden="place"), on="user", how="left", maintain_order="left"
         )
-        last = pl.col("session") != pl.col("session").shift(-1, fill_value=-1)
-        clicks = clicks.with_columns(hidden=last & pl.col("query") & (split != "test"))
-        labels = clicks.filter("hidden").select("session", pl.lit(0).alias("objective"), "aid")
-        seen = clicks.filter(~pl.col("hidden")).with_columns(pl.col("ts") // 1000)
-        context = seen.select(CONTEXT.values()).cast(pl.Int32)
-        events = seen.select(EVENTS.names()).cast(EVENTS).hstack(context)
-        sessions = users.select(pl.col("user").alias("session"), "query").cast(SESSIONS)
+        place = pl.int_range(pl.len()).over("user")
+        clicks = clicks.with_columns(
+            place=place, aid=aids.search_sorted(clicks["aid"]), query=pl.col("hidden") >= place
+        ).with_columns(
+            pl.col("query").fill_null(False),
+            # what comes behind a hidden click: another session, of no user
+            raw=pl.when(place > pl.col("hidden")).then(-1 - pl.col("user")).otherwise("user"),
+        )
+        seen = pl.col("place").ne_missing(pl.col("hidden"))
+        sessions = clicks.filter(seen).select("raw", "query").unique().sort("query", "raw")
+        sessions = sessions.with_row_index("session")
+        clicks = clicks.join(sessions.select("raw", "session"), on="raw", maintain_order="left")
+        clicks = clicks.sort("session", maintain_order=True)
+        labels = clicks.filter(~seen).select("session", pl.lit(0).alias("objective"), "aid")
+        shown = clicks.filter(seen).with_columns(pl.col("ts") // 1000)
+        context = shown.select(CONTEXT.values()).cast(pl.Int32)
+        events = shown.select(EVENTS.names()).cast(EVENTS).hstack(context)
+        sessions = sessions.select(pl.col("raw").alias("session"), "query").cast(SESSIONS)
         return sessions, labels.cast(LABELS), events
 
 
@@ -254,7 +286,7 @@ def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
     want = test.group_by("activity").agg(want=pl.len())
     cells = have.join(want, on="activity")
     if cells.is_empty():  # nobody to be like
-        return drawn.head(max(1, drawn.height // 4)).select("user")
+        return drawn.head(max(1, drawn.height // 4))
     size = min(1.0, (cells["have"].to_numpy() * MOST / cells["want"].to_numpy()).min())
     quota = cells.select("activity", quota=(pl.col("want") * size).ceil())
     place = pl.int_range(pl.len()).over("activity")
@@ -262,7 +294,6 @@ def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
         drawn.with_columns(place=place)
         .join(quota, on="activity", maintain_order="left")
         .filter(pl.col("place") < pl.col("quota"))
-        .select("user")
     )
 
 

@@ -95,28 +95,51 @@ def all_clicks(folder: Path) -> list[Click]:
     return sorted({(u, a, t) for u, a, t in rows}, key=lambda c: (c[0], c[2]))
 
 
-def test_each_split_hides_the_last_clicks_of_its_own_users_and_nothing_else(out: Path) -> None:
+def hidden_clicks(out: Path, split: str) -> dict[int, int]:
+    """Of each user who is asked for, the number of the hidden click in their log."""
+    clicks: dict[int, list[int]] = {}
+    for user, aid, _ in all_clicks(out.parent):
+        clicks.setdefault(user, []).append(aid)
+    users = pl.read_parquet(out / split / "sessions.parquet")["session"]
+    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    labels = pl.read_parquet(out / split / "labels.parquet")
+    shown = pl.read_parquet(out / split / "events.parquet")["session"].value_counts()
+    length = dict(shown.iter_rows())
+    found = {users[s]: length[s] for s in labels["session"]}
+    for session, aid in zip(labels["session"], aids[labels["aid"]], strict=True):
+        assert clicks[users[session]][length[session]] == aid, "the click behind what is shown"
+    return found
+
+
+def test_each_split_hides_a_click_of_its_own_users_and_nothing_else(out: Path) -> None:
     clicks = all_clicks(out.parent)
-    last = {user: (aid, ts) for user, aid, ts in clicks}  # sorted by time: the last one stays
-    asked: list[int] = []
+    number = [sum(u == other for other, *_ in clicks[:i]) for i, (u, *_) in enumerate(clicks)]
+    asked = []
     for split in json.loads((out / "splits.json").read_text()):
         table = pl.read_parquet(out / split / "sessions.parquet")
         queries = table.filter("query")["session"].to_list()
         assert table["query"].is_sorted(), "queries are the last sessions"
-        asked += queries
-        hidden = set() if split == "test" else set(queries)
-        seen = {(u, a, t // 1000) for u, a, t in clicks if u not in hidden or (a, t) != last[u]}
+        hidden = {} if split == "test" else hidden_clicks(out, split)
+        seen = {
+            (u if n < hidden.get(u, n + 1) else -1 - u, a, t // 1000)
+            for (u, a, t), n in zip(clicks, number, strict=True)
+            if n != hidden.get(u)
+        }
         assert {event[:3] for event in raw_events(out, split)} == seen
         if split == "test":
             assert queries == list(range(100, 108))
             assert not (out / split / "labels.parquet").exists()
             continue
-        aids = pl.read_parquet(out / "aids.parquet")["aid"]
-        labels = pl.read_parquet(out / split / "labels.parquet")
-        truth = dict(zip(labels["session"], aids[labels["aid"]], strict=True))
-        users = table["session"]
-        assert {users[s]: aid for s, aid in truth.items()} == {u: last[u][0] for u in queries}
-    assert sorted(asked) == [*range(40), *range(100, 108)], "every user is asked for once"
+        assert sorted(hidden) == queries and min(hidden.values()) > 0
+        asked += [(split, *pair) for pair in hidden.items()]
+    assert len({pair[1:] for pair in asked}) == len(asked), "no click is asked for twice"
+    valid = {u for split, u, _ in asked if split == "valid"}
+    assert not valid & {u for split, u, _ in asked if split != "valid"}
+    last = {u: n for (u, *_), n in zip(clicks, number, strict=True)}
+    assert all(n == last[u] for split, u, n in asked if split == "valid")
+    ends = {(u, n) for u, n in last.items() if u < 100}  # of test users, that is hidden
+    ends |= {(u, 1) for u in last if u % 2 and u < 100}  # where the first of two visits ends
+    assert {pair[1:] for pair in asked} <= ends
 
 
 def test_the_ends_of_visits_are_known_by_their_30_seconds(out: Path) -> None:
@@ -175,15 +198,36 @@ def test_a_line_that_stands_twice_counts_once(monkeypatch, tmp_path: Path, out: 
 
 
 def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> None:
-    write(tmp_path)  # valid has 10 of the 40 train users, each other split 10
-    made = {}
-    for wanted in (1, 11, 30, 40, 100):
+    """40 train users, 20 of them with two visits; valid asks for 10 users, and half of the rest
+    ends are of the last visits: 30, five splits of 6, where 7 may be hidden at a time."""
+    write(tmp_path)
+    monkeypatch.setattr("src.clicklog.HIDDEN", 7.5 / 60)
+    made, queries = {}, {}
+    for wanted in (1, 11, 20, 28, 100):
         monkeypatch.setattr("test_clicklog.NEWS", replace(NEWS, train_queries=wanted))
         assert prepare(monkeypatch, tmp_path) == 0
         splits = json.loads((tmp_path / "out" / "splits.json").read_text())
         made[wanted] = [s for s in splits if s.startswith("more_")]
-    assert not made[1] and made[11] == ["more_1"] and made[30] == ["more_1", "more_2"]
-    assert made[40] == made[100] == ["more_1", "more_2", "more_3"], "all there are"
+        for split in made[wanted]:
+            queries[split] = hidden_clicks(tmp_path / "out", split)
+    assert [len(made[wanted]) for wanted in (1, 11, 20, 28)] == [0, 1, 2, 3]
+    assert made[100] == [f"more_{n}" for n in range(1, len(made[100]) + 1)], "all there are"
+    first = [user for split in made[100][:5] for user in queries[split]]
+    assert len(first) == len(set(first)) == 30, "the last ends of all other users come first"
+    assert max(map(len, queries.values())) <= 7
+    two_visits = {user for user in first if user % 2}
+    assert {user for split in made[100][5:] for user in queries[split]} == two_visits
+
+
+def test_a_test_user_s_earlier_ends_are_learned_from(monkeypatch, tmp_path: Path) -> None:
+    test = [*visit(100, T0, 11, 12, 13), *visit(100, T0 + DAY, 14, 15)[:-1]]
+    write(tmp_path, test=test)
+    assert prepare(monkeypatch, tmp_path) == 0
+    found = {}
+    for split in json.loads((tmp_path / "out" / "splits.json").read_text()):
+        if split.startswith("more_"):
+            found |= {(split, u): n for u, n in hidden_clicks(tmp_path / "out", split).items()}
+    assert [n for (_, user), n in found.items() if user == 100] == [2]
 
 
 def test_without_a_test_log_valid_is_all_there_is(monkeypatch, tmp_path: Path) -> None:

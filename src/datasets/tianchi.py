@@ -29,7 +29,15 @@ from src.rows.features import (
 )
 from src.rows.matrices import MatrixRow
 from src.rows.rankers import RankerRow
-from src.rows.rules import Baseline, FlowRule, MatrixRule, PopularRule, RetrievalRule, Select
+from src.rows.rules import (
+    Baseline,
+    FlowRule,
+    KnnRule,
+    MatrixRule,
+    PopularRule,
+    RetrievalRule,
+    Select,
+)
 from src.rows.units import DAY, HOUR
 
 CLICK, END = 0, 1
@@ -74,6 +82,8 @@ RULES = (
     FlowRule("flow_any", LAST2, half_life=2 * HOUR),
     FlowRule("flow_far", RECENT, steps=3, half_life=HOUR),
     FlowRule("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
+    KnnRule("readers", sample=500, query_decay=2.0, recency_days=1.0, item_decay=3.0),  # F: UserCF
+    KnnRule("readers_idf", sample=500, idf=True),
     PopularRule("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
     PopularRule("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
     PopularRule("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
@@ -153,7 +163,7 @@ RECIPE = Recipe(
     baselines=BASELINES,
     features=FEATURES,
     rankers=RANKERS,
-    train_queries=150_000,
+    train_queries=200_000,
     pool_size=100,
     train_rows=2_000_000,
     negatives=25.0,
