@@ -18,7 +18,7 @@ from src.rows.features import (
     PopularityFeature,
     SeenFeature,
 )
-from src.rows.rules import FlowRule, HistoryRule, PopularRule, Rule
+from src.rows.rules import FlowRule, FreshRule, HistoryRule, PopularRule, Rule
 
 
 def causal(recipe: Recipe) -> Recipe:
@@ -56,7 +56,7 @@ def _rule(row: Rule) -> Rule | None:
             return replace(row, window=row.window - row.ahead, ahead=0)
         case FlowRule():
             return replace(row, ahead=False)
-        case HistoryRule():
+        case HistoryRule() | FreshRule(unseen=False):
             return row
     return None
 

@@ -29,6 +29,7 @@ from src.rows.features import StatisticsFeature
 from src.rows.rules import (
     SCOPES,
     FlowRule,
+    FreshRule,
     HistoryRule,
     KnnRule,
     MatrixRule,
@@ -259,6 +260,23 @@ def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
     )  # fmt: skip
 
 
+def fresh_lists(world: World, rule: FreshRule, first: int, end: int) -> TopLists:
+    s, items = world.sessions, world.items
+    created = items[rule.created].cast(pl.Int64).fill_null(-1).to_numpy()
+    asked = created >= 0
+    if rule.unseen:
+        asked &= np.bincount(s.aid, minlength=s.n_items) == 0
+    order = np.flatnonzero(asked)[np.argsort(created[asked], kind="stable")]
+    filters = [
+        items[column].cast(pl.Float64).fill_null(np.nan).to_numpy() if column else np.empty(0)
+        for column in (rule.same, rule.near)
+    ]
+    return rules_kernel.fresh_lists(
+        s.offsets, s.aid, s.ts, first, end, order, created[order],
+        int(rule.days * DAY), *filters, rule.apart, rule.top,
+    )  # fmt: skip
+
+
 def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
     """The lists of one rule for the sessions first : end."""
     match rule:
@@ -272,6 +290,8 @@ def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
             return popular_lists(world, rule, first, end)
         case FlowRule():
             return flow_lists(world, rule, first, end)
+        case FreshRule():
+            return fresh_lists(world, rule, first, end)
         case RetrievalRule():
             return retrieval_lists(world, rule, first, end)
 

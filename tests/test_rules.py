@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
-from planted import N_ITEMS, planted_events, span_of
+from planted import N_ITEMS, START, planted_events, span_of
 
 from src import rules, rules_kernel
 from src.datasets import RECIPES
@@ -23,6 +23,7 @@ from src.rows.matrices import MatrixRow
 from src.rows.rules import (
     SCOPES,
     FlowRule,
+    FreshRule,
     HistoryRule,
     KnnRule,
     MatrixRule,
@@ -75,9 +76,19 @@ LOOK_UPS = [
     MatrixRule("cut", "near", Select(), neighbours=3),
     MatrixRule("counted", "near", Select("visit", recency=0.7), neighbours=4, share=False, top=9),
 ]
+FRESH = [
+    FreshRule("fresh", "created", days=4.0),
+    FreshRule("fresh_theme", "created", days=20.0, same="category", top=5),
+    FreshRule("fresh_words", "created", days=9.0, near="words", apart=40.0),
+    FreshRule("cold", "created", 9.0, "category", "words", 80.0, unseen=True, top=2),
+]
 OWN = [HistoryRule("own", Select()), HistoryRule("short", SELECTS[5], top=2)]
-EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR, *FLOW]
-ELSEWHERE = (PopularRule, RetrievalRule)  # these go to other communities; tests/test_sequence.py
+EVERY: list[Rule] = [*OWN, *LOOK_UPS, *KNN, *POPULAR, *FLOW, *FRESH]
+ELSEWHERE = (
+    PopularRule,
+    FreshRule,
+    RetrievalRule,
+)  # these go to other communities; tests/test_sequence.py
 RECIPE_ROWS = [row for r in RECIPES.values() for row in r.rules if not isinstance(row, ELSEWHERE)]
 
 
@@ -102,7 +113,19 @@ def planted_world(folder: Path) -> World:
     events = planted_events()
     near = self_merge(events.lazy(), MatrixRow("near", steps=2, top_n=15), span_of(events))
     near.collect().write_parquet(folder / "near.parquet")
-    return write_world(folder, events, QUERIES)
+    rng = np.random.default_rng(9)
+    known = rng.random(N_ITEMS) < 0.9
+    items = {
+        "created": (START + rng.integers(30 * DAY, size=N_ITEMS)).tolist(),
+        "category": np.where(known, rng.integers(5, size=N_ITEMS), None).tolist(),
+        "words": np.where(known, rng.integers(100, 300, size=N_ITEMS), None).tolist(),
+    }
+    items["created"][3:9] = [None, None, *[START + 5 * DAY] * 4]  # unknown; at the same second
+    pl.DataFrame(items, schema=dict.fromkeys(items, pl.Int32)).write_parquet(
+        folder / "items.parquet"
+    )
+    seen = pl.col("aid") + (pl.col("aid") % 4 == 0).cast(pl.Int32)  # every fourth item is not
+    return write_world(folder, events.with_columns(seen), QUERIES)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +216,27 @@ def plain_flow(world: World, rule: FlowRule, query: int) -> Scores:
     return scores
 
 
+def plain_fresh(world: World, rule: FreshRule, query: int) -> Scores:
+    events, items = history(world, query), world.items.rows(named=True)
+    seen, mine = set(world.sessions.aid.tolist()), [items[aid] for aid, _, _ in events]
+    words = [item["words"] for item in mine if item["words"] is not None]
+    scores: Scores = {}
+    for y, item in enumerate(items):
+        age = None if item["created"] is None else events[-1][1] - item["created"]
+        if age is None or not 0 <= age <= rule.days * DAY or (rule.unseen and y in seen):
+            continue
+        if rule.same and item["category"] not in {m["category"] for m in mine} - {None}:
+            continue
+        if rule.near and (
+            not words
+            or item["words"] is None
+            or abs(item["words"] - sum(words) / len(words)) > rule.apart
+        ):
+            continue
+        scores[y] = 1 / (1 + age / HOUR)
+    return scores
+
+
 @pytest.mark.parametrize(("select", "wanted"), SELECTED)
 def test_selected_items_by_hand(tmp_path: Path, select: Select, wanted: Scores) -> None:
     world = small_world(tmp_path, [[(E, 5, 0)], DAY_AGO], 1)
@@ -221,10 +265,12 @@ def plain(world: World, rule: Rule, query: int) -> Scores:
             return plain_popular(world, rule, query)
         case FlowRule():
             return plain_flow(world, rule, query)
+        case FreshRule():
+            return plain_fresh(world, rule, query)
     raise NotImplementedError(f"{rule.name}: see tests/test_embeddings.py")
 
 
-@pytest.mark.parametrize("rule", [*OWN, *LOOK_UPS, *POPULAR, *FLOW], ids=lambda r: r.name)
+@pytest.mark.parametrize("rule", [*OWN, *LOOK_UPS, *POPULAR, *FLOW, *FRESH], ids=lambda r: r.name)
 def test_lists(world: World, rule: Rule) -> None:
     wanted = [plain(world, rule, q) for q in range(world.first_query, world.n_sessions, 4)]
     aid, score = lists(world, rule)

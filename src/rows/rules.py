@@ -103,7 +103,24 @@ class RetrievalRule:
     top: int = 100
 
 
-Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule | RetrievalRule
+@dataclass(frozen=True)
+class FreshRule:
+    """The newest items at the query, by a column of items.parquet that holds when they came.
+
+    Also those that nobody has ever looked at: what no table and no count can propose.
+    """
+
+    name: str
+    created: str  # column: seconds since 1970
+    days: float = 1.0  # only items that are no older
+    same: str | None = None  # column: only items that share a value with one of the history
+    near: str | None = None  # column: only items that lie near the mean of the history,
+    apart: float = 0.0  # so far from it, at most
+    unseen: bool = False  # only items without any event in the split
+    top: int = 20
+
+
+Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule | FreshRule | RetrievalRule
 
 
 @dataclass(frozen=True)
