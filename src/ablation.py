@@ -114,9 +114,7 @@ def hits(
         known.X[:, columns], known.label, max_bin=int(job.params.get("max_bin", 256)), nthread=1,
         **({"qid": query} if job.by_query else {}),
     )  # fmt: skip
-    params = job.params | {"tree_method": "hist", "device": run.engine.xgb_device,
-                           "seed": seed, "nthread": 1}  # fmt: skip
-    model = xgb.train(params, rows, ROUNDS)
+    model = job.boost(rows, ROUNDS, {"device": run.engine.xgb_device, "seed": seed})
     score = model.inplace_predict(held.X[:, columns], predict_type="margin")
     order = np.arange(score.size, dtype=np.int32)
     best = blend_kernel.top_rows(held.starts, order, score, run.recipe.k)

@@ -30,6 +30,10 @@ SHORT = (
 )  # fmt: skip
 """Of the short model that tells which columns are worth the time, where a row asks for fewer."""
 
+SOFTMAX = "softmax"
+"""An objective of our own: XGBoost's rank:ndcg looks at pairs, this at a query as a whole."""
+CURVATURE = 1e-6  # of the softmax loss, at least
+
 R = TypeVar("R", bound=Ranker)
 T = TypeVar("T")
 Bool = NDArray[np.bool_]
@@ -50,10 +54,38 @@ class Job(Generic[R]):
 
     @property
     def by_query(self: Job[RankerRow]) -> bool:
-        return str(self.params["objective"]).startswith("rank:")
+        return str(self.params["objective"]).startswith(("rank:", SOFTMAX))
+
+    def boost(
+        self: Job[RankerRow], rows: xgb.DMatrix, rounds: int, more: dict[str, Any], **how: Any
+    ) -> xgb.Booster:
+        """Train so many rounds; `more` parameters, and `how`: what else xgb.train wants.
+
+        On one thread: with another number of threads XGBoost sums in another order.
+        """
+        params = {**self.params, "tree_method": "hist", "nthread": 1, **more}
+        if params["objective"] == SOFTMAX:
+            params.pop("objective")
+            params["base_score"], how["obj"] = 0.0, softmax_loss
+        return xgb.train(params, rows, rounds, **how)
 
 
 TreeJob = Job[RankerRow]
+
+
+def softmax_loss(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
+    """Gradient and curvature of -ln of the share that softmax gives a query's true candidates.
+
+    ListNet's loss (Cao et al., 2007); where several came true, each counts the same.
+    """
+    starts = rows.get_uint_info("group_ptr").astype(np.int64)
+    size, first = np.diff(starts), starts[:-1]
+    score = np.exp(score - np.repeat(np.maximum.reduceat(score, first), size))
+    share = score / np.repeat(np.add.reduceat(score, first), size)
+    label = rows.get_label()
+    true = np.add.reduceat(label, first)
+    gradient = share * np.repeat(true > 0, size) - label / np.repeat(np.maximum(true, 1), size)
+    return gradient, np.maximum(share * (1 - share), CURVATURE)
 
 
 def matrix(
@@ -101,25 +133,21 @@ def chosen(job: Job[R], rows: Rows, names: list[str], engine: Engine, seed: int)
 def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
     """Train one model; write its curve.csv, importance.csv, params.json and fold.json."""
     start = time.perf_counter()
-    # one thread a model: with another number of threads XGBoost sums in another order
-    params: dict[str, Any] = job.params | {
-        "tree_method": "hist", "device": engine.xgb_device, "seed": seed, "nthread": 1
-    }  # fmt: skip
     names = chosen(job, rows, names, engine, seed)
     known = matrix(job, rows, rows.fold != job.fold, names)
     held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
-    params["eval_metric"] = metrics
+    more = {"device": engine.xgb_device, "seed": seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
     with Bar(job) as bar:
-        model = xgb.train(
-            params, known, job.row.rounds, evals=[(known, "train"), (held, "valid")],
+        model = job.boost(
+            known, job.row.rounds, more, evals=[(known, "train"), (held, "valid")],
             early_stopping_rounds=job.row.patience, evals_result=curve, verbose_eval=False,
             callbacks=[bar],
         )  # fmt: skip
     best = model.best_iteration
     model = model[: best + 1]
-    _write_logs(job, model, curve, names, params)
+    _write_logs(job, model, curve, names, job.params | more)
     facts = {
         "best_round": best,
         **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
