@@ -9,6 +9,7 @@ similar reach together: at most 8, and as many as the memory allows.)
 """
 
 from src.counting import Counter
+from src.rows.matrices import SwingRow
 from src.run import Run, main
 from src.tables import count_rows
 
@@ -23,6 +24,12 @@ def body(run: Run) -> None:
             with run.step(f"{split} {', '.join(row.name for row in rows)}") as facts:
                 facts["made"] = len(run.build_all(dict(paths), counter.writer(paths), [events]))
                 facts["neighbours"] = count_rows(*paths)
+        for row in run.recipe.matrices:
+            if isinstance(row, SwingRow):
+                path = run.table(split, row.name)
+                with run.step(f"{split} {row.name}") as facts:
+                    facts["made"] = int(run.build(path, counter.swing_writer(row), row, [events]))
+                    facts["neighbours"] = count_rows(path)
 
 
 if __name__ == "__main__":

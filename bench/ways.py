@@ -44,8 +44,9 @@ Found = tuple[int, pl.DataFrame | None, dict[str, Any]]
 
 
 def recipe_rows() -> dict[str, MatrixRow]:
-    """The matrix rows of all recipes, by name."""
-    return {row.name: row for recipe in RECIPES.values() for row in recipe.matrices}
+    """The rows of all recipes that count pairs of events, by name."""
+    rows = [row for recipe in RECIPES.values() for row in recipe.matrices]
+    return {row.name: row for row in rows if isinstance(row, MatrixRow)}
 
 
 def span_of(events: pl.LazyFrame) -> Span:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numba import get_num_threads
 
-from src import matrix_kernel
+from src import knn_kernel, matrix_kernel, swing_kernel
 from src.events import Sessions
-from src.matrices import MATRIX, Span, self_merge
-from src.rows.matrices import MatrixRow
+from src.matrices import MATRIX, Matrix, Span, self_merge
+from src.rows.matrices import MatrixRow, SwingRow
 from src.run import Run
 from src.tables import TableWriter, count_rows
 from src.view_kernel import View, make_view, view_bytes
@@ -19,6 +21,7 @@ from src.votes_kernel import reach
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
 TOGETHER = 8  # rows of a walk: more gain little, and a kill loses the rows in hand
+SWING_ITEMS = 10_000  # of a SwingRow, whose neighbours are found and written at a time
 BYTES_ON_DISK = 2.0  # per event and row, about
 
 Pieces = Iterator[list[pl.DataFrame]]
@@ -36,14 +39,19 @@ class Counter:
         self.n_items = count_rows(run.output / "aids.parquet")
         self.view: tuple[object, View] | None = None
 
+    @property
+    def rows(self) -> list[MatrixRow]:
+        """Those of events; the others are of sessions."""
+        return [row for row in self.run.recipe.matrices if isinstance(row, MatrixRow)]
+
     def groups(self) -> list[list[MatrixRow]]:
         """The rows, in the groups that are counted together."""
         if self.run.engine.name == "gpu":
-            return [[row] for row in self.run.recipe.matrices]
+            return [[row] for row in self.rows]
         fixed, row = self.need()
         room = int(min(TOGETHER, max(1, (self.run.budget.memory - fixed) // row - 1)))
         by_types: dict[object, list[MatrixRow]] = {}
-        for matrix in sorted(self.run.recipe.matrices, key=reach):
+        for matrix in sorted(self.rows, key=reach):
             by_types.setdefault(matrix.types, []).append(matrix)
         return [rows[i : i + room] for rows in by_types.values() for i in range(0, len(rows), room)]
 
@@ -78,6 +86,25 @@ class Counter:
 
         return write
 
+    def swing_writer(self, row: SwingRow) -> Callable[[Path], None]:
+        """What makes the file of a row of sessions."""
+
+        def write(part: Path) -> None:
+            n, threads = self.n_items, self.run.engine.threads
+            events, sessions = (
+                count_rows(self.folder / f"{n}.parquet") for n in ("events", "sessions")
+            )
+            need = 24 * events + 24 * sessions + 12 * n * (row.sessions + threads)
+            name = f"{self.folder.name} {row.name}"
+            self.run.budget.claim(name, need, 8 * row.top_n * n)
+            s = Sessions.load(self.run.output, self.folder.name)
+            pieces = swing(s, row)
+            with TableWriter(part, MATRIX) as writer:
+                for table in self.run.progress(pieces, name, -(-n // SWING_ITEMS)):
+                    writer.add(table)
+
+        return write
+
     def on_cpu(self, rows: list[MatrixRow]) -> Pieces:
         """All rows in one walk."""
         if self.view is None or self.view[0] != rows[0].types:
@@ -93,3 +120,21 @@ class Counter:
         for a in range(0, self.n_items, GPU_ITEMS):
             query = self_merge(self.events, rows[0], self.span, (a, a + GPU_ITEMS))
             yield [self.run.engine.collect(query)]
+
+
+def swing(s: Sessions, row: SwingRow) -> Iterator[pl.DataFrame]:
+    """The MATRIX of a row of sessions, a range of items after the other."""
+    shapes = knn_kernel.shapes(s.offsets, s.ts)
+    starts, latest, _ = knn_kernel.latest_sessions(
+        s.offsets, s.aid, shapes, s.n_items, row.sessions
+    )
+    holders = np.searchsorted(s.offsets, latest[:, knn_kernel.BEGIN], side="right") - 1
+    item_starts, items = swing_kernel.latest_items(s.offsets, s.aid, row.items)
+    for low in range(0, s.n_items, SWING_ITEMS):
+        high = min(low + SWING_ITEMS, s.n_items)
+        size, near, weight = swing_kernel.count(
+            starts, holders, item_starts, items, row.alpha, low, high, row.top_n,
+            get_num_threads(),
+        )  # fmt: skip
+        offsets = np.concatenate([[0], np.cumsum(size)])
+        yield Matrix(offsets, near[near >= 0], weight[near >= 0]).to_frame(low)

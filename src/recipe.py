@@ -13,7 +13,7 @@ from typing import Any
 
 from src.rows.embeddings import EmbeddingRow, SequenceRow
 from src.rows.features import FeatureRow, RetrievalFeature
-from src.rows.matrices import MatrixRow
+from src.rows.matrices import MatrixRow, SwingRow
 from src.rows.rankers import Ranker
 from src.rows.rules import Baseline, MatrixRule, PopularRule, RetrievalRule, Rule
 from src.rows.units import Weights
@@ -72,7 +72,7 @@ class Recipe:
     objectives: tuple[Objective, ...]
     metric: str  # "recall" or "mrr"
     k: int
-    matrices: tuple[MatrixRow, ...]
+    matrices: tuple[MatrixRow | SwingRow, ...]
     embeddings: tuple[EmbeddingRow, ...]
     rules: tuple[Rule, ...]
     baselines: tuple[Baseline, ...]
@@ -98,7 +98,8 @@ class Recipe:
         if min(map(len, given)) < len(self.types):
             raise ValueError(f"recipe {self.name}: type_weight has one number per {self.types}")
         for row in self.matrices:
-            if min(len(row.source_weight), len(row.target_weight)) < len(self.types):
+            weights = () if isinstance(row, SwingRow) else (row.source_weight, row.target_weight)
+            if any(len(weight) < len(self.types) for weight in weights):
                 raise ValueError(f"matrix {row.name}: one weight per event type {self.types}")
         tables = {row.name for row in self.matrices} | {row.name for row in self.embeddings}
         rules = {row.name for row in self.rules}

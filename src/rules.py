@@ -267,13 +267,13 @@ def fresh_lists(world: World, rule: FreshRule, first: int, end: int) -> TopLists
     if rule.unseen:
         asked &= np.bincount(s.aid, minlength=s.n_items) == 0
     order = np.flatnonzero(asked)[np.argsort(created[asked], kind="stable")]
-    filters = [
+    same, near = (
         items[column].cast(pl.Float64).fill_null(np.nan).to_numpy() if column else np.empty(0)
         for column in (rule.same, rule.near)
-    ]
+    )
     return rules_kernel.fresh_lists(
         s.offsets, s.aid, s.ts, first, end, order, created[order],
-        int(rule.days * DAY), *filters, rule.apart, rule.top,
+        int(rule.days * DAY), same, near, rule.apart, rule.top,
     )  # fmt: skip
 
 

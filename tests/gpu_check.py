@@ -69,7 +69,8 @@ def steps(output: Path) -> dict[str, Step]:
     run = Run(RECIPES["otto"], output, output, GPU, budget, sample=1.0, script=script)
     write_world(output, len(run.recipe.objectives))
     counter = Counter(run, "valid")
-    rows = {row: None for recipe in RECIPES.values() for row in recipe.matrices}
+    tables = [row for recipe in RECIPES.values() for row in recipe.matrices]
+    rows = dict.fromkeys(row for row in tables if isinstance(row, MatrixRow))
 
     def counting(row: MatrixRow) -> Step:
         return lambda: list(counter.on_gpu([row]))

@@ -27,11 +27,12 @@ from src.rows.features import (
     SeenFeature,
     StatisticsFeature,
 )
-from src.rows.matrices import MatrixRow
+from src.rows.matrices import MatrixRow, SwingRow
 from src.rows.rankers import RankerRow
 from src.rows.rules import (
     Baseline,
     FlowRule,
+    FreshRule,
     KnnRule,
     MatrixRule,
     PopularRule,
@@ -57,6 +58,7 @@ MATRICES = (
     MatrixRow("itemcf", tail=100, steps=30, step_decay=0.9, session_norm=True, item_norm=0.5,
               top_n=100),  # L, F, its constant time terms left out
     MatrixRow("binetwork", tail=200, session_norm=True, top_n=100),  # L
+    SwingRow("swing", top_n=100),
 )
 
 EMBEDDINGS = (
@@ -76,6 +78,7 @@ RULES = (
     MatrixRule("day", "day", RECENT, neighbours=100),
     MatrixRule("itemcf", "itemcf", LAST2, neighbours=100),  # L: the last two clicks only
     MatrixRule("binetwork", "binetwork", LAST, neighbours=100),
+    MatrixRule("swing", "swing", LAST2, neighbours=100),
     FlowRule("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
     FlowRule("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),
     FlowRule("flow_6h", LAST, half_life=6 * HOUR, target_weight=ENDS),
@@ -89,6 +92,9 @@ RULES = (
     PopularRule("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
                 type_weight=ENDS, top=50),
     PopularRule("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
+    FreshRule("fresh", "created", days=1.0, same="category", top=30),
+    FreshRule("cold", "created", days=1.0, same="category", near="words", apart=100.0,
+              unseen=True, top=5),  # F: the four rules for articles never clicked
     MatrixRule("w2v", "w2v", LAST2),
     MatrixRule("content", "content", LAST2, top=30),
     RetrievalRule("net_ends", "net", objective=0, top=50),

@@ -1,4 +1,4 @@
-"""Rows that step 2 counts: item-item co-occurrence matrices."""
+"""Rows that step 2 counts: item-item matrices, of events or of pairs of sessions."""
 
 from __future__ import annotations
 
@@ -52,3 +52,22 @@ class MatrixRow:
                 f"matrix {self.name}: every pair of a long session would vote; "
                 "set tail, within, steps or half_life"
             )
+
+
+@dataclass(frozen=True)
+class SwingRow:
+    """What pairs of sessions with an item share beside it: Swing (Yang et al., 2020).
+
+    A pair that has x and y votes 1 / (alpha + items it shares) for both to be neighbours, divided
+    by the root of the product of the sessions' numbers of items: few common items say more.
+    """
+
+    name: str
+    alpha: float = 1.0
+    sessions: int = 100  # the latest ones of each item that are paired
+    items: int = 100  # the latest different ones of each session that are looked at
+    top_n: int = 40  # neighbours kept: by weight, ties by item id
+
+    def __post_init__(self) -> None:
+        if min(self.sessions, self.items, self.top_n) < 1 or self.alpha <= 0:
+            raise ValueError(f"matrix {self.name}: alpha above 0, all counts at least 1")
