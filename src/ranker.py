@@ -84,8 +84,9 @@ def softmax_loss(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
     share = score / np.repeat(np.add.reduceat(score, first), size)
     label = rows.get_label()
     true = np.add.reduceat(label, first)
-    gradient = share * np.repeat(true > 0, size) - label / np.repeat(np.maximum(true, 1), size)
-    return gradient, np.maximum(share * (1 - share), CURVATURE)
+    told = np.repeat(true > 0, size)  # queries of which nothing came true tell nothing
+    gradient = share * told - label / np.repeat(np.maximum(true, 1), size)
+    return gradient, np.maximum(share * (1 - share), CURVATURE) * told
 
 
 def matrix(
