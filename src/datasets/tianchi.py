@@ -64,7 +64,7 @@ MATRICES = (
 EMBEDDINGS = (
     Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
     ContentRow("content", "articles_emb.csv", "article_id"),  # F; where the download has it
-    SequenceRow("net", ahead=1, epochs=2, positions=700_000, rate=0.004),
+    SequenceRow("net", ahead=1, epochs=2, positions=2_000_000, rate=0.003),
 )
 
 LAST = Select(last=1)
@@ -86,7 +86,6 @@ RULES = (
     FlowRule("flow_far", RECENT, steps=3, half_life=HOUR),
     FlowRule("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
     KnnRule("readers", sample=500, query_decay=2.0, recency_days=1.0, item_decay=3.0),  # F: UserCF
-    KnnRule("readers_idf", sample=500, idf=True),
     PopularRule("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
     PopularRule("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
     PopularRule("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
@@ -169,9 +168,9 @@ RECIPE = Recipe(
     baselines=BASELINES,
     features=FEATURES,
     rankers=RANKERS,
-    train_queries=200_000,
+    train_queries=400_000,
     pool_size=100,
-    train_rows=2_000_000,
+    train_rows=4_500_000,
     negatives=25.0,
     source=SOURCE,
 )
