@@ -56,7 +56,7 @@ class Coverage:
 
     def rules_table(self) -> pl.DataFrame:
         """One row per rule: recall at k and of its whole list, and of hits no other rule has."""
-        ranks = self._joined("ranks")
+        ranks = self.joined("ranks")
         alone = (ranks != ABSENT).sum(axis=1) == 1
         rows = []
         for number in sorted(self.rules):
@@ -70,13 +70,13 @@ class Coverage:
 
     def pool_table(self) -> pl.DataFrame:
         """Recall of the pool's first candidates, of all of them, and of all lists together."""
-        place = self._joined("place")
+        place = self.joined("place")
         rows = [
             {"pool": f"first {c}", **self._recalls("", (place >= 0) & (place < c))} for c in CUTS
         ]
         size = self.pool_rows / max(self.queries, 1)
         rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", place >= 0)})
-        union = (self._joined("ranks") != ABSENT).any(axis=1)
+        union = (self.joined("ranks") != ABSENT).any(axis=1)
         rows.append({"pool": "union of lists", **self._recalls("", union)})
         return pl.DataFrame(rows)
 
@@ -117,7 +117,7 @@ class Coverage:
             tallies.append(tally_places(self.session[at], place[mine], recipe.metric, recipe.k))
         return tallies
 
-    def _joined(self, name: str) -> NDArray:
+    def joined(self, name: str) -> NDArray:
         """An attribute of Found over all labels; absent where no block has covered them."""
         first = getattr(self.found[0], name)
         absent = ABSENT if name == "ranks" else -1

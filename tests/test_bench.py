@@ -15,7 +15,7 @@ from planted import planted_events
 from polars.testing import assert_frame_equal
 from worlds import ROOT
 
-from bench import frames, measure, peers, plain, scaling, sql, steps, ways
+from bench import frames, lists, measure, peers, plain, scaling, sql, steps, ways
 from src.matrices import MATRIX
 from src.rows.matrices import MatrixRow
 
@@ -173,3 +173,10 @@ def test_samples_and_comparison(events: Path, tmp_path: Path) -> None:
     other.with_columns(weight=pl.lit(1.25))[1:].write_parquet(tmp_path / "b.parquet")
     compared = frames.compare(tmp_path / "a.parquet", tmp_path / "b.parquet")
     assert compared == {"same": (other.height - 1) / other.height, "off": pytest.approx(0.2)}
+
+
+def test_agreement_of_two_orders() -> None:
+    here, there = [0.1, 0.2, 0.21, 0.4], [1.0, 3.0, 2.0, 9.0]
+    assert lists.agreement(here, here) == 1.0 and lists.agreement(here, [-x for x in here]) == -1.0
+    assert lists.agreement(here, there) == pytest.approx((5 - 1) / 6), "one pair of six is swapped"
+    assert lists.agreement(here, there, apart=0.05) == 1.0, "which is no difference here"
