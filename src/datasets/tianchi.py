@@ -28,7 +28,7 @@ from src.rows.features import (
     StatisticsFeature,
 )
 from src.rows.matrices import MatrixRow, SwingRow
-from src.rows.rankers import RankerRow
+from src.rows.rankers import DinRow, Ranker, RankerRow
 from src.rows.rules import (
     Baseline,
     FlowRule,
@@ -128,14 +128,15 @@ FEATURES: tuple[FeatureRow, ...] = (
 )
 # fmt: on
 
-XGB: tuple[tuple[str, float | int | str], ...] = (
-    ("learning_rate", 0.1), ("max_depth", 7), ("subsample", 0.9), ("colsample_bytree", 0.3),
-    ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
-)  # fmt: skip
-RANKERS = (
-    RankerRow("ndcg", (("objective", "rank:ndcg"), ("lambdarank_pair_method", "topk"),
-                       ("lambdarank_num_pair_per_sample", 8), *XGB), rounds=400, patience=20,
-              metric="ndcg@5", columns=120),
+RANKERS: tuple[Ranker, ...] = (
+    RankerRow("softmax", (
+        ("objective", "softmax"), ("learning_rate", 0.15), ("max_depth", 7), ("subsample", 0.9),
+        ("colsample_bytree", 0.3), ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
+    ), rounds=200, patience=20, metric="ndcg@5", columns=100),
+    DinRow("din", batch=512, epochs=2, categories=(
+        "category_value", "category_last", "context_device", "context_os", "context_region",
+        "context_referrer",
+    )),
 )  # fmt: skip
 
 OCTOBER_2017, YEAR = 1_506_816_000_000, 365 * DAY * 1000  # ms

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RankerRow:
-    """One XGBoost model per objective and fold."""
+    """One XGBoost model per objective and fold.
+
+    The objective among the params is one of XGBoost's, or "softmax": over the candidates of a query
+    as a whole (src/ranker.py).
+    """
 
     name: str
     params: tuple[tuple[str, float | int | str], ...]
