@@ -235,3 +235,24 @@ def test_without_a_test_log_valid_is_all_there_is(monkeypatch, tmp_path: Path) -
     assert prepare(monkeypatch, tmp_path) == 0
     assert (tmp_path / "out" / "splits.json").read_text().startswith('["valid", "more_1"')
     assert not (tmp_path / "out" / "test").exists()
+
+
+def test_a_user_of_one_click_is_seen_and_not_asked_for(monkeypatch, tmp_path: Path) -> None:
+    train = [c for u in range(20) for c in visit(u, T0 + u * SECOND, 10, 20)]
+    write(tmp_path, [*train, (20, 10, T0)])
+    assert prepare(monkeypatch, tmp_path) == 0
+    for split in json.loads((tmp_path / "out" / "splits.json").read_text()):
+        assert (20, 10, T0 // 1000, 0) in raw_events(tmp_path / "out", split)
+        table = pl.read_parquet(tmp_path / "out" / split / "sessions.parquet")
+        assert 20 not in table.filter("query")["session"]
+
+
+def test_an_article_may_be_created_after_its_clicks(monkeypatch, tmp_path: Path) -> None:
+    files = write(tmp_path)
+    later = (T0 + 9 * DAY) // 1000
+    files[ARTICLES].write_text(article_lines([(10, 1, later * 1000, 200)]))
+    assert prepare(monkeypatch, tmp_path) == 0
+    aids = pl.read_parquet(tmp_path / "out" / "aids.parquet")["aid"].to_list()
+    items = pl.read_parquet(tmp_path / "out" / "items.parquet")
+    assert items["created"][aids.index(10)] == later
+    assert any(event[1] == 10 for event in raw_events(tmp_path / "out", "test"))
