@@ -109,14 +109,14 @@ def matrix(
 
 @lru_cache(maxsize=64)  # all rankers of an objective and fold ask for the same
 def useful(
-    files: tuple[Path, ...], objective: str, fold: int, names: tuple[str, ...], columns: int,
-    device: str, seed: int,
+    files: tuple[Path, ...], objectives: tuple[str, ...], fold: int, names: tuple[str, ...],
+    columns: int, device: str, seed: int,
 ) -> list[str]:  # fmt: skip
     """The columns that a short model of the other folds' rows gains most by, in the given order."""
-    rows = Rows.load(files, objective)
+    rows = Rows.load(files, objectives)
     few = rows.some(rows.fold != fold, FEW_ROWS)
     X = rows.gather(few, list(names))
-    known = xgb.QuantileDMatrix(X, rows.label[few], feature_names=names, nthread=1, max_bin=64)
+    known = xgb.QuantileDMatrix(X, rows.label[few] > 0, feature_names=names, nthread=1, max_bin=64)
     params = dict(SHORT) | {"device": device, "seed": seed}
     gain = xgb.train(params, known, FEW_ROUNDS).get_score(importance_type="total_gain")
     best = set(sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns])
@@ -127,7 +127,7 @@ def chosen(job: Job[R], rows: Rows, names: list[str], engine: Engine, seed: int)
     """The columns that a ranker row wants."""
     if job.row.columns is None or job.row.columns >= len(names):
         return names
-    where = (rows.files, job.objective, job.fold)
+    where = (rows.files, rows.objectives, job.fold)
     return useful(*where, tuple(names), job.row.columns, engine.xgb_device, seed)
 
 
@@ -153,8 +153,8 @@ def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int)
         "best_round": best,
         **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
         "train_rows": known.num_row(), "valid_rows": held.num_row(),
-        "train_positives": int(known.get_label().sum()),
-        "valid_positives": int(held.get_label().sum()),
+        "train_positives": np.count_nonzero(known.get_label()),
+        "valid_positives": np.count_nonzero(held.get_label()),
         "seconds": round(time.perf_counter() - start, 2),
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
