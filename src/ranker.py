@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from src import store
 from src.engine import Engine
 from src.events import F32, I64
+from src.forest import Forest
 from src.rows.rankers import Ranker, RankerRow
 from src.training_rows import Batches, Rows
 
@@ -207,22 +208,43 @@ def memory(rows: Rows, columns: int, all_columns: int, threads: int) -> float:
     return threads * (1.25 * rows.label.size * columns + few + 8.0 * largest * all_columns)
 
 
-def load(path: Path, threads: int) -> xgb.Booster:
-    model = xgb.Booster(model_file=path)
+@dataclass(frozen=True)
+class DeepModel:
+    """Trees too deep for a `Forest`: XGBoost itself scores."""
+
+    model: xgb.Booster
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.model.feature_names or [])
+
+    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+        """As a Forest's."""
+        found: F32 = self.model.inplace_predict(X[np.ix_(rows, columns)], predict_type="margin")
+        return found
+
+
+def load(path: Path, threads: int) -> Forest | DeepModel:
+    """A model to score with."""
+    return _loaded(path.read_bytes(), threads)
+
+
+@lru_cache(maxsize=128)  # all blocks ask for the same
+def _loaded(stored: bytes, threads: int) -> Forest | DeepModel:
+    model = xgb.Booster(model_file=bytearray(stored))
     model.set_param({"nthread": threads})
-    return model
+    return Forest.of(model) or DeepModel(model)
 
 
 def predict(
-    models: list[xgb.Booster], X: F32, names: list[str], rows: I64 | slice = slice(None)
+    models: Sequence[Forest | DeepModel], X: F32, names: list[str], rows: I64 | None = None
 ) -> F32:
     """Mean prediction of some models (log-odds or ranking score) for rows of features `names`."""
     place = {name: column for column, name in enumerate(names)}
-    chosen = np.arange(X.shape[0])[rows]
+    chosen = np.arange(X.shape[0]) if rows is None else rows
     total = np.zeros(chosen.size, np.float64)
     for model in models:
-        columns = np.array([place[name] for name in model.feature_names or names])
-        total += model.inplace_predict(X[np.ix_(chosen, columns)], predict_type="margin")
+        total += model.margins(X, np.array([place[name] for name in model.names]), chosen)
     return (total / len(models)).astype(np.float32)
 
 

@@ -26,7 +26,7 @@ from src.training_rows import Rows
 from src.windows import Windows
 
 Model = Any
-"""An xgb.Booster, or a din.Model: torch comes in only where a recipe has a `DinRow`."""
+"""A Forest, or a din.Model: torch comes in only where a recipe has a `DinRow`."""
 
 
 def model_path(run: Run, row: Ranker, objective: str, fold: int) -> Path:
@@ -117,9 +117,10 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [load_model(run, t[0], p) for p in paths[t]] for t in targets}
+        used = {name for group in models.values() for model in group for name in model.names}
         tables = []
         for pool in pools(run, world, part):
-            X = features.compute(world, pool)
+            X = features.compute(world, pool, used)
             scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
             for (row, objective), trained in models.items():
                 predict = partial(_predict, run, row, world, X, features.names)
