@@ -1,4 +1,4 @@
-"""XGBoost's trees as arrays that a kernel asks twice as fast as XGBoost does (bench/forest.py).
+"""XGBoost's trees as arrays that a kernel asks twice as fast as XGBoost does (bench/scoring.py).
 
 Every tree is filled up to one depth: below a leaf all nodes ask something, and all leaves are that
 leaf's. The same float32 comparisons and sums in the same order: the scores are XGBoost's, bit by

@@ -154,8 +154,8 @@ def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int)
         "best_round": best,
         **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
         "train_rows": known.num_row(), "valid_rows": held.num_row(),
-        "train_positives": np.count_nonzero(known.get_label()),
-        "valid_positives": np.count_nonzero(held.get_label()),
+        "train_positives": int(np.count_nonzero(known.get_label())),
+        "valid_positives": int(np.count_nonzero(held.get_label())),
         "seconds": round(time.perf_counter() - start, 2),
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
