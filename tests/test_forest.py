@@ -14,6 +14,8 @@ import xgboost as xgb
 from src import ranker
 from src.forest import Forest
 from src.forest_kernel import BLOCK
+from src.ranker import SOFTMAX
+from src.rows.rankers import RankerRow
 
 ROWS, COLUMNS = 3 * BLOCK + 7, 12
 
@@ -58,6 +60,18 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
         assert ranker.predict([forest], wide, names).tolist() == wanted.tolist()
         assert ranker.predict([forest], wide, names, some).tolist() == wanted[some].tolist()
         assert ranker.predict([forest], wide, names, some[:0]).size == 0
+
+
+def test_scores_of_an_objective_of_our_own() -> None:
+    X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
+    row = RankerRow("own", (("objective", SOFTMAX), ("max_depth", 4)))
+    rng = np.random.default_rng(9)
+    label, query = rng.integers(0, 2, ROWS), np.arange(ROWS) // 20
+    rows = xgb.QuantileDMatrix(X, label, qid=query, feature_names=names)
+    model = ranker.Job(row, "x", 0, Path()).boost(rows, 5, {"seed": 1})
+    forest = Forest.of(model)
+    wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
+    assert forest and ranker.predict([forest], X, names).tolist() == wanted.tolist()
 
 
 def test_the_mean_of_models_and_trees_that_only_are_a_leaf(tmp_path: Path) -> None:

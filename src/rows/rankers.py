@@ -15,7 +15,6 @@ class RankerRow:
     A shared one learns grades: 1 for what came true for the first objective, 2 for the second, ...,
     0 for what never did. Of several grades the highest counts, so the objectives ascend in weight.
     """
-    """
 
     name: str
     params: tuple[tuple[str, float | int | str], ...]
