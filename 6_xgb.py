@@ -5,7 +5,7 @@
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
 Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
        output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: {params,fold}.json,
-       {curve,importance}.csv
+       {curve,importance}.csv  (<objective> is "all" where one model learns all of them)
        output/<dataset>/<split>/scores/part-*.parquet: session, aid, <ranker>_<objective>
 Scores of `valid` are out of fold, those of `test` the mean of the folds.
 """
@@ -15,7 +15,7 @@ from functools import partial
 from src import ranker
 from src.candidates import open_world, part_files, parts
 from src.run import Run, main
-from src.scoring import fold_scores, score_part, train_model
+from src.scoring import fold_scores, score_part, to_train, train_model
 from src.training import learnable
 
 
@@ -26,11 +26,11 @@ def body(run: Run) -> None:
     for objective in recipe.objectives:
         if objective.name not in able:
             print(f"{objective.name}: too few labels to learn from, the pool's order stays")
-    for name in able:
-        for row in recipe.rankers:
-            with run.step(f"{name} {row.name}") as facts:
-                tasks = [partial(train_model, run, row, name, fold) for fold in range(recipe.folds)]
-                facts["folds made"] = sum(ranker.in_parallel(run.engine, tasks))
+    for (row, what), objectives in to_train(run, able).items():
+        with run.step(f"{what} {row.name}") as facts:
+            train = partial(train_model, run, row, objectives)
+            tasks = [partial(train, fold) for fold in range(recipe.folds)]
+            facts["folds made"] = sum(ranker.in_parallel(run.engine, tasks))
     for split in run.scored_splits():
         world = open_world(run, split)
         with run.step(f"{split} scores") as facts:

@@ -61,7 +61,9 @@ def by_group(features: Features, recipe: Recipe, world: World, all_pools: list[P
             entry[0] += perf_counter() - start
             entry[1] += len(family.names) / len(all_pools)
         start = perf_counter()
-        features_kernel.rank_columns(pool.offsets, features.sources, column, X, get_num_threads())
+        features_kernel.rank_columns(
+            pool.offsets, features.sources, features.targets, X, get_num_threads()
+        )
         entry = found.setdefault("ranks", [0.0, 0.0])
         entry[0] += perf_counter() - start
         entry[1] += len(features.sources) / len(all_pools)
@@ -131,7 +133,7 @@ def compare(recipe: Recipe, world: World, all_pools: list[Pool]) -> dict[str, fl
         for family in few.families[3:]:
             family.fill(block, X, column)
             column += len(family.names)
-        features_kernel.rank_columns(pool.offsets, few.sources, column, X, get_num_threads())
+        features_kernel.rank_columns(pool.offsets, few.sources, few.targets, X, get_num_threads())
         ours += perf_counter() - start
         for row in rows:
             start = perf_counter()

@@ -54,7 +54,7 @@ class Sample:
 
 def learned(run: Run, objective: str, names: list[str]) -> Sample:
     """Training rows of all folds but the first."""
-    rows = Rows.load(train_files(run), objective)
+    rows = Rows.load(train_files(run), (objective,))
     mask = rows.some(rows.fold != 0, ROWS)
     starts = np.flatnonzero(np.diff(rows.query[mask], prepend=-1))
     return Sample(rows.gather(mask, names), rows.label[mask], np.append(starts, mask.sum()))
@@ -107,7 +107,7 @@ def hits(
     run: Run, objective: str, known: Sample, held: Sample, columns: np.ndarray, seed: int
 ) -> np.ndarray:
     """What each held-out query wins when a model of these columns ranks it."""
-    row = next(row for row in run.recipe.rankers if isinstance(row, RankerRow))
+    row = next(row for row in run.recipe.rankers if isinstance(row, RankerRow) and not row.shared)
     job = ranker.Job(row, objective, 0, run.output)
     query = np.repeat(np.arange(known.starts.size - 1), np.diff(known.starts))
     rows = xgb.QuantileDMatrix(

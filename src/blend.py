@@ -3,8 +3,8 @@
 A way to mix is an `Option`: weights of the members' votes in some space. In "rank" space a member
 votes 1 / (RRF + rank of the candidate in its query), in "softmax" space the share that softmax
 gives the candidate's score in its query; "stack" is a logistic regression on both of all members,
-fitted without the query's own fold. Nothing is held for more than one block but what each query
-wins under each option.
+fitted without the query's own fold. Members are added one by one, each only if it certainly gains.
+Nothing is held for more than one block but what each query wins under each option.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 
 from src import blend_kernel
 from src.events import F32, F64, I32, I64, arrays, hash_unit
-from src.metrics import Tally
+from src.metrics import Tally, bootstrap
 from src.recipe import Recipe
 
 STEPS = 10  # weights are tenths
@@ -35,6 +35,11 @@ class Option(NamedTuple):
 
     space: str
     weights: tuple[int, ...]  # tenths; of STACK: none
+
+    @property
+    def mixed(self) -> int:
+        """How many members are mixed; STACK is richer than any other way."""
+        return len(self.weights) - self.weights.count(0) if self.weights else 99
 
 
 @dataclass(frozen=True)
@@ -179,9 +184,31 @@ class Search:
         return Tally(self.session, self.hits[self.options.index(option)], self.chances)
 
     def best(self, mask: np.ndarray) -> Option:
-        """The option with the highest score on some queries; ties go to the simplest one."""
-        scores = self.hits[:, mask].sum(axis=1)
-        return self.options[int(np.argmax(scores))]
+        """The best member on some queries; a pair, three, ... where they certainly gain by it.
+
+        That is, where the 95 % interval of the paired gain over the fewer members is above 0. The
+        best of many ways to mix gains by luck, so a fold counts under the one that is best without.
+        """
+        mixed = np.array([option.mixed for option in self.options])
+        levels = [np.flatnonzero(mixed == n) for n in np.unique(mixed)]
+        chosen = levels[0]
+        for richer in levels[1:]:
+            gain = self._honest(richer, mask) - self._honest(chosen, mask)
+            tally = Tally(self.session[mask], gain[mask], self.chances[mask])
+            if bootstrap([tally], [1.0], self.recipe.seed)[0][0] > 0:
+                chosen = richer
+        return self.options[self._first(chosen, mask)]
+
+    def _first(self, some: I64, mask: np.ndarray) -> int:
+        """Of some options the one with the highest score; the earliest of equal ones."""
+        return int(some[np.argmax(self.hits[some][:, mask].sum(axis=1))])
+
+    def _honest(self, some: I64, mask: np.ndarray) -> F64:
+        """What each query wins, its fold under that of some options which the others choose."""
+        of, hits = self.fold[self.session], np.zeros(self.session.size)
+        for f in np.unique(of[mask]):
+            hits[of == f] = self.hits[self._first(some, mask & (of != f))][of == f]
+        return hits
 
     def cross_fitted(self) -> tuple[Tally, Option]:
         """Honest tally (each fold under the option that the others chose), and that of all."""

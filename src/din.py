@@ -196,6 +196,11 @@ class Model:
             torch.manual_seed(seed)
             return cls(reader, Net(row, reader, n_types).to(device), device)
 
+    @property
+    def names(self) -> list[str]:
+        """Of the features that it reads."""
+        return [*self.reader.names, *self.reader.categories]
+
     def save(self, path: Path) -> None:
         """Write all of it to a file."""
         torch.save({"reader": vars(self.reader), "net": self.net.state_dict()}, path)
@@ -334,7 +339,7 @@ def predict(
     column = {name: number for number, name in enumerate(names)}
     total = np.zeros(aid.size, np.float64)
     for model in models:
-        wanted = [column[name] for name in (*model.reader.names, *model.reader.categories)]
+        wanted = [column[name] for name in model.names]
         label = np.zeros(aid.size, np.int8)
         columns = iter([X[np.ix_(rows, np.array(wanted))]])
         data = Data.of(model.reader, starts, label, aid, columns, windows)

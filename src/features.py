@@ -7,7 +7,7 @@ the recipe; to add a kind of feature, write a `Family` and a line in `family`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -72,6 +72,11 @@ class Family(ABC):
     names: list[str]
     group: str = ""  # what ablation drops together: the kind of recipe row
     ranked: Sequence[int] = ()  # the columns that also get a rank within the query
+
+    @property
+    def all_names(self) -> list[str]:
+        """Those of the columns and of their ranks."""
+        return [*self.names, *(f"{self.names[column]}_rank" for column in self.ranked)]
 
     @abstractmethod
     def fill(self, block: Block, X: F32, column: int) -> None:
@@ -297,6 +302,7 @@ class Features:
             raise ValueError(f"recipe {recipe.name}: two rows make the features {sorted(twice)}")
         ranked = [family.names[column] for family in self.families for column in family.ranked]
         self.sources = np.array([self.names.index(name) for name in ranked], np.int64)
+        self.targets = np.arange(len(ranked)) + len(self.names)
         self.names += [f"{name}_rank" for name in ranked]
 
     @property
@@ -304,17 +310,22 @@ class Features:
         """The names of each group of families, with those of their ranks."""
         found: dict[str, list[str]] = {}
         for family in self.families:
-            ranks = [f"{family.names[column]}_rank" for column in family.ranked]
-            found.setdefault(family.group, []).extend([*family.names, *ranks])
+            found.setdefault(family.group, []).extend(family.all_names)
         return found
 
-    def compute(self, world: World, pool: Pool) -> F32:
-        """The matrix X, float32 of shape (rows of the pool, names)."""
+    def compute(self, world: World, pool: Pool, wanted: Collection[str] | None = None) -> F32:
+        """The matrix X, float32 of shape (rows of the pool, names).
+
+        Of columns that are not `wanted` (None: all are), those that can be left out are 0.
+        """
         X = np.zeros((pool.aid.size, len(self.names)), np.float32)
         block = Block(self.recipe, world, pool)
-        column = 0
+        used, column = set(self.names if wanted is None else wanted), 0
         for family in self.families:
-            family.fill(block, X, column)
+            if not used.isdisjoint(family.all_names):
+                family.fill(block, X, column)
             column += len(family.names)
-        kernel.rank_columns(pool.offsets, self.sources, column, X, get_num_threads())
+        ranked = np.array([self.names[target] in used for target in self.targets], np.bool_)
+        where = self.sources[ranked], self.targets[ranked]
+        kernel.rank_columns(pool.offsets, *where, X, get_num_threads())
         return X

@@ -334,8 +334,8 @@ def _ranks(values, n, known, row, out):
 
 
 @njit(parallel=True, cache=True)
-def rank_columns(starts, sources, first_column, X, n_threads):
-    """Rank within the query, 0 for the highest; ties share the best rank."""
+def rank_columns(starts, sources, targets, X, n_threads):
+    """Rank within the query of some columns, in others: 0 for the highest; ties share the best."""
     n_queries = starts.size - 1
     longest = np.diff(starts).max()
     for t in prange(n_threads):
@@ -353,4 +353,4 @@ def rank_columns(starts, sources, first_column, X, n_threads):
                     _ranks(values[c], n, known, row, ranks[c])
                 for r in range(n):
                     for c in range(some):
-                        X[first + r, first_column + k + c] = ranks[c, r]
+                        X[first + r, targets[k + c]] = ranks[c, r]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from src import store
 from src.engine import Engine
 from src.events import F32, I64
+from src.forest import Forest
 from src.rows.rankers import Ranker, RankerRow
 from src.training_rows import Batches, Rows
 
@@ -109,14 +110,14 @@ def matrix(
 
 @lru_cache(maxsize=64)  # all rankers of an objective and fold ask for the same
 def useful(
-    files: tuple[Path, ...], objective: str, fold: int, names: tuple[str, ...], columns: int,
-    device: str, seed: int,
+    files: tuple[Path, ...], objectives: tuple[str, ...], fold: int, names: tuple[str, ...],
+    columns: int, device: str, seed: int,
 ) -> list[str]:  # fmt: skip
     """The columns that a short model of the other folds' rows gains most by, in the given order."""
-    rows = Rows.load(files, objective)
+    rows = Rows.load(files, objectives)
     few = rows.some(rows.fold != fold, FEW_ROWS)
     X = rows.gather(few, list(names))
-    known = xgb.QuantileDMatrix(X, rows.label[few], feature_names=names, nthread=1, max_bin=64)
+    known = xgb.QuantileDMatrix(X, rows.label[few] > 0, feature_names=names, nthread=1, max_bin=64)
     params = dict(SHORT) | {"device": device, "seed": seed}
     gain = xgb.train(params, known, FEW_ROUNDS).get_score(importance_type="total_gain")
     best = set(sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns])
@@ -127,7 +128,7 @@ def chosen(job: Job[R], rows: Rows, names: list[str], engine: Engine, seed: int)
     """The columns that a ranker row wants."""
     if job.row.columns is None or job.row.columns >= len(names):
         return names
-    where = (rows.files, job.objective, job.fold)
+    where = (rows.files, rows.objectives, job.fold)
     return useful(*where, tuple(names), job.row.columns, engine.xgb_device, seed)
 
 
@@ -153,8 +154,8 @@ def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int)
         "best_round": best,
         **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
         "train_rows": known.num_row(), "valid_rows": held.num_row(),
-        "train_positives": int(known.get_label().sum()),
-        "valid_positives": int(held.get_label().sum()),
+        "train_positives": int(np.count_nonzero(known.get_label())),
+        "valid_positives": int(np.count_nonzero(held.get_label())),
         "seconds": round(time.perf_counter() - start, 2),
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
@@ -207,22 +208,43 @@ def memory(rows: Rows, columns: int, all_columns: int, threads: int) -> float:
     return threads * (1.25 * rows.label.size * columns + few + 8.0 * largest * all_columns)
 
 
-def load(path: Path, threads: int) -> xgb.Booster:
-    model = xgb.Booster(model_file=path)
+@dataclass(frozen=True)
+class DeepModel:
+    """Trees too deep for a `Forest`: XGBoost itself scores."""
+
+    model: xgb.Booster
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.model.feature_names or [])
+
+    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+        """As a Forest's."""
+        found: F32 = self.model.inplace_predict(X[np.ix_(rows, columns)], predict_type="margin")
+        return found
+
+
+def load(path: Path, threads: int) -> Forest | DeepModel:
+    """A model to score with."""
+    return _loaded(path.read_bytes(), threads)
+
+
+@lru_cache(maxsize=128)  # all blocks ask for the same
+def _loaded(stored: bytes, threads: int) -> Forest | DeepModel:
+    model = xgb.Booster(model_file=bytearray(stored))
     model.set_param({"nthread": threads})
-    return model
+    return Forest.of(model) or DeepModel(model)
 
 
 def predict(
-    models: list[xgb.Booster], X: F32, names: list[str], rows: I64 | slice = slice(None)
+    models: Sequence[Forest | DeepModel], X: F32, names: list[str], rows: I64 | None = None
 ) -> F32:
     """Mean prediction of some models (log-odds or ranking score) for rows of features `names`."""
     place = {name: column for column, name in enumerate(names)}
-    chosen = np.arange(X.shape[0])[rows]
+    chosen = np.arange(X.shape[0]) if rows is None else rows
     total = np.zeros(chosen.size, np.float64)
     for model in models:
-        columns = np.array([place[name] for name in model.feature_names or names])
-        total += model.inplace_predict(X[np.ix_(chosen, columns)], predict_type="margin")
+        total += model.margins(X, np.array([place[name] for name in model.names]), chosen)
     return (total / len(models)).astype(np.float32)
 
 

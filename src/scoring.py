@@ -18,7 +18,7 @@ from src.candidates import Part, part_files, part_path, show
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
-from src.rows.rankers import DinRow, Ranker
+from src.rows.rankers import ALL, DinRow, Ranker, taught
 from src.rules import World
 from src.run import Run
 from src.training import claim, folds, keep_queries, pools, table_inputs
@@ -26,16 +26,16 @@ from src.training_rows import Rows
 from src.windows import Windows
 
 Model = Any
-"""An xgb.Booster, or a din.Model: torch comes in only where a recipe has a `DinRow`."""
+"""A Forest, or a din.Model: torch comes in only where a recipe has a `DinRow`."""
 
 
 def model_path(run: Run, row: Ranker, objective: str, fold: int) -> Path:
     kind = "pt" if isinstance(row, DinRow) else "ubj"
-    return run.output / "models" / row.name / objective / f"fold_{fold}.{kind}"
+    return run.output / "models" / row.name / taught(row, objective) / f"fold_{fold}.{kind}"
 
 
 def log_folder(run: Run, row: Ranker, objective: str, fold: int) -> Path:
-    return run.output / "logs" / row.name / objective / f"fold_{fold}"
+    return run.output / "logs" / row.name / taught(row, objective) / f"fold_{fold}"
 
 
 def train_files(run: Run) -> list[Path]:
@@ -47,25 +47,32 @@ _telling = Lock()  # folds train in parallel, and one of them tells
 
 
 @cache
-def claim_training(run: Run, row: Ranker, objective: str) -> None:
-    """Tell, once, and check what training an objective's folds takes."""
-    columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objective)
+def claim_training(run: Run, row: Ranker, objectives: tuple[str, ...]) -> None:
+    """Tell, once, and check what training the folds takes."""
+    columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objectives)
     used, threads = min(row.columns or columns, columns), min(run.engine.threads, run.recipe.folds)
     memory = ranker.memory(rows, used, columns, threads)
     if isinstance(row, DinRow):  # two bytes a cell
         memory += threads * rows.label.size * used
-    run.budget.claim(f"{objective} {row.name}", memory)
+    run.budget.claim(f"{'+'.join(objectives)} {row.name}", memory)
 
 
-def train_model(run: Run, row: Ranker, objective: str, fold: int) -> bool:
+def to_train(run: Run, able: list[str]) -> dict[tuple[Ranker, str], tuple[str, ...]]:
+    """The models of a fold, by row and what they are taught, each with its objectives."""
+    pairs = dict.fromkeys((row, taught(row, name)) for name in able for row in run.recipe.rankers)
+    return {(row, what): tuple(able) if what == ALL else (what,) for row, what in pairs}
+
+
+def train_model(run: Run, row: Ranker, objectives: tuple[str, ...], fold: int) -> bool:
     """Train and store one fold's model with its logs; False when it was up to date."""
+    objective = taught(row, objectives[0])
     files, names = train_files(run), Features(run.recipe).names
 
     def make(part: Path) -> None:
         place = objective, fold, log_folder(run, row, objective, fold)
-        rows = Rows.load(files, objective)
+        rows = Rows.load(files, objectives)
         with _telling:
-            claim_training(run, row, objective)
+            claim_training(run, row, objectives)
         if isinstance(row, DinRow):
             from src import din
 
@@ -101,7 +108,7 @@ def last_events(sessions: Sessions, session: I32 | I64, last: int) -> Windows:
 def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     """Score all candidates of a block for some objectives; False when it was up to date."""
     recipe = run.recipe
-    targets = [(row, name) for row in recipe.rankers for name in able]
+    targets = to_train(run, able)
     paths = {t: [model_path(run, *t, f) for f in range(recipe.folds)] for t in targets}
     place = run.output / world.split
 
@@ -110,14 +117,16 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [load_model(run, t[0], p) for p in paths[t]] for t in targets}
+        used = {name for group in models.values() for model in group for name in model.names}
         tables = []
         for pool in pools(run, world, part):
-            X = features.compute(world, pool)
+            X = features.compute(world, pool, used)
             scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
             for (row, objective), trained in models.items():
                 predict = partial(_predict, run, row, world, X, features.names)
                 values = _out_of_fold(trained, predict, pool, fold)
-                scores = scores.with_columns(pl.Series(f"{row.name}_{objective}", values))
+                names = [f"{row.name}_{o}" for o in targets[row, objective]]
+                scores = scores.with_columns(pl.Series(name, values) for name in names)
             tables.append(scores)
         pl.concat(tables).write_parquet(path)
 
@@ -181,9 +190,11 @@ def fold_scores(run: Run, able: list[str]) -> None:
                 _ranked(run, f"{row.name}_{objective.name}"), truth.lazy(), recipe.metric, recipe.k
             )
             scores = [tally.score(fold[tally.session] == f) for f in range(recipe.folds)]
+            shared = taught(row, objective.name) == ALL
             for f, score in enumerate(scores):
                 path = log_folder(run, row, objective.name, f) / "fold.json"
-                facts = json.loads(path.read_text()) | {f"{recipe.metric}@{recipe.k}": score}
+                what = f"{recipe.metric}@{recipe.k}" + shared * f" {objective.name}"
+                facts = json.loads(path.read_text()) | {what: score}
                 store.write_text(path, json.dumps(facts, indent=1))
             rows.append({"ranker": row.name, "objective": objective.name, "all": tally.score()}
                         | {f"fold {f}": s for f, s in enumerate(scores)})  # fmt: skip

@@ -13,7 +13,7 @@ from src import plots, report_data, steplog
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
 from src.report_data import Blends, Sample
-from src.rows.rankers import Ranker, RankerRow
+from src.rows.rankers import Ranker, RankerRow, taught
 from src.run import MADE_BY, Run
 from src.scoring import log_folder
 
@@ -45,8 +45,9 @@ class Report:
 
 
 def learned(blends: Blends) -> list[tuple[Ranker, str]]:
-    """Rankers and the objectives that they have learned."""
-    return [(row, name) for name, blend in blends.items() for row in blend.rankers]
+    """Rankers and what they have learned: an objective, or all of them."""
+    pairs = ((row, taught(row, name)) for name, blend in blends.items() for row in blend.rankers)
+    return list(dict.fromkeys(pairs))
 
 
 def score(report: Report) -> Section:

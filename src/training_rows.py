@@ -17,14 +17,15 @@ from src.events import F32, I8, I32, I64, arrays
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows sampled for one objective: all of them but the features, which stay in the files.
+    """The rows sampled for some objectives: all but the features, which stay in the files.
 
     session, aid, label, fold (-1: in no one's) and query, one a row; query ascends: a number per
-    file and session. starts: the first row of each file, and the end.
+    file and session. starts: the first row of each file, and the end. label: the grade, which is
+    the place (from 1) of the last objective that came true; of one objective that is 1 or 0.
     """
 
     files: tuple[Path, ...]
-    objective: str
+    objectives: tuple[str, ...]
     session: I32
     aid: I32
     label: I8
@@ -33,13 +34,14 @@ class Rows:
     starts: I64
 
     @classmethod
-    def load(cls, files: Sequence[Path], objective: str) -> Rows:
+    def load(cls, files: Sequence[Path], objectives: Sequence[str]) -> Rows:
         """Read all but the features."""
-        wanted = pl.col(f"label_{objective}").is_not_null()
+        grades = [pl.col(f"label_{name}") * (n + 1) for n, name in enumerate(objectives)]
         heads = [
             pl.scan_parquet(file)
-            .filter(wanted)
-            .select("session", "aid", "fold", label=f"label_{objective}", file=pl.lit(n, pl.Int32))
+            .select("session", "aid", "fold", label=pl.max_horizontal(grades))
+            .drop_nulls("label")
+            .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
             for n, file in enumerate(files)
         ]
@@ -47,15 +49,17 @@ class Rows:
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
         session, aid, label, fold = arrays(head, "session", "aid", "label", "fold")
         starts = np.cumsum([0, *(h.height for h in heads)])
+        numbers = query.to_numpy().astype(np.int32)
         return cls(
-            tuple(files), objective, session, aid, label, fold, query.to_numpy().astype(np.int32),
-            starts,
+            tuple(files), tuple(objectives), session, aid, label, fold, numbers, starts
         )  # fmt: skip
 
     def features(self, file: int, names: list[str]) -> F32:
         """Some features of the rows of one file, float32 of shape (rows, names)."""
-        scan = pl.scan_parquet(self.files[file])
-        table = scan.filter(pl.col(f"label_{self.objective}").is_not_null()).select(names).collect()
+        scan, sampled = pl.scan_parquet(self.files[file]), pl.lit(False)
+        for objective in self.objectives:
+            sampled |= pl.col(f"label_{objective}").is_not_null()
+        table = scan.filter(sampled).select(names).collect()
         X = np.empty((table.height, len(names)), np.float32)
         for column, name in enumerate(names):
             X[:, column] = table[name].to_numpy()

@@ -92,7 +92,7 @@ def planted(folder: Path) -> tuple[Rows, Windows]:
     files = [folder / "a.parquet", folder / "b.parquet"]
     pl.concat(tables[:700]).write_parquet(files[0])
     pl.concat(tables[700:]).write_parquet(files[1])
-    return Rows.load(files, "x"), windows(history)
+    return Rows.load(files, ["x"]), windows(history)
 
 
 def trained(folder: Path) -> tuple[Model, Rows, Windows]:

@@ -117,6 +117,19 @@ def all_columns(world: World, made: Pool) -> np.ndarray:
     return MADE.compute(world, made)
 
 
+def test_only_the_columns_that_are_asked_for_are_made(
+    world: World, made: Pool, X: np.ndarray
+) -> None:
+    assert not MADE.compute(world, made, [])[:, len(MADE.families[0].names) :].any()
+    for seed in range(3):
+        some = np.random.default_rng(seed).permutation(len(MADE.names))[:9]
+        few = MADE.compute(world, made, [MADE.names[column] for column in some])
+        assert few[:, some].tobytes() == X[:, some].tobytes()
+    ranked = MADE.targets[MADE.targets.size // 2]
+    few = MADE.compute(world, made, [MADE.names[ranked]])
+    assert few[:, ranked].any() and not few[:, MADE.targets[MADE.targets != ranked]].any()
+
+
 def rows(made: Pool) -> list[tuple[int, int]]:
     return list(zip(made.session.tolist(), made.aid.tolist(), strict=True))
 

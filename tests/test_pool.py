@@ -278,6 +278,36 @@ def test_a_fold_is_scored_under_the_option_that_the_others_chose(tmp_path: Path)
     assert search.reachable == 1.0
 
 
+def members(rng: np.random.Generator, n: int, noise: list[float]) -> tuple[Scored, pl.DataFrame]:
+    """Queries with 6 candidates, of which one is true; what each member sees of it, with noise."""
+    true = rng.integers(0, 6, n)
+    seen = np.where(np.arange(6) == true[:, None], 1.0, 0.0).ravel()
+    scores = [(seen + rng.normal(0, s, seen.size)).astype(np.float32) for s in noise]
+    starts, aid = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
+    truth = pl.DataFrame({"session": np.arange(n), "aid": true}).cast(pl.Int32)
+    return Scored(np.arange(n, dtype=np.int32), starts, aid, scores), truth
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_a_member_of_noise_is_not_kept(seed: int, tmp_path: Path) -> None:
+    names, fold = ["a", "good", "b"], np.arange(300) % 4
+    s, truth = members(np.random.default_rng(seed), 300, [9.0, 1.0, 9.0])
+    search = Search(replace(RECIPE, k=1), stored(tmp_path, [s], names), names, truth, fold)
+    tally, option = search.cross_fitted()
+    assert option == Option("rank", (0, 10, 0))
+    assert tally.hits.tolist() == search.tally(option).hits.tolist()
+    assert search.hits.sum(axis=1).max() > tally.hits.sum()  # of so many ways one is lucky
+
+
+def test_members_that_help_each_other_are_kept(tmp_path: Path) -> None:
+    names, fold = ["a", "b", "noise"], np.arange(3000) % 4
+    s, truth = members(np.random.default_rng(7), 3000, [0.6, 0.6, 9.0])
+    search = Search(replace(RECIPE, k=1), stored(tmp_path, [s], names), names, truth, fold)
+    tally, option = search.cross_fitted()
+    assert min(option.weights[:2]) > 0 == option.weights[2]
+    assert tally.score() > search.tally(Option("rank", (10, 0, 0))).score() + 0.05
+
+
 def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
     # the score says who is right, in fold 1 the other way round
     rng, n = np.random.default_rng(6), 400

@@ -81,14 +81,14 @@ def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
         assert checked == len(queries)
 
 
-STACK = np.array([0.5, 0.1, 3.0, 30.0])
+STACK = np.array([0.5, 0.1, 0.2, 3.0, 30.0, 10.0])
 
 
 @pytest.mark.parametrize(
     ("option", "stack"),
     [
-        (Option("rank", (7, 3)), None),
-        (Option("softmax", (2, 8)), None),
+        (Option("rank", (5, 3, 2)), None),
+        (Option("softmax", (0, 8, 2)), None),
         (Option("stack", ()), STACK),
     ],
 )

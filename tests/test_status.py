@@ -18,6 +18,7 @@ from worlds import TYPES
 
 from src import datasets, status, store
 from src.recipe import Recipe
+from src.rows.rankers import taught
 from src.run import parse
 
 pytestmark = pytest.mark.slow
@@ -68,11 +69,12 @@ def change_matrix() -> Recipe:
 
 
 def change_ranker() -> Recipe:
-    return replace(RECIPE, rankers=(RECIPE.rankers[0], replace(RECIPE.rankers[1], rounds=9)))
+    one, two, *more = RECIPE.rankers
+    return replace(RECIPE, rankers=(one, replace(two, rounds=9), *more))
 
 
 BEHIND = {"lists", "pool", "train", "scores"}
-MODELS = {r.name: {f"models/{r.name}/{o}" for o in TYPES} for r in RECIPE.rankers}
+MODELS = {r.name: {f"models/{r.name}/{taught(r, o)}" for o in TYPES} for r in RECIPE.rankers}
 LAST = RECIPE.rankers[1].name
 
 

@@ -31,7 +31,7 @@ def rows(tmp_path: Path) -> Rows:
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
         }
         pl.DataFrame(table).cast({"label_x": pl.Int8}).write_parquet(tmp_path / f"{n}.parquet")
-    return Rows.load((tmp_path / "0.parquet", tmp_path / "1.parquet"), "x")
+    return Rows.load((tmp_path / "0.parquet", tmp_path / "1.parquet"), ["x"])
 
 
 def values(rows: Rows) -> np.ndarray:
@@ -48,6 +48,23 @@ def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
     sizes = [n for t in tables for n in t.group_by("session", maintain_order=True).len()["len"]]
     assert np.unique(rows.query, return_counts=True)[1].tolist() == sizes
     assert (np.diff(rows.query) >= 0).all(), "the same session of another file is another query"
+
+
+def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> None:
+    table = {
+        "session": [1, 1, 1, 1, 1, 2], "aid": [1, 2, 3, 4, 5, 6], "fold": [0] * 6,
+        "label_clicks": [0, 1, None, 1, None, 0],
+        "label_carts": [None, 0, 1, 1, None, 0],
+        "label_orders": [0, 0, 0, 1, None, None],
+        "a": np.arange(6, dtype=np.float32),
+    }  # fmt: skip
+    frame = pl.DataFrame(table).cast({f"label_{o}": pl.Int8 for o in ("clicks", "carts", "orders")})
+    frame.write_parquet(tmp_path / "0.parquet")
+    some = Rows.load([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
+    assert some.label.tolist() == [0, 1, 2, 3, 0] and some.aid.tolist() == [1, 2, 3, 4, 6]
+    assert some.features(0, ["a"]).ravel().tolist() == [0, 1, 2, 3, 5]
+    one = Rows.load([tmp_path / "0.parquet"], ["orders"])
+    assert one.label.tolist() == [0, 0, 0, 1] and one.aid.tolist() == [1, 2, 3, 4]
 
 
 def drained(batches: Batches) -> list[dict]:
@@ -99,5 +116,5 @@ def test_columns_are_chosen_without_the_held_out_fold(tmp_path: Path) -> None:
         "c": rng.random(size).astype(np.float32),
     }
     pl.DataFrame(table).write_parquet(tmp_path / "0.parquet")
-    ask = ((tmp_path / "0.parquet",), "x", 2, ("a", "b", "c"))
+    ask = ((tmp_path / "0.parquet",), ("x",), 2, ("a", "b", "c"))
     assert useful(*ask, 1, "cpu", 1) == ["b"]

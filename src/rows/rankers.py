@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RankerRow:
-    """One XGBoost model per objective and fold.
+    """One XGBoost model per objective and fold, or per fold if `shared`: one for all objectives.
 
     The objective among the params is one of XGBoost's, or "softmax": over the candidates of a query
     as a whole (src/ranker.py).
+
+    A shared one learns grades: 1 for what came true for the first objective, 2 for the second, ...,
+    0 for what never did. Of several grades the highest counts, so the objectives ascend in weight.
     """
 
     name: str
@@ -19,6 +22,7 @@ class RankerRow:
     patience: int = 50  # early stopping: rounds without a better metric on the held-out fold
     metric: str = "auc"  # of early stopping, as XGBoost names it; AUC is logged in any case
     columns: int | None = None  # only those that a short model gains most by; None: all features
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,10 @@ class DinRow:
 
 
 Ranker = RankerRow | DinRow
+
+ALL = "all"
+
+
+def taught(row: Ranker, objective: str) -> str:
+    """What a model of the row learns from: one objective, or ALL of them."""
+    return ALL if isinstance(row, RankerRow) and row.shared else objective

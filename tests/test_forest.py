@@ -1,0 +1,98 @@
+"""The compiled forest scores as XGBoost does, bit by bit.
+
+pytest tests/test_forest.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost as xgb
+
+from src import ranker
+from src.forest import Forest
+from src.forest_kernel import BLOCK
+from src.ranker import SOFTMAX
+from src.rows.rankers import RankerRow
+
+ROWS, COLUMNS = 3 * BLOCK + 7, 12
+
+
+def table(missing: float) -> np.ndarray:
+    """Values on a grid, so that many are exactly a threshold; some are missing."""
+    rng = np.random.default_rng(8)
+    X = rng.integers(-4, 5, (ROWS, COLUMNS)).astype(np.float32) / 3
+    X[rng.random(X.shape) < missing] = np.nan
+    return X
+
+
+def booster(X: np.ndarray, rounds: int = 9, **params: object) -> xgb.Booster:
+    rng = np.random.default_rng(9)
+    label = (np.nan_to_num(X)[:, :3].sum(axis=1) + rng.normal(size=ROWS) > 0.5).astype(int)
+    by_query = {"qid": np.arange(ROWS) // 20} if "rank" in str(params["objective"]) else {}
+    rows = xgb.DMatrix(X, label, feature_names=[f"c{n}" for n in range(COLUMNS)], **by_query)
+    return xgb.train({"min_child_weight": 0, "seed": 1, **params}, rows, rounds)
+
+
+@pytest.mark.parametrize("objective", ["binary:logistic", "rank:ndcg"])
+@pytest.mark.parametrize("depth", [1, 3, 6, 8])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_path: Path) -> None:
+    X = table(missing)
+    model = booster(X, objective=objective, max_depth=depth)
+    model.save_model(tmp_path / "model.ubj")
+    forest = ranker.load(tmp_path / "model.ubj", 1)
+    assert isinstance(forest, Forest) and forest.feature.shape[1] == 2**depth - 1
+    other = table(0.2)
+    other[:, 5] = np.nan  # missing where it never was
+    rng = np.random.default_rng(0)
+    wide, place = np.full((ROWS, 40), 7, np.float32), rng.permutation(40)[:COLUMNS]
+    for rows in (X, other):
+        wanted = model.inplace_predict(rows, predict_type="margin", validate_features=False)
+        assert len(set(wanted.tolist())) > 1
+        wide[:, place] = rows
+        names = [f"x{n}" for n in range(40)]
+        for n, column in enumerate(place):
+            names[column] = f"c{n}"
+        some = rng.permutation(ROWS)[: BLOCK + 3]
+        assert ranker.predict([forest], wide, names).tolist() == wanted.tolist()
+        assert ranker.predict([forest], wide, names, some).tolist() == wanted[some].tolist()
+        assert ranker.predict([forest], wide, names, some[:0]).size == 0
+
+
+def test_scores_of_an_objective_of_our_own() -> None:
+    X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
+    row = RankerRow("own", (("objective", SOFTMAX), ("max_depth", 4)))
+    rng = np.random.default_rng(9)
+    label, query = rng.integers(0, 2, ROWS), np.arange(ROWS) // 20
+    rows = xgb.QuantileDMatrix(X, label, qid=query, feature_names=names)
+    model = ranker.Job(row, "x", 0, Path()).boost(rows, 5, {"seed": 1})
+    forest = Forest.of(model)
+    wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
+    assert forest and ranker.predict([forest], X, names).tolist() == wanted.tolist()
+
+
+def test_the_mean_of_models_and_trees_that_only_are_a_leaf(tmp_path: Path) -> None:
+    X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
+    stump = booster(X, objective="binary:logistic", max_depth=3, gamma=1e9)
+    tree = booster(X, objective="binary:logistic", max_depth=3)
+    forests = [Forest.of(stump), Forest.of(tree)]
+    wanted = [
+        model.inplace_predict(X, predict_type="margin", validate_features=False)
+        for model in (stump, tree)
+    ]
+    assert np.ptp(wanted[0]) == 0 and forests[0] and forests[1]
+    mean = np.mean(wanted, axis=0, dtype=np.float64).astype(np.float32)
+    assert ranker.predict([f for f in forests if f], X, names).tolist() == mean.tolist()
+
+
+def test_too_deep_trees_stay_xgboosts(tmp_path: Path) -> None:
+    X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
+    model = booster(X, 3, objective="rank:ndcg", max_depth=12, reg_lambda=0)
+    assert Forest.of(model) is None
+    model.save_model(tmp_path / "model.ubj")
+    wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
+    found = ranker.predict([ranker.load(tmp_path / "model.ubj", 1)], X, names)
+    assert found.tolist() == wanted.tolist()
