@@ -196,6 +196,9 @@ class Trainer:
         among = sample.number[right]  # which of the drawn items a target is, or -1
         hit = np.flatnonzero(among >= 0)
         logits[self._tensor(targets.row[hit]), self._tensor(among[hit])] = -torch.inf
+        if self.row.hardest is not None:
+            most = min(self.row.hardest, logits.shape[1])
+            logits = logits.topk(most, sorted=False).values
         rest = logits.exp_().sum(1)  # cosines are bounded: no overflow
         of = self._tensor(targets.row)
         score = (query[of] * unit[self._tensor(right)]).sum(1)

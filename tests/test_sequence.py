@@ -159,10 +159,11 @@ def test_negatives(planted: Sessions) -> None:
 # --- learning
 
 
-@pytest.mark.parametrize("negatives", [100, 12])
-def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
+@pytest.mark.parametrize(("negatives", "hardest"), [(100, None), (12, None), (100, 5), (12, 99)])
+def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int, hardest: int | None) -> None:
     """A drawn item counts for all that it stands for; a row's own targets are not its rivals."""
-    s, row = ring(60), replace(ROW, negatives=negatives, dropout=0.0, ahead=2)
+    s = ring(60)
+    row = replace(ROW, negatives=negatives, hardest=hardest, dropout=0.0, ahead=2)
     position = split_positions(s, row, 1)[0][::9]
     t = Targets.of(s, position, row.ahead)
     with sequence.training(s, row, 3, 1, "cpu") as trainer:
@@ -177,7 +178,7 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
     wanted = 0.0
     for r, y, weight in zip(t.row, t.aid, t.weight, strict=True):
         rivals = set(stands_for) - set(t.aid[t.row == r].tolist())
-        rest = sum(stands_for[i] * score[r, i] for i in rivals)
+        rest = sum(sorted(stands_for[i] * score[r, i] for i in rivals)[::-1][:hardest])
         wanted -= weight * np.log(score[r, y] / (score[r, y] + rest))
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
@@ -333,6 +334,12 @@ def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
 
 
 def test_rows_that_make_no_sense() -> None:
-    for wrong in ({"encoder": "lstm"}, {"ahead": 0}, {"temperature": 0.0}, {"dropout": 1.0}):
+    for wrong in (
+        {"encoder": "lstm"},
+        {"ahead": 0},
+        {"hardest": 0},
+        {"temperature": 0.0},
+        {"dropout": 1.0},
+    ):
         with pytest.raises(ValueError, match="embedding x"):
             SequenceRow("x", **wrong)
