@@ -19,7 +19,7 @@ import torch
 from planted import planted_events, sessions_of
 from worlds import ROOT
 
-from src import search, sequence
+from src import embeddings, search, sequence
 from src.datasets import RECIPES
 from src.epochs import best, finished
 from src.events import EVENTS, Sessions
@@ -195,6 +195,26 @@ def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(queries, axis=2), 1, rtol=1e-5)
     lengths = np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(lengths, [1] * RING + [0], rtol=1e-5)  # the last item never occurs
+
+
+def test_an_item_alone_asks_as_a_session_of_it_does(tmp_path: Path) -> None:
+    """In log-odds; and its likeliest neighbour is what comes next."""
+    s = ring()
+    with sequence.training(s, ROW, 3, 3, "cpu") as trainer:
+        while not trainer.done:
+            trainer.epoch()
+        alone, items = trainer.queries_alone(CLICK), trainer.item_vectors()
+    events = [(i, i, 12 * 3600 + i, CLICK) for i in range(RING)]  # a session each, at noon
+    each = Sessions.from_events(
+        pl.DataFrame(events, schema=EVENTS, orient="row"), RING, RING + 1, 0
+    )
+    with sequence.training(each, ROW, 3, 3, "cpu") as other:
+        other.state = trainer.state
+        other.query_vectors([CLICK], tmp_path / "q.npy")
+    wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
+    np.testing.assert_allclose(alone[:RING], wanted, rtol=1e-4, atol=1e-5)
+    near = embeddings.likely(alone, items, 1, np.bincount(s.aid, minlength=RING + 1))
+    assert (near.aid == (np.arange(RING) + 1) % RING).mean() > 0.9
 
 
 def test_same_seed_same_bytes_and_kills_do_not_matter(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ class Word2VecRow:
     name: str
     size: int = 64
     window: int = 5
-    epochs: int = 5
+    epochs: int = 20  # at most
+    words: int = 500_000_000  # events read in all epochs, at most, about: fewer epochs then
     negative: int = 10
     ns_exponent: float = 0.75
     min_count: int = 1
