@@ -1,7 +1,7 @@
 """What each table of vectors finds by itself, and what it adds to the pool of all other rules.
 
     python -m bench.vectors --dataset otto --output output/otto
-    python -m bench.vectors --dataset otto --output output/otto --also gru lags --positions 300000
+    python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
 Needs steps 1 to 3; on the valid split, trains the rows of step 4 that are not there, and with
 --also those that change one of the recipe's. On the valid queries: recall@20, 50, 100, 200
@@ -30,7 +30,7 @@ from src.candidates import parts as blocks
 from src.events import I32, I64, LABELS, arrays
 from src.learned import train
 from src.metrics import Tally, bootstrap, tally_places
-from src.rows.embeddings import EmbeddingRow, FactorRow, SequenceRow
+from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow
 from src.rows.rules import MatrixRule, PopularRule, RetrievalRule, Rule, Select
 from src.rules import LISTS, TopLists, World, lists_of
 from src.run import Run, parse
@@ -50,26 +50,31 @@ ALSO: dict[str, tuple[type[EmbeddingRow], dict[str, Any]]] = {
 """What a row of the recipe is changed to."""
 
 
-def trained(run: Run, also: list[str], positions: int | None) -> Run:
-    """The run with more rows, all of which are there for valid."""
-    found = list(run.recipe.embeddings)
+def trained(
+    run: Run, wanted: list[str], also: list[str], epochs: int | None, positions: int | None
+) -> list[EmbeddingRow]:
+    """The wanted rows (none: all) and more, all of which are there for valid then."""
+    found = [row for row in run.recipe.embeddings if not wanted or row.name in wanted]
     for name in also:
         kind, change = ALSO[name]
         like = next(row for row in found if isinstance(row, kind))
         found.append(replace(like, name=f"{like.name}_{name}", **change))
+    if epochs is not None:
+        found = [row if isinstance(row, ContentRow) else replace(row, epochs=epochs)
+                 for row in found]  # fmt: skip
     if positions is not None:
         found = [replace(row, positions=positions) if isinstance(row, SequenceRow) else row
                  for row in found]  # fmt: skip
     for row in found:
         with run.step(row.name) as facts:
             facts |= train(run, "valid", row)
-    return replace(run, recipe=replace(run.recipe, embeddings=tuple(found)))
+    return found
 
 
-def candidates_of(run: Run, objective: int) -> list[tuple[str, Rule]]:
+def candidates_of(embeddings: list[EmbeddingRow], objective: int) -> list[tuple[str, Rule]]:
     """Names, and the rule that looks into each table for this objective."""
     found: list[tuple[str, Rule]] = [("popular", PopularRule("popular", top=max(CUTS)))]
-    for row in run.recipe.embeddings:
+    for row in embeddings:
         near = MatrixRule(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
         found.append((f"{row.name}, neighbours", near))
         if isinstance(row, SequenceRow):
@@ -109,7 +114,7 @@ def less(one: Tally, two: Tally) -> Tally:
     return Tally(one.session, one.hits - two.hits, one.chances)
 
 
-def rows(run: Run) -> list[list[str]]:
+def rows(run: Run, embeddings: list[EmbeddingRow]) -> list[list[str]]:
     """A row of the table for every objective and list."""
     world, recipe = open_world(run, "valid"), run.recipe
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
@@ -121,7 +126,7 @@ def rows(run: Run) -> list[list[str]]:
             continue
         query, popular = session - np.int32(world.first_query), list[Tally]()
         without = coverage_kernel.places(query, truth, *base)
-        for name, rule in candidates_of(run, o):
+        for name, rule in candidates_of(embeddings, o):
             more = lists_of(world, rule, world.first_query, world.n_sessions)
             alone = tallies(session, place_in(more, query, truth))
             popular = alone if isinstance(rule, PopularRule) else popular
@@ -149,15 +154,17 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--rows", nargs="+", default=[], help="of the recipe; default: all")
     parser.add_argument("--also", nargs="+", default=[], choices=sorted(ALSO))
+    parser.add_argument("--epochs", type=int, help="of every row, at most")
     parser.add_argument("--positions", type=int, help="of an epoch of the nets, at most")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    run = trained(run, args.also, args.positions)
+    embeddings = trained(run, args.rows, args.also, args.epochs, args.positions)
     measure.append_table(
         measure.title(measure.origin(argv, "bench.vectors"), f"pools of {run.recipe.pool_size}"),
-        measure.table(HEAD, rows(run)),
+        measure.table(HEAD, rows(run, embeddings)),
     )
     return 0
 
