@@ -1,19 +1,24 @@
 """What each table of vectors finds by itself, and what it adds to the pool of all other rules.
 
     python -m bench.vectors --dataset otto --output output/otto
+    python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
-Needs steps 1 to 4. On the valid queries: recall@20, 50, 100, 200 (chances capped at the cut) of
-the nearest neighbours of a session's last two items, in the embedding row's table; of the net's own
-lists, of each objective's vector; and of popularity, for comparison. Then the recall of a pool of
-the recipe's size, fused from the rules of step 3 and this one list of 50, less that without it:
-paired by session. 95 % intervals are bootstraps over sessions. Appends to bench/RESULTS.md.
+Needs steps 1 to 3; on the valid split, trains the rows of step 4 that are not there, and with
+--also those that change one of the recipe's. On the valid queries: recall@20, 50, 100, 200
+(chances capped at the cut) of the nearest neighbours of a session's last two items, in the
+embedding row's table; of the net's own lists, of each objective's vector; and of popularity. Then
+what is above popularity at 20; and the recall of a pool of the recipe's size, fused from the rules
+of step 3 and this one list of 50, less that without it: both paired by session. 95 % intervals are
+bootstraps over sessions. Appends to bench/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,8 +28,9 @@ from src import coverage_kernel, pool, rules_kernel
 from src.candidates import open_world, read_lists
 from src.candidates import parts as blocks
 from src.events import I32, I64, LABELS, arrays
+from src.learned import train
 from src.metrics import Tally, bootstrap, tally_places
-from src.rows.embeddings import SequenceRow
+from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow
 from src.rows.rules import MatrixRule, PopularRule, RetrievalRule, Rule, Select
 from src.rules import LISTS, TopLists, World, lists_of
 from src.run import Run, parse
@@ -32,13 +38,43 @@ from src.run import Run, parse
 CUTS = (20, 50, 100, 200)
 IN_POOL = 50  # of a list that is added to the pool
 LATEST = Select(last=2, recency=0.5)
-HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "pool", "95 %")
+HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "over popular, 95 %",
+        "pool", "95 %")  # fmt: skip
+ALSO: dict[str, tuple[type[EmbeddingRow], dict[str, Any]]] = {
+    "gru": (SequenceRow, {"encoder": "gru"}),
+    "lags": (SequenceRow, {"encoder": "lags"}),
+    "hardest": (SequenceRow, {"negatives": 16384, "hardest": 1000}),
+    "steps1": (FactorRow, {"steps": 1, "epochs": 20}),
+    "buys": (FactorRow, {"steps": 9, "types": (1, 2), "epochs": 20}),
+}
+"""What a row of the recipe is changed to."""
 
 
-def candidates_of(run: Run, objective: int) -> list[tuple[str, Rule]]:
+def trained(
+    run: Run, wanted: list[str], also: list[str], epochs: int | None, positions: int | None
+) -> list[EmbeddingRow]:
+    """The wanted rows (none: all) and more, all of which are there for valid then."""
+    found = [row for row in run.recipe.embeddings if not wanted or row.name in wanted]
+    for name in also:
+        kind, change = ALSO[name]
+        like = next(row for row in found if isinstance(row, kind))
+        found.append(replace(like, name=f"{like.name}_{name}", **change))
+    if epochs is not None:
+        found = [row if isinstance(row, ContentRow) else replace(row, epochs=epochs)
+                 for row in found]  # fmt: skip
+    if positions is not None:
+        found = [replace(row, positions=positions) if isinstance(row, SequenceRow) else row
+                 for row in found]  # fmt: skip
+    for row in found:
+        with run.step(row.name) as facts:
+            facts |= train(run, "valid", row)
+    return found
+
+
+def candidates_of(embeddings: list[EmbeddingRow], objective: int) -> list[tuple[str, Rule]]:
     """Names, and the rule that looks into each table for this objective."""
     found: list[tuple[str, Rule]] = [("popular", PopularRule("popular", top=max(CUTS)))]
-    for row in run.recipe.embeddings:
+    for row in embeddings:
         near = MatrixRule(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
         found.append((f"{row.name}, neighbours", near))
         if isinstance(row, SequenceRow):
@@ -73,13 +109,12 @@ def with_list(world: World, lists: pl.DataFrame, more: TopLists, number: int) ->
     return pl.concat([lists, mine]).sort("session", "rule", "rank")
 
 
-def gain(session: I32, place: I32, without: I32, k: int) -> Tally:
-    """Hits with a list less those without it, anywhere in the pool."""
-    one, two = (tally_places(session, np.minimum(p, 0), "recall", k) for p in (place, without))
+def less(one: Tally, two: Tally) -> Tally:
+    """Hits of the one less those of the other, paired."""
     return Tally(one.session, one.hits - two.hits, one.chances)
 
 
-def rows(run: Run) -> list[list[str]]:
+def rows(run: Run, embeddings: list[EmbeddingRow]) -> list[list[str]]:
     """A row of the table for every objective and list."""
     world, recipe = open_world(run, "valid"), run.recipe
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
@@ -89,16 +124,20 @@ def rows(run: Run) -> list[list[str]]:
         session, _, truth = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
         if not session.size:
             continue
-        query = session - np.int32(world.first_query)
+        query, popular = session - np.int32(world.first_query), list[Tally]()
         without = coverage_kernel.places(query, truth, *base)
-        for name, rule in candidates_of(run, o):
+        for name, rule in candidates_of(embeddings, o):
             more = lists_of(world, rule, world.first_query, world.n_sessions)
             alone = tallies(session, place_in(more, query, truth))
+            popular = alone if isinstance(rule, PopularRule) else popular
             wider = pooled(world, with_list(world, lists, more, 255), recipe.pool_size)
-            added = gain(session, coverage_kernel.places(query, truth, *wider), without, recipe.k)
+            places = (coverage_kernel.places(query, truth, *wider), without)
+            anywhere = (tally_places(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
+            added = less(*anywhere)
             found.append([
                 name, objective.name, *(f"{t.score():.4f}" for t in alone),
-                interval(alone[0], recipe.seed), f"{added.score():+.4f}",
+                interval(alone[0], recipe.seed),
+                interval(less(alone[0], popular[0]), recipe.seed), f"{added.score():+.4f}",
                 interval(added, recipe.seed),
             ])  # fmt: skip
     return found
@@ -115,12 +154,17 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--rows", nargs="+", default=[], help="of the recipe; default: all")
+    parser.add_argument("--also", nargs="+", default=[], choices=sorted(ALSO))
+    parser.add_argument("--epochs", type=int, help="of every row, at most")
+    parser.add_argument("--positions", type=int, help="of an epoch of the nets, at most")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
+    embeddings = trained(run, args.rows, args.also, args.epochs, args.positions)
     measure.append_table(
         measure.title(measure.origin(argv, "bench.vectors"), f"pools of {run.recipe.pool_size}"),
-        measure.table(HEAD, rows(run)),
+        measure.table(HEAD, rows(run, embeddings)),
     )
     return 0
 

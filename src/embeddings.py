@@ -7,6 +7,7 @@ neighbours and what looks at them are shared.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from src import search
 from src.events import F32, I64, Sessions
 from src.matrices import Matrix
 from src.rows.embeddings import Word2VecRow
+
+LOUD = 0.5  # ln(events of an item) is multiplied by it, and added to its log-odds
+SHARP = 8.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
 
 
 class Sentences:
@@ -35,25 +39,28 @@ class Sentences:
                 yield self.words[s.aid[first:end]].tolist()
 
 
-def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> F32:
-    """Skip-gram with negative sampling (Mikolov et al., 2013); items that never occur stay 0.
+def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]:
+    """Vectors of items as the words that are given, and as those around them; unseen ones 0.
 
-    One worker: gensim is only reproducible then.
+    Skip-gram with negative sampling (Mikolov et al., 2013). One worker: gensim is only
+    reproducible then.
     """
     from gensim.models import Word2Vec
 
-    vectors = np.zeros((sessions.n_items, row.size), np.float32)
+    given, around = np.zeros((2, sessions.n_items, row.size), np.float32)
     length = np.diff(sessions.offsets)
     read = np.repeat(length > 1, length)
     if np.bincount(sessions.aid[read], minlength=1).max() < row.min_count:
-        return vectors
+        return given, around
     model = Word2Vec(
         Sentences(sessions), vector_size=row.size, window=row.window, sg=1, hs=0,
         negative=row.negative, ns_exponent=row.ns_exponent, min_count=row.min_count,
-        epochs=row.epochs, sample=1e-3, seed=seed, workers=1,
+        epochs=min(row.epochs, max(1, row.words // int(read.sum()))), sample=1e-3, seed=seed,
+        workers=1,
     )  # fmt: skip
-    vectors[np.array(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
-    return unit(vectors)
+    items = np.array(model.wv.index_to_key, dtype=np.int64)
+    given[items], around[items] = model.wv.vectors, model.syn1neg
+    return given, around
 
 
 def content(path: Path, key: str, aids: pl.Series) -> F32:
@@ -80,28 +87,52 @@ def unit(vectors: F32) -> F32:
     return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
 
 
-def neighbours(
-    vectors: F32, n: int, count: I64, among: int = 2**31, sources: F32 | None = None
-) -> Matrix:
-    """The n other items of the highest cosine x ln(1 + count), ties by item id; exact search.
+def likely(sources: F32, targets: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
+    """The n other items that follow each most likely, by a model of what follows what.
 
-    sources: vectors of the items that look, where they differ from those looked at. count: events
-    of each item; only the `among` most frequent items are anyone's neighbours. By cosine alone the
-    nearest are the rarest items of a topic, which nobody asks for: recall@20 of a next new click by
-    the last item was .021 on the demo, and .261 weighted so (.264 by the matrix near3).
+    source . target: log-odds that the one follows the other, against items drawn by their number
+    of events. So that number is put back: LOUD and SHARP are from the tables of bench/RESULTS.md.
     """
-    known = np.flatnonzero(np.abs(vectors).sum(axis=1) > 0)
+    near = neighbours(*with_counts(sources, targets, count), n, count, among)
+    size = np.diff(near.offsets)
+    best = np.repeat(near.weight[near.offsets[:-1][size > 0]], size[size > 0])
+    return replace(near, weight=np.exp(SHARP * (near.weight - best)))
+
+
+def alike(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
+    """The n other items of the highest cosine x ln(1 + count).
+
+    By cosine alone the nearest are the rarest items of a topic, which nobody asks for.
+    """
+    loud = np.log1p(count)[:, None].astype(np.float32)
+    near = neighbours(vectors, vectors * loud, n, count, among)
+    return replace(near, weight=np.maximum(near.weight, 0.0))
+
+
+def with_counts(sources: F32, targets: F32, count: I64) -> tuple[F32, F32]:
+    """The vectors with one more number: products grow by LOUD x ln(count of the target)."""
+    known = targets.any(axis=1)
+    more = np.where(known, LOUD * np.log(np.maximum(count, 1)), 0.0).astype(np.float32)
+    ones = np.ones((len(sources), 1), np.float32)
+    return np.hstack([sources, ones]), np.hstack([targets, more[:, None]])
+
+
+def neighbours(sources: F32, targets: F32, n: int, count: I64, among: int) -> Matrix:
+    """The n other items of the highest source . target, ties by item id; exact search.
+
+    Rows of `targets` that are 0 are items without a vector: they look at none. count: events of
+    each item; only the `among` most frequent items are anyone's neighbours.
+    """
+    known = np.flatnonzero(targets.any(axis=1))
     base = known[search.frequent(count[known], among)]
-    place = np.full(vectors.shape[0], -1)
+    place = np.full(len(targets), -1)
     place[base] = np.arange(base.size)
-    loud = np.log1p(count[base]).astype(np.float32)
-    looking = (vectors if sources is None else sources)[known]
-    near, weight = search.nearest(looking, vectors[base], n, loud, place[known])
+    near, weight = search.nearest(sources[known], targets[base], n, place[known])
     filled = near >= 0
-    size = np.zeros(vectors.shape[0], np.int64)
+    size = np.zeros(len(targets), np.int64)
     size[known] = filled.sum(axis=1)
     offsets = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    return Matrix(offsets, base[near[filled]].astype(np.int32), np.maximum(weight[filled], 0.0))
+    return Matrix(offsets, base[near[filled]].astype(np.int32), weight[filled])
 
 
 def save(path: Path, vectors: F32) -> None:

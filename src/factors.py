@@ -121,7 +121,11 @@ class Trainer:
         return x[:n], y[:n]
 
     def _recall(self) -> float:
-        """Share of held-out pairs whose target is among the 20 nearest of all items."""
+        """Share of held-out pairs whose target is among the 20 nearest of all items.
+
+        Nearest by cosine x ln(1 + count): by the log-odds themselves, the first epoch would be
+        best, where vectors are short and the most frequent items are everyone's neighbours.
+        """
         x, y = self._pairs(0, self.offsets.size - 1, self.held)
         if not x.size:
             return 0.0
@@ -130,18 +134,15 @@ class Trainer:
         items = search.frequent(self.count, self.row.among)
         place = np.full(self.n_items, -1)
         place[items] = np.arange(items.size)
-        loud = np.log1p(self.count[items]).astype(np.float32)
-        near, _ = search.nearest(
-            unit(self.sources[x]), unit(self.targets[items]), 20, loud, place[x]
-        )
+        loud = np.log1p(self.count[items])[:, None].astype(np.float32)
+        targets = unit(self.targets[items]) * loud
+        near, _ = search.nearest(unit(self.sources[x]), targets, 20, place[x])
         return float((items[near] == y[:, None]).any(axis=1).mean())
 
     def vectors(self) -> tuple[F32, F32]:
-        """Unit vectors of the best epoch, as sources and as targets; of unseen items 0."""
-        source, target = (unit(side) for side in self.best)
-        source[self.count == 0] = 0.0
-        target[self.count == 0] = 0.0
-        return source, target
+        """Vectors of the best epoch, as sources and as targets; of unseen items 0."""
+        seen = (self.count > 0)[:, None]
+        return self.best[0] * seen, self.best[1] * seen
 
     def save(self, path: Path) -> None:
         """Write everything that training changes to a file."""

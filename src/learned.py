@@ -7,7 +7,6 @@ looks at the results reads plain .npy files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,11 +16,14 @@ import polars as pl
 from src import embeddings, store
 from src.candidates import open_world
 from src.epochs import Log
+from src.events import F32, I64
 from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
 from src.rules import World
 from src.run import Run
 
 Facts = dict[str, object]
+
+WORD = 250  # floats that an item takes in gensim, beside its vectors, about
 
 
 class Trainer(Protocol):
@@ -50,39 +52,53 @@ def train(run: Run, split: str, row: EmbeddingRow) -> Facts:
             made = factorisation(run, world, row, facts)
         case ContentRow():
             made = content(run, world, row, facts)
-    vectors, sources = run.vectors(split, row.name), run.sources(split, row.name)
-    directed = [sources] if isinstance(row, FactorRow) else []
-
-    def make_table(part: Path) -> None:
-        count = np.bincount(world.sessions.aid, minlength=world.sessions.n_items)
-        looking = world.sources(row.name) if directed else None
-        near = embeddings.neighbours(embeddings.load(vectors), row.top_n, count, row.among, looking)
-        near.to_frame().write_parquet(part)
-
-    rows, inputs = (row.top_n, row.among), [vectors, *directed]
-    made |= run.build(run.table(split, row.name), make_table, rows, inputs)
     return {"made" if made else "kept": "", **facts}
 
 
-def key(run: Run, row: EmbeddingRow) -> tuple[object, ...]:
-    """What the vectors depend on; how many neighbours are listed is not part of it."""
-    return replace(row, top_n=1, among=1), run.recipe.seed
+def write(parts: dict[Path, Path], makers: dict[Path, Callable[[Path], object]]) -> None:
+    """Write those files that are not up to date, each to its temporary path."""
+    for path, make in makers.items():
+        if path in parts:
+            make(parts[path])
+
+
+def saved(vectors: F32) -> Callable[[Path], None]:
+    return lambda part: embeddings.save(part, vectors)
+
+
+def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Callable[[Path], None]:
+    """A matrix: the neighbours of each item by a model."""
+
+    def make(part: Path) -> None:
+        near = embeddings.likely(sources, targets, row.top_n, counts(world), row.among)
+        near.to_frame().write_parquet(part)
+
+    return make
+
+
+def counts(world: World) -> I64:
+    """Visible events of each item."""
+    return np.bincount(world.sessions.aid, minlength=world.sessions.n_items)
 
 
 def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
-    """Item vectors by gensim."""
+    """Item vectors by gensim, and their neighbours."""
+    vectors, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
-    def make(part: Path) -> None:
-        embeddings.save(part, embeddings.word2vec(world.sessions, row, run.recipe.seed))
+    def make(parts: dict[Path, Path]) -> None:
+        claim(run, world, row.name, 6 * row.size + WORD)
+        given, around = embeddings.word2vec(world.sessions, row, run.recipe.seed)
+        write(parts, {vectors: saved(embeddings.unit(given)),
+                      table: likely(world, row, given, around)})  # fmt: skip
 
-    path = run.vectors(world.split, row.name)
-    return run.build(path, make, key(run, row), [run.output / world.split / "events.parquet"])
+    rows, inputs = (row, run.recipe.seed), [run.output / world.split / "events.parquet"]
+    return bool(run.build_all(dict.fromkeys([vectors, table], rows), make, inputs))
 
 
 def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
-    """Item vectors from a file; without it, there are none."""
+    """Item vectors from a file, and their neighbours; without it, there are none."""
     source, items = run.input / row.file, run.output / "aids.parquet"
-    path = run.vectors(world.split, row.name)
+    path, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
     def make(part: Path) -> None:
         aids = pl.read_parquet(items)["aid"]
@@ -91,49 +107,57 @@ def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
             part, embeddings.content(source, row.key, aids) if source.exists() else none
         )
 
+    def make_table(part: Path) -> None:
+        near = embeddings.alike(embeddings.load(path), row.top_n, counts(world), row.among)
+        near.to_frame().write_parquet(part)
+
     stat = source.stat() if source.exists() else None
     rows = (row.file, row.key, stat and (stat.st_size, stat.st_mtime_ns))
     made = run.build(path, make, rows, [items])
+    made |= run.build(table, make_table, (row.top_n, row.among), [path])
     facts["items without a vector"] = int((~embeddings.load(path).any(axis=1)).sum())
     return made
 
 
 def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
-    """Item and query vectors by `src/sequence.py`."""
+    """Item and query vectors by `src/sequence.py`, and the items likely after each alone."""
     types, device = run.recipe.types, "cuda" if run.engine.name == "gpu" else "cpu"
     wanted = [types.index(objective.name) for objective in run.recipe.objectives]
     vectors, queries = run.vectors(world.split, row.name), run.queries(world.split, row.name)
+    table = run.table(world.split, row.name)
 
     def make(parts: dict[Path, Path]) -> None:
         from src import sequence
 
         s = world.sessions
-        claim(run, world, row.name, 7 * row.size)
+        claim(run, world, row.name, 9 * row.size)
         with sequence.training(s, row, len(types), run.recipe.seed, device) as trainer:
             learn(run, world, row, trainer, facts)
-            if vectors in parts:
-                embeddings.save(parts[vectors], trainer.item_vectors())
-            if queries in parts:
-                trainer.query_vectors(wanted, parts[queries])
+            items = trainer.item_vectors()
+            alone = trainer.queries_alone(wanted[0])
+            write(parts, {vectors: saved(items), table: likely(world, row, alone, items),
+                          queries: lambda part: trainer.query_vectors(wanted, part)})  # fmt: skip
 
-    return in_epochs(run, world, row, [vectors, queries], make, wanted)
+    return in_epochs(run, world, row, [vectors, queries, table], make, wanted)
 
 
 def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
     """Item vectors, as the earlier and as the later one of a pair, by `src/factors.py`."""
     vectors, sources = run.vectors(world.split, row.name), run.sources(world.split, row.name)
+    table = run.table(world.split, row.name)
 
     def make(parts: dict[Path, Path]) -> None:
         from src import factors
 
-        claim(run, world, row.name, 8 * row.size)
+        claim(run, world, row.name, 10 * row.size)
         trainer = factors.Trainer(world.sessions, row, run.recipe.seed)
         learn(run, world, row, trainer, facts)
-        for path, side in zip((sources, vectors), trainer.vectors(), strict=True):
-            if path in parts:
-                embeddings.save(parts[path], side)
+        source, target = trainer.vectors()
+        write(parts, {vectors: saved(embeddings.unit(target)),
+                      sources: saved(embeddings.unit(source)),
+                      table: likely(world, row, source, target)})  # fmt: skip
 
-    return in_epochs(run, world, row, [vectors, sources], make)
+    return in_epochs(run, world, row, [vectors, sources, table], make)
 
 
 def claim(run: Run, world: World, name: str, floats: int) -> None:
@@ -147,9 +171,9 @@ def in_epochs(
     make: Callable[[dict[Path, Path]], None], *more: object,
 ) -> bool:  # fmt: skip
     """Build the files of a row that leaves a log, and checkpoints which it then needs no more."""
-    if not log_path(run, world, row).exists():
+    if not log_path(run, world.split, row).exists():
         store.manifest_path(paths[0]).unlink(missing_ok=True)  # a model goes with its log
-    rows, inputs = (*key(run, row), *more), [run.output / world.split / "events.parquet"]
+    rows, inputs = (row, run.recipe.seed, *more), [run.output / world.split / "events.parquet"]
     made = run.build_all(dict.fromkeys(paths, rows), make, inputs)
     checkpoint = checkpoint_path(run, world, row)
     for file in (checkpoint, store.manifest_path(checkpoint)):
@@ -161,7 +185,9 @@ def learn(run: Run, world: World, row: EmbeddingRow, trainer: Trainer, facts: Fa
     """All epochs, from where a killed run left off; each leaves a checkpoint and a log line."""
     checkpoint, name = checkpoint_path(run, world, row), f"{world.split} {row.name}"
     events = store.built_from(run.output / world.split / "events.parquet")
-    made_from = {"of": [key(run, row), events, store.code_version(run.script), run.engine.name]}
+    made_from = {
+        "of": [row, run.recipe.seed, events, store.code_version(run.script), run.engine.name]
+    }
     if store.built_from(checkpoint) == store.digest(made_from):
         trainer.load(checkpoint)
     while not trainer.done:
@@ -169,12 +195,13 @@ def learn(run: Run, world: World, row: EmbeddingRow, trainer: Trainer, facts: Fa
         store.manifest_path(checkpoint).unlink(missing_ok=True)
         store.build(checkpoint, made_from, trainer.save)
     log = pl.DataFrame(trainer.log).write_csv(float_precision=6)
-    store.write_text(log_path(run, world, row), log)
+    store.write_text(log_path(run, world.split, row), log)
     facts.update(trainer.facts)
 
 
-def log_path(run: Run, world: World, row: EmbeddingRow) -> Path:
-    return run.output / "logs" / "embeddings" / world.split / f"{row.name}.csv"
+def log_path(run: Run, split: str, row: EmbeddingRow) -> Path:
+    """A line per epoch; of rows that learn in epochs of their own."""
+    return run.output / "logs" / "embeddings" / split / f"{row.name}.csv"
 
 
 def checkpoint_path(run: Run, world: World, row: EmbeddingRow) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from src import page, report_data, sections, steplog
 from src.candidates import part_files
+from src.learned import log_path
 from src.report_data import Blend, Blends, Sample
 from src.run import Run
 from src.scoring import log_folder, model_path
@@ -69,6 +70,7 @@ def _logs(run: Run, blends: Blends) -> list[Path]:
     logs = run.output / "logs"
     found = [run.output / name for name in ("cv.json", "experiments.csv")]
     found += [logs / f"{name}.csv" for name in ("gains", "pool/rules", "pool/pool", "ablation")]
+    found += [log_path(run, split, e) for e in run.recipe.embeddings for split in run.splits()]
     for row, name in sections.learned(blends):
         for fold in range(run.recipe.folds):
             folder = log_folder(run, row, name, fold)

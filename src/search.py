@@ -12,34 +12,30 @@ import numpy as np
 from src import search_kernel
 from src.events import F32, I32, I64
 
-QUERIES, ITEMS = 256, 8192  # of a block: 8 MiB of products
+QUERIES, ITEMS = 256, 512  # of a block: half a MiB of products, which stay in the cache
 ROUNDING = 1e-5  # of the longest products: more than two sums in float32 can differ
 
 
-def nearest(
-    queries: F32, items: F32, top: int, loud: F32 | None = None, skip: I64 | None = None
-) -> tuple[I32, F32]:
+def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tuple[I32, F32]:
     """The `top` rows of `items` with the highest products: by score, ties by row number.
 
-    queries (n, size), items (m, size): float32. loud: float32 (m), what each item's product is
-    multiplied by. skip: int64 (n), a row of items that is left out for this query, or -1.
+    queries (n, size), items (m, size): float32. skip: int64 (n), a row of items that is left out
+    for this query, or -1.
     Returns row numbers (int32, -1 where a list ends) and scores (float32, 0 there), both (n, top).
     """
-    loud = np.ones(len(items), np.float32) if loud is None else loud
     skip = np.full(len(queries), -1, np.int64) if skip is None else skip
     score = np.full((len(queries), top), -np.inf, np.float32)
     index = np.full((len(queries), top), -1, np.int32)
     items = np.ascontiguousarray(items)
-    weighted = items * loud[:, None] if len(items) and np.any(loud != 1) else items
-    longest = _longest(weighted)
+    longest = _longest(items)
     for q in range(0, len(queries) if top else 0, QUERIES):
         mine = slice(q, q + QUERIES)
         block = np.ascontiguousarray(queries[mine])
         margin = np.float32(ROUNDING * longest * _longest(block))
         for i in range(0, len(items), ITEMS):
-            rough = block @ weighted[i : i + ITEMS].T
+            rough = block @ items[i : i + ITEMS].T
             search_kernel.insert_best(
-                rough, block, items, loud, i, skip[mine], margin, score[mine], index[mine]
+                rough, block, items, i, skip[mine], margin, score[mine], index[mine]
             )
     return index, np.where(index >= 0, score, np.float32(0.0))
 

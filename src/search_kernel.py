@@ -22,13 +22,13 @@ def dot(x, y):
 
 
 @njit(parallel=True, cache=True)
-def insert_best(rough, queries, items, loud, first, skip, margin, score, index):
+def insert_best(rough, queries, items, first, skip, margin, score, index):
     """Put items first : first + n into each query's list where they belong.
 
     rough: float32 (queries, n), products of queries and items that may be off by margin / 2.
     skip: int64, for each query the number of an item that is left out, or -1.
     score, index: (queries, top), best first, -inf and -1 where a list ends; equal scores keep the
-    order in which they came. Only dot(query, item) * loud[item] is compared, never `rough`.
+    order in which they came. Only dot(query, item) is compared, never `rough`.
     """
     top = score.shape[1]
     for q in prange(rough.shape[0]):
@@ -37,7 +37,7 @@ def insert_best(rough, queries, items, loud, first, skip, margin, score, index):
             i = first + j
             if rough[q, j] < border or i == skip[q]:
                 continue
-            value = dot(queries[q], items[i]) * loud[i]
+            value = dot(queries[q], items[i])
             if value > score[q, top - 1]:
                 p = top - 1
                 while p > 0 and score[q, p - 1] < value:

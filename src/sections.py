@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from src import plots, report_data, steplog
+from src.learned import log_path
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
 from src.report_data import Blends, Sample
@@ -148,6 +149,28 @@ def rules(report: Report) -> Section:
         f"first {k}; and what would be lost without the rule: true items that no other one has."
     )
     return Section("rules", "Candidate rules", told, [grid(figures)])
+
+
+def epochs(report: Report) -> Section:
+    """What step 4 has learned, epoch by epoch."""
+    run, figures = report.run, []
+    for row in run.recipe.embeddings:
+        files = {split: log_path(run, split, row) for split in run.splits()}
+        logs = {split: pl.read_csv(file) for split, file in files.items() if file.exists()}
+        for column in ("loss", "recall@20") if logs else ():
+            lines = [
+                Line(split, log["epoch"].to_list(), log[column].to_list(), n % len(plots.SERIES))
+                for n, (split, log) in enumerate(logs.items())
+            ]
+            svg = plots.lines(lines, "epoch", column)
+            shown = [log.select(pl.lit(split).alias("split"), "epoch", column)
+                     for split, log in logs.items()]  # fmt: skip
+            figures.append(figure(f"{row.name}, {column}", svg, pl.concat(shown)))
+    told = (
+        "Loss on what is learned from, and recall@20 on held-out sessions, of the rows of step 4 "
+        "that learn in epochs. The epoch with the best recall is kept."
+    )
+    return Section("epochs", "Learned vectors", told, [grid(figures)] if figures else [])
 
 
 def curves(report: Report) -> Section:
@@ -352,5 +375,5 @@ def facts(report: Report) -> Section:
     return Section("facts", "Data", told, pieces)
 
 
-ALL = (score, gains, browse, funnel, rules, curves, features, effects, scores, breakdowns, ablation,
-       experiments, steps, facts)  # fmt: skip
+ALL = (score, gains, browse, funnel, rules, epochs, curves, features, effects, scores, breakdowns,
+       ablation, experiments, steps, facts)  # fmt: skip

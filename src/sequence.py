@@ -196,6 +196,9 @@ class Trainer:
         among = sample.number[right]  # which of the drawn items a target is, or -1
         hit = np.flatnonzero(among >= 0)
         logits[self._tensor(targets.row[hit]), self._tensor(among[hit])] = -torch.inf
+        if self.row.hardest is not None:
+            most = min(self.row.hardest, logits.shape[1])
+            logits = logits.topk(most, sorted=False).values
         rest = logits.exp_().sum(1)  # cosines are bounded: no overflow
         of = self._tensor(targets.row)
         score = (query[of] * unit[self._tensor(right)]).sum(1)
@@ -211,10 +214,13 @@ class Trainer:
         slot = slot.reshape(there.shape)
         return w | {"there": self._tensor(there), "slot": self._tensor(slot)}
 
-    @torch.no_grad()
     def _sessions(self, position: I64) -> Tensor:
         """Session vectors (n, size) at some positions, by all item vectors."""
-        windows = Windows.of(self.sessions, position, self.row.last)
+        return self._encoded(Windows.of(self.sessions, position, self.row.last))
+
+    @torch.no_grad()
+    def _encoded(self, windows: Windows) -> Tensor:
+        """Session vectors of some windows, by all item vectors."""
         items, slot = np.unique(np.maximum(windows.aid, 0), return_inverse=True)
         vectors = normalize(self.state.vectors[self._tensor(items)])
         return self.state.net.encode(vectors, self._window(windows, slot, windows.aid != NO_ITEM))
@@ -271,6 +277,25 @@ class Trainer:
                     session = self._sessions(last[first : first + QUERIES])
                     kinds = torch.full((len(session),), kind, device=self.device)
                     f.write(self.state.net.query(session, kinds).cpu().numpy().tobytes())
+
+    @torch.no_grad()
+    def queries_alone(self, kind: int) -> F32:
+        """Query vectors (items, size) of sessions of one event each, of this type and wanting it.
+
+        By 1 / temperature longer than the unit: their products with item vectors are log-odds.
+        """
+        self._restore()
+        self.state.net.eval()
+        items = np.arange(self.sessions.n_items)
+        found = [np.zeros((0, self.row.size), np.float32)]
+        for first in range(0, items.size, QUERIES):
+            session = self._encoded(
+                Windows.alone(items[first : first + QUERIES], kind, self.row.last)
+            )
+            wanted = torch.full((len(session),), kind, device=self.device)
+            query = self.state.net.query(session, wanted) / self.row.temperature
+            found.append(query.cpu().numpy())
+        return np.concatenate(found)
 
     def _restore(self) -> None:
         if self.state.best:

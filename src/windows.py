@@ -52,6 +52,14 @@ class Windows:
             ts[:, 0] // HOUR % 24,
         )  # fmt: skip
 
+    @classmethod
+    def alone(cls, aid: I64, kind: int, last: int) -> Windows:
+        """Windows of one event each, at noon."""
+        none = np.zeros((aid.size, last), np.int64)
+        first = np.arange(last) == 0
+        item = np.where(first, aid[:, None], NO_ITEM)
+        return cls(item, none + kind * first, none, none, np.full(aid.size, 12))
+
 
 @dataclass(frozen=True)
 class Targets:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def vectors() -> np.ndarray:
+def vectors() -> tuple[np.ndarray, np.ndarray]:
+    """Of items as given words, and as those around them."""
     return embeddings.word2vec(sessions_of(planted_events()), ROW, seed=3)
 
 
@@ -102,15 +104,15 @@ def test_latest_sessions(tmp_path: Path) -> None:
 
 
 def plain_neighbours(
-    vectors: np.ndarray, n: int, count: np.ndarray
+    sources: np.ndarray, targets: np.ndarray, n: int, loud: Callable[[int, float], float]
 ) -> dict[int, list[tuple[int, float]]]:
-    known = [x for x in range(len(vectors)) if vectors[x].any()]
-    loud = np.log1p(count).astype(np.float32)
+    """Pairs of item and score; `loud` makes it from a target and its product."""
+    known = [x for x in range(len(targets)) if targets[x].any()]
     near = {}
     for x in known:
-        weight = {y: float((vectors[x] @ vectors[y]) * loud[y]) for y in known if y != x}
-        order = sorted(weight, key=lambda y: (-weight[y], y))
-        near[x] = [(y, max(weight[y], 0.0)) for y in order[:n]]
+        weight = {y: loud(y, float(sources[x] @ targets[y])) for y in known if y != x}
+        order = sorted(weight, key=lambda y: (-np.float32(weight[y]), y))
+        near[x] = [(y, weight[y]) for y in order[:n]]
     return near
 
 
@@ -126,20 +128,40 @@ def as_lists(matrix: Matrix) -> dict[int, list[tuple[int, float]]]:
 def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None:
     monkeypatch.setattr(search, "ITEMS", block)
     rng = np.random.default_rng(1)
-    # halves: cosines are exact, and so full of ties, whatever the order of the sums
-    vectors = (rng.integers(0, 2, (30, 4)) - 0.5).astype(np.float32)
-    vectors[[0, 7, 29]] = 0.0
+    # halves: products are exact, and so full of ties, whatever the order of the sums
+    sources, targets = (rng.integers(0, 2, (2, 30, 4)) - 0.5).astype(np.float32)
+    targets[[0, 7, 29]] = 0.0
     for count in (np.ones(30, np.int64), rng.integers(1, 4, 30)):
-        found = as_lists(embeddings.neighbours(vectors, n, count))
-        assert found == plain_neighbours(vectors, n, count)
+        logs = np.log1p(count).astype(np.float32).tolist()
+        more = (embeddings.LOUD * np.log(count)).tolist()
+        found = as_lists(embeddings.alike(targets, n, count))
+        plain = plain_neighbours(targets, targets, n, lambda y, dot, of=logs: dot * of[y])
+        assert found == {x: [(y, max(w, 0.0)) for y, w in near] for x, near in plain.items()}
+        found = as_lists(embeddings.likely(sources, targets, n, count))
+        plain = plain_neighbours(sources, targets, n, lambda y, dot, of=more: dot + of[y])
+        assert list(found) == list(plain)
+        for x, near in plain.items():
+            assert [y for y, _ in found[x]] == [y for y, _ in near]
+            odds = [math.exp(w - near[0][1]) ** embeddings.SHARP for _, w in near]
+            np.testing.assert_allclose([w for _, w in found[x]], odds, rtol=1e-5)
+
+
+def test_only_frequent_items_are_neighbours() -> None:
+    vectors, count = np.ones((5, 2), np.float32), np.array([3, 9, 1, 5, 5])
+    found = as_lists(embeddings.likely(vectors, vectors, 9, count, among=2))
+    assert {x: [y for y, _ in near] for x, near in found.items()} == {
+        0: [1, 3], 1: [3], 2: [1, 3], 3: [1], 4: [1, 3]
+    }  # fmt: skip
 
 
 def test_neighbours_of_one_or_no_item() -> None:
     vectors = np.zeros((3, 2), np.float32)
     count = np.ones(3, np.int64)
-    assert embeddings.neighbours(vectors, 5, count).offsets.tolist() == [0, 0, 0, 0]
-    vectors[1] = 1.0
-    assert embeddings.neighbours(vectors, 5, count).offsets.tolist() == [0, 0, 0, 0]
+    for value in (0.0, 1.0):
+        vectors[1] = value
+        for near in (embeddings.alike(vectors, 5, count),
+                     embeddings.likely(vectors, vectors, 5, count)):  # fmt: skip
+            assert near.offsets.tolist() == [0, 0, 0, 0] and near.weight.size == 0
 
 
 def test_unit_vectors() -> None:
@@ -147,30 +169,39 @@ def test_unit_vectors() -> None:
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0]])
 
 
-def test_word2vec_same_seed_same_vectors(vectors: np.ndarray) -> None:
+def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray]) -> None:
     sessions, row = sessions_of(planted_events(60)), replace(ROW, epochs=1)
     one, same, other = (embeddings.word2vec(sessions, row, seed) for seed in (3, 3, 4))
-    assert one.tobytes() == same.tobytes() != other.tobytes()
-    occurs = np.isin(np.arange(N_ITEMS), planted_events()["aid"])
-    assert not occurs[-1]
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), occurs, rtol=1e-5)
+    for side in range(2):
+        assert one[side].tobytes() == same[side].tobytes() != other[side].tobytes()
+        occurs = np.isin(np.arange(N_ITEMS), planted_events()["aid"])
+        assert not occurs[-1] and (vectors[side].any(axis=1) == occurs).all()
 
 
-def test_word2vec_finds_the_communities(vectors: np.ndarray) -> None:
-    cosine = vectors @ vectors.T
+def test_word2vec_reads_so_many_words_at_most() -> None:
+    sessions = sessions_of(planted_events(60))
+    n = int(sum(size for size in np.diff(sessions.offsets) if size > 1))
+
+    def made(epochs: int, words: int) -> bytes:
+        row = replace(ROW, epochs=epochs, words=words)
+        return embeddings.word2vec(sessions, row, 3)[0].tobytes()
+
+    assert made(9, 3 * n - 1) == made(2, 9 * n) != made(9, 3 * n) == made(3, 9 * n)
+    assert made(9, 1) == made(1, 9 * n)
+
+
+def test_word2vec_finds_the_communities(vectors: tuple[np.ndarray, np.ndarray]) -> None:
+    given = embeddings.unit(vectors[0])
+    cosine = given @ given.T
     same = COMMUNITY[:, None] == COMMUNITY
     np.fill_diagonal(same, False)
     for c in range(COMMUNITIES):
         mine = c == COMMUNITY
         away = mine[:, None] & (c != COMMUNITY) & (COMMUNITY < COMMUNITIES)
         assert cosine[same & mine].mean() > cosine[away].mean() + 0.2
-    near = (
-        embeddings.neighbours(vectors, 5, np.ones(N_ITEMS, np.int64))
-        .to_frame()
-        .to_numpy()[:, :2]
-        .astype(int)
-    )
-    assert (COMMUNITY[near[:, 0]] == COMMUNITY[near[:, 1]]).mean() > 0.9
+    near = embeddings.likely(*vectors, 5, np.ones(N_ITEMS, np.int64)).to_frame()
+    x, y = near["aid_x"].to_numpy(), near["aid_y"].to_numpy()
+    assert (COMMUNITY[x] == COMMUNITY[y]).mean() > 0.9
 
 
 def test_content_vectors(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from src.budget import Budget
 from src.candidates import part_files
 from src.engine import resolve
 from src.report_data import Blend, Sample
+from src.rows.embeddings import Word2VecRow
 from src.run import Run
 from src.sections import Report
 from src.training import folds
@@ -224,10 +225,30 @@ def test_numbers_of_the_logs_are_on_the_page(whole: Report) -> None:
         for cell in cells:
             shown = page.show(float(cell)) if re.fullmatch(r"-?\d+\.\d+", cell) else cell
             assert f">{page.escape(shown)}</td>" in text, (name, cell)
-    for section in ("score", "browse", "funnel", "rules", "curves", "features", "effects", "scores",
-                    "breakdowns", "experiments", "steps", "facts"):  # fmt: skip
+    for section in ("score", "browse", "funnel", "rules", "epochs", "curves", "features", "effects",
+                    "scores", "breakdowns", "experiments", "steps", "facts"):  # fmt: skip
         assert f'<section id="{section}">' in text
     assert 'id="ablation"' not in text
+
+
+def test_every_epoch_is_drawn(whole: Report) -> None:
+    run, drawn = whole.run, []
+    lines = plots.lines
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "lines", lambda ls, *at: drawn.append((at, ls)) or lines(ls, *at))
+        section = sections.epochs(whole)
+    learned = [row for row in RECIPE.embeddings if not isinstance(row, Word2VecRow)]
+    assert len(drawn) == 2 * len(learned) > 0
+    for n, row in enumerate(learned):
+        for k, column in enumerate(("loss", "recall@20")):
+            at, found = drawn[2 * n + k]
+            assert at == ("epoch", column) and [line.name for line in found] == run.splits()
+            for line in found:
+                file = run.output / "logs" / "embeddings" / line.name / f"{row.name}.csv"
+                with open(file) as text:
+                    rows = list(csv.DictReader(text))
+                assert line.y == [float(r[column]) for r in rows] and len(line.x) == len(rows)
+                assert all(page.show(y) in section.pieces[0] for y in line.y)
 
 
 def test_it_is_one_file_that_asks_for_nothing(whole: Report) -> None:
@@ -244,6 +265,9 @@ def test_it_is_made_again_only_for_a_reason(copy: Path) -> None:
     assert not report.write_report(run)
     curve = copy / "logs" / RECIPE.rankers[0].name / "orders" / "fold_3" / "curve.csv"
     curve.write_text(curve.read_text().replace("0.9", "0.8"))
+    assert report.write_report(run) and not report.write_report(run)
+    epochs = copy / "logs" / "embeddings" / "valid" / "mf.csv"
+    epochs.write_text(epochs.read_text().replace("0.", "1."))
     assert report.write_report(run) and not report.write_report(run)
 
 

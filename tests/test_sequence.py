@@ -19,7 +19,7 @@ import torch
 from planted import planted_events, sessions_of
 from worlds import ROOT
 
-from src import search, sequence
+from src import embeddings, search, sequence
 from src.datasets import RECIPES
 from src.epochs import best, finished
 from src.events import EVENTS, Sessions
@@ -159,10 +159,11 @@ def test_negatives(planted: Sessions) -> None:
 # --- learning
 
 
-@pytest.mark.parametrize("negatives", [100, 12])
-def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
+@pytest.mark.parametrize(("negatives", "hardest"), [(100, None), (12, None), (100, 5), (12, 99)])
+def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int, hardest: int | None) -> None:
     """A drawn item counts for all that it stands for; a row's own targets are not its rivals."""
-    s, row = ring(60), replace(ROW, negatives=negatives, dropout=0.0, ahead=2)
+    s = ring(60)
+    row = replace(ROW, negatives=negatives, hardest=hardest, dropout=0.0, ahead=2)
     position = split_positions(s, row, 1)[0][::9]
     t = Targets.of(s, position, row.ahead)
     with sequence.training(s, row, 3, 1, "cpu") as trainer:
@@ -177,7 +178,7 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
     wanted = 0.0
     for r, y, weight in zip(t.row, t.aid, t.weight, strict=True):
         rivals = set(stands_for) - set(t.aid[t.row == r].tolist())
-        rest = sum(stands_for[i] * score[r, i] for i in rivals)
+        rest = sum(sorted(stands_for[i] * score[r, i] for i in rivals)[::-1][:hardest])
         wanted -= weight * np.log(score[r, y] / (score[r, y] + rest))
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
@@ -194,6 +195,26 @@ def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(queries, axis=2), 1, rtol=1e-5)
     lengths = np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(lengths, [1] * RING + [0], rtol=1e-5)  # the last item never occurs
+
+
+def test_an_item_alone_asks_as_a_session_of_it_does(tmp_path: Path) -> None:
+    """In log-odds; and its likeliest neighbour is what comes next."""
+    s = ring()
+    with sequence.training(s, ROW, 3, 3, "cpu") as trainer:
+        while not trainer.done:
+            trainer.epoch()
+        alone, items = trainer.queries_alone(CLICK), trainer.item_vectors()
+    events = [(i, i, 12 * 3600 + i, CLICK) for i in range(RING)]  # a session each, at noon
+    each = Sessions.from_events(
+        pl.DataFrame(events, schema=EVENTS, orient="row"), RING, RING + 1, 0
+    )
+    with sequence.training(each, ROW, 3, 3, "cpu") as other:
+        other.state = trainer.state
+        other.query_vectors([CLICK], tmp_path / "q.npy")
+    wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
+    np.testing.assert_allclose(alone[:RING], wanted, rtol=1e-4, atol=1e-5)
+    near = embeddings.likely(alone, items, 1, np.bincount(s.aid, minlength=RING + 1))
+    assert (near.aid == (np.arange(RING) + 1) % RING).mean() > 0.9
 
 
 def test_same_seed_same_bytes_and_kills_do_not_matter(tmp_path: Path) -> None:
@@ -333,6 +354,12 @@ def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
 
 
 def test_rows_that_make_no_sense() -> None:
-    for wrong in ({"encoder": "lstm"}, {"ahead": 0}, {"temperature": 0.0}, {"dropout": 1.0}):
+    for wrong in (
+        {"encoder": "lstm"},
+        {"ahead": 0},
+        {"hardest": 0},
+        {"temperature": 0.0},
+        {"dropout": 1.0},
+    ):
         with pytest.raises(ValueError, match="embedding x"):
             SequenceRow("x", **wrong)

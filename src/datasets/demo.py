@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src import simulate
 from src.datasets import otto
 from src.jsonl import find
-from src.rows.embeddings import EmbeddingRow, FactorRow, SequenceRow
+from src.rows.embeddings import EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
 from src.split import prepare_otto
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def prepare(run: Run) -> None:
 def short(row: EmbeddingRow) -> EmbeddingRow:
     """The row, learned in seconds where it takes minutes: a demo."""
     match row:
+        case Word2VecRow():
+            return replace(row, epochs=5)
         case FactorRow():
             return replace(row, epochs=5, pairs=1_000_000)
         case SequenceRow():

@@ -87,7 +87,7 @@ MATRICES = (
 )
 
 EMBEDDINGS: tuple[EmbeddingRow, ...] = (
-    Word2VecRow("w2v", size=64, window=3, epochs=5, negative=5, min_count=5),
+    Word2VecRow("w2v", size=64, window=3, epochs=20, negative=5, min_count=5),
     FactorRow("mf5", steps=5, negatives=8, epochs=10),  # T MF 1-5
     SequenceRow("net", epochs=6, rate=0.002, temperature=0.1),  # M v42, in small
 )

@@ -12,7 +12,8 @@ class Word2VecRow:
     name: str
     size: int = 64
     window: int = 5
-    epochs: int = 5
+    epochs: int = 20  # at most
+    words: int = 500_000_000  # events read in all epochs, at most, about: fewer epochs then
     negative: int = 10
     ns_exponent: float = 0.75
     min_count: int = 1
@@ -40,6 +41,7 @@ class SequenceRow:
     temperature: float = 0.07  # cosines are divided by it
     negatives: int = 2048  # items drawn per batch; all items where there are no more than that
     popularity: float = 0.5  # drawn by (events of the item) ** popularity, which is corrected for
+    hardest: int | None = None  # of those, so many count for each query: the likeliest; None: all
     dropout: float = 0.1  # share of the events that are not read, while learning
     batch: int = 1024  # positions of sessions
     epochs: int = 10  # at most; the rate falls to 0 over them
@@ -53,7 +55,9 @@ class SequenceRow:
     def __post_init__(self) -> None:
         if self.encoder not in ENCODERS:
             raise ValueError(f"embedding {self.name}: encoder is one of {', '.join(ENCODERS)}")
-        if min(self.last, self.ahead, self.negatives, self.batch, self.epochs, self.positions) < 1:
+        hardest = 1 if self.hardest is None else self.hardest
+        counts = self.last, self.ahead, self.negatives, self.batch, self.epochs, self.positions
+        if min(*counts, hardest) < 1:
             raise ValueError(f"embedding {self.name}: all its counts are at least 1")
         if not 0 < self.temperature <= 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"embedding {self.name}: temperature is in (0, 1], dropout in [0, 1)")
