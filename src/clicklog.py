@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from src import store
+from src import hidden, store
 from src.csvfile import read_integers
 from src.events import EVENTS, LABELS, SESSIONS, hash_unit
 from src.jsonl_kernel import NEWEST, OLDEST
@@ -50,11 +50,6 @@ SMALL = ("category_id", "words_count")
 END_GAP = 30_000  # ms before the last click of a visit
 FRESH = 86_400  # seconds: articles never clicked are items if created since a day before the log
 MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the logs
-MOST = 0.5  # share of the train users of any activity that `valid` may take
-HIDDEN = 0.14  # share of all ends that one of the others hides at most: a few, as in `test`
-
-ASKED = pl.Schema({"user": pl.Int64, "place": pl.Int64, "split": pl.String})
-"""Queries: a click (place: its number in the user's log, from 0) and the split that hides it."""
 
 
 def prepare_clicks(run: Run) -> None:
@@ -173,16 +168,20 @@ class Log:
         return told.collect().row(0, named=True)
 
     def plan(self) -> list[str]:
-        """raw/asked.parquet: ASKED, of all splits; returns those that are made."""
+        """raw/asked.parquet: hidden.ASKED, of all splits; returns those that are made."""
 
         def make(path: Path) -> None:
             clicks = pl.read_parquet(self.clicks, columns=["user", "test", "type"])
             clicks = clicks.with_columns(place=pl.int_range(pl.len()).over("user"))
             users = clicks.group_by("user", "test").agg(clicks=pl.len()).sort("user")
-            valid = self._valid(users)
+            valid = hidden.valid(users, self.run.recipe.seed)
+            if valid.is_empty():
+                raise ValueError(f"{self.train}: no user with two clicks, nothing to learn from")
             test = users.filter("test").select("user", place="clicks", split=pl.lit("test"))
-            more = self._more(clicks, valid)
-            parts = [part.select(ASKED.names()).cast(ASKED) for part in (valid, test, more)]
+            more = hidden.more(clicks, valid, self.run.recipe.seed)
+            parts = [
+                part.select(hidden.ASKED.names()).cast(hidden.ASKED) for part in (valid, test, more)
+            ]
             pl.concat(parts).write_parquet(path)
 
         self.run.build(self.asked, make, self.key, [self.clicks])
@@ -193,39 +192,6 @@ class Log:
                 splits.append(f"more_{n}")
                 queries += sizes[f"more_{n}"]
         return splits
-
-    def _valid(self, users: pl.DataFrame) -> pl.DataFrame:
-        """ASKED of `valid`; users: user, test, clicks."""
-        visible = pl.col("clicks") - (~pl.col("test")).cast(pl.UInt32)
-        users = users.with_columns(
-            activity=visible.clip(1, 63).log(2).floor().cast(pl.Int8),
-            draw=hash_unit(pl.col("user"), self.run.recipe.seed + 3),
-        )
-        drawn = users.filter(~pl.col("test"), pl.col("clicks") > 1).sort("draw", "user")
-        if drawn.is_empty():
-            raise ValueError(f"{self.train}: no user with two clicks, nothing to learn from")
-        alike = _alike(drawn, users.filter("test"))
-        return alike.select("user", place=pl.col("clicks") - 1, split=pl.lit("valid"))
-
-    def _more(self, clicks: pl.DataFrame, valid: pl.DataFrame) -> pl.DataFrame:
-        """ASKED of `more_<n>`; clicks: user, test, type, place, by user and time.
-
-        First come the last ends of all users, then the ones before, and so on: a round each, dealt
-        out to splits of one size.
-        """
-        most = max(1, int(HIDDEN * int(clicks["type"].sum())))
-        clicks = clicks.join(valid, on="user", how="anti", maintain_order="left")
-        last = (pl.col("user") != pl.col("user").shift(-1, fill_value=-1)) & ~pl.col("test")
-        ends = clicks.filter((pl.col("type") == 1) | last, pl.col("place") > 0)
-        ends = ends.with_columns(
-            round=pl.int_range(pl.len()).over("user", order_by="place", descending=True),
-            draw=hash_unit(pl.col("user"), self.run.recipe.seed + 4),
-        ).sort("round", "draw", "user")
-        n, size = pl.int_range(pl.len()).over("round"), pl.len().over("round")
-        parts = (size + most - 1) // most
-        ends = ends.with_columns(part=n * parts // size)
-        number = pl.struct("round", "part").rank("dense")
-        return ends.select("user", "place", split=pl.format("more_{}", number))
 
     def write(self, split: str) -> dict[str, object]:
         """Sessions, labels and at last events of a split."""
@@ -276,23 +242,6 @@ class Log:
         events = shown.select(EVENTS.names()).cast(EVENTS).hstack(context)
         sessions = sessions.select(pl.col("raw").alias("session"), "query").cast(SESSIONS)
         return sessions, labels.cast(LABELS), events
-
-
-def _alike(drawn: pl.DataFrame, test: pl.DataFrame) -> pl.DataFrame:
-    """The first drawn users, as many as test users or fewer, with the test users' activity."""
-    have = drawn.group_by("activity").agg(have=pl.len())
-    want = test.group_by("activity").agg(want=pl.len())
-    cells = have.join(want, on="activity")
-    if cells.is_empty():  # nobody to be like
-        return drawn.head(max(1, drawn.height // 4))
-    size = min(1.0, (cells["have"].to_numpy() * MOST / cells["want"].to_numpy()).min())
-    quota = cells.select("activity", quota=(pl.col("want") * size).ceil())
-    place = pl.int_range(pl.len()).over("activity")
-    return (
-        drawn.with_columns(place=place)
-        .join(quota, on="activity", maintain_order="left")
-        .filter(pl.col("place") < pl.col("quota"))
-    )
 
 
 def _refuse_times(path: Path, ts: pl.Series) -> None:

@@ -261,6 +261,7 @@ def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
 
 
 def fresh_lists(world: World, rule: FreshRule, first: int, end: int) -> TopLists:
+    """The newest items whose age is known, by it."""
     s, items = world.sessions, world.items
     created = items[rule.created].cast(pl.Int64).fill_null(-1).to_numpy()
     asked = created >= 0

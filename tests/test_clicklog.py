@@ -201,7 +201,7 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     """40 train users, 20 of them with two visits; valid asks for 10 users, and half of the rest
     ends are of the last visits: 30, five splits of 6, where 7 may be hidden at a time."""
     write(tmp_path)
-    monkeypatch.setattr("src.clicklog.HIDDEN", 7.5 / 60)
+    monkeypatch.setattr("src.hidden.HIDDEN", 7.5 / 60)
     made, queries = {}, {}
     for wanted in (1, 11, 20, 28, 100):
         monkeypatch.setattr("test_clicklog.NEWS", replace(NEWS, train_queries=wanted))
