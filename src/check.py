@@ -8,21 +8,15 @@ Reads the raw test file for the queries; the raw train file, where it is there, 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from src import answers
 from src.datasets import RECIPES
-from src.run import guarded
+from src.run import guarded, tool_flags
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
-    parser.add_argument("--input", required=True, type=Path, help="folder of the raw files")
-    parser.add_argument("--file", required=True, type=Path, help="the submission")
-    return parser.parse_args(argv)
+    told = {"input": "folder of the raw files", "file": "the submission"}
+    return tool_flags("check", __doc__, argv, **told)
 
 
 def body(args: argparse.Namespace) -> int:

@@ -17,16 +17,11 @@ import polars as pl
 
 from src.datasets import RECIPES
 from src.recipe import RawFile, Recipe, Source
-from src.run import guarded
+from src.run import guarded, tool_flags
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
-    parser.add_argument("--input", required=True, type=Path, help="folder for the raw files")
-    return parser.parse_args(argv)
+    return tool_flags("data", __doc__, argv, input="folder for the raw files")
 
 
 def find(folder: Path, file: RawFile) -> Path | None:

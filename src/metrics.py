@@ -32,49 +32,37 @@ class Tally:
 
 
 def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> Tally:
-    """Score lists (session, aid, rank from 0) against truth (session, aid).
+    """Score lists (session, aid, rank from 0) against truth (session, aid), each true item once.
 
-    recall: hits among the first k; chances are min(k, truths) (research: OTTO's evaluation).
-    mrr: 1 / (1 + rank) of the best hit among the first k; chances are 1.
     A session of the truth without a list has no hits and keeps its chances.
     """
-    hit = lists.filter(pl.col("rank") < k).join(truth, on=["session", "aid"])
-    if metric == "recall":
-        gain, chance = pl.col("aid").n_unique().cast(pl.Float64), pl.len().clip(upper_bound=k)
-    elif metric == "mrr":
-        gain, chance = 1.0 / (1.0 + pl.col("rank").cast(pl.Float64).min()), pl.lit(1)
-    else:
-        raise ValueError(f"unknown metric {metric!r}: use 'recall' or 'mrr'")
-    table = (
-        truth.group_by("session")
-        .agg(chances=chance.cast(pl.Float64))
-        .join(hit.group_by("session").agg(hits=gain), on="session", how="left")
-        .with_columns(pl.col("hits").fill_null(0.0))
-        .sort("session")
-        .collect()
-    )
-    columns = (table[c].to_numpy() for c in ("hits", "chances"))
-    return Tally(table["session"].to_numpy().astype(np.int64), *columns)
+    pair = ["session", "aid"]
+    best = lists.join(truth, on=pair, how="semi").group_by(pair).agg(place=pl.col("rank").min())
+    table = truth.join(best, on=pair, how="left").sort("session").collect()
+    place = table["place"].cast(pl.Int32).fill_null(-1)
+    return tally_places(table["session"].to_numpy(), place.to_numpy(), metric, k)
 
 
-def tally_places(session: I32, place: I32, metric: str, k: int) -> Tally:
-    """`tally` where each truth's place in its session's list is known (-1: not in it).
+def tally_places(session: I32 | I64, place: I32, metric: str, k: int) -> Tally:
+    """The same where each true item's place in its session's list is known; -1: not in it.
 
-    One truth an element; sessions ascending.
+    recall: hits among the first k; chances are min(k, true items) (research: OTTO's evaluation).
+    mrr: 1 / (1 + place) of the best hit among the first k; chances are 1.
+    Sessions ascend.
     """
+    if metric not in ("recall", "mrr"):
+        raise ValueError(f"unknown metric {metric!r}: use 'recall' or 'mrr'")
     if session.size == 0:
         return Tally(np.empty(0, np.int64), np.empty(0), np.empty(0))
     starts = np.flatnonzero(np.diff(session, prepend=-1))
     hit = (place >= 0) & (place < k)
     if metric == "recall":
-        hits, chances = (
-            np.add.reduceat(hit, starts, dtype=np.float64),
-            np.diff(starts, append=session.size),
-        )
+        hits = np.add.reduceat(hit, starts, dtype=np.float64)
+        chances = np.minimum(np.diff(starts, append=session.size), k)
     else:
         hits = np.maximum.reduceat(hit / (1.0 + np.maximum(place, 0)), starts)
         chances = np.ones(starts.size)
-    return Tally(session[starts].astype(np.int64), hits, np.minimum(chances, k).astype(np.float64))
+    return Tally(session[starts].astype(np.int64), hits, chances.astype(np.float64))
 
 
 def bootstrap(

@@ -194,6 +194,21 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     )
 
 
+def tool_flags(
+    name: str, doc: str | None, argv: list[str] | None, **paths: str
+) -> argparse.Namespace:
+    """The flags of a command that is no step: a dataset and some paths, given with their help."""
+    from src.datasets import RECIPES
+
+    parser = argparse.ArgumentParser(
+        prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
+    for path, told in paths.items():
+        parser.add_argument(f"--{path}", required=True, type=Path, help=told)
+    return parser.parse_args(argv)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[IO[str]]:
     """Hold the output folder for this process; a second run is refused, naming the first."""

@@ -19,17 +19,11 @@ from src.answers import TRUTH
 from src.datasets import RECIPES
 from src.events import LABELS
 from src.recipe import Recipe
-from src.run import guarded
+from src.run import guarded, tool_flags
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="score", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
-    parser.add_argument("--file", required=True, type=Path, help="the submission")
-    parser.add_argument("--labels", required=True, type=Path, help="what really happened")
-    return parser.parse_args(argv)
+    return tool_flags("score", __doc__, argv, file="the submission", labels="what really happened")
 
 
 def made_labels(path: Path) -> pl.DataFrame:
