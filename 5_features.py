@@ -5,11 +5,14 @@
 Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool
 Writes output/<dataset>/<split>/train/part-*.parquet: session, aid, fold, label_<objective>,
        features
+       output/<dataset>/logs/positives.json: how many candidates came true
 (For `valid` and the earlier windows. All positives are kept, and as many negatives as the recipe
 allows. For scoring, step 6 computes the features of all candidates on the fly: stored, they would
 take 340 GB for OTTO.)
 """
 
+import json
+from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -18,32 +21,39 @@ from src.candidates import Part, open_world, part_files, part_path, parts
 from src.features import Features
 from src.rules import World
 from src.run import Run, main
-from src.training import claim, samplers, table_inputs, training_block
+from src.training import claim, count_positives, samplers, table_inputs, training_block
 
 
 def body(run: Run) -> None:
     names = Features(run.recipe).names
     for split in run.learning_splits():
         run.need(part_files(run, split, "pool"))
-    sampled = samplers(run)
+    with run.step("positives") as facts:
+        counted = count_positives(run)
+        facts |= json.loads(counted.read_text())
     for split in run.learning_splits():
-        world, place = open_world(run, split), run.output / split
         with run.step(f"{split} rows, {len(names)} features") as facts:
-            made = 0
-            for part in run.progress(parts(world), f"{split} features"):
-
-                def make(path: Path, world: World = world, part: Part = part) -> None:
-                    claim(run, world, "features")
-                    training_block(run, world, part, sampled[world.split]).write_parquet(path)
-
-                inputs = table_inputs(run, split, part_path(place / "pool", world, part))
-                inputs.append(place / "labels.parquet")
-                recipe = run.recipe
-                rows = (part, recipe.features, recipe.type_weight, recipe.folds, recipe.seed, names,
-                        [s.negatives for s in sampled[split]])  # fmt: skip
-                made += run.build(part_path(place / "train", world, part), make, rows, inputs)
-            facts["blocks made"] = made
+            facts["blocks made"] = sample(run, open_world(run, split), counted, names)
             facts |= counts(run, split)
+
+
+def sample(run: Run, world: World, counted: Path, names: list[str]) -> int:
+    """Make the training table of a split; how many of its blocks were made."""
+    recipe, place = run.recipe, run.output / world.split
+    sampled = cache(partial(samplers, run, world.split, counted))  # when there is work to do
+
+    def build(part: Part) -> bool:
+        def make(path: Path) -> None:
+            claim(run, world, "features")
+            training_block(run, world, part, sampled()).write_parquet(path)
+
+        inputs = table_inputs(run, world.split, part_path(place / "pool", world, part))
+        inputs += [place / "labels.parquet", counted]
+        rows = (part, recipe.features, recipe.type_weight, recipe.folds, recipe.seed, names,
+                recipe.train_rows, recipe.negatives)  # fmt: skip
+        return run.build(part_path(place / "train", world, part), make, rows, inputs)
+
+    return sum(map(build, run.progress(parts(world), f"{world.split} features")))
 
 
 def counts(run: Run, split: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -95,26 +96,41 @@ def draw(pool: Pool, seed: int) -> np.ndarray:
     return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
 
 
-def samplers(run: Run) -> dict[str, list[Sampler]]:
-    """Per learning split, one per objective; the recipe's budget of rows sets the negatives."""
-    truths: dict[str, list[pl.DataFrame]] = {}
-    positives = np.zeros(len(run.recipe.objectives), np.int64)
+def truths(run: Run, split: str) -> list[pl.DataFrame]:
+    """What came true (session, aid), an objective each."""
+    labels = pl.read_parquet(run.output / split / "labels.parquet")
+    objectives = range(len(run.recipe.objectives))
+    return [labels.filter(objective=o).select("session", "aid") for o in objectives]
+
+
+def count_positives(run: Run) -> Path:
+    """Bring logs/positives.json, with `positives`, up to date."""
+    path, splits = run.output / "logs" / "positives.json", run.learning_splits()
+    inputs = [run.output / split / "labels.parquet" for split in splits]
+    inputs += [file for split in splits for file in part_files(run, split, "pool")]
+    names = [objective.name for objective in run.recipe.objectives]
+    run.build(path, lambda part: part.write_text(json.dumps(positives(run))), names, inputs)
+    return path
+
+
+def positives(run: Run) -> dict[str, int]:
+    """How many candidates of all learning splits came true, an objective each."""
+    found = {objective.name: 0 for objective in run.recipe.objectives}
     for split in run.learning_splits():
-        labels = pl.read_parquet(run.output / split / "labels.parquet")
-        pool = pl.scan_parquet(part_files(run, split, "pool"))
-        truths[split] = []
-        for o in range(positives.size):
-            truth = labels.filter(pl.col("objective") == o).select("session", "aid")
-            found = pool.select("session", "aid").join(truth.lazy(), on=["session", "aid"])
-            positives[o] += run.engine.collect(found.select(pl.len())).item()
-            truths[split].append(truth)
-    room = run.recipe.train_rows / np.maximum(positives, 1) - 1
-    negatives = np.clip(room, 2.0, run.recipe.negatives)
+        pool = pl.scan_parquet(part_files(run, split, "pool")).select("session", "aid")
+        for name, truth in zip(found, truths(run, split), strict=True):
+            hit = pool.join(truth.lazy(), on=["session", "aid"]).select(pl.len())
+            found[name] += run.engine.collect(hit).item()
+    return found
+
+
+def samplers(run: Run, split: str, counted: Path) -> list[Sampler]:
+    """One per objective; the recipe's budget of rows sets the negatives of all splits."""
+    found = np.array(list(json.loads(counted.read_text()).values()))
+    room = run.recipe.train_rows / np.maximum(found, 1) - 1
+    negatives = np.clip(room, 2.0, run.recipe.negatives).tolist()
     seed = run.recipe.seed + 2
-    return {
-        split: [Sampler(t, float(n), seed) for t, n in zip(of_split, negatives, strict=True)]
-        for split, of_split in truths.items()
-    }
+    return [Sampler(t, n, seed) for t, n in zip(truths(run, split), negatives, strict=True)]
 
 
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from src.engine import Engine
 from src.events import EVENTS
 from src.rows.matrices import MatrixRow
 from src.run import Run
-from src.training import samplers
+from src.training import positives
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU = Engine("gpu", threads=1)
@@ -76,7 +76,7 @@ def steps(output: Path) -> dict[str, Step]:
         return lambda: list(counter.on_gpu([row]))
 
     merges = {f"matrix {row.name}": counting(row) for row in (*rows, *NOT_IN_A_RECIPE)}
-    return merges | {"samplers": lambda: samplers(run)}
+    return merges | {"positives": lambda: positives(run)}
 
 
 def write_world(output: Path, objectives: int) -> None:
