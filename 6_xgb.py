@@ -3,7 +3,8 @@
     python 6_xgb.py --dataset otto
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
-Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
+Writes output/<dataset>/logs/rankers.csv: score of each, out of fold
+       output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
        output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: {params,fold}.json,
        {curve,importance}.csv  (<objective> is "all" where one model learns all of them)
        output/<dataset>/<split>/scores/part-*.parquet: session, aid, <ranker>_<objective>
@@ -13,7 +14,7 @@ Scores of `valid` are out of fold, those of `test` the mean of the folds.
 from functools import partial
 
 from src import ranker
-from src.candidates import open_world, part_files, parts
+from src.candidates import open_world, part_files, parts, show
 from src.run import Run, main
 from src.scoring import fold_scores, score_part, to_train, train_model
 from src.training import learnable
@@ -36,7 +37,10 @@ def body(run: Run) -> None:
         with run.step(f"{split} scores") as facts:
             blocks = run.progress(parts(world), f"{split} scores")
             facts["blocks made"] = sum([score_part(run, world, part, able) for part in blocks])
-    fold_scores(run, able)
+    with run.step("scores of the folds"):
+        table = fold_scores(run, able)
+        print(f"\nout-of-fold {recipe.metric}@{recipe.k}")
+        show(table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import astuple
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from src import metrics, ranker, store
-from src.candidates import Part, part_files, part_path, show
+from src.candidates import Part, part_files, part_path
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
@@ -176,30 +177,41 @@ def _out_of_fold(
     return values
 
 
-def fold_scores(run: Run, able: list[str]) -> None:
-    """Out-of-fold score of every ranker, objective and fold: printed, and added to the logs."""
-    recipe, fold = run.recipe, folds(run, "valid")
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    rows = []
-    for row in recipe.rankers:
-        for o, objective in enumerate(recipe.objectives):
-            if objective.name not in able:
-                continue
-            truth = labels.filter(pl.col("objective") == o)
-            tally = metrics.tally(
-                _ranked(run, f"{row.name}_{objective.name}"), truth.lazy(), recipe.metric, recipe.k
-            )
-            scores = [tally.score(fold[tally.session] == f) for f in range(recipe.folds)]
-            shared = taught(row, objective.name) == ALL
-            for f, score in enumerate(scores):
-                path = log_folder(run, row, objective.name, f) / "fold.json"
-                what = f"{recipe.metric}@{recipe.k}" + shared * f" {objective.name}"
-                facts = json.loads(path.read_text()) | {what: score}
-                store.write_text(path, json.dumps(facts, indent=1))
-            rows.append({"ranker": row.name, "objective": objective.name, "all": tally.score()}
-                        | {f"fold {f}": s for f, s in enumerate(scores)})  # fmt: skip
-    print(f"\nout-of-fold {recipe.metric}@{recipe.k}")
-    show(pl.DataFrame(rows))
+def fold_scores(run: Run, able: list[str]) -> pl.DataFrame:
+    """Out-of-fold score of every ranker and objective, of all and by fold: logs/rankers.csv.
+
+    Each fold's goes into its fold.json too.
+    """
+    recipe, path = run.recipe, run.output / "logs" / "rankers.csv"
+    labels = run.output / "valid" / "labels.parquet"
+
+    def make(part: Path) -> None:
+        fold, truth = folds(run, "valid"), pl.scan_parquet(labels)
+        names, rows = [f"fold {f}" for f in range(recipe.folds)], []
+        for row, o in product(recipe.rankers, range(len(recipe.objectives))):
+            name = recipe.objectives[o].name
+            if name in able:
+                ranked = _ranked(run, f"{row.name}_{name}")
+                tally = metrics.tally(ranked, truth.filter(objective=o), recipe.metric, recipe.k)
+                found = [tally.score(fold[tally.session] == f) for f in range(recipe.folds)]
+                rows.append((row.name, name, tally.score(), *found))
+        columns = ["ranker", "objective", "all", *names]
+        pl.DataFrame(rows, columns, orient="row").write_csv(part)
+
+    inputs = [labels, run.output / "valid" / "sessions.parquet"]
+    inputs += part_files(run, "valid", "scores")
+    run.build(path, make, (recipe.metric, recipe.k, recipe.folds, recipe.seed, able), inputs)
+    table = pl.read_csv(path)
+    named = {row.name: row for row in recipe.rankers}
+    for ranker_name, objective, _, *scores in table.iter_rows():
+        row, what = named[ranker_name], f"{recipe.metric}@{recipe.k}"
+        what += f" {objective}" if taught(row, objective) == ALL else ""
+        for f, score in enumerate(scores):
+            facts = log_folder(run, row, objective, f) / "fold.json"
+            old = json.loads(facts.read_text())
+            if old != (new := old | {what: score}):
+                store.write_text(facts, json.dumps(new, indent=1))
+    return table
 
 
 def _ranked(run: Run, column: str) -> pl.LazyFrame:
