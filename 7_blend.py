@@ -6,50 +6,71 @@ Reads  output/<dataset>/<split>/scores/*.parquet  (step 6), valid/labels.parquet
 Writes output/<dataset>/submission.csv: for the test queries, or the valid ones where no test is
        output/<dataset>/cv.json: score, 95 % interval and folds per objective
        output/<dataset>/logs/gains.csv: the score beside every baseline's
-       output/<dataset>/experiments.csv: one more line, with what changed in the recipe
+       output/<dataset>/logs/hits.parquet: of each query, for the next run to compare with
+       output/<dataset>/experiments.csv: one more line, with what changed and what it gained
        output/<dataset>/report.html: all of the run on a page
 """
+
+from pathlib import Path
 
 import polars as pl
 
 from src.blend import STACK, Search, final_lists
 from src.candidates import part_files
-from src.cv import Blended, write_cv
+from src.cv import Blended, blends, show_cv, write_cv
 from src.report import write_report
 from src.run import Run, main
+from src.submission import Lists
 from src.training import folds, learnable
 
 
 def body(run: Run) -> None:
-    splits = run.scored_splits()
-    for split in splits:
-        run.need(part_files(run, split, "scores"))
-    recipe, fold, target = run.recipe, folds(run, "valid"), splits[-1]
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    able, blended, lists = learnable(run), {}, {}
-    for o, objective in enumerate(recipe.objectives):
-        with run.step(f"blend {objective.name}") as facts:
-            rankers = recipe.rankers if objective.name in able else ()
-            members = [f"{row.name}_{objective.name}" for row in rankers]
-            truth = labels.filter(pl.col("objective") == o)
-            search = Search(recipe, part_files(run, "valid", "scores"), members, truth, fold)
-            tally, option = search.cross_fitted()
-            stack = search.stack[-1] if option.space == STACK else None
-            tenths = zip(rankers, option.weights, strict=False)
-            weights = {row.name: weight / 10 for row, weight in tenths}
-            blended[objective.name] = Blended(
-                tally, search.reachable, option.space, weights, search.by_space(), stack
-            )
-            files = part_files(run, target, "scores")
-            lists[objective.name] = final_lists(files, members, option, stack, recipe.k)
-            facts.update({"space": option.space} | weights)
-    with run.step("submission") as facts:
-        facts["rows"] = recipe.write_submission(run, target, lists)
-    write_cv(run, blended, fold)
+    recipe, splits, able = run.recipe, run.scored_splits(), learnable(run)
+    answer, logs, valid = run.output / "submission.csv", run.output / "logs", run.output / "valid"
+    made = [answer, run.output / "cv.json", logs / "gains.csv", logs / "hits.parquet"]
+
+    def make(parts: dict[Path, Path]) -> None:
+        blended, lists = blend(run, able, splits[-1])
+        if answer in parts:
+            recipe.write_submission(run, splits[-1], lists, parts[answer])
+        write_cv(run, blended, parts)
+
+    target = run.output / splits[-1]
+    inputs = [valid / "labels.parquet", logs / "pool" / "baselines.parquet"]
+    inputs += [run.output / "aids.parquet", target / "sessions.parquet", target / "events.parquet"]
+    inputs += [file for split in splits for file in part_files(run, split, "scores")]
+    rows = (recipe.objectives, recipe.metric, recipe.k, recipe.folds, recipe.seed, able,
+            [row.name for row in recipe.rankers], recipe.baselines)  # fmt: skip
+    with run.step("blend, submission") as facts:
+        facts["made"] = len(run.build_all(dict.fromkeys(made, rows), make, inputs))
+        facts |= blends(run)
     with run.step("report") as facts:
         facts["made"] = int(write_report(run))
-    print(f"\n{run.output / 'submission.csv'}  ({target} queries)\n{run.output / 'cv.json'}")
+        show_cv(run)
+    print(f"\n{answer}  ({splits[-1]} queries)\n{run.output / 'cv.json'}")
     print((run.output / "report.html").resolve().as_uri())
+
+
+def blend(run: Run, able: list[str], target: str) -> tuple[dict[str, Blended], Lists]:
+    """The best way to mix the rankers of each objective, and the lists of a split's queries."""
+    recipe, fold = run.recipe, folds(run, "valid")
+    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+    blended, lists = {}, {}
+    for o, objective in enumerate(recipe.objectives):
+        rankers = recipe.rankers if objective.name in able else ()
+        members = [f"{row.name}_{objective.name}" for row in rankers]
+        truth = labels.filter(pl.col("objective") == o)
+        search = Search(recipe, part_files(run, "valid", "scores"), members, truth, fold)
+        tally, option = search.cross_fitted()
+        stack = search.stack[-1] if option.space == STACK else None
+        tenths = zip(rankers, option.weights, strict=False)
+        weights = {row.name: weight / 10 for row, weight in tenths}
+        blended[objective.name] = Blended(
+            tally, search.reachable, option.space, weights, search.by_space(), stack
+        )
+        files = part_files(run, target, "scores")
+        lists[objective.name] = final_lists(files, members, option, stack, recipe.k)
+    return blended, lists
 
 
 if __name__ == "__main__":

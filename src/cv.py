@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from src import experiments, store
+from src import experiments
 from src.candidates import show
-from src.events import F64, I64
+from src.events import F64
 from src.metrics import Tally, bootstrap
 from src.run import Run
+from src.training import folds
+
+HITS = "hits.parquet"
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,12 @@ class Blended:
     stack: F64 | None  # weights of stacked rankers: of their scores, then of their rank votes
 
 
-def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
-    """Write cv.json and print the final tables."""
-    recipe = run.recipe
+def write_cv(run: Run, blended: dict[str, Blended], parts: dict[Path, Path]) -> None:
+    """Write those of cv.json, gains.csv and hits.parquet that `parts` asks for.
+
+    And a line to experiments.csv, before hits.parquet, which it is compared with, has changed.
+    """
+    recipe, fold = run.recipe, folds(run, "valid")
     tallies, shares = [b.tally for b in blended.values()], [o.weight for o in recipe.objectives]
     low, high = bootstrap(tallies, shares, recipe.seed)
     objectives: dict[str, dict[str, Any]] = {
@@ -46,22 +53,50 @@ def write_cv(run: Run, blended: dict[str, Blended], fold: I64) -> None:
         }
         for i, (name, b) in enumerate(blended.items())
     }
-    metric = f"{recipe.metric}@{recipe.k}"
     head: dict[str, Any] = {
         "dataset": recipe.name,
-        "metric": metric,
+        "metric": f"{recipe.metric}@{recipe.k}",
         "score": total(tallies, shares),
+        "ci95": [low[-1], high[-1]],
     }
-    head |= {"ci95": [low[-1], high[-1]]}
-    store.write_text(
-        run.output / "cv.json", json.dumps(head | {"objectives": objectives}, indent=1)
-    )
-    experiments.append(run, head, {name: o["score"] for name, o in objectives.items()})
-    queries = pl.read_parquet(run.output / "valid" / "sessions.parquet")["query"].sum()
-    print(f"\n{metric} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
-    show(pl.DataFrame([_row(name, o) for name, o in objectives.items()]))
-    print(f"\n{metric} against lists without a model; gain: of the pipeline over the list")
-    show(against_baselines(run, tallies, shares))
+    scores = {name: of["score"] for name, of in objectives.items()}
+    experiments.append(run, head, scores, since_the_last(run, tallies, shares))
+    text = {
+        "cv.json": json.dumps(head | {"objectives": objectives}, indent=1),
+        "gains.csv": against_baselines(run, tallies, shares).write_csv(float_precision=6),
+    }
+    for path, part in parts.items():
+        if path.name in text:
+            part.write_text(text[path.name])
+        elif path.name == HITS:
+            hits_table(tallies).write_parquet(part)
+
+
+def read_cv(run: Run) -> dict[str, Any]:
+    """cv.json."""
+    return json.loads((run.output / "cv.json").read_text())
+
+
+def blends(run: Run) -> dict[str, str]:
+    """How the rankers of each objective are mixed, in words."""
+    return {
+        name: " ".join([of["blend_space"], *(f"{r} {w}" for r, w in of["blend"].items())])
+        for name, of in read_cv(run)["objectives"].items()
+    }
+
+
+def show_cv(run: Run) -> None:
+    """Print the final tables."""
+    cv, sessions = read_cv(run), pl.scan_parquet(run.output / "valid" / "sessions.parquet")
+    queries = sessions.select(pl.col("query").sum()).collect().item()
+    print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
+    show(pl.DataFrame([_row(name, o) for name, o in cv["objectives"].items()]))
+    print(f"\n{cv['metric']} against lists without a model; gain: of the pipeline over the list")
+    show(pl.read_csv(run.output / "logs" / "gains.csv"))
+    last = pl.read_csv(run.output / "experiments.csv").row(-1, named=True)
+    if last["change"] and last["gain"] is not None:
+        told = f"{last['gain']:+.4f} [{last['gain low']:+.4f}, {last['gain high']:+.4f}]"
+        print(f"\nsince the run before: {told}  {last['change']}")
 
 
 def total(tallies: list[Tally], shares: list[float]) -> float:
@@ -76,6 +111,38 @@ def _row(name: str, objective: dict) -> dict[str, object]:
     return row | {"pool": objective["pool_recall"]}
 
 
+def hits_table(tallies: list[Tally]) -> pl.DataFrame:
+    """What each query wins, of what could be won: a row per objective and query with a truth."""
+    tables = [pl.DataFrame({"objective": o} | vars(tally)) for o, tally in enumerate(tallies)]
+    return pl.concat(tables).cast({"objective": pl.Int8})
+
+
+def against(tallies: list[Tally], hits: pl.DataFrame) -> list[Tally]:
+    """What each query wins more than others' `hits` (objective, hits) of the same queries.
+
+    The chances are the same: the difference of two scores is the score of this.
+    """
+    theirs = [hits.filter(objective=o)["hits"].to_numpy() for o in range(len(tallies))]
+    pairs = zip(tallies, theirs, strict=True)
+    return [Tally(mine.session, mine.hits - other, mine.chances) for mine, other in pairs]
+
+
+def gain(tallies: list[Tally], shares: list[float], seed: int) -> dict[str, float]:
+    """Of differences: the total and its interval."""
+    low, high = bootstrap(tallies, shares, seed)
+    return {"gain": total(tallies, shares), "gain low": low[-1], "gain high": high[-1]}
+
+
+def since_the_last(run: Run, tallies: list[Tally], shares: list[float]) -> dict[str, float | None]:
+    """The paired gain over the last run of this folder, if that was of the same queries."""
+    path, asked = run.output / "logs" / HITS, ["objective", "session", "chances"]
+    if path.exists():
+        last = pl.read_parquet(path)
+        if last.select(asked).equals(hits_table(tallies).select(asked)):
+            return {**gain(against(tallies, last), shares, run.recipe.seed)}
+    return dict.fromkeys(("gain", "gain low", "gain high"))
+
+
 def against_baselines(run: Run, tallies: list[Tally], shares: list[float]) -> pl.DataFrame:
     """Scores of the baselines, and the paired gain of the pipeline over each of them."""
     table = pl.read_csv(run.output / "logs" / "pool" / "baselines.csv").drop("low", "high")
@@ -86,15 +153,6 @@ def against_baselines(run: Run, tallies: list[Tally], shares: list[float]) -> pl
         {"baseline": "this pipeline", **scores, "total": total(tallies, shares)}
     ]
     for row in table.iter_rows(named=True):
-        mine = theirs.filter(pl.col("baseline") == row["baseline"])
-        gains = []
-        for o, tally in enumerate(tallies):
-            hits = mine.filter(pl.col("objective") == o)["hits"].to_numpy()
-            # the same queries and chances: the difference of two scores is the score of this
-            gains.append(Tally(tally.session, tally.hits - hits, tally.chances))
-        low, high = bootstrap(gains, shares, run.recipe.seed)
-        row |= {"gain": total(gains, shares), "gain low": low[-1], "gain high": high[-1]}
-        rows.append(row)
-    table = pl.DataFrame(rows)
-    store.write_text(run.output / "logs" / "gains.csv", table.write_csv(float_precision=6))
-    return table
+        more = against(tallies, theirs.filter(baseline=row["baseline"]))
+        rows.append(row | gain(more, shares, run.recipe.seed))
+    return pl.DataFrame(rows)

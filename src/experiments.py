@@ -42,7 +42,9 @@ def changed(before: dict[str, str], now: dict[str, str]) -> str:
     return "; ".join(told[:SHOWN]) + more
 
 
-def append(run: Run, head: dict[str, Any], scores: dict[str, Any]) -> None:
+def append(
+    run: Run, head: dict[str, Any], scores: dict[str, Any], gain: dict[str, float | None]
+) -> None:
     """Add a line to experiments.csv, unless the last one is of the same recipe, code and score."""
     path, rows = run.output / "experiments.csv", rows_of(run.recipe)
     table = pl.read_csv(path, schema_overrides={"recipe": pl.String}) if path.exists() else None
@@ -62,6 +64,7 @@ def append(run: Run, head: dict[str, Any], scores: dict[str, Any]) -> None:
             "rankers": "+".join(row.name for row in run.recipe.rankers),
             "sample": run.sample,
             "change": changed(known, rows),
+            **gain,
         }
     )  # fmt: skip
     if table is not None:

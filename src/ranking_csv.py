@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src import store
 from src.answers import TRUTH, Asked, Layout, check
 from src.clicklog import ARTICLES, CLICK, TESTS, TRAIN, test_file
 from src.csvfile import read_integers
@@ -31,11 +30,11 @@ def ranking_layout(recipe: Recipe) -> Layout:
     return Layout(head, row, "user", (objective.name,), between=",", k=recipe.k, exactly=True)
 
 
-def write_ranking(run: Run, split: str, lists: Lists) -> int:
-    """Write output/submission.csv for the queries of a split; the number of rows.
+def write_ranking(run: Run, split: str, lists: Lists, path: Path) -> None:
+    """Write a submission for the queries of a split; ValueError if it would not be accepted.
 
     A list that is too short is filled up with the items that most events of the split's last day
-    are about. Raises ValueError, and leaves the old file, when the new one would not be accepted.
+    are about.
     """
     table = pl.read_parquet(run.output / split / "sessions.parquet")
     aids = pl.read_parquet(run.output / "aids.parquet")["aid"].to_numpy()
@@ -46,15 +45,10 @@ def write_ranking(run: Run, split: str, lists: Lists) -> int:
     filled = fill_up(full, _popular(run.output / split / "events.parquet", aids.size))
     users = table["session"].to_numpy()[dense]
     columns = [users, *aids[filled].T]
-    path = run.output / "submission.csv"
-    part = path.with_name(f".part-{path.name}")
     rows = pl.DataFrame(dict(zip(header(run.recipe.k), columns, strict=True))).sort("user_id")
-    with store.none_left(part):
-        rows.write_csv(part)
-        if faults := check(part, ranking_layout(run.recipe), Asked(users, aids)):
-            raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
-        store.replace(part, path)
-    return int(users.size)
+    rows.write_csv(path)
+    if faults := check(path, ranking_layout(run.recipe), Asked(users, aids)):
+        raise ValueError(f"the submission would be refused: {'; '.join(faults[:3])}")
 
 
 def fill_up(lists: I32, spare: I32) -> I32:

@@ -63,7 +63,7 @@ class Recipe:
 
     name: str
     prepare: Callable[..., None]  # step 1: raw files -> output folder; see src/datasets/
-    write_submission: Callable[..., int]  # step 7: lists -> submission.csv, validated; its rows
+    write_submission: Callable[..., None]  # step 7: lists -> submission.csv, validated
     layout: Callable[..., Any]  # recipe -> how a row of submission.csv is written
     asked: Callable[..., Any]  # folder of raw files, recipe -> queries and items, to check one
     truth: Callable[..., Any]  # published truth, recipe -> its table, to score one

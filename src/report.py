@@ -59,7 +59,8 @@ def blends_of(run: Run) -> Blends:
 def _inputs(run: Run, blends: Blends) -> list[Path]:
     place = run.output / "valid"
     inputs = [place / f"{name}.parquet" for name in ("sessions", "events", "labels")]
-    inputs.append(run.output / "aids.parquet")
+    logs = [run.output / "logs" / name for name in ("gains.csv", "pool/baselines.parquet")]
+    inputs += [run.output / "aids.parquet", run.output / "cv.json", *logs]
     for folder in ("pool", "train", "scores"):
         inputs += part_files(run, "valid", folder)
     return inputs + [model_path(run, b.best, name, 0) for name, b in blends.items() if b.best]
@@ -68,8 +69,8 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
 def _logs(run: Run, blends: Blends) -> list[Path]:
     """Tables that the page shows where they are there: without manifests, so told by content."""
     logs = run.output / "logs"
-    found = [run.output / name for name in ("cv.json", "experiments.csv")]
-    found += [logs / f"{name}.csv" for name in ("gains", "pool/rules", "pool/pool", "ablation")]
+    found = [run.output / "experiments.csv"]
+    found += [logs / f"{name}.csv" for name in ("pool/rules", "pool/pool", "ablation")]
     found += [log_path(run, split, e) for e in run.recipe.embeddings for split in run.splits()]
     for row, name in sections.learned(blends):
         for fold in range(run.recipe.folds):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from src import store
 from src.answers import TRUTH, Asked, Layout, check
 from src.events import I32, I64
 from src.jsonl import blocks, decode, find, parse
@@ -37,22 +36,14 @@ def otto_layout(recipe: Recipe) -> Layout:
     return Layout(HEADER, row, "session", names, between=" ", k=recipe.k, exactly=False)
 
 
-def write_otto(run: Run, split: str, lists: Lists) -> int:
-    """Write output/submission.csv for the queries of a split; the number of rows.
-
-    Raises ValueError, and leaves the old file, when the new one would not be accepted.
-    """
+def write_otto(run: Run, split: str, lists: Lists, path: Path) -> None:
+    """Write a submission for the queries of a split; ValueError if it would not be accepted."""
     table = pl.read_parquet(run.output / split / "sessions.parquet")
     aids = pl.read_parquet(run.output / "aids.parquet")["aid"].to_numpy()
-    path = run.output / "submission.csv"
-    part = path.with_name(f".part-{path.name}")
     queries = table.filter("query")["session"].to_numpy()
-    with store.none_left(part):
-        write_rows(part, lists, table["session"].to_numpy(), aids)
-        if faults := check(part, otto_layout(run.recipe), Asked(queries, aids)):
-            raise ValueError(f"{path.name} would be refused: {'; '.join(faults[:3])}")
-        store.replace(part, path)
-    return queries.size * len(run.recipe.objectives)
+    write_rows(path, lists, table["session"].to_numpy(), aids)
+    if faults := check(path, otto_layout(run.recipe), Asked(queries, aids)):
+        raise ValueError(f"the submission would be refused: {'; '.join(faults[:3])}")
 
 
 def write_rows(path: Path, lists: Lists, sessions: I64, aids: I64) -> None:

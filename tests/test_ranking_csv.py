@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import answers
+from src import answers, store
 from src.answers import Asked
 from src.budget import Budget
 from src.datasets import RECIPES
@@ -43,9 +43,15 @@ def run(tmp_path) -> Run:
     return Run(recipe, tmp_path, tmp_path, engine, budget, 1.0, script)
 
 
+def written(run: Run, lists: dict) -> None:
+    """As step 7 does it."""
+    path = run.output / "submission.csv"
+    store.build(path, {}, lambda part: write_ranking(run, "test", lists, part))
+
+
 def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
     lists = {"ends": (np.array([2], np.int32), np.array([[3, 2, -1]], np.int32))}
-    assert write_ranking(run, "test", lists) == 2
+    written(run, lists)
     lines = (run.output / "submission.csv").read_text().splitlines()
     assert lines == [HEADER, "7,33,11,0", "90,33,22,11"], "user 7 gets what the last day read"
     assert not list(run.output.glob(".part-*"))
@@ -55,7 +61,7 @@ def test_a_refused_submission_leaves_the_old_one(run) -> None:
     (run.output / "submission.csv").write_text("old")
     lists = {"ends": (np.array([1, 2], np.int32), np.array([[3, 3, 1], [0, 1, 2]], np.int32))}
     with pytest.raises(ValueError, match="would be refused: line 2: an item twice"):
-        write_ranking(run, "test", lists)
+        written(run, lists)
     assert (run.output / "submission.csv").read_text() == "old"
     assert not list(run.output.glob(".part-*"))
 
