@@ -18,6 +18,7 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that it 
 
 WIDTH, HEIGHT = 3.9, 2.3  # inches; 72 units of the SVG each
 BELOW, ABOVE = 0.42, 0.22  # of the axes: for the ticks and their label; for the legend
+RIGHT, TICKS = 0.2, 5  # half of the last tick's number; numbers along x, at most, about
 INK, FAINT = "#0a00f0", "#0a00f1"
 SERIES = tuple(f"#0a000{n}" for n in range(6))
 COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
@@ -50,7 +51,7 @@ def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HE
     """An <svg> of what `paint` puts on the axes, which begin `left` inches from the edge."""
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(WIDTH, height))
-        figure.subplots_adjust(left / WIDTH, BELOW / height, 1 - 0.1 / WIDTH, 1 - ABOVE / height)
+        figure.subplots_adjust(left / WIDTH, BELOW / height, 1 - RIGHT / WIDTH, 1 - ABOVE / height)
         paint(figure.subplots())
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
@@ -90,6 +91,8 @@ def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) 
         if log_x:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:.0f}")
+        else:
+            axes.locator_params(axis="x", nbins=TICKS)
         _legend(axes, len([line for line in drawn if line.name]))
 
     return draw(paint, 0.65 if y else 0.45)
@@ -104,6 +107,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "
             axes.barh(at, values, height=0.8 - 0.22 * n, color=SERIES[n], label=name)
         axes.set_yticks(at, list(names))
         axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.locator_params(axis="x", nbins=TICKS)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(x)
         _legend(axes, len(series) if len(series) > 1 else 0)
@@ -140,11 +144,12 @@ def intervals(
         at = np.arange(len(names))[::-1]
         low, high = np.array(ends, np.float64).reshape(-1, 2).T
         axes.hlines(at, low, high, color=SERIES[0], linewidth=2.5)
-        axes.plot(centre, at, "o", color=SERIES[0], markersize=6)
+        axes.plot(centre, at, "o", color=SERIES[0], markersize=4)
         for y, values in zip(at, dots, strict=False):
             axes.plot(values, [y - 0.22] * len(values), "|", color=SERIES[1], markersize=7)
         if zero:
             axes.axvline(0, color=INK, linewidth=0.8)
+        axes.locator_params(axis="x", nbins=TICKS)
         axes.set_yticks(at, list(names))
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(visible=False, axis="y")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +86,10 @@ def gains(report: Report) -> Section:
     if not numbers.is_empty():
         rows = numbers.filter(pl.col("gain").is_not_null())
         ends = list(rows.select("gain low", "gain high").iter_rows())
-        svg = plots.intervals(rows["baseline"].to_list(), rows["gain"].to_list(), ends, zero=True)
+        names = [
+            f"{name}: {gain:+.3f}" for name, gain in rows.select("baseline", "gain").iter_rows()
+        ]
+        svg = plots.intervals(names, rows["gain"].to_list(), ends, zero=True)
         pieces = [figure("gain over a list", svg, numbers)]
     return Section("gains", "Against lists without a model", told, pieces)
 
@@ -131,7 +135,9 @@ def funnel(report: Report) -> Section:
 
 def rules(report: Report) -> Section:
     """Each candidate rule alone, and what only it has."""
-    k, numbers, figures = report.run.recipe.k, report.csv("logs/pool/rules.csv"), []
+    k, numbers = report.run.recipe.k, report.csv("logs/pool/rules.csv")
+    figures: list[str] = []
+    alone_figures: list[str] = []
     kinds = {"whole list": "list", f"first {k}": f"@{k}"}
     for name in report.blends:
         columns = {label: f"{name} {kind}" for label, kind in kinds.items()}
@@ -143,12 +149,12 @@ def rules(report: Report) -> Section:
         if alone.height:
             alone = alone.sort("only in it", "rule", descending=[True, False]).head(TOP)
             svg = plots.bars(alone["rule"].to_list(), {"only": alone["only in it"].to_list()})
-            figures.append(figure(f"{name}: in no other list", svg, alone))
+            alone_figures.append(figure(f"{name}: in no other list", svg, alone))
     told = (
         "Recall of every rule's list by itself, on all queries of valid: of the whole list, of its "
         f"first {k}; and what would be lost without the rule: true items that no other one has."
     )
-    return Section("rules", "Candidate rules", told, [grid(figures)])
+    return Section("rules", "Candidate rules", told, [grid(figures), grid(alone_figures)])
 
 
 def epochs(report: Report) -> Section:
@@ -200,10 +206,10 @@ def curves(report: Report) -> Section:
     return Section("curves", "Learning curves", told, [grid(figures)] if figures else [])
 
 
-def importance(report: Report, row: RankerRow, name: str) -> pl.DataFrame:
-    """Share of a model's gain by feature: mean over folds."""
-    folds = [log_folder(report.run, row, name, f) for f in range(report.run.recipe.folds)]
-    tables = [pl.read_csv(folder / "importance.csv") for folder in folds]  # its own columns each
+def importance(report: Report, row: RankerRow, name: str, folds: Sequence[int]) -> pl.DataFrame:
+    """Share of a model's gain by feature: mean over some folds."""
+    places = [log_folder(report.run, row, name, f) for f in folds]
+    tables = [pl.read_csv(place / "importance.csv") for place in places]  # its own columns each
     shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
               for t in tables]  # fmt: skip
     sums = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").sum())
@@ -217,7 +223,7 @@ def features(report: Report) -> Section:
     for row, name in learned(report.blends):
         if not isinstance(row, RankerRow):
             continue
-        best = importance(report, row, name).head(TOP)
+        best = importance(report, row, name, range(report.run.recipe.folds)).head(TOP)
         svg = plots.bars(best["feature"].to_list(), {"gain": best["gain share"].to_list()})
         figures.append(figure(f"{row.name}, {name}", svg, best))
     told = "Share of all gain by feature, mean over the folds (importance.csv has all of them)."
@@ -225,13 +231,13 @@ def features(report: Report) -> Section:
 
 
 def effects(report: Report) -> Section:
-    """How the score follows the most important features."""
+    """How the score of a model follows what it splits on most: another fold's has other columns."""
     figures = []
     for name, blend in report.blends.items():
         row = blend.best
         if row is None:
             continue
-        best = importance(report, row, name)["feature"].head(EFFECTS).to_list()
+        best = importance(report, row, name, [0])["feature"].head(EFFECTS).to_list()
         found = report_data.partial_effects(report.run, row, name, best)
         for feature, numbers in found.items():
             line = Line("", numbers[feature].to_list(), numbers["mean score"].to_list())

@@ -206,7 +206,7 @@ def test_a_partial_effect_is_the_mean_prediction(whole: Report) -> None:
     from src.scoring import model_path
 
     row, run = RECIPE.rankers[0], whole.run
-    name = sections.importance(whole, row, "clicks")["feature"][0]
+    name = sections.importance(whole, row, "clicks", [0])["feature"][0]
     found = report_data.partial_effects(run, row, "clicks", [name])[name]
     assert 1 < found.height <= report_data.GRID and found["mean score"].n_unique() > 1
     model = ranker.load(model_path(run, row, "clicks", 0), 1)

@@ -49,7 +49,8 @@ function candidates(found) {
     const came = true_.map(o => data.objectives[o]).join(", ");
     const first = rank >= data.k && n && rows[n - 1][3][objective] < data.k;
     const row = cells([rank + 1, aid + (shown.has(aid) ? " (seen)" : ""), came,
-      ...scores[objective], place + 1, by], (came ? "hit " : "") + (first ? "cut" : ""));
+      ...scores[objective].map(score => score.toFixed(3)), place + 1, by], (came ? "hit " : "") + (first ? "cut" : ""));
+    scores[objective].forEach((_, m) => { row.children[3 + m].className = "n"; });
     row.lastChild.className = "wide";
     return row;
   }));
