@@ -78,6 +78,12 @@ def check(path: Path, layout: Layout, asked: Asked) -> list[str]:
     return faults[:TOLD]
 
 
+def there(path: Path) -> None:
+    """FileNotFoundError, at once, for a submission that is not there: other files take minutes."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} not found; name the submission with FILE=")
+
+
 def read(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
     """Blocks of rows: line, name, session, objective, items (text); ValueError for a wrong line."""
     faults = _header(path, layout)

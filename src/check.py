@@ -23,7 +23,7 @@ def body(args: argparse.Namespace) -> int:
     """Print the faults, or that there are none; 2 where there are."""
     recipe = RECIPES[args.dataset]
     layout = recipe.layout(recipe)
-    open(args.file).close()  # reading the raw files takes minutes: not for a file that is not there
+    answers.there(args.file)
     asked = recipe.asked(args.input, recipe)
     faults = answers.check(args.file, layout, asked)
     for fault in faults:

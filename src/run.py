@@ -60,6 +60,11 @@ class Run:
     built: list[bool] = field(default_factory=list, compare=False)  # files asked for: made?
     told: list[str] = field(default_factory=list, compare=False)  # the steps that ended
 
+    @property
+    def dry(self) -> bool:
+        """Whether it only tells what it would make (src/status.py)."""
+        return False
+
     def splits(self) -> list[str]:
         """What step 1 made: `valid`, `test` where the data has one, and more to learn from."""
         path = self.output / "splits.json"

@@ -76,7 +76,7 @@ def score(path: Path, recipe: Recipe, truth: pl.DataFrame) -> pl.DataFrame:
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
     recipe = RECIPES[args.dataset]
-    open(args.file).close()  # reading the labels takes a while: not for a file that is not there
+    answers.there(args.file)
     made = args.labels.suffix == ".parquet"
     truth = made_labels(args.labels) if made else recipe.truth(args.labels, recipe)
     table = score(args.file, recipe, truth)

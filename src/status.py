@@ -41,6 +41,10 @@ class Dry(Run):
     why: dict[Path, str] = field(default_factory=dict)  # "" where a file is up to date
     missed: list[str] = field(default_factory=list)
 
+    @property
+    def dry(self) -> bool:
+        return True
+
     def need(self, inputs: Iterable[Path]) -> None:
         super().need(path for path in inputs if path not in self.key_of)
 
@@ -179,6 +183,8 @@ def body(run: Run) -> int:
     print(f"what make submission would make in {run.output} ({run.recipe.name})")
     for step in steps:
         tell(step, splits)
+        if not step.why:
+            break  # no more is known of those behind it
     return 0
 
 
