@@ -141,7 +141,13 @@ def test_what_is_told(source, copy, tmp_path, capsys, monkeypatch) -> None:
     assert status.body(new) == 0
     said = capsys.readouterr().out
     assert "1_preparation" in said and "raw/train.parquet" in said
-    assert (
-        "7_blend        what else is known once this is there" in said
-        and str(tmp_path / "new") in said
-    )
+    assert "2_matrices     what else is known once this is there" in said
+    assert "3_candidates" not in said and str(tmp_path / "new") in said
+
+
+def test_a_demo_that_has_no_files_yet_gets_none(tmp_path, capsys) -> None:
+    folders = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    run = parse("", Path(status.__file__), ["--dataset", "demo", *folders, "--engine", "cpu"])
+    assert status.body(run) == 0
+    assert "1_preparation  what else is known once this is there" in capsys.readouterr().out
+    assert not (tmp_path / "in").exists()
