@@ -149,7 +149,6 @@ def intervals(
             axes.plot(values, [y - 0.22] * len(values), "|", color=SERIES[1], markersize=7)
         if zero:
             axes.axvline(0, color=INK, linewidth=0.8)
-        axes.locator_params(axis="x", nbins=TICKS)
         axes.set_yticks(at, list(names))
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(visible=False, axis="y")
