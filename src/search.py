@@ -12,7 +12,7 @@ import numpy as np
 from src import search_kernel
 from src.events import F32, I32, I64
 
-QUERIES, ITEMS = 256, 512  # of a block: half a MiB of products, which stay in the cache
+QUERIES, ITEMS = 256, 8192  # of a block: 8 MiB of products
 ROUNDING = 1e-5  # of the longest products: more than two sums in float32 can differ
 
 
