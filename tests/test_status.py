@@ -135,8 +135,12 @@ def test_what_is_told(source, copy, tmp_path, capsys, monkeypatch) -> None:
     said = capsys.readouterr().out
     assert "2_matrices     test            3 done     0 stale     1 missing" in said
     assert "    not made: test/matrices/near3.parquet\n" in said
+    same = "the same matrix is made again, so nothing behind it changes"
+    assert "7_blend        all splits      5 done     0 stale     0 missing" in said, same
+    assert status.body(replace(run, recipe=change_ranker())) == 0
+    said = capsys.readouterr().out
     assert "7_blend        all splits      0 done     5 stale     0 missing" in said
-    assert "changed: input: cv.json, logs/gains.csv, logs/hits.parquet and 2 more\n" in said
+    assert "changed: input: cv.json, logs/gains.csv, logs/hits.parquet and 1 more\n" in said
     new = parse("", Path(status.__file__), [*argv, "--output", str(tmp_path / "new")])
     assert status.body(new) == 0
     said = capsys.readouterr().out
