@@ -93,7 +93,9 @@ def test_every_fold_has_its_logs(first):
                 first / "models" / folder.relative_to(first / "logs").with_suffix(".ubj")
             ).exists()
             curve = pl.read_csv(folder / "curve.csv")
-            assert curve.columns == ["round", "train_auc", "valid_auc"]
+            metrics = dict.fromkeys(["auc", ranker.metric])
+            told = [f"{part}_{metric}" for part in ("train", "valid") for metric in metrics]
+            assert curve.columns == ["round", *told]
             assert 1 <= curve.height <= 20
             used = pl.read_csv(folder / "importance.csv")["feature"].to_list()
             assert set(used) <= set(names) and 10 < len(used) <= (ranker.columns or len(names))
