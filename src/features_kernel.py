@@ -257,10 +257,13 @@ def popularity_columns(
 ):
     """Events of each query's kind on the candidate in [query - window, query + ahead) seconds.
 
-    windows ascend; behind their columns come those of each window's share of the next one.
+    windows ascend; behind their columns come those of each window's share of the next one. A kind
+    that never occurs (there are n_kinds) has no events: X comes filled with zeros.
     """
     n = windows.size
     for q in prange(starts.size - 1):
+        if kind[q] >= n_kinds:
+            continue
         now = np.int64(query_ts[q])
         for r in range(starts[q], starts[q + 1]):
             k = np.int64(pool[r]) * n_kinds + kind[q]

@@ -229,6 +229,18 @@ def test_popularity_window_borders(tmp_path: Path) -> None:
     assert X[0, names.index(POPULAR[0])] == 2
 
 
+def test_popularity_of_a_type_that_never_occurs(tmp_path: Path) -> None:
+    """Clicks alone: an item has not the next one's for carts, nor the last one what lies behind."""
+    clicks = [(y, 100 + y, 0) for y in range(5)]
+    world = small_world(tmp_path, [clicks, [(A, 200, 0)]], 1)
+    row = next(n for n, feature in enumerate(RECIPE.features)
+               if isinstance(feature, PopularityFeature) and feature.type == 2)  # fmt: skip
+    names, X = by_hand(world, 1, A, B, C, D, E, row=row)
+    assert not X[:, names.index("popular_orders_all")].any()
+    names, X = by_hand(world, 1, A, B, C, D, E, row=row - 2)
+    assert X[:, names.index("popular_clicks_1h")].tolist() == [1] * 5
+
+
 def test_popularity_windows_that_reach_ahead(tmp_path: Path) -> None:
     now, times = 1000, (899, 900, 1000, 1049, 1050)
     world = small_world(tmp_path, [[(A, ts, 0) for ts in times], [(A, now, 0)]], 1)
