@@ -215,6 +215,8 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     first = [user for split in made[100][:5] for user in queries[split]]
     assert len(first) == len(set(first)) == 30, "the last ends of all other users come first"
     assert max(map(len, queries.values())) <= 7
+    last = {user: place for split in made[100][:5] for user, place in queries[split].items()}
+    assert all(place == (4 if user % 2 else 1) for user, place in last.items())
     two_visits = {user for user in first if user % 2}
     assert {user for split in made[100][5:] for user in queries[split]} == two_visits
 

@@ -295,6 +295,16 @@ def test_flow_by_hand(tmp_path: Path) -> None:
     assert aid.tolist() == [[C, B, D]], "two followers, of any type; C is nearer"
 
 
+def test_fresh_by_hand(tmp_path: Path) -> None:
+    """At second 9,000: what came that second is the newest, what comes a second later is not yet."""
+    world = small_world(tmp_path, [[(A, 9000, 0)]], 1)
+    created = {"created": [None, 9000, 9001, 9000 - DAY, 8999 - DAY]}
+    pl.DataFrame(created, {"created": pl.Int32}).write_parquet(tmp_path / "items.parquet")
+    aid, score = lists_of(world, FreshRule("fresh", "created", days=1.0, top=3), 0, 1)
+    assert aid.tolist() == [[B, D, -1]]
+    np.testing.assert_allclose(score, [[1.0, 1 / 25, 0.0]], rtol=1e-6)
+
+
 def test_popular_window_borders() -> None:
     ts, aid = np.array([99, 100, 150, 199, 200], np.int32), np.array([A, B, C, C, D], np.int32)
     ends, vote = np.array([200, 201]), np.array([9, 1, 2, 3, 9])
