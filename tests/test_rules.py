@@ -296,9 +296,10 @@ def test_flow_by_hand(tmp_path: Path) -> None:
 
 
 def test_fresh_by_hand(tmp_path: Path) -> None:
-    """At second 9,000: what came that second is the newest, what comes a second later is not yet."""
-    world = small_world(tmp_path, [[(A, 9000, 0)]], 1)
-    created = {"created": [None, 9000, 9001, 9000 - DAY, 8999 - DAY]}
+    """What came at the second of the query is the newest; a second later, it is not there yet."""
+    now = 200_000
+    world = small_world(tmp_path, [[(A, now, 0)]], 1)
+    created = {"created": [None, now, now + 1, now - DAY, now - DAY - 1]}
     pl.DataFrame(created, {"created": pl.Int32}).write_parquet(tmp_path / "items.parquet")
     aid, score = lists_of(world, FreshRule("fresh", "created", days=1.0, top=3), 0, 1)
     assert aid.tolist() == [[B, D, -1]]
