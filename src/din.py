@@ -122,7 +122,8 @@ class Data:
         cls, reader: Reader, starts: I64, label: I8, aid: I32, pieces: Iterator[F32], w: Windows
     ) -> Data:
         """pieces: of all rows the columns that the reader names, a piece after the other."""
-        numbers = np.empty((aid.size, len(reader.names)), np.float16)  # joined, twice that
+        # filled piece by piece: joining them would take twice the memory
+        numbers = np.empty((aid.size, len(reader.names)), np.float16)
         codes, at = np.empty((aid.size, len(reader.values)), np.int32), 0
         for X in pieces:
             rows = slice(at, at := at + len(X))
