@@ -86,10 +86,11 @@ class World:
         return Sessions.load(self.output, self.split)
 
     def matrix(self, name: str, top: int | None = None) -> Matrix:
-        """The matrix, or the neighbours of the embedding, of that name; or only the heaviest."""
+        """The heaviest neighbours in the matrix, or embedding, of that name; or all, mapped."""
         if (name, top) not in self._matrices:
-            path = self._tables(name)
-            self._matrices[name, top] = Matrix.load(path, self.sessions.n_items, top)
+            path, n_items = self._tables(name), self.sessions.n_items
+            found = Matrix.load(path, n_items, top) if top else Matrix.mapped(path, n_items)
+            self._matrices[name, top] = found
         return self._matrices[name, top]
 
     def load(self, rules: Iterable[Rule]) -> None:
