@@ -177,19 +177,22 @@ def claim(run: Run, world: World, what: str) -> None:
     """Tell, once, and check what the features of a split hold in memory."""
     recipe, items = run.recipe, count_rows(run.output / "aids.parquet")
     fixed = 16.0 * count_rows(run.output / world.split / "events.parquet")
-    fixed += 16 * world.n_sessions
+    fixed, mapped = fixed + 16 * world.n_sessions, 0.0
     for row in recipe.features:
         match row:
             case EmbeddingFeature():
-                fixed += run.vectors(world.split, row.table).stat().st_size
+                both = (file(world.split, row.table) for file in (run.vectors, run.sources))
+                fixed += sum(path.stat().st_size for path in both if path.exists())
             case MatrixFeature():
-                fixed += 8 * (items + count_rows(run.table(world.split, row.table)))
+                fixed += 8 * items
+                mapped += 8 * count_rows(run.table(world.split, row.table))
             case RetrievalFeature():
                 fixed += run.vectors(world.split, row.model).stat().st_size
             case StatisticsFeature():
                 fixed += 12 * items * len(statistics_kernel.names(recipe.types))
     columns = len(Features(recipe).names)
-    run.budget.claim(f"{world.split} {what}", fixed + 12 * columns * SESSIONS * recipe.pool_size)
+    memory = fixed + 12 * columns * SESSIONS * recipe.pool_size
+    run.budget.claim(f"{world.split} {what}", memory, mapped)
 
 
 def learnable(run: Run) -> list[str]:
