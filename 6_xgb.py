@@ -15,8 +15,9 @@ from functools import partial
 
 from src import ranker
 from src.candidates import open_world, part_files, parts, show
+from src.rows.rankers import taught
 from src.run import Run, main
-from src.scoring import fold_scores, score_part, to_train, train_model
+from src.scoring import fold_scores, score_part, together, train_fold
 from src.training import learnable
 
 
@@ -27,11 +28,12 @@ def body(run: Run) -> None:
     for objective in recipe.objectives:
         if objective.name not in able:
             print(f"{objective.name}: too few labels to learn from, the pool's order stays")
-    for (row, what), objectives in to_train(run, able).items():
-        with run.step(f"{what} {row.name}") as facts:
-            train = partial(train_model, run, row, objectives)
+    for group, objectives in together(run, able):
+        names = ", ".join(row.name for row in group)
+        with run.step(f"{taught(group[0], objectives[0])} {names}") as facts:
+            train = partial(train_fold, run, group, objectives)
             tasks = [partial(train, fold) for fold in range(recipe.folds)]
-            facts["folds made"] = sum(ranker.in_parallel(run.engine, tasks))
+            facts["models made"] = sum(ranker.in_parallel(run.engine, tasks))
     for split in run.scored_splits():
         world = open_world(run, split)
         with run.step(f"{split} scores") as facts:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from src import store
 from src.engine import Engine
-from src.events import F32, I64
+from src.events import F32, I32, I64
 from src.forest import Forest
 from src.rows.rankers import Ranker, RankerRow
 from src.training_rows import Batches, Rows
@@ -53,10 +53,6 @@ class Job(Generic[R]):
     def params(self: Job[RankerRow]) -> dict[str, float | int | str]:
         return dict(self.row.params)
 
-    @property
-    def by_query(self: Job[RankerRow]) -> bool:
-        return str(self.params["objective"]).startswith(("rank:", SOFTMAX))
-
     def boost(
         self: Job[RankerRow], rows: xgb.DMatrix, rounds: int, more: dict[str, Any], **how: Any
     ) -> xgb.Booster:
@@ -72,6 +68,11 @@ class Job(Generic[R]):
 
 
 TreeJob = Job[RankerRow]
+
+
+def by_query(row: RankerRow) -> bool:
+    """Whether its objective looks at the rows of a query together."""
+    return str(dict(row.params)["objective"]).startswith(("rank:", SOFTMAX))
 
 
 def softmax_loss(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
@@ -90,22 +91,38 @@ def softmax_loss(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
     return gradient, np.maximum(share * (1 - share), CURVATURE) * told
 
 
-def matrix(
-    job: TreeJob,
-    rows: Rows,
-    mask: Bool,
-    names: list[str],
-    ref: xgb.QuantileDMatrix | None = None,
-) -> xgb.QuantileDMatrix:
-    """The marked rows, binned as in `ref` where that is given."""
-    if np.unique(rows.label[mask]).size < 2:
-        raise ValueError(
-            f"objective {job.objective}, fold {job.fold}: no positive among {mask.sum()} rows; "
-            "take more data (a larger --sample) or fewer folds"
-        )
-    batches = Batches(rows, mask, names, job.by_query)
-    bins = int(job.params.get("max_bin", 256))
-    return xgb.QuantileDMatrix(batches, max_bin=bins, nthread=1, ref=ref)
+@dataclass(frozen=True)
+class Binned:
+    """What one fold's models learn from, and are stopped by: the columns `names`, binned.
+
+    known: the rows of the other folds; held: the fold's own, in the same bins; each with the query
+    of every row.
+    """
+
+    names: list[str]
+    known: xgb.QuantileDMatrix
+    held: xgb.QuantileDMatrix
+    queries: tuple[I32, I32]
+
+    @classmethod
+    def of(cls, job: TreeJob, rows: Rows, names: list[str]) -> Binned:
+        """Raises ValueError where one of them has no positive, or nothing else."""
+        known, held = masks = rows.fold != job.fold, rows.fold == job.fold
+        for mask in masks:
+            if np.unique(rows.label[mask]).size < 2:
+                raise ValueError(
+                    f"objective {job.objective}, fold {job.fold}: no positive among {mask.sum()} "
+                    "rows; take more data (a larger --sample) or fewer folds"
+                )
+        how = {"max_bin": int(job.params.get("max_bin", 256)), "nthread": 1}
+        learned = xgb.QuantileDMatrix(Batches(rows, known, names), **how)
+        stopped = xgb.QuantileDMatrix(Batches(rows, held, names), **how, ref=learned)
+        return cls(names, learned, stopped, (rows.query[known], rows.query[held]))
+
+    def tell_queries(self) -> None:
+        """Tell XGBoost, for good, which rows are one query's; AUC is a mean over queries then."""
+        for rows, query in zip((self.known, self.held), self.queries, strict=True):
+            rows.set_info(qid=query)
 
 
 @lru_cache(maxsize=64)  # all rankers of an objective and fold ask for the same
@@ -117,7 +134,14 @@ def useful(
     rows = Rows.load(files, objectives)
     few = rows.some(rows.fold != fold, FEW_ROWS)
     X = rows.gather(few, list(names))
-    known = xgb.QuantileDMatrix(X, rows.label[few] > 0, feature_names=names, nthread=1, max_bin=64)
+    return most_gained(X, rows.label[few] > 0, list(names), columns, device, seed)
+
+
+def most_gained(
+    X: F32, label: NDArray[Any], names: list[str], columns: int, device: str, seed: int
+) -> list[str]:
+    """The columns of X that a short model gains most by, in the given order."""
+    known = xgb.QuantileDMatrix(X, label, feature_names=names, nthread=1, max_bin=64)
     params = dict(SHORT) | {"device": device, "seed": seed}
     gain = xgb.train(params, known, FEW_ROUNDS).get_score(importance_type="total_gain")
     best = set(sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns])
@@ -132,12 +156,12 @@ def chosen(job: Job[R], rows: Rows, names: list[str], engine: Engine, seed: int)
     return useful(*where, tuple(names), job.row.columns, engine.xgb_device, seed)
 
 
-def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int) -> xgb.Booster:
+def train(job: TreeJob, data: Binned, engine: Engine, seed: int) -> xgb.Booster:
     """Train one model; write its curve.csv, importance.csv, params.json and fold.json."""
     start = time.perf_counter()
-    names = chosen(job, rows, names, engine, seed)
-    known = matrix(job, rows, rows.fold != job.fold, names)
-    held = matrix(job, rows, rows.fold == job.fold, names, ref=known)
+    known, held = data.known, data.held
+    if by_query(job.row):
+        data.tell_queries()
     metrics = list(dict.fromkeys(["auc", job.row.metric]))  # the last one stops
     more = {"device": engine.xgb_device, "seed": seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
@@ -149,7 +173,7 @@ def train(job: TreeJob, rows: Rows, names: list[str], engine: Engine, seed: int)
         )  # fmt: skip
     best = model.best_iteration
     model = model[: best + 1]
-    _write_logs(job, model, curve, names, job.params | more)
+    _write_logs(job, model, curve, data.names, job.params | more)
     facts = {
         "best_round": best,
         **{f"{part}_{m}": curve[part][m][best] for part in curve for m in metrics},
@@ -231,7 +255,11 @@ def load(path: Path, threads: int) -> Forest | DeepModel:
 
 @lru_cache(maxsize=128)  # all blocks ask for the same
 def _loaded(stored: bytes, threads: int) -> Forest | DeepModel:
-    model = xgb.Booster(model_file=bytearray(stored))
+    return scorer(xgb.Booster(model_file=bytearray(stored)), threads)
+
+
+def scorer(model: xgb.Booster, threads: int) -> Forest | DeepModel:
+    """What a model of the moment scores with."""
     model.set_param({"nthread": threads})
     return Forest.of(model) or DeepModel(model)
 
@@ -248,7 +276,7 @@ def predict(
     return (total / len(models)).astype(np.float32)
 
 
-def in_parallel(engine: Engine, tasks: list[Callable[[], T]]) -> list[T]:
+def in_parallel(engine: Engine, tasks: Sequence[Callable[[], T]]) -> list[T]:
     """Run tasks on all cores, or one after the other on a GPU; results in order."""
     with ThreadPoolExecutor(1 if engine.name == "gpu" else engine.threads) as workers:
         return list(workers.map(lambda task: task(), tasks))

@@ -64,30 +64,52 @@ def to_train(run: Run, able: list[str]) -> dict[tuple[Ranker, str], tuple[str, .
     return {(row, what): tuple(able) if what == ALL else (what,) for row, what in pairs}
 
 
-def train_model(run: Run, row: Ranker, objectives: tuple[str, ...], fold: int) -> bool:
-    """Train and store one fold's model with its logs; False when it was up to date."""
-    objective = taught(row, objectives[0])
-    files, names = train_files(run), Features(run.recipe).names
+def together(run: Run, able: list[str]) -> list[tuple[list[Ranker], tuple[str, ...]]]:
+    """Rows whose models look at the same rows and columns, binned once; and their objectives."""
+    groups: dict[object, tuple[list[Ranker], tuple[str, ...]]] = {}
+    for (row, what), objectives in to_train(run, able).items():
+        same = row if isinstance(row, DinRow) else (row.columns, dict(row.params).get("max_bin"))
+        groups.setdefault((what, same), ([], objectives))[0].append(row)
+    for rows, _ in groups.values():  # queries, once told, stay told
+        rows.sort(key=lambda row: not isinstance(row, DinRow) and ranker.by_query(row))
+    return list(groups.values())
 
-    def make(part: Path) -> None:
-        place = objective, fold, log_folder(run, row, objective, fold)
-        rows = Rows.load(files, objectives)
+
+def train_fold(run: Run, group: list[Ranker], objectives: tuple[str, ...], fold: int) -> int:
+    """Train and store a fold's models of a group of `together`; how many were not up to date."""
+    files, names, seed = train_files(run), Features(run.recipe).names, run.recipe.seed
+    what = taught(group[0], objectives[0])
+    jobs: list[ranker.Job[Any]] = [
+        ranker.Job(row, what, fold, log_folder(run, row, what, fold)) for row in group
+    ]
+
+    @cache  # when there is work to do
+    def rows() -> Rows:
         with _telling:
-            claim_training(run, row, objectives)
-        if isinstance(row, DinRow):
+            claim_training(run, group[0], objectives)
+        return Rows.load(files, objectives)
+
+    @cache
+    def binned() -> ranker.Binned:
+        used = ranker.chosen(jobs[0], rows(), names, run.engine, seed)
+        return ranker.Binned.of(jobs[0], rows(), used)
+
+    def make(job: ranker.Job[Any], part: Path) -> None:
+        if isinstance(job.row, DinRow):
             from src import din
 
-            w, n_types = windows_of_rows(run, rows, row.last), len(run.recipe.types)
-            job = ranker.Job(row, *place)
-            din.train(job, rows, w, names, n_types, run.engine, run.recipe.seed).save(part)
+            w, n_types = windows_of_rows(run, rows(), job.row.last), len(run.recipe.types)
+            din.train(job, rows(), w, names, n_types, run.engine, seed).save(part)
         else:
-            model = ranker.train(ranker.Job(row, *place), rows, names, run.engine, run.recipe.seed)
-            part.write_bytes(model.save_raw("ubj"))
+            part.write_bytes(ranker.train(job, binned(), run.engine, seed).save_raw("ubj"))
 
-    path = model_path(run, row, objective, fold)
-    if not (log_folder(run, row, objective, fold) / "fold.json").exists():
-        store.manifest_path(path).unlink(missing_ok=True)  # a model goes with its logs
-    return run.build(path, make, row, files)
+    made = 0
+    for job in jobs:
+        path = model_path(run, job.row, what, fold)
+        if not (job.logs / "fold.json").exists():
+            store.manifest_path(path).unlink(missing_ok=True)  # a model goes with its logs
+        made += run.build(path, partial(make, job), job.row, files)
+    return made
 
 
 def windows_of_rows(run: Run, rows: Rows, last: int) -> Windows:

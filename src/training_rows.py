@@ -83,10 +83,10 @@ class Rows:
 
 
 class Batches(xgb.DataIter):
-    """Some rows for a QuantileDMatrix, a file a batch; `by_query` tells them to rank objectives."""
+    """Some rows for a QuantileDMatrix, a file a batch."""
 
-    def __init__(self, rows: Rows, mask: NDArray[np.bool_], names: list[str], by_query: bool):
-        self.rows, self.mask, self.names, self.by_query = rows, mask, names, by_query
+    def __init__(self, rows: Rows, mask: NDArray[np.bool_], names: list[str]):
+        self.rows, self.mask, self.names = rows, mask, names
         self.file = 0
         super().__init__()
 
@@ -103,8 +103,7 @@ class Batches(xgb.DataIter):
             self.file += 1
             if chosen.size:
                 X = rows.features(self.file - 1, self.names)
-                query = {"qid": rows.query[first + chosen]} if self.by_query else {}
                 label = rows.label[first + chosen]
-                input_data(data=X[chosen], label=label, feature_names=self.names, **query)
+                input_data(data=X[chosen], label=label, feature_names=self.names)
                 return True
         return False

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src.ranker import SOFTMAX, Job, softmax_loss
+from src.ranker import SOFTMAX, Job, by_query, softmax_loss
 from src.rows.rankers import RankerRow
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no true one
@@ -61,7 +61,7 @@ def test_a_fact_of_the_query_alone_is_no_reason(objective: str) -> None:
         label[first + np.argmax(X[first : first + 20, 0])] = asked
     row = RankerRow("own", (("objective", objective), ("max_depth", 3)))
     job = Job(row, "carts", 0, Path())
-    assert job.by_query
+    assert by_query(row)
     model = job.boost(rows(X, label, [20] * 200), 20, {"seed": 1})
     score = model.inplace_predict(X, predict_type="margin").reshape(200, 20)
     asked = label.reshape(200, 20).any(axis=1)

@@ -5,13 +5,17 @@ pytest tests/test_training_rows.py
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from src.ranker import useful
+from src.engine import Engine
+from src.ranker import Binned, Job, train, useful
+from src.rows.rankers import RankerRow
 from src.training_rows import Batches, Rows
 
 NAMES = ["a", "b"]
@@ -77,18 +81,34 @@ def drained(batches: Batches) -> list[dict]:
 
 def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
     mask = rows.fold != 2
-    batches = Batches(rows, mask, NAMES[::-1], by_query=True)
+    batches = Batches(rows, mask, NAMES[::-1])
     for _ in range(2):  # XGBoost goes through them more than once
         got = drained(batches)
         assert (
             np.concatenate([b["data"] for b in got]).tolist() == values(rows)[mask, ::-1].tolist()
         )
         assert np.concatenate([b["label"] for b in got]).tolist() == rows.label[mask].tolist()
-        queries = [set(b["qid"].tolist()) for b in got]
-        assert sum(map(len, queries)) == len(set(rows.query[mask].tolist()))
         assert len(got) == 2
     second = np.arange(mask.size) >= rows.starts[1]
-    assert len(drained(Batches(rows, mask & second, NAMES, by_query=False))) == 1
+    assert len(drained(Batches(rows, mask & second, NAMES))) == 1
+
+
+def test_models_of_the_same_bins_are_those_of_their_own(rows: Rows, tmp_path: Path) -> None:
+    """Told of the queries for a rank objective, XGBoost takes AUC by query: a model before not."""
+    jobs = [
+        Job(RankerRow(name, (("objective", what),), rounds=9, patience=9), "x", 1, tmp_path / name)
+        for name, what in (("logistic", "binary:logistic"), ("ndcg", "rank:ndcg"))
+    ]
+    shared, engine = Binned.of(jobs[0], rows, NAMES), Engine("cpu", 1)
+    held, facts = rows.fold == 1, []
+    for job in jobs:
+        models = [train(job, data, engine, 5) for data in (shared, Binned.of(job, rows, NAMES))]
+        assert models[0].save_raw("ubj") == models[1].save_raw("ubj")
+        score = models[0].inplace_predict(values(rows)[held], predict_type="margin")
+        facts.append(json.loads((job.logs / "fold.json").read_text()))
+        over_all = roc_auc_score(rows.label[held] > 0, score)
+        assert (abs(facts[-1]["valid_auc"] - over_all) < 1e-6) == (job is jobs[0])
+    assert facts[0]["valid_rows"] == held.sum() and facts[0]["train_rows"] == (~held).sum()
 
 
 def test_some_rows_are_whole_queries_of_some_files(rows: Rows) -> None:
