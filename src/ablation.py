@@ -2,45 +2,53 @@
 
     python -m src.ablation --dataset otto        (or: make ablation DATASET=otto)
 
-Reads what steps 1 to 5 made. On one fixed sample, the recipe's first ranker learns from at most
-ROWS training rows of the folds but the first, ROUNDS rounds, and ranks all candidates of at most
-QUERIES held-out queries of the first fold; then again without each group of columns, and without
-the candidates that only one kind of rule named (its ranks and scores gone too, the fused vote made
-anew). The loss is paired, with a 95 % interval; `another seed` shows what is noise.
+Reads what steps 1 to 5 made. The recipe's first ranker learns from at most ROWS training rows,
+ROUNDS rounds, for all folds; then again without each group of columns, and without the candidates
+that only one kind of rule named (their ranks and scores gone too, the fused vote made anew). It
+ranks all candidates of at most QUERIES queries of every window that has labels, out of fold: here
+the windows that are only learned from have folds too, and no model sees its fold's sessions in any
+of them. The loss is paired, with a 95 % interval; `another seed` shows what is noise.
 
 Writes output/<dataset>/logs/ablation.csv: dropped, columns, score, loss, low, high.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import xgboost as xgb
 
 from src import blend_kernel, ranker, store
-from src.candidates import open_world, parts, show
-from src.events import F32, I64
+from src.candidates import open_world, part_files, parts, show
+from src.events import F32, F64, I8, I32, I64, hash_unit
 from src.features import Features
+from src.forest import Forest
 from src.metrics import Tally, bootstrap
-from src.pool import Pool
 from src.pool_kernel import ABSENT, RRF
 from src.recipe import Recipe
 from src.rows.rankers import RankerRow
 from src.rows.rules import MatrixRule
 from src.run import Run, main
 from src.scoring import train_files
-from src.training import Sampler, folds, keep_queries, learnable, pools
+from src.training import Sampler, claim, keep_queries, learnable, pools, truths
 from src.training_rows import Rows
 
-ROWS, ROUNDS, QUERIES = 100_000, 80, 2_000
+Model = Forest | ranker.DeepModel
+
+ROWS, ROUNDS, QUERIES = 100_000, 80, 2_000  # the last of every window
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What is learned from, or ranked, for one objective: rows of whole queries as CSR."""
+    """Candidates of whole queries as CSR: features, and whether they came true.
+
+    label: (rows), or (rows, objectives); starts: the first row of each query, and the end.
+    """
 
     X: F32
     label: np.ndarray
@@ -51,31 +59,84 @@ class Sample:
         running = np.concatenate([[0], np.cumsum(rows)])
         return Sample(self.X[rows], self.label[rows], running[self.starts])
 
-
-def learned(run: Run, objective: str, names: list[str]) -> Sample:
-    """Training rows of all folds but the first."""
-    rows = Rows.load(train_files(run), (objective,))
-    mask = rows.some(rows.fold != 0, ROWS)
-    starts = np.flatnonzero(np.diff(rows.query[mask], prepend=-1))
-    return Sample(rows.gather(mask, names), rows.label[mask], np.append(starts, mask.sum()))
+    @property
+    def query(self) -> I64:
+        """The number of each row's query."""
+        return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
 
 
-def held_out(run: Run) -> tuple[list[Pool], list[F32]]:
-    """Pools, and features, of a fixed sample of the first fold's queries that have a truth."""
-    features, fold, world = Features(run.recipe), folds(run, "valid"), open_world(run, "valid")
-    truth = pl.read_parquet(run.output / "valid" / "labels.parquet", columns=["session"])
-    asked = np.zeros(fold.size, np.bool_)
-    asked[truth["session"].unique().to_numpy()] = True
-    wanted = np.flatnonzero(asked & (fold == 0))
-    wanted = wanted[:: max(1, wanted.size // QUERIES)]
-    kept = np.isin(np.arange(fold.size), wanted)
-    found = []
-    for part in run.progress(parts(world), "held-out queries"):
-        for pool in pools(run, world, part):
-            few = keep_queries(pool, kept[pool.first : pool.first + pool.offsets.size - 1])
-            if few.aid.size:
-                found.append((few, features.compute(world, few)))
-    return [pool for pool, _ in found], [X for _, X in found]
+@dataclass(frozen=True)
+class Asked:
+    """Some queries of a window that have a truth, with all their candidates.
+
+    session: a number that no other window has; fold, and chances (objectives, queries) of each;
+    aid: of the candidates; sample: with the labels of all objectives.
+    """
+
+    session: I64
+    fold: I64
+    chances: F64
+    aid: I32
+    sample: Sample
+
+    def won(self, recipe: Recipe, sample: Sample, objective: int, score: F32) -> Tally:
+        """What the queries win when a score ranks a sample, or what is left of it."""
+        order = np.arange(score.size, dtype=np.int32)
+        best = blend_kernel.top_rows(sample.starts, order, score, recipe.k)
+        true = sample.label[:, objective] == 1
+        hits = blend_kernel.gains(best, true, recipe.metric == "mrr")
+        return Tally(self.session, hits, self.chances[objective])
+
+
+class Dropped(NamedTuple):
+    """An experiment: the columns, and the rules whose candidates, go."""
+
+    name: str
+    columns: list[str]
+    rules: list[str]
+    seed: int
+
+
+def all_folds(run: Run, split: str) -> I64:
+    """Fold of every session of any window, as `training.folds` of `valid`."""
+    raw = pl.read_parquet(run.output / split / "sessions.parquet")
+    unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
+    return (unit * run.recipe.folds).astype(np.int64)
+
+
+def folds_of_rows(run: Run, rows: Rows) -> I8:
+    """`all_folds` of training rows."""
+    found = [
+        all_folds(run, split)[rows.session[rows.starts[n] : rows.starts[n + 1]]]
+        for split in run.learning_splits()
+        for n in map(rows.files.index, part_files(run, split, "train"))
+    ]
+    return np.concatenate(found).astype(np.int8)
+
+
+def asked(run: Run, at_most: int) -> Iterator[Asked]:
+    """Queries of all windows that have labels, so many of each at most, evenly spaced."""
+    features, recipe = Features(run.recipe), run.recipe
+    cap = recipe.k if recipe.metric == "recall" else 1
+    for number, split in enumerate(run.learning_splits()):
+        world, truth, fold = open_world(run, split), truths(run, split), all_folds(run, split)
+        chances = np.zeros((len(truth), world.n_sessions))
+        for o, table in enumerate(truth):
+            chances[o] = np.bincount(table["session"], minlength=world.n_sessions).clip(max=cap)
+        queries = np.flatnonzero(chances.any(axis=0))
+        wanted = np.zeros(world.n_sessions, np.bool_)
+        wanted[queries[:: max(1, round(queries.size / at_most))]] = True
+        claim(run, world, "features")
+        for part in run.progress(parts(world), split):
+            for pool in pools(run, world, part):
+                mine = wanted[pool.first : pool.first + pool.offsets.size - 1]
+                some = keep_queries(pool, mine)
+                label = np.column_stack([Sampler(t, 0.0, 0).label(some) for t in truth])
+                session = pool.first + np.flatnonzero(mine)
+                starts = np.append(some.offsets[:-1][mine], some.aid.size)
+                sample = Sample(features.compute(world, some), label, starts)
+                yield Asked(session + (number << 32), fold[session], chances[:, session],
+                            some.aid, sample)  # fmt: skip
 
 
 def sources(recipe: Recipe) -> dict[str, list[str]]:
@@ -103,97 +164,109 @@ def without(sample: Sample, names: list[str], recipe: Recipe, rules: list[str]) 
     return Sample(X, kept.label, kept.starts)
 
 
-def hits(
-    run: Run, objective: str, known: Sample, held: Sample, columns: np.ndarray, seed: int
-) -> np.ndarray:
-    """What each held-out query wins when a model of these columns ranks it."""
-    row = next(row for row in run.recipe.rankers if isinstance(row, RankerRow) and not row.shared)
-    job = ranker.Job(row, objective, 0, run.output)
-    query = np.repeat(np.arange(known.starts.size - 1), np.diff(known.starts))
-    rows = xgb.QuantileDMatrix(
-        known.X[:, columns], known.label, max_bin=int(job.params.get("max_bin", 256)), nthread=1,
-        **({"qid": query} if job.by_query else {}),
-    )  # fmt: skip
-    model = job.boost(rows, ROUNDS, {"device": run.engine.xgb_device, "seed": seed})
-    score = model.inplace_predict(held.X[:, columns], predict_type="margin")
-    order = np.arange(score.size, dtype=np.int32)
-    best = blend_kernel.top_rows(held.starts, order, score, run.recipe.k)
-    return blend_kernel.gains(best, held.label == 1, run.recipe.metric == "mrr")
-
-
-def experiments(recipe: Recipe, features: Features) -> list[tuple[str, list[str], list[str], int]]:
-    """What is dropped: its name, the columns, the rules whose candidates go, the seed."""
-    found: list[tuple[str, list[str], list[str], int]] = [
-        ("nothing", [], [], recipe.seed), ("nothing, another seed", [], [], recipe.seed + 1)
-    ]  # fmt: skip
+def experiments(recipe: Recipe, features: Features) -> list[Dropped]:
+    """All of them; of the first nothing is dropped."""
+    found = [Dropped("nothing", [], [], recipe.seed),
+             Dropped("nothing, another seed", [], [], recipe.seed + 1)]  # fmt: skip
     for group, names in features.groups.items():
-        found.append((f"features: {group}", names, [], recipe.seed))
-    found.append(
-        ("features: ranks in the query",
-         [name for name in features.names if name.endswith("_rank")], [], recipe.seed)
-    )  # fmt: skip
+        found.append(Dropped(f"features: {group}", names, [], recipe.seed))
+    ranks = [name for name in features.names if name.endswith("_rank")]
+    found.append(Dropped("features: ranks in the query", ranks, [], recipe.seed))
     for kind, rules in sources(recipe).items():
         gone = [f"{what}_{name}" for what in ("rank", "score") for name in rules]
-        found.append((f"candidates: {kind}", gone, rules, recipe.seed))
+        found.append(Dropped(f"candidates: {kind}", gone, rules, recipe.seed))
     return found
 
 
-def tallies(run: Run, objective: int, pools_: list[Pool], X: F32) -> dict[str, Tally]:
-    """Hits of the held-out queries under each experiment, for one objective."""
-    recipe, features = run.recipe, Features(run.recipe)
-    names, name = features.names, run.recipe.objectives[objective].name
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    truth = labels.filter(pl.col("objective") == objective).select("session", "aid")
-    label = np.concatenate([Sampler(truth, 0.0, 0).label(pool) for pool in pools_])
-    session = np.concatenate([pool.session for pool in pools_])
-    starts = np.append(np.flatnonzero(np.diff(session, prepend=-1)), session.size)
-    known, held = learned(run, name, names), Sample(X, label, starts)
-    cap = recipe.k if recipe.metric == "recall" else 1
-    chances = truth.group_by("session").agg(n=pl.len().clip(upper_bound=cap))
-    asked = pl.DataFrame({"session": session[starts[:-1]]}).join(chances, on="session", how="left")
-    plan = experiments(recipe, features)
+def learn(run: Run, job: ranker.TreeJob, what: Dropped, known: Sample) -> Model:
+    """A model of the columns that are left, chosen as step 6 does."""
+    names = Features(run.recipe).names
+    if what.rules:
+        known = without(known, names, run.recipe, what.rules)
+    columns = np.flatnonzero([name not in set(what.columns) for name in names])
+    left, device = [names[c] for c in columns], run.engine.xgb_device
+    few = known.query % max(1, round(len(known.X) / ranker.FEW_ROWS)) == 0
+    X, at_most = known.X[few][:, columns], job.row.columns or len(left)
+    used = ranker.most_gained(X, known.label[few], left, at_most, device, what.seed)
+    rows = xgb.QuantileDMatrix(
+        known.X[:, [names.index(name) for name in used]], known.label, feature_names=used,
+        max_bin=int(job.params.get("max_bin", 256)), nthread=1,
+        **({"qid": known.query} if ranker.by_query(job.row) else {}),
+    )  # fmt: skip
+    model = job.boost(rows, ROUNDS, {"device": device, "seed": what.seed})
+    return ranker.scorer(model, run.engine.threads)
 
-    def run_one(gone: list[str], rules: list[str], seed: int) -> np.ndarray:
-        columns = np.flatnonzero([n not in set(gone) for n in names])
-        mine, theirs = (without(s, names, recipe, rules) if rules else s for s in (known, held))
-        return hits(run, name, mine, theirs, columns, seed)
 
-    won = ranker.in_parallel(run.engine, [partial(run_one, *what[1:]) for what in plan])
-    n = asked["n"].fill_null(0).to_numpy().astype(np.float64)
-    queries = asked["session"].to_numpy().astype(np.int64)
-    return {what[0]: Tally(queries, w, n) for what, w in zip(plan, won, strict=True)}
+def learned(run: Run, objective: str, plan: list[Dropped]) -> list[list[Model]]:
+    """The models of every experiment, a fold each."""
+    row = next(row for row in run.recipe.rankers if isinstance(row, RankerRow) and not row.shared)
+    rows = Rows.load(train_files(run), (objective,))
+    some = rows.some(np.ones(rows.fold.size, np.bool_), ROWS)
+    fold, names = folds_of_rows(run, rows)[some], Features(run.recipe).names
+    starts = np.append(np.flatnonzero(np.diff(rows.query[some], prepend=-1)), some.sum())
+    every = Sample(rows.gather(some, names), rows.label[some], starts)
+
+    def one(what: Dropped, f: int) -> Model:
+        return learn(run, ranker.Job(row, objective, f, run.output), what, every.take(fold != f))
+
+    folds = range(run.recipe.folds)
+    tasks = [partial(one, what, f) for what in plan for f in folds]
+    models = iter(ranker.in_parallel(run.engine, tasks))
+    return [[next(models) for _ in folds] for _ in plan]
+
+
+def out_of_fold(models: list[Model], sample: Sample, names: list[str], fold: I64) -> F32:
+    """Score of each row, by the model that never saw its session; fold: of each row."""
+    score = np.zeros(len(sample.X), np.float32)
+    for f in np.unique(fold):
+        rows = np.flatnonzero(fold == f)
+        score[rows] = ranker.predict([models[f]], sample.X, names, rows)
+    return score
 
 
 def body(run: Run) -> None:
     """Run every experiment, print and store the table."""
-    recipe, features = run.recipe, Features(run.recipe)
+    recipe, names = run.recipe, Features(run.recipe).names
     run.need(train_files(run))
-    able = learnable(run)
-    pools_, X = held_out(run)
-    chosen = [o for o, objective in enumerate(recipe.objectives) if objective.name in able]
-    found = []
-    for o in chosen:
-        with run.step(f"ablation, {recipe.objectives[o].name}") as facts:
-            found.append(tallies(run, o, pools_, np.concatenate(X)))
-            facts["models"] = len(found[-1])
-    shares = [recipe.objectives[o].weight for o in chosen]
-    full, rows = [t["nothing"] for t in found], []
-    for name, gone, _, _ in experiments(recipe, features):
-        mine = [t[name] for t in found]
-        lost = [
-            Tally(f.session, f.hits - t.hits, f.chances) for f, t in zip(full, mine, strict=True)
-        ]
-        low, high = bootstrap(lost, shares, recipe.seed)
-        loss = sum(w * t.score() for w, t in zip(shares, lost, strict=True))
-        rows.append(
-            {"dropped": name, "columns": len(gone)}
-            | {recipe.objectives[o].name: t.score() for o, t in zip(chosen, mine, strict=True)}
-            | {"score": sum(w * t.score() for w, t in zip(shares, mine, strict=True)),
-               "loss": loss, "low": low[-1], "high": high[-1]}
-        )  # fmt: skip
-    table = pl.DataFrame(rows)
+    plan, able, models = experiments(recipe, Features(recipe)), learnable(run), {}
+    for o, objective in enumerate(recipe.objectives):
+        if objective.name in able:
+            with run.step(f"ablation, {objective.name}") as facts:
+                models[o] = learned(run, objective.name, plan)
+                facts["models"] = len(plan) * recipe.folds
+    found: list[list[list[Tally]]] = [[[] for _ in models] for _ in plan]
+    with run.step("ablation, queries") as facts:
+        for ask in asked(run, QUERIES):
+            for what, tallies, number in zip(plan, found, range(len(plan)), strict=True):
+                rules = what.rules
+                sample = without(ask.sample, names, recipe, rules) if rules else ask.sample
+                for mine, (o, of) in zip(tallies, models.items(), strict=True):
+                    score = out_of_fold(of[number], sample, names, ask.fold[sample.query])
+                    mine.append(ask.won(recipe, sample, o, score))
+        won = [[Tally.joined(pieces) for pieces in tallies] for tallies in found]
+        facts["queries"] = np.unique(np.concatenate([t.session for t in won[0]])).size
+    table = losses(recipe, plan, list(models), won)
     store.write_text(run.output / "logs" / "ablation.csv", table.write_csv(float_precision=6))
     show(table)
+
+
+def losses(
+    recipe: Recipe, plan: list[Dropped], objectives: list[int], won: list[list[Tally]]
+) -> pl.DataFrame:
+    """A line an experiment: its scores, and what is lost against the first one, paired."""
+    shares, rows = [recipe.objectives[o].weight for o in objectives], []
+    for what, mine in zip(plan, won, strict=True):
+        lost = [replace(t, hits=f.hits - t.hits) for f, t in zip(won[0], mine, strict=True)]
+        low, high = bootstrap(lost, shares, recipe.seed)
+        scores = {
+            recipe.objectives[o].name: t.score() for o, t in zip(objectives, mine, strict=True)
+        }
+        total, loss = (np.dot(shares, [t.score() for t in of]) for of in (mine, lost))
+        rows.append(
+            {"dropped": what.name, "columns": len(what.columns), **scores, "score": total,
+             "loss": loss, "low": low[-1], "high": high[-1]}
+        )  # fmt: skip
+    return pl.DataFrame(rows)
 
 
 if __name__ == "__main__":

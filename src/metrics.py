@@ -6,6 +6,7 @@ sum of the first over the sum of the second, over all queries that have a truth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,12 @@ class Tally:
     session: I64
     hits: F64
     chances: F64
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Tally]) -> Tally:
+        """The queries of several, which have none in common."""
+        parts = ("session", "hits", "chances")
+        return cls(*(np.concatenate([getattr(t, part) for t in pieces]) for part in parts))
 
     def score(self, mask: NDArray[np.bool_] | slice = slice(None)) -> float:
         """Score of all queries, or of those that are marked."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_rules import LOOK_UPS, OWN
 
-from src.ablation import Sample, sources, without
+from src.ablation import Asked, Dropped, Sample, losses, out_of_fold, sources, without
 from src.datasets import RECIPES
 from src.features import Features
 from src.rows.matrices import MatrixRow
@@ -45,3 +45,40 @@ def test_every_rule_has_a_source(name: str) -> None:
     rules = [rule for of in found.values() for rule in of]
     assert sorted(rules) == sorted(rule.name for rule in RECIPES[name].rules)
     assert len(found) > 3
+
+
+class Constant:
+    """A model that scores every row alike."""
+
+    def __init__(self, score: float) -> None:
+        self.names, self.score = [], score
+
+    def margins(self, X: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return np.full(rows.size, self.score)
+
+
+def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
+    sample = Sample(np.zeros((5, 1), np.float32), np.zeros(5), np.array([0, 2, 3, 5]))
+    fold = np.array([3, 0, 1])[sample.query]
+    models = [Constant(10.0 + f) for f in range(4)]
+    assert out_of_fold(models, sample, ["x"], fold).tolist() == [13, 13, 10, 11, 11]
+
+
+def test_wins_and_losses() -> None:
+    """Two queries; the second loses its true candidate. Recall is capped, and paired."""
+    X, label = np.zeros((5, 1), np.float32), np.array([[0, 1], [1, 0], [0, 0], [1, 1], [0, 0]])
+    whole, few = Sample(X, label, np.array([0, 3, 5])), np.array([True, True, True, False, True])
+    ask = Asked(
+        np.array([7, 9]), np.array([0, 1]), np.array([[1.0, 1], [1, 1]]), np.arange(5), whole
+    )
+    score = np.array([0, 2, 1, 1, 0], np.float32)
+    recipe = replace(RECIPE, k=1)
+    assert ask.won(recipe, whole, 0, score).hits.tolist() == [1, 1]
+    assert ask.won(recipe, whole, 1, score).hits.tolist() == [0, 1]
+    lost = ask.won(recipe, whole.take(few), 0, score[few])
+    assert lost.hits.tolist() == [1, 0] and lost.session.tolist() == [7, 9]
+    plan = [Dropped("nothing", [], [], 0), Dropped("some", ["a", "b"], [], 0)]
+    table = losses(recipe, plan, [2], [[ask.won(recipe, whole, 0, score)], [lost]])
+    weight = recipe.objectives[2].weight
+    assert table["columns"].to_list() == [0, 2]
+    assert table["loss"].to_list() == pytest.approx([0, weight / 2])

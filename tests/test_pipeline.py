@@ -14,14 +14,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import worlds
 from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
+from bench import measure, rankers
 from src import ablation, answers, candidates, datasets, run
 from src.features import Features
+from src.scoring import train_files
+from src.training_rows import Rows
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +143,48 @@ def test_ablation_drops_columns_and_candidates(source, copy, capsys):
     assert len(set(table["score"])) > 3
     assert all(row["low"] <= row["loss"] <= row["high"] for row in of.values())
     assert set(of) > {f"candidates: {type(rule).__name__}" for rule in RECIPE.rules}
+
+
+def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypatch, capsys):
+    monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+    monkeypatch.setattr(measure, "append_table", lambda title, table: print(title, table))
+    flags = ["--dataset", RECIPE.name, "--output", str(copy)]
+    assert rankers.main([*flags, "--also", "softmax", "columns_80"]) == 0
+    lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    found = {cells[0]: cells for cells in lines if len(cells) == len(rankers.HEAD)}
+    names = [row.name for row in RECIPE.rankers] + ["softmax", "columns_80"]
+    assert set(found) >= {*names, *(f"{names[0]} + {name}" for name in names[1:])}
+    assert [int(found[name][1]) for name in names] == [12, 12, 4, 12, 12]
+    assert float(found["logistic"][6]) == 0 and float(found["softmax"][5]) > 0.4
+    asked = list(ablation.asked(made(source, copy), 10**9))
+    session, fold = (
+        np.concatenate([getattr(a, part) for a in asked]) for part in ("session", "fold")
+    )
+    assert set(session >> 32) == {0, 1} and set(fold) == {0, 1, 2, 3}
+    assert np.unique(session).size == session.size
+    few = [ask.session for ask in ablation.asked(made(source, copy), 50)]
+    assert 80 < np.concatenate(few).size < 160
+
+
+def made(source: Path, out: Path) -> run.Run:
+    argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(out)]
+    return run.parse("", Path("6_xgb.py"), argv)
+
+
+def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatch):
+    monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+    this = made(source, copy)
+    rows = Rows.load(train_files(this), ("clicks",))
+    fold = ablation.folds_of_rows(this, rows)
+    valid = rows.fold >= 0
+    assert 0 < valid.sum() < valid.size and (fold[valid] == rows.fold[valid]).all()
+    assert set(fold[~valid]) == {0, 1, 2, 3}
+    sizes = dict[int, int]()
+    monkeypatch.setattr(
+        ablation, "learn", lambda _, job, __, known: sizes.setdefault(job.fold, len(known.X))
+    )
+    ablation.learned(this, "clicks", ablation.experiments(RECIPE, Features(RECIPE))[:1])
+    assert sizes == {f: (fold != f).sum() for f in range(4)}
 
 
 def test_a_second_run_makes_nothing(source, copy, first):

@@ -1,0 +1,162 @@
+"""Which rankers: recipe rows and variants of them, out of fold, on all windows that have labels.
+
+    python -m bench.rankers --dataset otto --output output/taobao
+    python -m bench.rankers --dataset otto --output output/taobao --also deep slow --queries 500
+
+Needs steps 1 to 5. The windows that are only learned from (`earlier_<n>`, `more_<n>`) have labels
+too, and here folds of their own: no model sees its fold's sessions in any window. Scored together,
+they tell smaller differences than `valid` alone. (The columns that a row keeps are chosen as in
+step 6, where no fold leaves an earlier window out.)
+
+Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
+of at most so many queries a window. Of each row, and of the rank votes of pairs with the first one:
+the score by objective, the total, and what it gains over the first row, paired by session, with a
+95 % interval. Appends to bench/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from bench import measure
+from src import blend_kernel, metrics, ranker
+from src.ablation import Model, Sample, asked, folds_of_rows, out_of_fold
+from src.events import F32, I64
+from src.features import Features
+from src.metrics import Tally
+from src.rows.rankers import RankerRow, taught
+from src.run import Run, parse
+from src.scoring import train_files
+from src.training import learnable
+from src.training_rows import Rows
+
+HEAD = ("row", "models", "trees", "CPU s", "objectives", "total", "gain over the first", "95 %")
+Params = dict[str, float | int | str]
+ALSO: dict[str, Params] = {
+    "deep": {"max_depth": 8},
+    "flat": {"max_depth": 4},
+    "slow": {"learning_rate": 0.03},
+    "heavy": {"min_child_weight": 50},
+    "smooth": {"lambda": 30.0},
+    "few": {"colsample_bytree": 0.1},
+    "half": {"subsample": 0.5},
+}
+"""Parameters of the first row that are changed."""
+KINDS: dict[str, tuple[Params, str, bool]] = {
+    "softmax": ({"objective": ranker.SOFTMAX}, "ndcg@20", False),
+    "pairwise": ({"objective": "rank:pairwise"}, "ndcg@20", False),
+    "graded": ({"objective": "rank:ndcg"}, "ndcg@20", True),
+    "graded_softmax": ({"objective": ranker.SOFTMAX}, "ndcg@20", True),
+}
+"""Parameters, metric of early stopping, and whether one model learns all objectives."""
+COLUMNS = {"columns_80": 80, "columns_300": 300}
+
+
+def variants(row: RankerRow, also: list[str]) -> list[RankerRow]:
+    """Rows like this one, by their names."""
+    found = []
+    for name in also:
+        change, metric, shared = KINDS.get(name, (ALSO.get(name, {}), row.metric, row.shared))
+        params = tuple((dict(row.params) | change).items())
+        columns = COLUMNS.get(name, row.columns)
+        found.append(replace(row, name=name, params=params, metric=metric, shared=shared,
+                             columns=columns))  # fmt: skip
+    return found
+
+
+class Trained:
+    """A row's models by objective and fold."""
+
+    def __init__(self, run: Run, row: RankerRow, able: list[str], place: Path) -> None:
+        self.row, self.folds, self.trees = row, run.recipe.folds, 0
+        start = time.process_time()
+        self.models: dict[tuple[str, int], Model] = {}
+        names, seed = Features(run.recipe).names, run.recipe.seed
+        for what in dict.fromkeys(taught(row, name) for name in able):
+            rows = Rows.load(train_files(run), able if row.shared else [what])
+            rows = replace(rows, fold=folds_of_rows(run, rows))
+
+            def train(fold: int, what: str = what, rows: Rows = rows) -> Model:
+                job = ranker.Job(row, what, fold, place / f"{row.name}_{what}_{fold}")
+                used = ranker.chosen(job, rows, names, run.engine, seed)
+                model = ranker.train(job, ranker.Binned.of(job, rows, used), run.engine, seed)
+                self.trees += model.num_boosted_rounds()
+                return ranker.scorer(model, run.engine.threads)
+
+            tasks = [partial(train, fold) for fold in range(run.recipe.folds)]
+            for fold, model in enumerate(ranker.in_parallel(run.engine, tasks)):
+                self.models[what, fold] = model
+        self.seconds = time.process_time() - start
+
+    def scores(self, sample: Sample, names: list[str], fold: I64, objective: str) -> F32:
+        """Of each row, by the model that never saw its session; fold: of each row."""
+        what = taught(self.row, objective)
+        return out_of_fold([self.models[what, f] for f in range(self.folds)], sample, names, fold)
+
+
+def tallies(
+    run: Run, trained: list[Trained], able: list[str], queries: int
+) -> dict[str, list[Tally]]:
+    """What every row, and every pair with the first one, wins for each objective."""
+    names, found = Features(run.recipe).names, dict[str, list[list[Tally]]]()
+    for ask in asked(run, queries):
+        fold = ask.fold[ask.sample.query]
+        for number, objective in enumerate(able):
+            scores = {t.row.name: t.scores(ask.sample, names, fold, objective) for t in trained}
+            votes = {name: blend_kernel.rank_votes(ask.sample.starts, ask.aid, score)
+                     for name, score in scores.items()}  # fmt: skip
+            first, *others = votes
+            scores |= {f"{first} + {other}": votes[first] + votes[other] for other in others}
+            o = [what.name for what in run.recipe.objectives].index(objective)
+            for name, score in scores.items():
+                won = ask.won(run.recipe, ask.sample, o, score)
+                found.setdefault(name, [[] for _ in able])[number].append(won)
+    return {name: [Tally.joined(pieces) for pieces in of] for name, of in found.items()}
+
+
+def main(argv: list[str]) -> int:
+    """Measure, print, append."""
+    parser = argparse.ArgumentParser(prog="bench.rankers", description=__doc__)
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--queries", type=int, default=10**9, help="of a window, at most; all")
+    known = [*ALSO, *KINDS, *COLUMNS]
+    parser.add_argument("--also", nargs="+", default=[], choices=known, help="like the first row")
+    args = parser.parse_args(argv)
+    flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
+    run = parse(str(__doc__), Path("6_xgb.py"), flags)
+    able, recipe = learnable(run), run.recipe
+    rows = [row for row in recipe.rankers if isinstance(row, RankerRow)]
+    with TemporaryDirectory() as folder:
+        every = run.progress([*rows, *variants(rows[0], args.also)], "rankers")
+        trained = [Trained(run, row, able, Path(folder)) for row in every]
+    weights = [o.weight for o in recipe.objectives if o.name in able]
+    found, lines = tallies(run, trained, able, args.queries), []
+    first = found[rows[0].name]
+    cost = {one.row.name: (len(one.models), one.trees, f"{one.seconds:.0f}") for one in trained}
+    for name, mine in found.items():
+        scores = [t.score() for t in mine]
+        gains = [replace(a, hits=a.hits - b.hits) for a, b in zip(mine, first, strict=True)]
+        low, high = metrics.bootstrap(gains, weights, recipe.seed)
+        gain = float(np.dot([t.score() for t in gains], weights))
+        lines.append([
+            name, *cost.get(name, ("", "", "")), " ".join(f"{s:.4f}" for s in scores),
+            f"{np.dot(scores, weights):.4f}", f"{gain:+.4f}", f"[{low[-1]:.4f}, {high[-1]:.4f}]",
+        ])  # fmt: skip
+    queries = np.unique(np.concatenate([t.session for t in first])).size
+    told = f"{queries} queries, {recipe.metric}@{recipe.k} of {', '.join(able)}"
+    title = measure.title(measure.origin(argv, "bench.rankers"), told)
+    measure.append_table(title, measure.table(HEAD, lines))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
