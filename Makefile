@@ -63,7 +63,7 @@ lint: .venv/.ready  ## ruff and mypy --strict
 
 bench: DATASET = otto
 bench: OUTPUT = output/bench-$(SIZE)
-bench: .venv/.bench-ready  ## steps 1-3 at SIZE, memory speed, other ways; appends to bench/RESULTS.md
+bench: .venv/.bench-ready  ## all steps at SIZE, memory speed, other ways; appends to bench/RESULTS.md
 	.venv/bin/python -m bench.steps --dataset $(DATASET) --size $(SIZE) --data $(DATA) --output $(OUTPUT) $(ARGS)
 	.venv/bin/python -m bench.machine
 	.venv/bin/python -m bench.scaling

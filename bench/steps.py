@@ -1,6 +1,6 @@
-"""Steps 1 to 3 at one size: seconds, CPU, peak memory, bytes and events per second of each.
+"""The steps at one size: seconds, CPU, peak memory, bytes and events per second of each.
 
-    python -m bench.steps --dataset otto --size 0.01 [--data folder] [--output folder] [flags]
+    python -m bench.steps --dataset otto --size 0.01 [--last 3] [--data folder] [--output folder]
 
 The size is a share of OTTO's 12,899,779 train sessions. Raw files are simulated (and that is
 measured) where the data folder has none; other flags go to the steps as they are. Each step is a
@@ -8,7 +8,7 @@ process of its own; the output folder is a fresh one. All steps run on 2,000 ses
 numba's kernels are compiled; what the page cache holds is as it happens to be. A step that fails is
 reported as such, and ends the run.
 
-Events per second: simulation and step 1, of the raw files; steps 2 and 3, of all splits together.
+Events per second: simulation and step 1, of the raw files; the others, of all splits together.
 Appends a table to bench/RESULTS.md, a line a process to bench/results.jsonl, and writes
 <output>/bench.log: what the steps printed, a line for each thing they made.
 """
@@ -26,7 +26,8 @@ from bench.measure import Record
 
 SESSIONS = 12_899_779  # of OTTO's train file
 WARM_UP = 2_000  # sessions
-STEPS = ("1_preparation", "2_matrices", "3_candidates")
+STEPS = ("1_preparation", "2_matrices", "3_candidates", "4_embeddings", "5_features", "6_xgb",
+         "7_blend")  # fmt: skip
 SIMULATE = "simulate"
 HEAD = ("step", "seconds", "CPU s", "cores busy", "peak GiB", "read GiB", "written GiB",
         "events", "events/s", "exit")  # fmt: skip
@@ -48,21 +49,21 @@ def has_raw(data: Path) -> bool:
 
 
 def commands(
-    dataset: str, sessions: int, data: Path, output: Path, flags: list[str]
+    dataset: str, sessions: int, data: Path, output: Path, flags: list[str], last: int = len(STEPS)
 ) -> list[tuple[str, list[str]]]:
     """Name and command of each process to run."""
     made = ["-m", "src.simulate", "--sessions", str(sessions), "--out", str(data)]
     where = ["--dataset", dataset, "--input", str(data), "--output", str(output)]
-    steps = [(step, [f"{step}.py", *where, *flags]) for step in STEPS]
+    steps = [(step, [f"{step}.py", *where, *flags]) for step in STEPS[:last]]
     todo = steps if has_raw(data) else [(SIMULATE, made), *steps]
     return [(name, [sys.executable, *command]) for name, command in todo]
 
 
-def warm_up(dataset: str, flags: list[str], log: Path) -> None:
+def warm_up(dataset: str, flags: list[str], log: Path, last: int) -> None:
     """Run everything on a few sessions, for numba to compile what it does not have compiled."""
     with TemporaryDirectory() as folder:
         data, output = Path(folder) / "in", Path(folder) / "out"
-        for name, command in commands(dataset, WARM_UP, data, output, flags):
+        for name, command in commands(dataset, WARM_UP, data, output, flags, last):
             if code := measure.run(command, log, show=False).code:
                 raise SystemExit(f"{name} on {WARM_UP} sessions: {measure.state(code)}; see {log}")
 
@@ -121,6 +122,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--dataset", required=True, help="whose recipe the steps follow")
     parser.add_argument("--size", type=float, default=0.01, help="share of OTTO's sessions (0.01)")
+    parser.add_argument("--last", type=int, default=len(STEPS), help="the last step to run (7)")
     parser.add_argument("--data", type=Path, help="folder of raw files (input/bench-<size>)")
     parser.add_argument("--output", type=Path, help="folder for results (output/bench-<size>)")
     args, flags = parser.parse_known_args(argv)
@@ -135,11 +137,12 @@ def main(argv: list[str]) -> int:
     fresh(args.output)
     origin, counts = measure.origin(argv, "bench.steps"), NO_COUNTS
     print(f"a warm-up on {WARM_UP:,} sessions ...", flush=True)
-    warm_up(args.dataset, flags, args.output / "warm-up.log")
+    warm_up(args.dataset, flags, args.output / "warm-up.log", args.last)
     sessions = max(10, round(args.size * SESSIONS))
     records: list[Record] = []
     written = 0
-    for name, command in commands(args.dataset, sessions, args.data, args.output, flags):
+    where = args.dataset, sessions, args.data, args.output
+    for name, command in commands(*where, flags, args.last):
         done = measure.run(command, args.output / "bench.log")
         print(f"== {name}: {done.seconds:.1f} s, {measure.state(done.code)}", flush=True)
         records.append({**origin, "kind": "step", "step": name, "size": args.size, **done.record()})
