@@ -3,8 +3,9 @@
     python -m bench.vectors --dataset otto --output output/otto
     python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
-Needs steps 1 to 3; on the valid split, trains the rows of step 4 that are not there, and with
---also those that change one of the recipe's. On the valid queries: recall@20, 50, 100, 200
+Needs steps 1 to 3; on every window that has labels (or --splits), trains the rows of step 4 that
+are not there, and with --also those that change one of the recipe's. On the queries of all windows:
+recall@20, 50, 100, 200
 (chances capped at the cut) of the nearest neighbours of a session's last two items, in the
 embedding row's table; of the net's own lists, of each objective's vector; and of popularity. Then
 what is above popularity at 20; and the recall of a pool of the recipe's size, fused from the rules
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from src.rows.rules import MatrixRule, PopularRule, RetrievalRule, Rule, Select
 from src.rules import LISTS, TopLists, World, lists_of
 from src.run import Run, parse
 
+POPULAR = "popular"
 CUTS = (20, 50, 100, 200)
 IN_POOL = 50  # of a list that is added to the pool
 LATEST = Select(last=2, recency=0.5)
@@ -51,9 +55,10 @@ ALSO: dict[str, tuple[type[EmbeddingRow], dict[str, Any]]] = {
 
 
 def trained(
-    run: Run, wanted: list[str], also: list[str], epochs: int | None, positions: int | None
-) -> list[EmbeddingRow]:
-    """The wanted rows (none: all) and more, all of which are there for valid then."""
+    run: Run, splits: list[str], wanted: list[str], also: list[str], epochs: int | None,
+    positions: int | None,
+) -> list[EmbeddingRow]:  # fmt: skip
+    """The wanted rows (none: all) and more, all of which are there for the splits then."""
     found = [row for row in run.recipe.embeddings if not wanted or row.name in wanted]
     for name in also:
         kind, change = ALSO[name]
@@ -65,15 +70,15 @@ def trained(
     if positions is not None:
         found = [replace(row, positions=positions) if isinstance(row, SequenceRow) else row
                  for row in found]  # fmt: skip
-    for row in found:
-        with run.step(row.name) as facts:
-            facts |= train(run, "valid", row)
+    for split, row in product(splits, found):
+        with run.step(f"{split} {row.name}") as facts:
+            facts |= train(run, split, row)
     return found
 
 
 def candidates_of(embeddings: list[EmbeddingRow], objective: int) -> list[tuple[str, Rule]]:
     """Names, and the rule that looks into each table for this objective."""
-    found: list[tuple[str, Rule]] = [("popular", PopularRule("popular", top=max(CUTS)))]
+    found: list[tuple[str, Rule]] = [(POPULAR, PopularRule(POPULAR, top=max(CUTS)))]
     for row in embeddings:
         near = MatrixRule(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
         found.append((f"{row.name}, neighbours", near))
@@ -114,33 +119,46 @@ def less(one: Tally, two: Tally) -> Tally:
     return Tally(one.session, one.hits - two.hits, one.chances)
 
 
-def rows(run: Run, embeddings: list[EmbeddingRow]) -> list[list[str]]:
-    """A row of the table for every objective and list."""
-    world, recipe = open_world(run, "valid"), run.recipe
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+def won(
+    run: Run, split: str, embeddings: list[EmbeddingRow]
+) -> Iterator[tuple[str, str, list[Tally]]]:
+    """Objective, list, and what it finds in a window: at every cut; what it adds to the pool."""
+    world, recipe = open_world(run, split), run.recipe
+    labels = pl.read_parquet(run.output / split / "labels.parquet")
     lists = pl.concat(read_lists(run, world, ["lists"], part) for part in blocks(world))
-    base, found = pooled(world, lists, recipe.pool_size), []
+    base = pooled(world, lists, recipe.pool_size)
     for o, objective in enumerate(recipe.objectives):
         session, _, truth = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
-        if not session.size:
-            continue
-        query, popular = session - np.int32(world.first_query), list[Tally]()
+        query = session - np.int32(world.first_query)
         without = coverage_kernel.places(query, truth, *base)
-        for name, rule in candidates_of(embeddings, o):
+        for name, rule in candidates_of(embeddings, o) if session.size else []:
             more = lists_of(world, rule, world.first_query, world.n_sessions)
-            alone = tallies(session, place_in(more, query, truth))
-            popular = alone if isinstance(rule, PopularRule) else popular
             wider = pooled(world, with_list(world, lists, more, 255), recipe.pool_size)
             places = (coverage_kernel.places(query, truth, *wider), without)
             anywhere = (tally_places(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
-            added = less(*anywhere)
-            found.append([
-                name, objective.name, *(f"{t.score():.4f}" for t in alone),
-                interval(alone[0], recipe.seed),
-                interval(less(alone[0], popular[0]), recipe.seed), f"{added.score():+.4f}",
-                interval(added, recipe.seed),
-            ])  # fmt: skip
-    return found
+            alone = tallies(session, place_in(more, query, truth))
+            yield objective.name, name, [*alone, less(*anywhere)]
+
+
+def rows(run: Run, splits: list[str], embeddings: list[EmbeddingRow]) -> list[list[str]]:
+    """A row of the table for every objective and list."""
+    pieces: dict[tuple[str, str], list[list[Tally]]] = {}
+    for number, split in enumerate(splits):
+        for objective, name, found in won(run, split, embeddings):
+            here = [replace(t, session=t.session + (number << 32)) for t in found]
+            pieces.setdefault((objective, name), []).append(here)
+    every = {key: [Tally.joined(of) for of in zip(*found, strict=True)]
+             for key, found in pieces.items()}  # fmt: skip
+    lines = []
+    for (objective, name), (*alone, added) in every.items():
+        popular = every[objective, POPULAR][0]
+        lines.append([
+            name, objective, *(f"{t.score():.4f}" for t in alone),
+            interval(alone[0], run.recipe.seed),
+            interval(less(alone[0], popular), run.recipe.seed), f"{added.score():+.4f}",
+            interval(added, run.recipe.seed),
+        ])  # fmt: skip
+    return lines
 
 
 def interval(tally: Tally, seed: int) -> str:
@@ -154,6 +172,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--splits", nargs="+", help="windows; default: all that have labels")
     parser.add_argument("--rows", nargs="+", default=[], help="of the recipe; default: all")
     parser.add_argument("--also", nargs="+", default=[], choices=sorted(ALSO))
     parser.add_argument("--epochs", type=int, help="of every row, at most")
@@ -161,10 +180,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    embeddings = trained(run, args.rows, args.also, args.epochs, args.positions)
+    splits = args.splits or run.learning_splits()
+    embeddings = trained(run, splits, args.rows, args.also, args.epochs, args.positions)
+    told = f"{', '.join(splits)}; pools of {run.recipe.pool_size}"
     measure.append_table(
-        measure.title(measure.origin(argv, "bench.vectors"), f"pools of {run.recipe.pool_size}"),
-        measure.table(HEAD, rows(run, embeddings)),
+        measure.title(measure.origin(argv, "bench.vectors"), told),
+        measure.table(HEAD, rows(run, splits, embeddings)),
     )
     return 0
 

@@ -192,8 +192,8 @@ def test_vectors_find_what_step_4_says_they_do(copy: Path) -> None:
     run = Run(
         RECIPE, copy, copy, resolve("cpu"), Budget(2**33, copy), 1.0, ROOT / "4_embeddings.py"
     )
-    embeddings = vectors.trained(run, [], ["gru"], None, None)
-    found = {(row[0], row[1]): row for row in vectors.rows(run, embeddings)}
+    embeddings = vectors.trained(run, ["valid"], [], ["gru"], None, None)
+    found = {(row[0], row[1]): row for row in vectors.rows(run, ["valid"], embeddings)}
     rules = {row["rule"]: row for row in pl.read_csv(copy / "logs/pool/rules.csv").to_dicts()}
     for rule, table, name in (("popular", "popular", "clicks"), ("popular", "popular", "orders"),
                               ("net_carts", "net, two towers", "carts")):  # fmt: skip
