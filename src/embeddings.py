@@ -20,7 +20,7 @@ from src.matrices import Matrix
 from src.rows.embeddings import Word2VecRow
 
 LOUD = 0.5  # ln(events of an item) is multiplied by it, and added to its log-odds
-SHARP = 8.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
+SHARP = 16.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
 
 
 class Sentences:

@@ -32,7 +32,8 @@ MATRICES = ("near3", "buy2buy", "day_carts", "ahead2_clicks")
 RULES = {"own", "near3_ends", "buy2buy", "day_carts", "ahead_clicks", "vsknn", "popular",
          "w2v_recent"}  # fmt: skip
 SMALL_TREES = {"max_depth": 3}
-GRADED = RankerRow("graded", (("objective", "rank:ndcg"),), columns=40, shared=True)
+LOGISTIC, GRADED = worlds.TINY.rankers
+NDCG = RankerRow("ndcg", (("objective", "rank:ndcg"),), columns=40)
 NET = SequenceRow("net", size=8, negatives=64, batch=256, epochs=2)
 RETRIEVAL = RetrievalRule("net_carts", "net", objective=1, top=20)
 RECIPE = replace(
@@ -56,7 +57,7 @@ RECIPE = replace(
             columns=row.columns and 40,
             params=tuple({**dict(row.params), **SMALL_TREES}.items()),
         )
-        for row in (*worlds.TINY.rankers, GRADED)
+        for row in (LOGISTIC, NDCG, GRADED)
     ),
     train_queries=300,  # valid has 217, so that an earlier window is learned from too
     negatives=4.0,
