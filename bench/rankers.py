@@ -9,7 +9,7 @@ they tell smaller differences than `valid` alone. (The columns that a row keeps 
 step 6, where no fold leaves an earlier window out.)
 
 Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
-of at most so many queries a window. Of each row, and of the rank votes of pairs with the first one:
+of at most so many queries. Of each row, and of the rank votes of pairs with the first one:
 the score by objective, the total, and what it gains over the first row, paired by session, with a
 95 % interval. Appends to bench/RESULTS.md.
 """
@@ -127,7 +127,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.rankers", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--queries", type=int, default=10**9, help="of a window, at most; all")
+    parser.add_argument("--queries", type=int, default=10**9, help="of all windows, at most (all)")
     known = [*ALSO, *KINDS, *COLUMNS]
     parser.add_argument("--also", nargs="+", default=[], choices=known, help="like the first row")
     args = parser.parse_args(argv)

@@ -5,7 +5,7 @@
 Reads what steps 1 to 5 made. The recipe's first ranker learns from at most ROWS training rows,
 ROUNDS rounds, for all folds; then again without each group of columns, and without the candidates
 that only one kind of rule named (their ranks and scores gone too, the fused vote made anew). It
-ranks all candidates of at most QUERIES queries of every window that has labels, out of fold: here
+ranks all candidates of at most QUERIES queries of all windows that have labels, out of fold: here
 the windows that are only learned from have folds too, and no model sees its fold's sessions in any
 of them. The loss is paired, with a 95 % interval; `another seed` shows what is noise.
 
@@ -40,7 +40,7 @@ from src.training_rows import Rows
 
 Model = Forest | ranker.DeepModel
 
-ROWS, ROUNDS, QUERIES = 100_000, 80, 2_000  # the last of every window
+ROWS, ROUNDS, QUERIES = 100_000, 80, 10_000
 
 
 @dataclass(frozen=True)
@@ -115,17 +115,17 @@ def folds_of_rows(run: Run, rows: Rows) -> I8:
 
 
 def asked(run: Run, at_most: int) -> Iterator[Asked]:
-    """Queries of all windows that have labels, so many of each at most, evenly spaced."""
-    features, recipe = Features(run.recipe), run.recipe
+    """Queries of all windows that have labels, about so many at most, of each alike."""
+    features, recipe, splits = Features(run.recipe), run.recipe, run.learning_splits()
     cap = recipe.k if recipe.metric == "recall" else 1
-    for number, split in enumerate(run.learning_splits()):
+    for number, split in enumerate(splits):
         world, truth, fold = open_world(run, split), truths(run, split), all_folds(run, split)
         chances = np.zeros((len(truth), world.n_sessions))
         for o, table in enumerate(truth):
             chances[o] = np.bincount(table["session"], minlength=world.n_sessions).clip(max=cap)
         queries = np.flatnonzero(chances.any(axis=0))
         wanted = np.zeros(world.n_sessions, np.bool_)
-        wanted[queries[:: max(1, round(queries.size / at_most))]] = True
+        wanted[queries[:: max(1, round(queries.size * len(splits) / at_most))]] = True
         claim(run, world, "features")
         for part in run.progress(parts(world), split):
             for pool in pools(run, world, part):

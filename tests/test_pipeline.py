@@ -162,7 +162,7 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
     )
     assert set(session >> 32) == {0, 1} and set(fold) == {0, 1, 2, 3}
     assert np.unique(session).size == session.size
-    few = [ask.session for ask in ablation.asked(made(source, copy), 50)]
+    few = [ask.session for ask in ablation.asked(made(source, copy), 100)]
     assert 80 < np.concatenate(few).size < 160
 
 
