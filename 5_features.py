@@ -21,7 +21,14 @@ from src.candidates import Part, open_world, part_files, part_path, parts
 from src.features import Features
 from src.rules import World
 from src.run import Run, main
-from src.training import claim, count_positives, samplers, table_inputs, training_block
+from src.training import (
+    claim,
+    count_positives,
+    kept_bytes,
+    samplers,
+    table_inputs,
+    training_block,
+)
 
 
 def body(run: Run) -> None:
@@ -44,7 +51,7 @@ def sample(run: Run, world: World, counted: Path, names: list[str]) -> int:
 
     def build(part: Part) -> bool:
         def make(path: Path) -> None:
-            claim(run, world, "features")
+            claim(run, world, "features", kept_bytes(run, sampled()))
             training_block(run, world, part, sampled()).write_parquet(path)
 
         inputs = table_inputs(run, world.split, part_path(place / "pool", world, part))

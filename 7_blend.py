@@ -15,10 +15,11 @@ from pathlib import Path
 
 import polars as pl
 
-from src.blend import STACK, Search, final_lists
+from src.blend import STACK, STEPS, Search, final_lists
 from src.candidates import part_files
 from src.cv import Blended, blends, show_cv, write_cv
 from src.report import write_report
+from src.rows.rankers import member
 from src.run import Run, main
 from src.submission import Lists
 from src.training import folds, learnable
@@ -58,13 +59,13 @@ def blend(run: Run, able: list[str], target: str) -> tuple[dict[str, Blended], L
     blended, lists = {}, {}
     for o, objective in enumerate(recipe.objectives):
         rankers = recipe.rankers if objective.name in able else ()
-        members = [f"{row.name}_{objective.name}" for row in rankers]
+        members = [member(row, objective.name) for row in rankers]
         truth = labels.filter(pl.col("objective") == o)
         search = Search(recipe, part_files(run, "valid", "scores"), members, truth, fold)
         tally, option = search.cross_fitted()
         stack = search.stack[-1] if option.space == STACK else None
-        tenths = zip(rankers, option.weights, strict=False)
-        weights = {row.name: weight / 10 for row, weight in tenths}
+        shares = zip(rankers, option.weights, strict=False)
+        weights = {row.name: weight / STEPS for row, weight in shares}
         blended[objective.name] = Blended(
             tally, search.reachable, option.space, weights, search.by_space(), stack
         )

@@ -3,7 +3,7 @@
 A way to mix is an `Option`: weights of the members' votes in some space. In "rank" space a member
 votes 1 / (RRF + rank of the candidate in its query), in "softmax" space the share that softmax
 gives the candidate's score in its query; "stack" is a logistic regression on both of all members,
-fitted without the query's own fold. Members are added one by one, each only if it certainly gains.
+fitted without the query's own fold. All members vote alike unless another way certainly gains.
 Nothing is held for more than one block but what each query wins under each option.
 """
 
@@ -94,16 +94,13 @@ class Scored:
 
 
 def options(members: int) -> list[Option]:
-    """Every way to share ten tenths among the members, in every space; and STACK."""
+    """Rank votes alike; every way to share ten tenths among the members, in every space; STACK."""
+    alike = Option(SPACES[0], (max(1, STEPS // members),) * members)
     shares = [w for w in product(range(STEPS + 1), repeat=members) if sum(w) == STEPS]
     alone = [Option(SPACES[0], w) for w in shares if max(w) == STEPS]
-    if members < 2:
-        return alone
-    return (
-        alone
-        + [Option(s, w) for s in SPACES for w in shares if max(w) < STEPS]
-        + [Option(STACK, ())]
-    )
+    mixes = [Option(s, w) for s in SPACES for w in shares if max(w) < STEPS]
+    more = [*mixes, Option(STACK, ())] if members > 1 else []
+    return list(dict.fromkeys([alike, *alone, *more]))
 
 
 class Search:
@@ -184,20 +181,27 @@ class Search:
         return Tally(self.session, self.hits[self.options.index(option)], self.chances)
 
     def best(self, mask: np.ndarray) -> Option:
-        """The best member on some queries; a pair, three, ... where they certainly gain by it.
+        """The first option, unless some others certainly gain over it on some queries.
 
-        That is, where the 95 % interval of the paired gain over the fewer members is above 0. The
-        best of many ways to mix gains by luck, so a fold counts under the one that is best without.
+        Those are the best member; or a pair, three, ..., STACK where they certainly gain over fewer
+        members. The best of many ways gains by luck, so a fold counts under the one that is best
+        without.
         """
         mixed = np.array([option.mixed for option in self.options])
         levels = [np.flatnonzero(mixed == n) for n in np.unique(mixed)]
         chosen = levels[0]
         for richer in levels[1:]:
-            gain = self._honest(richer, mask) - self._honest(chosen, mask)
-            tally = Tally(self.session[mask], gain[mask], self.chances[mask])
-            if bootstrap([tally], [1.0], self.recipe.seed)[0][0] > 0:
-                chosen = richer
-        return self.options[self._first(chosen, mask)]
+            chosen = richer if self._gains(richer, chosen, mask) else chosen
+        alike = np.zeros(1, np.int64)
+        return self.options[
+            self._first(chosen if self._gains(chosen, alike, mask) else alike, mask)
+        ]
+
+    def _gains(self, some: I64, others: I64, mask: np.ndarray) -> bool:
+        """Whether the 95 % interval of the paired gain of some options over others is above 0."""
+        gain = self._honest(some, mask) - self._honest(others, mask)
+        tally = Tally(self.session[mask], gain[mask], self.chances[mask])
+        return bool(bootstrap([tally], [1.0], self.recipe.seed)[0][0] > 0)
 
     def _first(self, some: I64, mask: np.ndarray) -> int:
         """Of some options the one with the highest score; the earliest of equal ones."""

@@ -132,10 +132,12 @@ def pool_parts(run: Run, world: World, folders: list[str]) -> int:
     """Merge the lists into the pool; returns how many blocks were made."""
     place = run.output / world.split
     names = [rule.name for rule in run.recipe.rules]
+    told = cache(lambda: claim_pool(run, world))  # when there is work to do
     made = 0
     for part in run.progress(parts(world), f"{world.split} pool"):
 
         def make(path: Path, part: Part = part) -> None:
+            told()
             lists = read_lists(run, world, folders, part)
             merged = pool.merge(lists, len(names), *part, run.recipe.pool_size)
             merged.to_frame(names).write_parquet(path)
@@ -144,6 +146,14 @@ def pool_parts(run: Run, world: World, folders: list[str]) -> int:
         rows = (part, names, run.recipe.pool_size)
         made += run.build(part_path(place / "pool", world, part), make, rows, inputs)
     return made
+
+
+def claim_pool(run: Run, world: World) -> None:
+    """Tell what merging a block of lists takes, and all pools on disk: about .6 bytes a number."""
+    rules, n_queries = run.recipe.rules, world.n_sessions - world.first_query
+    numbers = run.recipe.pool_size * (2 * len(rules) + 3)
+    memory = min(BLOCK, n_queries) * (40 * sum(rule.top for rule in rules) + 5 * numbers)
+    run.budget.claim(f"{world.split} pool", memory, 0.6 * numbers * n_queries)
 
 
 def cover(run: Run, folders: list[str], name: str) -> None:

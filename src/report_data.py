@@ -15,7 +15,7 @@ from src.events import F64, arrays, hash_unit
 from src.features import Features
 from src.pool_kernel import ABSENT
 from src.recipe import Recipe
-from src.rows.rankers import Ranker, RankerRow
+from src.rows.rankers import Ranker, RankerRow, member
 from src.rows.units import DAY, HOUR
 from src.run import Run
 from src.scoring import model_path
@@ -51,7 +51,7 @@ class Blend:
     @classmethod
     def of(cls, recipe: Recipe, name: str, found: dict[str, Any]) -> Blend:
         """From an objective's part of cv.json."""
-        alone = {row.name: found["compared"].get(f"{row.name}_{name}") for row in recipe.rankers}
+        alone = {row.name: found["compared"].get(member(row, name)) for row in recipe.rankers}
         rankers = tuple(row for row in recipe.rankers if alone[row.name] is not None)
         trees = [row for row in rankers if isinstance(row, RankerRow)]
         best = max(trees, key=lambda row: float(alone[row.name]), default=None)
@@ -81,7 +81,8 @@ class Sample:
         place = run.output / "valid"
         queries, of = draw(run)
         known = queries["session"].to_list()
-        columns = ["session", "aid", *(m for name in blends for m in members(blends, name))]
+        scored = dict.fromkeys(m for name in blends for m in members(blends, name))
+        columns = ["session", "aid", *scored]
         files = part_files(run, "valid", "scores")
         rows = pl.concat(_sessions(pl.scan_parquet(f).select(columns), known) for f in files)
         rows = ranked(rows, blends)
@@ -101,7 +102,7 @@ class Sample:
 
 def members(blends: Blends, objective: str) -> list[str]:
     """The score columns of an objective."""
-    return [f"{row.name}_{objective}" for row in blends[objective].rankers]
+    return [member(row, objective) for row in blends[objective].rankers]
 
 
 def draw(run: Run) -> tuple[pl.DataFrame, int]:

@@ -19,7 +19,7 @@ from src.candidates import Part, part_files, part_path
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
-from src.rows.rankers import ALL, DinRow, Ranker, taught
+from src.rows.rankers import ALL, DinRow, Ranker, member, taught
 from src.rules import World
 from src.run import Run
 from src.training import claim, folds, keep_queries, pools, table_inputs
@@ -136,7 +136,8 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     place = run.output / world.split
 
     def make(path: Path) -> None:
-        claim(run, world, "scores")
+        kept = (world.n_sessions - world.first_query) * recipe.pool_size * (3 + 3.5 * len(targets))
+        claim(run, world, "scores", kept)
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [load_model(run, t[0], p) for p in paths[t]] for t in targets}
@@ -148,8 +149,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
             for (row, objective), trained in models.items():
                 predict = partial(_predict, run, row, world, X, features.names)
                 values = _out_of_fold(trained, predict, pool, fold)
-                names = [f"{row.name}_{o}" for o in targets[row, objective]]
-                scores = scores.with_columns(pl.Series(name, values) for name in names)
+                scores = scores.with_columns(pl.Series(member(row, objective), values))
             tables.append(scores)
         pl.concat(tables).write_parquet(path)
 
@@ -213,7 +213,7 @@ def fold_scores(run: Run, able: list[str]) -> pl.DataFrame:
         for row, o in product(recipe.rankers, range(len(recipe.objectives))):
             name = recipe.objectives[o].name
             if name in able:
-                ranked = _ranked(run, f"{row.name}_{name}")
+                ranked = _ranked(run, member(row, name))
                 tally = metrics.tally(ranked, truth.filter(objective=o), recipe.metric, recipe.k)
                 found = [tally.score(fold[tally.session] == f) for f in range(recipe.folds)]
                 rows.append((row.name, name, tally.score(), *found))

@@ -15,7 +15,7 @@ from src.learned import log_path
 from src.page import Section, figure, folded, grid, show, table
 from src.plots import Line
 from src.report_data import Blends, Sample
-from src.rows.rankers import Ranker, RankerRow, taught
+from src.rows.rankers import Ranker, RankerRow, member, taught
 from src.run import MADE_BY, Run
 from src.scoring import log_folder
 
@@ -264,7 +264,7 @@ def scores(report: Report) -> Section:
         row = blend.best
         if row is None:
             continue
-        edges, shares = report_data.score_shares(report.sample, o, f"{row.name}_{name}")
+        edges, shares = report_data.score_shares(report.sample, o, member(row, name))
         svg = plots.histogram(edges, shares, "score")
         numbers = pl.DataFrame({"from": edges[:-1], **shares})
         figures.append(figure(f"{row.name}, {name}", svg, numbers))

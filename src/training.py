@@ -133,6 +133,12 @@ def samplers(run: Run, split: str, counted: Path) -> list[Sampler]:
     return [Sampler(t, n, seed) for t, n in zip(truths(run, split), negatives, strict=True)]
 
 
+def kept_bytes(run: Run, sampled: list[Sampler]) -> float:
+    """What the sampled rows of a split take on disk, about: 1.2 bytes a cell."""
+    columns = len(Features(run.recipe).names)
+    return 1.2 * columns * sum(s.truth.height * (1 + s.negatives) for s in sampled)
+
+
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
     """Sampled rows: session, aid, fold, label_<objective> (null: not sampled), features."""
     features, fold = Features(run.recipe), folds(run, world.split)
@@ -173,8 +179,8 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
 
 
 @cache
-def claim(run: Run, world: World, what: str) -> None:
-    """Tell, once, and check what the features of a split hold in memory."""
+def claim(run: Run, world: World, what: str, disk: float = 0.0) -> None:
+    """Tell, once, and check what the features of a split hold in memory; `disk`: what is kept."""
     recipe, items = run.recipe, count_rows(run.output / "aids.parquet")
     fixed = 16.0 * count_rows(run.output / world.split / "events.parquet")
     fixed, mapped = fixed + 16 * world.n_sessions, 0.0
@@ -192,7 +198,7 @@ def claim(run: Run, world: World, what: str) -> None:
                 fixed += 12 * items * len(statistics_kernel.names(recipe.types))
     columns = len(Features(recipe).names)
     memory = fixed + 12 * columns * SESSIONS * recipe.pool_size
-    run.budget.claim(f"{world.split} {what}", memory, mapped)
+    run.budget.claim(f"{world.split} {what}", memory, mapped + disk)
 
 
 def learnable(run: Run) -> list[str]:

@@ -101,7 +101,7 @@ def disk(tmp_path) -> Iterator[Path]:
     if done.returncode:
         pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)  # files without a name are open
 
 
 def size_of(folder: Path) -> int:

@@ -28,6 +28,7 @@ from src.candidates import part_files
 from src.engine import resolve
 from src.report_data import Blend, Sample
 from src.rows.embeddings import Word2VecRow
+from src.rows.rankers import member
 from src.run import Run
 from src.sections import Report
 from src.training import folds
@@ -70,7 +71,7 @@ def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
     assert len(queries) == report_data.BROWSED
     files = part_files(whole.run, "valid", "scores")
     for o, (name, blend) in enumerate(whole.blends.items()):
-        members = [f"{row.name}_{name}" for row in RECIPE.rankers]
+        members = [member(row, name) for row in RECIPE.rankers]
         sessions, lists = final_lists(files, members, blend.option, blend.stack, RECIPE.k)
         checked = 0
         for session, items in zip(sessions, lists, strict=True):
@@ -97,7 +98,7 @@ def test_ranks_are_those_of_every_blend(
     whole: Report, option: Option, stack: np.ndarray | None
 ) -> None:
     files = part_files(whole.run, "valid", "scores")
-    members = [f"{row.name}_carts" for row in RECIPE.rankers]
+    members = [member(row, "carts") for row in RECIPE.rankers]
     sessions, lists = final_lists(files, members, option, stack, RECIPE.k)
     blend = Blend(RECIPE.rankers, RECIPE.rankers[0], option, stack)
     rows = report_data.ranked(pl.concat(map(pl.read_parquet, files)), {"carts": blend})
@@ -160,7 +161,7 @@ def test_recall_after_reranking_is_the_score_of_the_final_order(whole: Report) -
     labels = pl.read_parquet(whole.run.output / "valid" / "labels.parquet")
     files, fold = part_files(whole.run, "valid", "scores"), folds(whole.run, "valid")
     for o, (name, blend) in enumerate(whole.blends.items()):
-        members = [f"{row.name}_{name}" for row in RECIPE.rankers]
+        members = [member(row, name) for row in RECIPE.rankers]
         truth = labels.filter(objective=o)
         if blend.stack is None:  # a stacked score is out of fold, the final order is not
             score = Search(RECIPE, files, members, truth, fold).tally(blend.option).score()

@@ -55,3 +55,8 @@ ALL = "all"
 def taught(row: Ranker, objective: str) -> str:
     """What a model of the row learns from: one objective, or ALL of them."""
     return ALL if isinstance(row, RankerRow) and row.shared else objective
+
+
+def member(row: Ranker, objective: str) -> str:
+    """Of a blend for an objective: the row's column in the files of scores."""
+    return f"{row.name}_{taught(row, objective)}"
