@@ -274,6 +274,8 @@ def _read(
 ) -> tuple[Data, Reader]:
     """All rows as the net reads them; what is fitted is fitted without the held-out fold."""
     row, known = job.row, rows.fold != job.fold
+    if unknown := set(row.categories) - set(names):
+        raise ValueError(f"ranker {row.name}: categories {sorted(unknown)} are no features")
     names = [n for n in chosen(job, rows, names, engine, seed) if n not in row.categories]
     few, columns = rows.some(known, FIT_ROWS), [*names, *row.categories]
     starts = np.append(np.flatnonzero(np.diff(rows.query, prepend=-1)), rows.query.size)

@@ -122,6 +122,14 @@ def test_attention_finds_what_no_feature_tells(tmp_path: Path) -> None:
     assert (din.predict([again, model], *call, 1) == score).all(), "the mean of two equal ones"
 
 
+def test_a_category_that_is_no_feature_is_named(tmp_path: Path) -> None:
+    rows, history = planted(tmp_path)
+    row = DinRow("din", categories=("kind", "colour"))
+    with pytest.raises(ValueError, match=r"ranker din: categories \['colour'\] are no features"):
+        din.train(Job(row, "x", 0, tmp_path), rows, history, ["number", "kind"], 1,
+                  Engine("cpu", 2), seed=3)  # fmt: skip
+
+
 def test_same_seed_same_model(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
