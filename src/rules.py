@@ -54,6 +54,7 @@ class World:
 
     def __init__(self, output: Path, split: str, tables: Callable[[str], Path]) -> None:
         self.output, self.split = output, split
+        self.claimed: set[str] = set()  # what has told the memory it needs
         self._tables = tables
         self._matrices: dict[tuple[str, int | None], Matrix] = {}
         self._holders: dict[int, tuple[I64, I32, I64]] = {}

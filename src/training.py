@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -178,9 +177,11 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     return [run.output / split / "events.parquet", pool_part, *used]
 
 
-@cache
 def claim(run: Run, world: World, what: str, disk: float = 0.0) -> None:
     """Tell, once, and check what the features of a split hold in memory; `disk`: what is kept."""
+    if what in world.claimed:
+        return
+    world.claimed.add(what)
     recipe, items = run.recipe, count_rows(run.output / "aids.parquet")
     fixed = 16.0 * count_rows(run.output / world.split / "events.parquet")
     fixed, mapped = fixed + 16 * world.n_sessions, 0.0

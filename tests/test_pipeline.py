@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
 from bench import measure, rankers
-from src import ablation, answers, candidates, datasets, run
+from src import ablation, answers, candidates, datasets, run, training
 from src.features import Features
 from src.scoring import train_files
 from src.training_rows import Rows
@@ -185,6 +186,17 @@ def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatc
     )
     ablation.learned(this, "clicks", ablation.experiments(RECIPE, Features(RECIPE))[:1])
     assert sizes == {f: (fold != f).sum() for f in range(4)}
+
+
+def test_what_a_split_holds_is_free_when_it_is_done(source, copy, monkeypatch):
+    monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+    this = made(source, copy)
+    world = candidates.open_world(this, "valid")
+    for _ in training.pools(this, world, candidates.parts(world)[0]):
+        training.claim(this, world, "features")
+    left = weakref.ref(world)
+    del world
+    assert left() is None
 
 
 def test_a_second_run_makes_nothing(source, copy, first):
