@@ -3,10 +3,10 @@
     python -m bench.rankers --dataset otto --output output/taobao
     python -m bench.rankers --dataset otto --output output/taobao --also deep slow --queries 500
 
-Needs steps 1 to 5. The windows that are only learned from (`earlier_<n>`, `more_<n>`) have labels
-too, and here folds of their own: no model sees its fold's sessions in any window. Scored together,
-they tell smaller differences than `valid` alone. (The columns that a row keeps are chosen as in
-step 6, where no fold leaves an earlier window out.)
+Needs steps 1 to 5; of the recipe's rankers, those that are trees. The windows that are only learned
+from (`earlier_<n>`, `more_<n>`) have labels too, and here folds of their own: no model sees its
+fold's sessions in any window. Scored together, they tell smaller differences than `valid` alone.
+(The columns that a row keeps are chosen as in step 6, where no fold leaves an earlier window out.)
 
 Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
 of at most so many queries. Of each row, and of the rank votes of pairs with the first one:
@@ -28,14 +28,20 @@ import numpy as np
 
 from bench import measure
 from src import blend_kernel, metrics, ranker
-from src.ablation import Model, Sample, asked, folds_of_rows, out_of_fold
+from src.ablation import (
+    Sample,
+    asked,
+    first_trees,
+    folds_of_rows,
+    out_of_fold,
+    some_learnable,
+)
 from src.events import F32, I64
 from src.features import Features
 from src.metrics import Tally
 from src.rows.rankers import RankerRow, taught
 from src.run import Run, parse
 from src.scoring import train_files
-from src.training import learnable
 from src.training_rows import Rows
 
 HEAD = ("row", "models", "trees", "CPU s", "objectives", "total", "gain over the first", "95 %")
@@ -50,25 +56,27 @@ ALSO: dict[str, Params] = {
     "half": {"subsample": 0.5},
 }
 """Parameters of the first row that are changed."""
-KINDS: dict[str, tuple[Params, str, bool]] = {
-    "softmax": ({"objective": ranker.SOFTMAX}, "ndcg@20", False),
-    "pairwise": ({"objective": "rank:pairwise"}, "ndcg@20", False),
-    "graded": ({"objective": "rank:ndcg"}, "ndcg@20", True),
-    "graded_softmax": ({"objective": ranker.SOFTMAX}, "ndcg@20", True),
+KINDS: dict[str, tuple[Params, bool]] = {
+    "ndcg": ({"objective": "rank:ndcg"}, False),
+    "softmax": ({"objective": ranker.SOFTMAX}, False),
+    "pairwise": ({"objective": "rank:pairwise"}, False),
+    "graded": ({"objective": "rank:ndcg"}, True),
+    "graded_softmax": ({"objective": ranker.SOFTMAX}, True),
 }
-"""Parameters, metric of early stopping, and whether one model learns all objectives."""
+"""Parameters, and whether one model learns all objectives; they stop at ndcg@k."""
 COLUMNS = {"columns_80": 80, "columns_300": 300}
 
 
-def variants(row: RankerRow, also: list[str]) -> list[RankerRow]:
-    """Rows like this one, by their names."""
+def variants(row: RankerRow, also: list[str], k: int) -> list[RankerRow]:
+    """Rows like this one, by what is changed."""
     found = []
     for name in also:
-        change, metric, shared = KINDS.get(name, (ALSO.get(name, {}), row.metric, row.shared))
-        params = tuple((dict(row.params) | change).items())
-        columns = COLUMNS.get(name, row.columns)
-        found.append(replace(row, name=name, params=params, metric=metric, shared=shared,
-                             columns=columns))  # fmt: skip
+        change, shared = KINDS.get(name, (ALSO.get(name, {}), row.shared))
+        found.append(replace(
+            row, name=f"{row.name}_{name}", params=tuple((dict(row.params) | change).items()),
+            metric=f"ndcg@{k}" if name in KINDS else row.metric, shared=shared,
+            columns=COLUMNS.get(name, row.columns),
+        ))  # fmt: skip
     return found
 
 
@@ -76,24 +84,24 @@ class Trained:
     """A row's models by objective and fold."""
 
     def __init__(self, run: Run, row: RankerRow, able: list[str], place: Path) -> None:
-        self.row, self.folds, self.trees = row, run.recipe.folds, 0
-        start = time.process_time()
-        self.models: dict[tuple[str, int], Model] = {}
+        self.row, self.folds, self.trees, start = row, run.recipe.folds, 0, time.process_time()
+        ranker.useful.cache_clear()  # each row is to pay for its own columns
+        self.models: dict[tuple[str, int], ranker.Trees] = {}
         names, seed = Features(run.recipe).names, run.recipe.seed
         for what in dict.fromkeys(taught(row, name) for name in able):
             rows = Rows.load(train_files(run), able if row.shared else [what])
             rows = replace(rows, fold=folds_of_rows(run, rows))
 
-            def train(fold: int, what: str = what, rows: Rows = rows) -> Model:
+            def train(fold: int, what: str = what, rows: Rows = rows) -> tuple[int, ranker.Trees]:
                 job = ranker.Job(row, what, fold, place / f"{row.name}_{what}_{fold}")
                 used = ranker.chosen(job, rows, names, run.engine, seed)
                 model = ranker.train(job, ranker.Binned.of(job, rows, used), run.engine, seed)
-                self.trees += model.num_boosted_rounds()
-                return ranker.scorer(model, run.engine.threads)
+                return model.num_boosted_rounds(), ranker.scorer(model, run.engine.threads)
 
             tasks = [partial(train, fold) for fold in range(run.recipe.folds)]
-            for fold, model in enumerate(ranker.in_parallel(run.engine, tasks)):
+            for fold, (trees, model) in enumerate(ranker.in_parallel(run.engine, tasks)):
                 self.models[what, fold] = model
+                self.trees += trees
         self.seconds = time.process_time() - start
 
     def scores(self, sample: Sample, names: list[str], fold: I64, objective: str) -> F32:
@@ -111,7 +119,7 @@ def tallies(
         fold = ask.fold[ask.sample.query]
         for number, objective in enumerate(able):
             scores = {t.row.name: t.scores(ask.sample, names, fold, objective) for t in trained}
-            votes = {name: blend_kernel.rank_votes(ask.sample.starts, ask.aid, score)
+            votes = {name: blend_kernel.rank_votes(ask.sample.starts, ask.sample.aid, score)
                      for name, score in scores.items()}  # fmt: skip
             first, *others = votes
             scores |= {f"{first} + {other}": votes[first] + votes[other] for other in others}
@@ -133,14 +141,16 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("6_xgb.py"), flags)
-    able, recipe = learnable(run), run.recipe
-    rows = [row for row in recipe.rankers if isinstance(row, RankerRow)]
+    able, recipe = some_learnable(run), run.recipe
+    first_row = first_trees(recipe)
+    others = [row for row in recipe.rankers if isinstance(row, RankerRow) and row != first_row]
     with TemporaryDirectory() as folder:
-        every = run.progress([*rows, *variants(rows[0], args.also)], "rankers")
+        rows = [first_row, *others, *variants(first_row, args.also, recipe.k)]
+        every = run.progress(rows, "rankers")
         trained = [Trained(run, row, able, Path(folder)) for row in every]
     weights = [o.weight for o in recipe.objectives if o.name in able]
     found, lines = tallies(run, trained, able, args.queries), []
-    first = found[rows[0].name]
+    first = found[first_row.name]
     cost = {one.row.name: (len(one.models), one.trees, f"{one.seconds:.0f}") for one in trained}
     for name, mine in found.items():
         scores = [t.score() for t in mine]
@@ -151,8 +161,7 @@ def main(argv: list[str]) -> int:
             name, *cost.get(name, ("", "", "")), " ".join(f"{s:.4f}" for s in scores),
             f"{np.dot(scores, weights):.4f}", f"{gain:+.4f}", f"[{low[-1]:.4f}, {high[-1]:.4f}]",
         ])  # fmt: skip
-    queries = np.unique(np.concatenate([t.session for t in first])).size
-    told = f"{queries} queries, {recipe.metric}@{recipe.k} of {', '.join(able)}"
+    told = f"{first[0].session.size} queries, {recipe.metric}@{recipe.k} of {', '.join(able)}"
     title = measure.title(measure.origin(argv, "bench.rankers"), told)
     measure.append_table(title, measure.table(HEAD, lines))
     return 0

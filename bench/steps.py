@@ -122,7 +122,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--dataset", required=True, help="whose recipe the steps follow")
     parser.add_argument("--size", type=float, default=0.01, help="share of OTTO's sessions (0.01)")
-    parser.add_argument("--last", type=int, default=len(STEPS), help="the last step to run (7)")
+    parser.add_argument("--last", type=int, default=len(STEPS), choices=range(1, len(STEPS) + 1),
+                        help="the last step to run (7)")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder of raw files (input/bench-<size>)")
     parser.add_argument("--output", type=Path, help="folder for results (output/bench-<size>)")
     args, flags = parser.parse_known_args(argv)

@@ -124,6 +124,7 @@ def won(
 ) -> Iterator[tuple[str, str, list[Tally]]]:
     """Objective, list, and what it finds in a window: at every cut; what it adds to the pool."""
     world, recipe = open_world(run, split), run.recipe
+    raw = pl.read_parquet(run.output / split / "sessions.parquet")["session"].to_numpy()
     labels = pl.read_parquet(run.output / split / "labels.parquet")
     lists = pl.concat(read_lists(run, world, ["lists"], part) for part in blocks(world))
     base = pooled(world, lists, recipe.pool_size)
@@ -137,16 +138,16 @@ def won(
             places = (coverage_kernel.places(query, truth, *wider), without)
             anywhere = (tally_places(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
             alone = tallies(session, place_in(more, query, truth))
-            yield objective.name, name, [*alone, less(*anywhere)]
+            found = [*alone, less(*anywhere)]
+            yield objective.name, name, [replace(t, session=raw[t.session]) for t in found]
 
 
 def rows(run: Run, splits: list[str], embeddings: list[EmbeddingRow]) -> list[list[str]]:
     """A row of the table for every objective and list."""
     pieces: dict[tuple[str, str], list[list[Tally]]] = {}
-    for number, split in enumerate(splits):
+    for split in splits:
         for objective, name, found in won(run, split, embeddings):
-            here = [replace(t, session=t.session + (number << 32)) for t in found]
-            pieces.setdefault((objective, name), []).append(here)
+            pieces.setdefault((objective, name), []).append(found)
     every = {key: [Tally.joined(of) for of in zip(*found, strict=True)]
              for key, found in pieces.items()}  # fmt: skip
     lines = []

@@ -181,21 +181,16 @@ class Search:
         return Tally(self.session, self.hits[self.options.index(option)], self.chances)
 
     def best(self, mask: np.ndarray) -> Option:
-        """The first option, unless some others certainly gain over it on some queries.
+        """All alike on some queries, unless others certainly gain: a member, a pair, ..., STACK.
 
-        Those are the best member; or a pair, three, ..., STACK where they certainly gain over fewer
-        members. The best of many ways gains by luck, so a fold counts under the one that is best
-        without.
+        Each kind is asked whether it gains over what was chosen before. The best of many ways gains
+        by luck, so a fold counts under the one of a kind that is best without it.
         """
-        mixed = np.array([option.mixed for option in self.options])
-        levels = [np.flatnonzero(mixed == n) for n in np.unique(mixed)]
-        chosen = levels[0]
-        for richer in levels[1:]:
-            chosen = richer if self._gains(richer, chosen, mask) else chosen
-        alike = np.zeros(1, np.int64)
-        return self.options[
-            self._first(chosen if self._gains(chosen, alike, mask) else alike, mask)
-        ]
+        mixed, chosen = np.array([option.mixed for option in self.options]), np.zeros(1, np.int64)
+        for members in np.unique(mixed):
+            others = np.flatnonzero(mixed == members)
+            chosen = others if self._gains(others, chosen, mask) else chosen
+        return self.options[self._first(chosen, mask)]
 
     def _gains(self, some: I64, others: I64, mask: np.ndarray) -> bool:
         """Whether the 95 % interval of the paired gain of some options over others is above 0."""

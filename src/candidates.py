@@ -51,6 +51,13 @@ def part_files(run: Run, split: str, folder: str) -> list[Path]:
     return [part_path(run.output / split / folder, world, part) for part in parts(world)]
 
 
+def to_make(run: Run, world: World, folder: str) -> int:
+    """Queries of a split whose block is not there: what will still be written is in proportion."""
+    place = run.output / world.split / folder
+    missing = [p for p in parts(world) if store.built_from(part_path(place, world, p)) is None]
+    return sum(end - first for first, end in missing)
+
+
 def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
     """The rules that look into embeddings (step 4), or the others (step 3), by row number."""
     names = {e.name for e in recipe.embeddings}
@@ -66,7 +73,7 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     place = run.output / world.split
     looked_up = [table for rule in rules.values() for table in tables_of(run, world.split, rule)]
     run.need([place / "events.parquet", *looked_up])
-    room = cache(lambda: queries_at_a_time(run, world, rules))  # told when there is work to do
+    room = cache(lambda: queries_at_a_time(run, world, folder, rules))  # when there is work to do
     rules_at_work = Lock()  # they use all cores; a block's file is written beside the next block
 
     def build(part: Part) -> bool:
@@ -101,7 +108,7 @@ def tables_of(run: Run, split: str, rule: Rule) -> list[Path]:
     return [run.table(split, rule.matrix)] if isinstance(rule, MatrixRule) else []
 
 
-def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
+def queries_at_a_time(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> int:
     """How many queries' lists fit into the memory allowed beside what the rules look up."""
     n_events = count_rows(run.output / world.split / "events.parquet")
     n_items, threads = count_rows(run.output / "aids.parquet"), run.engine.threads
@@ -116,7 +123,8 @@ def queries_at_a_time(run: Run, world: World, rules: dict[int, Rule]) -> int:
     width, n_queries = sum(r.top for r in rules.values()), world.n_sessions - world.first_query
     fixed += AT_A_TIME * 28 * width * min(BLOCK, n_queries)
     query = 45 * width
-    run.budget.claim(f"{world.split} lists", fixed + FEWEST * query, 2.5 * width * n_queries)
+    disk = 2.5 * width * to_make(run, world, folder)
+    run.budget.claim(f"{world.split} lists", fixed + FEWEST * query, disk)
     return int(max(FEWEST, min(BLOCK, (run.budget.memory - fixed) // query)))
 
 
@@ -153,7 +161,7 @@ def claim_pool(run: Run, world: World) -> None:
     rules, n_queries = run.recipe.rules, world.n_sessions - world.first_query
     numbers = run.recipe.pool_size * (2 * len(rules) + 3)
     memory = min(BLOCK, n_queries) * (40 * sum(rule.top for rule in rules) + 5 * numbers)
-    run.budget.claim(f"{world.split} pool", memory, 0.6 * numbers * n_queries)
+    run.budget.claim(f"{world.split} pool", memory, 0.6 * numbers * to_make(run, world, "pool"))
 
 
 def cover(run: Run, folders: list[str], name: str) -> None:

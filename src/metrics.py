@@ -29,7 +29,7 @@ class Tally:
 
     @classmethod
     def joined(cls, pieces: Sequence[Tally]) -> Tally:
-        """The queries of several, which have none in common."""
+        """The queries of several, one after the other; a session may come again."""
         parts = ("session", "hits", "chances")
         return cls(*(np.concatenate([getattr(t, part) for t in pieces]) for part in parts))
 

@@ -125,7 +125,7 @@ class Binned:
             rows.set_info(qid=query)
 
 
-@lru_cache(maxsize=64)  # all rankers of an objective and fold ask for the same
+@lru_cache(maxsize=64)  # rankers of an objective and fold that share no bins ask for the same
 def useful(
     files: tuple[Path, ...], objectives: tuple[str, ...], fold: int, names: tuple[str, ...],
     columns: int, device: str, seed: int,
@@ -248,25 +248,27 @@ class DeepModel:
         return found
 
 
-def load(path: Path, threads: int) -> Forest | DeepModel:
+Trees = Forest | DeepModel
+"""What scores."""
+
+
+def load(path: Path, threads: int) -> Trees:
     """A model to score with."""
     return _loaded(path.read_bytes(), threads)
 
 
 @lru_cache(maxsize=128)  # all blocks ask for the same
-def _loaded(stored: bytes, threads: int) -> Forest | DeepModel:
+def _loaded(stored: bytes, threads: int) -> Trees:
     return scorer(xgb.Booster(model_file=bytearray(stored)), threads)
 
 
-def scorer(model: xgb.Booster, threads: int) -> Forest | DeepModel:
+def scorer(model: xgb.Booster, threads: int) -> Trees:
     """What a model of the moment scores with."""
     model.set_param({"nthread": threads})
     return Forest.of(model) or DeepModel(model)
 
 
-def predict(
-    models: Sequence[Forest | DeepModel], X: F32, names: list[str], rows: I64 | None = None
-) -> F32:
+def predict(models: Sequence[Trees], X: F32, names: list[str], rows: I64 | None = None) -> F32:
     """Mean prediction of some models (log-odds or ranking score) for rows of features `names`."""
     place = {name: column for column, name in enumerate(names)}
     chosen = np.arange(X.shape[0]) if rows is None else rows

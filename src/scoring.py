@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from src import metrics, ranker, store
-from src.candidates import Part, part_files, part_path
+from src.candidates import Part, part_files, part_path, to_make
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
@@ -136,7 +136,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     place = run.output / world.split
 
     def make(path: Path) -> None:
-        kept = (world.n_sessions - world.first_query) * recipe.pool_size * (3 + 3.5 * len(targets))
+        kept = (3 + 3.5 * len(targets)) * recipe.pool_size * to_make(run, world, "scores")
         claim(run, world, "scores", kept)
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None

@@ -29,9 +29,13 @@ def folds(run: Run, split: str) -> I64:
 
     (Models of all folds learn from other sessions than those of `valid`: none of them is scored.)
     """
+    every = all_folds(run, split)
+    return every if split == "valid" or split.startswith(AGAIN) else np.full_like(every, -1)
+
+
+def all_folds(run: Run, split: str) -> I64:
+    """Fold that every dense session of any split would have."""
     raw = pl.read_parquet(run.output / split / "sessions.parquet")
-    if split != "valid" and not split.startswith(AGAIN):
-        return np.full(raw.height, -1, np.int64)
     unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
     return (unit * run.recipe.folds).astype(np.int64)
 

@@ -75,7 +75,7 @@ class Rows:
 
     def some(self, mask: NDArray[np.bool_], at_most: int) -> NDArray[np.bool_]:
         """The mask, left true for about so many rows: whole queries of evenly spaced files."""
-        in_file = np.add.reduceat(mask, self.starts[:-1], dtype=np.int64)
+        in_file = np.diff(np.concatenate([[0], np.cumsum(mask)])[self.starts])
         stride = max(1, round(mask.sum() / max(at_most, int(in_file.max()))))
         kept = np.arange(len(self.files)) % stride == 0
         few: NDArray[np.bool_] = mask & np.repeat(kept, np.diff(self.starts))

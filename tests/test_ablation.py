@@ -16,6 +16,7 @@ from src.datasets import RECIPES
 from src.features import Features
 from src.rows.matrices import MatrixRow
 
+AID = np.arange(5, dtype=np.int32)
 RULES = (OWN[0], LOOK_UPS[0])
 RECIPE = replace(
     RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(), rules=RULES,
@@ -29,7 +30,7 @@ def test_candidates_that_only_the_dropped_rules_named_go() -> None:
     ranks = [names.index(f"rank_{rule.name}") for rule in RULES]
     X = np.zeros((5, len(names)), np.float32)
     X[:, ranks] = [[0, 255], [1, 3], [255, 0], [255, 1], [0, 0]]
-    sample = Sample(X, np.array([0, 1, 0, 1, 0]), np.array([0, 3, 4, 5]))
+    sample = Sample(AID, X, np.array([0, 1, 0, 1, 0]), np.array([0, 3, 4, 5]))
     kept = without(sample, names, RECIPE, [RULES[0].name])
     assert kept.label.tolist() == [1, 0, 1, 0] and kept.starts.tolist() == [0, 2, 3, 4]
     assert kept.X[:, ranks[1]].tolist() == [3, 0, 1, 0]
@@ -58,7 +59,7 @@ class Constant:
 
 
 def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
-    sample = Sample(np.zeros((5, 1), np.float32), np.zeros(5), np.array([0, 2, 3, 5]))
+    sample = Sample(AID, np.zeros((5, 1), np.float32), np.zeros(5), np.array([0, 2, 3, 5]))
     fold = np.array([3, 0, 1])[sample.query]
     models = [Constant(10.0 + f) for f in range(4)]
     assert out_of_fold(models, sample, ["x"], fold).tolist() == [13, 13, 10, 11, 11]
@@ -67,10 +68,8 @@ def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
 def test_wins_and_losses() -> None:
     """Two queries; the second loses its true candidate. Recall is capped, and paired."""
     X, label = np.zeros((5, 1), np.float32), np.array([[0, 1], [1, 0], [0, 0], [1, 1], [0, 0]])
-    whole, few = Sample(X, label, np.array([0, 3, 5])), np.array([True, True, True, False, True])
-    ask = Asked(
-        np.array([7, 9]), np.array([0, 1]), np.array([[1.0, 1], [1, 1]]), np.arange(5), whole
-    )
+    whole, few = Sample(AID, X, label, np.array([0, 3, 5])), AID != 3
+    ask = Asked(np.array([7, 9]), np.array([0, 1]), np.array([[1.0, 1], [1, 1]]), whole)
     score = np.array([0, 2, 1, 1, 0], np.float32)
     recipe = replace(RECIPE, k=1)
     assert ask.won(recipe, whole, 0, score).hits.tolist() == [1, 1]

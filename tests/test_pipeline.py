@@ -23,7 +23,7 @@ from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
 from bench import measure, rankers
-from src import ablation, answers, candidates, datasets, run, training
+from src import ablation, answers, candidates, datasets, ranker, run, training
 from src.features import Features
 from src.scoring import train_files
 from src.training_rows import Rows
@@ -90,28 +90,28 @@ def test_cv_json_has_its_schema_and_beats_the_baselines(first):
 
 def test_every_fold_has_its_logs(first):
     names = Features(RECIPE).names
-    for ranker in RECIPE.rankers:
-        taught = ("all",) if ranker.shared else TYPES
-        for folder in (first / "logs" / ranker.name / what / f"fold_{n}"
+    for row in RECIPE.rankers:
+        taught = ("all",) if row.shared else TYPES
+        for folder in (first / "logs" / row.name / what / f"fold_{n}"
                        for what in taught for n in range(4)):  # fmt: skip
             assert (
                 first / "models" / folder.relative_to(first / "logs").with_suffix(".ubj")
             ).exists()
             curve = pl.read_csv(folder / "curve.csv")
-            metrics = dict.fromkeys(["auc", ranker.metric])
+            metrics = dict.fromkeys(["auc", row.metric])
             told = [f"{part}_{metric}" for part in ("train", "valid") for metric in metrics]
             assert curve.columns == ["round", *told]
             assert 1 <= curve.height <= 20
             used = pl.read_csv(folder / "importance.csv")["feature"].to_list()
-            assert set(used) <= set(names) and 10 < len(used) <= (ranker.columns or len(names))
-            assert ranker.columns or len(used) == len(names)
+            assert set(used) <= set(names) and 10 < len(used) <= (row.columns or len(names))
+            assert row.columns or len(used) == len(names)
             assert (
                 json.loads((folder / "params.json").read_text()).items()
-                >= dict(ranker.params).items()
+                >= dict(row.params).items()
             )
             facts = json.loads((folder / "fold.json").read_text())
             scores = [score for what, score in facts.items() if what.startswith("recall@20")]
-            assert len(scores) == (3 if ranker.shared else 1) and facts["valid_positives"] > 0
+            assert len(scores) == (3 if row.shared else 1) and facts["valid_positives"] > 0
             assert 0 <= min(scores) <= max(scores) <= 1
 
 
@@ -150,19 +150,28 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
     monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
     monkeypatch.setattr(measure, "append_table", lambda title, table: print(title, table))
     flags = ["--dataset", RECIPE.name, "--output", str(copy)]
+    learned = list[Rows]()
+    binned = ranker.Binned.of
+    monkeypatch.setattr(
+        ranker.Binned,
+        "of",
+        lambda job, rows, names: learned.append(rows) or binned(job, rows, names),
+    )
     assert rankers.main([*flags, "--also", "softmax", "columns_80"]) == 0
+    assert all(rows.fold.min() >= 0 for rows in learned), "no row that all folds learn from"
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     found = {cells[0]: cells for cells in lines if len(cells) == len(rankers.HEAD)}
-    names = [row.name for row in RECIPE.rankers] + ["softmax", "columns_80"]
+    names = [row.name for row in RECIPE.rankers] + ["logistic_softmax", "logistic_columns_80"]
     assert set(found) >= {*names, *(f"{names[0]} + {name}" for name in names[1:])}
     assert [int(found[name][1]) for name in names] == [12, 12, 4, 12, 12]
-    assert float(found["logistic"][6]) == 0 and float(found["softmax"][5]) > 0.4
+    assert float(found["logistic"][6]) == 0 and float(found["logistic_softmax"][5]) > 0.4
     asked = list(ablation.asked(made(source, copy), 10**9))
     session, fold = (
         np.concatenate([getattr(a, part) for a in asked]) for part in ("session", "fold")
     )
-    assert set(session >> 32) == {0, 1} and set(fold) == {0, 1, 2, 3}
-    assert np.unique(session).size == session.size
+    queries = [pl.read_parquet(copy / split / "labels.parquet") for split in ("valid", "earlier_1")]
+    assert session.size == sum(q["session"].n_unique() for q in queries)
+    assert all(np.unique(fold[session == s]).size == 1 for s in session), "of the raw session"
     few = [ask.session for ask in ablation.asked(made(source, copy), 100)]
     assert 80 < np.concatenate(few).size < 160
 

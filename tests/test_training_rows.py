@@ -111,6 +111,24 @@ def test_models_of_the_same_bins_are_those_of_their_own(rows: Rows, tmp_path: Pa
     assert facts[0]["valid_rows"] == held.sum() and facts[0]["train_rows"] == (~held).sum()
 
 
+def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
+    labels = [[None, None], [1, 0], [None, None]]
+    for n, label in enumerate(labels):
+        table = {
+            "session": [0, 1],
+            "aid": [1, 2],
+            "fold": [0, 1],
+            "label_x": label,
+            "a": [1.0, 2.0],
+        }
+        frame = pl.DataFrame(table).cast({"label_x": pl.Int8, "fold": pl.Int8})
+        frame.write_parquet(tmp_path / f"{n}.parquet")
+    rows = Rows.load([tmp_path / f"{n}.parquet" for n in range(3)], ["x"])
+    every = np.ones(2, np.bool_)
+    assert rows.some(every, 10).tolist() == [True, True]
+    assert rows.gather(every, ["a"]).ravel().tolist() == [1, 2]
+
+
 def test_some_rows_are_whole_queries_of_some_files(rows: Rows) -> None:
     mask = rows.fold != 2
     assert (rows.some(mask, 1000) == mask).all()
