@@ -17,14 +17,14 @@ from pathlib import Path
 
 import polars as pl
 
-from src.candidates import Part, open_world, part_files, part_path, parts, to_make
+from src.candidates import Part, open_world, part_files, part_path, parts
 from src.features import Features
 from src.rules import World
 from src.run import Run, main
 from src.training import (
     claim,
     count_positives,
-    kept_bytes,
+    sampled_bytes,
     samplers,
     table_inputs,
     training_block,
@@ -51,8 +51,7 @@ def sample(run: Run, world: World, counted: Path, names: list[str]) -> int:
 
     def build(part: Part) -> bool:
         def make(path: Path) -> None:
-            share = to_make(run, world, "train") / (world.n_sessions - world.first_query)
-            claim(run, world, "features", share * kept_bytes(run, sampled()))
+            claim(run, world, "features", ("train", sampled_bytes(run, world, sampled())))
             training_block(run, world, part, sampled()).write_parquet(path)
 
         inputs = table_inputs(run, world.split, part_path(place / "pool", world, part))

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from src import metrics, ranker, store
-from src.candidates import Part, part_files, part_path, to_make
+from src.candidates import Part, part_files, part_path
 from src.events import F32, I32, I64, Sessions
 from src.features import Features
 from src.pool import Pool
@@ -48,14 +48,16 @@ _telling = Lock()  # folds train in parallel, and one of them tells
 
 
 @cache
-def claim_training(run: Run, row: Ranker, objectives: tuple[str, ...]) -> None:
-    """Tell, once, and check what training the folds takes."""
+def claim_training(run: Run, group: tuple[Ranker, ...], objectives: tuple[str, ...]) -> None:
+    """Tell, once, and check what training the folds of a group takes."""
+    row = group[0]
     columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objectives)
     used, threads = min(row.columns or columns, columns), min(run.engine.threads, run.recipe.folds)
     memory = ranker.memory(rows, used, columns, threads)
     if isinstance(row, DinRow):  # two bytes a cell
         memory += threads * rows.label.size * used
-    run.budget.claim(f"{'+'.join(objectives)} {row.name}", memory)
+    names = ", ".join(row.name for row in group)
+    run.budget.claim(f"{'+'.join(objectives)} {names}", memory)
 
 
 def to_train(run: Run, able: list[str]) -> dict[tuple[Ranker, str], tuple[str, ...]]:
@@ -86,7 +88,7 @@ def train_fold(run: Run, group: list[Ranker], objectives: tuple[str, ...], fold:
     @cache  # when there is work to do
     def rows() -> Rows:
         with _telling:
-            claim_training(run, group[0], objectives)
+            claim_training(run, tuple(group), objectives)
         return Rows.load(files, objectives)
 
     @cache
@@ -136,8 +138,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
     place = run.output / world.split
 
     def make(path: Path) -> None:
-        kept = (3 + 3.5 * len(targets)) * recipe.pool_size * to_make(run, world, "scores")
-        claim(run, world, "scores", kept)
+        claim(run, world, "scores", ("scores", (3 + 3.5 * len(targets)) * recipe.pool_size))
         features = Features(recipe)
         fold = folds(run, "valid") if world.split == "valid" else None
         models = {t: [load_model(run, t[0], p) for p in paths[t]] for t in targets}

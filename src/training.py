@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from src import statistics_kernel
-from src.candidates import Part, part_files, part_path
+from src.candidates import Part, part_files, part_path, to_make
 from src.events import I64, hash_unit
 from src.features import Features
 from src.pool import Pool
@@ -136,10 +136,10 @@ def samplers(run: Run, split: str, counted: Path) -> list[Sampler]:
     return [Sampler(t, n, seed) for t, n in zip(truths(run, split), negatives, strict=True)]
 
 
-def kept_bytes(run: Run, sampled: list[Sampler]) -> float:
-    """What the sampled rows of a split take on disk, about: 1.2 bytes a cell."""
-    columns = len(Features(run.recipe).names)
-    return 1.2 * columns * sum(s.truth.height * (1 + s.negatives) for s in sampled)
+def sampled_bytes(run: Run, world: World, sampled: list[Sampler]) -> float:
+    """What the sampled rows of a query take on disk, about: 1.2 bytes a cell."""
+    rows = sum(s.truth.height * (1 + s.negatives) for s in sampled)
+    return 1.2 * len(Features(run.recipe).names) * rows / (world.n_sessions - world.first_query)
 
 
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
@@ -181,8 +181,11 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     return [run.output / split / "events.parquet", pool_part, *used]
 
 
-def claim(run: Run, world: World, what: str, disk: float = 0.0) -> None:
-    """Tell, once, and check what the features of a split hold in memory; `disk`: what is kept."""
+def claim(run: Run, world: World, what: str, kept: tuple[str, float] | None = None) -> None:
+    """Tell, once, and check what the features of a split hold in memory, and put on disk.
+
+    kept: the folder that they, or what comes of them, are written to; bytes of a query there.
+    """
     if what in world.claimed:
         return
     world.claimed.add(what)
@@ -203,6 +206,7 @@ def claim(run: Run, world: World, what: str, disk: float = 0.0) -> None:
                 fixed += 12 * items * len(statistics_kernel.names(recipe.types))
     columns = len(Features(recipe).names)
     memory = fixed + 12 * columns * SESSIONS * recipe.pool_size
+    disk = kept[1] * to_make(run, world, kept[0]) if kept else 0.0
     run.budget.claim(f"{world.split} {what}", memory, mapped + disk)
 
 

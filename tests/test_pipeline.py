@@ -106,8 +106,7 @@ def test_every_fold_has_its_logs(first):
             assert set(used) <= set(names) and 10 < len(used) <= (row.columns or len(names))
             assert row.columns or len(used) == len(names)
             assert (
-                json.loads((folder / "params.json").read_text()).items()
-                >= dict(row.params).items()
+                json.loads((folder / "params.json").read_text()).items() >= dict(row.params).items()
             )
             facts = json.loads((folder / "fold.json").read_text())
             scores = [score for what, score in facts.items() if what.startswith("recall@20")]
