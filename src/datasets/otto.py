@@ -121,6 +121,7 @@ RULES = (
     MatrixRule("w2v_recent", "w2v", RECENT),
     MatrixRule("w2v_latest", "w2v", LATEST),
     MatrixRule("mf5_recent", "mf5", RECENT),
+    MatrixRule("net_latest", "net", LATEST),
     RetrievalRule("net_clicks", "net", CLICK),
     RetrievalRule("net_carts", "net", CART),
     RetrievalRule("net_orders", "net", ORDER),
