@@ -79,8 +79,9 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     def build(part: Part) -> bool:
         def make(path: Path) -> None:
             with rules_at_work:
-                pieces = [block_lists(world, rules, *piece) for piece in pool.blocks(*part, room())]
-                lists = pl.concat(pieces, rechunk=True)
+                blocks = pool.blocks(*part, room()) if rules else []
+                pieces = [block_lists(world, rules, *piece) for piece in blocks]
+                lists = pl.concat([pl.DataFrame(schema=LISTS), *pieces], rechunk=True)
             with TableWriter(path, LISTS) as writer:
                 writer.add(lists)
 

@@ -24,6 +24,7 @@ from worlds import TYPES
 
 from bench import measure, rankers
 from src import ablation, answers, candidates, datasets, ranker, run, training
+from src.causal import causal
 from src.features import Features
 from src.scoring import train_files
 from src.training_rows import Rows
@@ -205,6 +206,12 @@ def test_what_a_split_holds_is_free_when_it_is_done(source, copy, monkeypatch):
     left = weakref.ref(world)
     del world
     assert left() is None
+
+
+def test_a_recipe_without_vectors_goes_to_the_end(source, tmp_path):
+    """As --causal leaves every recipe."""
+    assert run_steps(source, tmp_path / "out", recipe=causal(RECIPE)) == 0
+    assert submitted(tmp_path / "out", "test") == []
 
 
 def test_a_second_run_makes_nothing(source, copy, first):
