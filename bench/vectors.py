@@ -4,13 +4,12 @@
     python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
 Needs steps 1 to 3; on every window that has labels (or --splits), trains the rows of step 4 that
-are not there, and with --also those that change one of the recipe's. On the queries of all windows:
-recall@20, 50, 100, 200
-(chances capped at the cut) of the nearest neighbours of a session's last two items, in the
-embedding row's table; of the net's own lists, of each objective's vector; and of popularity. Then
-what is above popularity at 20; and the recall of a pool of the recipe's size, fused from the rules
-of step 3 and this one list of 50, less that without it: both paired by session. 95 % intervals are
-bootstraps over sessions. Appends to bench/RESULTS.md.
+are not there, and with --also those that change one of the recipe's. On their queries: recall@20,
+50, 100, 200 (chances capped at the cut) of the nearest neighbours of a session's last two items, in
+the embedding row's table; of the net's own lists, of each objective's vector; and of popularity.
+Then what is above popularity at 20; and the recall of a pool of the recipe's size, fused from the
+rules of step 3 and this one list of 50, less that without it: both paired by session. 95 %
+intervals are bootstraps over sessions. Appends to bench/RESULTS.md.
 """
 
 from __future__ import annotations

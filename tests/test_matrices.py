@@ -249,6 +249,9 @@ def test_load_takes_the_heaviest(tmp_path: Path) -> None:
         for piece in frame.iter_slices(17):  # items go on in the next row group
             writer.add(piece)
     assert Matrix.mapped(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
+    with TableWriter(tmp_path / "none", MATRIX) as writer:
+        writer.add(frame.clear())
+    assert Matrix.mapped(tmp_path / "none", N_ITEMS).to_frame().is_empty()
     three = frame.group_by("aid_x", maintain_order=True).head(3).select(MATRIX.names())
     assert Matrix.load(tmp_path / "m", N_ITEMS, top=3).to_frame().equals(three)
 
