@@ -6,13 +6,17 @@ pytest tests/test_budget.py
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
+import torch
 import worlds
+import xgboost
 
 from src import budget, candidates, datasets, run, simulate
 from src.budget import Budget, parse_size
@@ -115,3 +119,21 @@ def test_a_container_lowers_what_is_free(tmp_path: Path, monkeypatch: pytest.Mon
     assert budget.free_memory() == 0
     (tmp_path / "cgroup").unlink()
     assert budget.free_memory() > 100 << 20
+
+
+def refuse(error: type[Exception], text: str) -> None:
+    raise error(text)
+
+
+@pytest.mark.parametrize("work", [
+    lambda: np.empty(1 << 50, np.uint8),
+    lambda: torch.empty(1 << 50, dtype=torch.uint8),
+    lambda: refuse(xgboost.core.XGBoostError, "[21:30:01] std::bad_alloc"),
+    lambda: refuse(RuntimeError, "can't start new thread"),
+])  # fmt: skip
+def test_memory_refused_in_the_midst_of_work_is_one_line(
+    work: Callable[[], object], capsys: pytest.CaptureFixture
+) -> None:
+    assert run.guarded("5_features.py", lambda: bool(work())) == 2
+    said = capsys.readouterr().err
+    assert said == "5_features.py: out of memory; lower --memory or --sample\n"

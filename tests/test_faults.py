@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SHARES = (0.05, 0.3, 0.6, 0.9)  # of what is still to be written: room on the disk
-ROOMS = (50, 400)  # MiB
+ROOMS = (50, 400, 2100, 2700)  # MiB: refused at the door, in a claim, at a later door
 RUN = f"""
 import resource, sys
 from pathlib import Path
