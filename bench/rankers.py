@@ -3,10 +3,8 @@
     python -m bench.rankers --dataset otto --output output/taobao
     python -m bench.rankers --dataset otto --output output/taobao --also deep slow --queries 500
 
-Needs steps 1 to 5; of the recipe's rankers, those that are trees. The windows that are only learned
-from (`earlier_<n>`, `more_<n>`) have labels too, and here folds of their own: no model sees its
-fold's sessions in any window. Scored together, they tell smaller differences than `valid` alone.
-(The columns that a row keeps are chosen as in step 6, where no fold leaves an earlier window out.)
+Needs steps 1 to 5; of the recipe's rankers, those that are trees. No model sees its fold's sessions
+in any window (src/held_out.py); only the columns that a row keeps are chosen as in step 6.
 
 Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
 of at most so many queries. Of each row, and of the rank votes of pairs with the first one:
@@ -28,7 +26,9 @@ import numpy as np
 
 from bench import measure
 from src import blend_kernel, metrics, ranker
-from src.ablation import (
+from src.events import F32, I64
+from src.features import Features
+from src.held_out import (
     Sample,
     asked,
     first_trees,
@@ -36,8 +36,6 @@ from src.ablation import (
     out_of_fold,
     some_learnable,
 )
-from src.events import F32, I64
-from src.features import Features
 from src.metrics import Tally
 from src.rows.rankers import RankerRow, taught
 from src.run import Run, parse

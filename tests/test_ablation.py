@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from test_rules import LOOK_UPS, OWN
 
-from src.ablation import Asked, Dropped, Sample, losses, out_of_fold, sources, without
+from src.ablation import Dropped, losses, sources, without
 from src.datasets import RECIPES
 from src.features import Features
+from src.held_out import Asked, Sample, out_of_fold
 from src.rows.matrices import MatrixRow
 
 AID = np.arange(5, dtype=np.int32)

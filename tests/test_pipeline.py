@@ -23,7 +23,7 @@ from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
 from bench import measure, rankers
-from src import ablation, answers, candidates, datasets, ranker, run, training
+from src import ablation, answers, candidates, datasets, held_out, ranker, run, training
 from src.causal import causal
 from src.features import Features
 from src.scoring import train_files
@@ -165,14 +165,14 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
     assert set(found) >= {*names, *(f"{names[0]} + {name}" for name in names[1:])}
     assert [int(found[name][1]) for name in names] == [12, 12, 4, 12, 12]
     assert float(found["logistic"][6]) == 0 and float(found["logistic_softmax"][5]) > 0.4
-    asked = list(ablation.asked(made(source, copy), 10**9))
+    asked = list(held_out.asked(made(source, copy), 10**9))
     session, fold = (
         np.concatenate([getattr(a, part) for a in asked]) for part in ("session", "fold")
     )
     queries = [pl.read_parquet(copy / split / "labels.parquet") for split in ("valid", "earlier_1")]
     assert session.size == sum(q["session"].n_unique() for q in queries)
     assert all(np.unique(fold[session == s]).size == 1 for s in session), "of the raw session"
-    few = [ask.session for ask in ablation.asked(made(source, copy), 100)]
+    few = [ask.session for ask in held_out.asked(made(source, copy), 100)]
     assert 80 < np.concatenate(few).size < 160
 
 
@@ -185,7 +185,7 @@ def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatc
     monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
     this = made(source, copy)
     rows = Rows.load(train_files(this), ("clicks",))
-    fold = ablation.folds_of_rows(this, rows)
+    fold = held_out.folds_of_rows(this, rows)
     valid = rows.fold >= 0
     assert 0 < valid.sum() < valid.size and (fold[valid] == rows.fold[valid]).all()
     assert set(fold[~valid]) == {0, 1, 2, 3}
