@@ -27,7 +27,7 @@ from src.recipe import Recipe
 STEPS = 10  # weights are tenths
 SPACES = ("rank", "softmax")
 STACK = "stack"
-STACK_QUERIES = 20_000  # with a truth, at most, that the logistic regression learns from
+STACK_QUERIES = 5_000  # with a truth, at most, that the logistic regression learns from
 
 
 class Option(NamedTuple):
@@ -52,9 +52,14 @@ class Scored:
     scores: list[F32]  # one per ranker
 
     @classmethod
-    def load(cls, file: Path, members: list[str]) -> Scored:
-        """Read a score file; a member is a column of it. Without one, the pool's order scores."""
+    def load(cls, file: Path, members: list[str], wanted: I64 | None = None) -> Scored:
+        """Read a score file, or some sessions of it (ascending); a member is one of its columns.
+
+        Without a member, the pool's order scores.
+        """
         table = pl.read_parquet(file, columns=["session", "aid", *members])
+        if wanted is not None:
+            table = table.filter(np.isin(table["session"].to_numpy(), wanted))
         of_row, aid, *scores = arrays(table, "session", "aid", *members)
         session, starts = np.unique(of_row, return_index=True)
         starts = np.append(starts, table.height)
@@ -133,11 +138,11 @@ class Search:
         share = STACK_QUERIES / max(self.session.size, 1)
         facts, label, fold = [], [], []
         for file in self.files:
-            scored = Scored.load(file, self.members)
+            scored = Scored.load(file, self.members, self.session)
             unit = pl.DataFrame({"s": scored.session}).select(
                 hash_unit(pl.col("s"), self.recipe.seed + 3)
             )
-            drawn = (unit.to_series().to_numpy() < share) & np.isin(scored.session, self.session)
+            drawn = unit.to_series().to_numpy() < share
             rows = np.repeat(drawn, np.diff(scored.starts))
             facts.append(scored.facts[rows])
             label.append(self.label(scored)[rows])
@@ -155,17 +160,15 @@ class Search:
         """Of each option what each query wins, (options, queries); of a perfect order the score."""
         hits, reachable = np.zeros((len(self.options), self.session.size)), 0.0
         for file in self.files:
-            scored = Scored.load(file, self.members)
-            label, asked = self.label(scored), np.isin(scored.session, self.session)
-            at = np.searchsorted(self.session, scored.session[asked])
+            scored = Scored.load(file, self.members, self.session)
+            label, at = self.label(scored), np.searchsorted(self.session, scored.session)
             of_fold = np.repeat(self.fold[scored.session], np.diff(scored.starts))
             for o, option in enumerate(self.options):
                 votes = scored.blended(option, self._stack_of(of_fold, option))
                 rows = scored.rows(votes, self.recipe.k)
-                won = blend_kernel.gains(rows, label, self.recipe.metric == "mrr")
-                hits[o, at] = won[asked]
+                hits[o, at] = blend_kernel.gains(rows, label, self.recipe.metric == "mrr")
             found = np.add.reduceat(label, scored.starts[:-1], dtype=np.int64)
-            reachable += float(np.minimum(found, self.cap)[asked].sum())
+            reachable += float(np.minimum(found, self.cap).sum())
         return hits, reachable / max(self.chances.sum(), 1.0)
 
     def _stack_of(self, fold: I64, option: Option) -> F64 | None:

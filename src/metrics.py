@@ -6,8 +6,9 @@ sum of the first over the sum of the second, over all queries that have a truth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -82,18 +83,24 @@ def bootstrap(
     GROUPS are drawn as so many groups of them: independent sessions, so the variance is the same.
     """
     sessions = np.unique(np.concatenate([t.session for t in tallies]))
-    sums = []
+    groups, sums = min(sessions.size, GROUPS), []
     for t in tallies:
         group = np.searchsorted(sessions, t.session) % GROUPS
-        sums.append(
-            [np.bincount(group, x, min(sessions.size, GROUPS)) for x in (t.hits, t.chances)]
-        )
-    rng = np.random.default_rng(seed)
-    scores = np.empty((draws, len(tallies) + 1))
-    for d in range(draws):
-        drawn = rng.poisson(1.0, min(sessions.size, GROUPS)).astype(np.float64)
-        for o, (hits, chances) in enumerate(sums):
-            scores[d, o] = float(drawn @ hits) / max(float(drawn @ chances), 1.0)
-        scores[d, -1] = scores[d, :-1] @ np.array(weights)
+        sums += [np.bincount(group, x, groups) for x in (t.hits, t.chances)]
+    totals = [drawn @ np.column_stack(sums) for drawn in _drawn(groups, seed, draws)]
+    hits, chances = np.concatenate(totals).reshape(draws, len(tallies), 2).transpose(2, 0, 1)
+    scores = hits / np.maximum(chances, 1.0)
+    scores = np.column_stack([scores, scores @ np.array(weights)])
     low, high = np.quantile(scores, [0.025, 0.975], axis=0)
     return low, high
+
+
+def _drawn(groups: int, seed: int, draws: int) -> Iterator[F64]:
+    """How often each group is drawn, some draws at a time: (some of `draws`, groups)."""
+    for some in np.array_split(_poisson(groups, seed, draws), -(-draws // 50)):
+        yield some.astype(np.float64)
+
+
+@lru_cache(maxsize=4)  # the same draws serve all that is compared on as many sessions
+def _poisson(groups: int, seed: int, draws: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).poisson(1.0, (draws, groups)).astype(np.uint8)
