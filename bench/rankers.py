@@ -7,9 +7,10 @@ Needs steps 1 to 5; of the recipe's rankers, those that are trees. No model sees
 in any window (src/held_out.py); only the columns that a row keeps are chosen as in step 6.
 
 Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
-of at most so many queries. Of each row, and of the rank votes of pairs with the first one:
-the score by objective, the total, and what it gains over the first row, paired by session, with a
-95 % interval. Appends to bench/RESULTS.md.
+of at most so many queries. Of each row, of the rank votes of pairs with the first one, and of the
+first one where only the pool's first candidates are ranked (`--first`): the score by objective, the
+total, and what it gains over the first row, paired by session, with a 95 % interval. Appends to
+bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -109,9 +110,9 @@ class Trained:
 
 
 def tallies(
-    run: Run, trained: list[Trained], able: list[str], queries: int
+    run: Run, trained: list[Trained], able: list[str], queries: int, sizes: list[int]
 ) -> dict[str, list[Tally]]:
-    """What every row, and every pair with the first one, wins for each objective."""
+    """What every row, every pair with the first one, and less of the pool win by objective."""
     names, found = Features(run.recipe).names, dict[str, list[list[Tally]]]()
     for ask in asked(run, queries):
         fold = ask.fold[ask.sample.query]
@@ -122,9 +123,15 @@ def tallies(
             first, *others = votes
             scores |= {f"{first} + {other}": votes[first] + votes[other] for other in others}
             o = [what.name for what in run.recipe.objectives].index(objective)
-            for name, score in scores.items():
-                won = ask.won(run.recipe, ask.sample, o, score)
-                found.setdefault(name, [[] for _ in able])[number].append(won)
+            won = {
+                name: ask.won(run.recipe, ask.sample, o, score) for name, score in scores.items()
+            }
+            for size in sizes:
+                rows = ask.sample.place < size
+                few, score = ask.sample.take(rows), scores[first][rows]
+                won[f"{first}, first {size}"] = ask.won(run.recipe, few, o, score)
+            for name, tally in won.items():
+                found.setdefault(name, [[] for _ in able])[number].append(tally)
     return {name: [Tally.joined(pieces) for pieces in of] for name, of in found.items()}
 
 
@@ -134,6 +141,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--queries", type=int, default=10**9, help="of all windows, at most (all)")
+    parser.add_argument(
+        "--first", nargs="+", type=int, default=[], help="of the pool, only so many"
+    )
     known = [*ALSO, *KINDS, *COLUMNS]
     parser.add_argument("--also", nargs="+", default=[], choices=known, help="like the first row")
     args = parser.parse_args(argv)
@@ -147,7 +157,7 @@ def main(argv: list[str]) -> int:
         every = run.progress(rows, "rankers")
         trained = [Trained(run, row, able, Path(folder)) for row in every]
     weights = [o.weight for o in recipe.objectives if o.name in able]
-    found, lines = tallies(run, trained, able, args.queries), []
+    found, lines = tallies(run, trained, able, args.queries, args.first), []
     first = found[first_row.name]
     cost = {one.row.name: (len(one.models), one.trees, f"{one.seconds:.0f}") for one in trained}
     for name, mine in found.items():

@@ -29,7 +29,7 @@ from src.training_rows import Rows
 
 @dataclass(frozen=True)
 class Sample:
-    """Candidates of whole queries as CSR: items, features, and whether they came true.
+    """Candidates of whole queries as CSR, in the pool's order: items, features, what came true.
 
     label: (rows), or (rows, objectives); starts: the first row of each query, and the end.
     """
@@ -48,6 +48,11 @@ class Sample:
     def query(self) -> I64:
         """The number of each row's query."""
         return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
+
+    @property
+    def place(self) -> I64:
+        """The place of each row in its query, from 0."""
+        return np.arange(self.aid.size) - self.starts[:-1][self.query]
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,8 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
         "of",
         lambda job, rows, names: learned.append(rows) or binned(job, rows, names),
     )
-    assert rankers.main([*flags, "--also", "softmax", "columns_80"]) == 0
+    few = ["--first", "3", "10000"]
+    assert rankers.main([*flags, "--also", "softmax", "columns_80", *few]) == 0
     assert all(rows.fold.min() >= 0 for rows in learned), "no row that all folds learn from"
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     found = {cells[0]: cells for cells in lines if len(cells) == len(rankers.HEAD)}
@@ -165,6 +166,8 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
     assert set(found) >= {*names, *(f"{names[0]} + {name}" for name in names[1:])}
     assert [int(found[name][1]) for name in names] == [12, 12, 4, 12, 12]
     assert float(found["logistic"][6]) == 0 and float(found["logistic_softmax"][5]) > 0.4
+    assert float(found["logistic, first 3"][6]) < -0.1
+    assert found["logistic, first 10000"][4:] == found["logistic"][4:]
     asked = list(held_out.asked(made(source, copy), 10**9))
     session, fold = (
         np.concatenate([getattr(a, part) for a in asked]) for part in ("session", "fold")
