@@ -83,7 +83,7 @@ def experiments(recipe: Recipe, features: Features) -> list[Dropped]:
              Dropped("nothing, another seed", [], [], recipe.seed + 1)]  # fmt: skip
     for group, names in features.groups.items():
         found.append(Dropped(f"features: {group}", names, [], recipe.seed))
-    ranks = [name for name in features.names if name.endswith("_rank")]
+    ranks = [features.names[column] for column in features.targets]
     found.append(Dropped("features: ranks in the query", ranks, [], recipe.seed))
     for kind, rules in sources(recipe).items():
         gone = [f"{what}_{name}" for what in ("rank", "score") for name in rules]

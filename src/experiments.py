@@ -47,7 +47,8 @@ def append(
 ) -> None:
     """Add a line to experiments.csv, unless the last one is of the same recipe, code and score."""
     path, rows = run.output / "experiments.csv", rows_of(run.recipe)
-    table = pl.read_csv(path, schema_overrides={"recipe": pl.String}) if path.exists() else None
+    digests = {"recipe": pl.String, "code": pl.String}  # which may look like numbers
+    table = pl.read_csv(path, schema_overrides=digests) if path.exists() else None
     recipe = store.digest(rows)[:8]
     folder = run.output / "logs" / "recipes"
     before = folder / f"{table['recipe'][-1] if table is not None else recipe}.json"

@@ -140,11 +140,11 @@ def useful(
 def most_gained(
     X: F32, label: NDArray[Any], names: list[str], columns: int, device: str, seed: int
 ) -> list[str]:
-    """The columns of X that a short model gains most by, in the given order."""
+    """The columns of X that a short model gains most by, in the given order; one at least."""
     known = xgb.QuantileDMatrix(X, label, feature_names=names, nthread=1, max_bin=64)
     params = dict(SHORT) | {"device": device, "seed": seed}
     gain = xgb.train(params, known, FEW_ROUNDS).get_score(importance_type="total_gain")
-    best = set(sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns])
+    best = sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:columns] or names[:1]
     return [name for name in names if name in best]
 
 

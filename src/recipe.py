@@ -83,7 +83,7 @@ class Recipe:
     train_queries: int = 20_000  # below this, more queries than those of `valid` are learned from
     truncations: int = 1  # of the sessions of `valid`, cut anew, before earlier ones are taken
     pool_size: int = 150
-    train_rows: int = 2_000_000  # per objective, about; sets how many negatives are kept
+    train_rows: int = 2_000_000  # per objective, about: how many negatives are kept
     negatives: float = 15.0  # per positive, at most
     folds: int = 4
     seed: int = 42

@@ -15,7 +15,7 @@ MEANS = ("place", "length", "ends", "wait", "again")
 
 def names(types: tuple[str, ...]) -> list[str]:
     """The columns of `item_statistics`, in order."""
-    pairs = [f"{a}_to_{b}" for a in types for b in types if a != b]
+    pairs = [f"{a}_to_{b}" for a in types for b in types]
     weights = ["position", "type", "day", "time", "recsys"]
     return [
         *(f"events_{t}" for t in types), "sessions", *(f"sessions_{t}" for t in types),
@@ -28,17 +28,14 @@ def item_statistics(offsets, aid, ts, type_, n_items, n_types, since, type_weigh
     """A row of `names` for each item, float32, of the events from second `since` on.
 
     events and sessions count; weight_<w> sums the events' weights in their sessions; share_<t> is
-    the type's share of the events; <a>_to_<b> the share of the sessions with a of type a in which b
-    followed; place is the mean place in the session (0: first, 1: last), length the mean number of
-    its events, ends the share of events that are their session's last, wait the mean
-    ln(1 + seconds to the next event), again the share of its sessions that came back to it.
+    the type's share of the events; <a>_to_<b> the share of the sessions with an event of type a in
+    which one of type b followed (conversion; of one type: bought again); place is the mean place in
+    the session (0: first, 1: last), length the mean number of its events, ends the share of events
+    that are their session's last, wait the mean ln(1 + seconds to the next event), again the share
+    of its sessions that came back to it.
     """
     out = np.zeros((n_items, n_columns), np.float64)
-    sessions = n_types
-    of_type = sessions + 1
-    weights = of_type + n_types
-    pairs = weights + len(WEIGHTS) + n_types - 1
-    means = pairs + n_types * (n_types - 1)
+    sessions, of_type, weights, _, pairs, means = _starts(n_types)
     mark = np.full(n_items, -1, np.int64)  # the session an item was seen in last
     seen = np.zeros(n_items, np.int64)  # bits: its types there; above them, the pairs; then again
     waits = np.zeros(n_items, np.int64)
@@ -56,18 +53,14 @@ def item_statistics(offsets, aid, ts, type_, n_items, n_types, since, type_weigh
                 seen[x] |= np.int64(1) << 62
                 out[x, means + 4] += 1
             out[x, t] += 1
+            for a in range(n_types):
+                pair = a * n_types + t
+                if seen[x] >> a & 1 and not seen[x] >> (n_types + pair) & 1:
+                    seen[x] |= np.int64(1) << (n_types + pair)
+                    out[x, pairs + pair] += 1
             if not seen[x] >> t & 1:
                 seen[x] |= 1 << t
                 out[x, of_type + t] += 1
-            pair = 0
-            for a in range(n_types):
-                for b in range(n_types):
-                    if a != b:
-                        flag = n_types + pair
-                        if b == t and seen[x] >> a & 1 and not seen[x] >> flag & 1:
-                            seen[x] |= np.int64(1) << flag
-                            out[x, pairs + pair] += 1
-                        pair += 1
             for k in range(len(WEIGHTS)):
                 seconds = ts[stop - 1] - ts[i]
                 w = event_weight(WEIGHTS[k], stop - 1 - i, n, seconds, type_weight[t])
@@ -86,10 +79,7 @@ def item_statistics(offsets, aid, ts, type_, n_items, n_types, since, type_weigh
 @njit(cache=True)
 def _means(out, waits, n_types):
     """Divide what `item_statistics` has summed."""
-    of_type = n_types + 1
-    shares = of_type + n_types + len(WEIGHTS)
-    pairs = shares + n_types - 1
-    means = pairs + n_types * (n_types - 1)
+    sessions, of_type, _, shares, pairs, means = _starts(n_types)
     for x in range(waits.size):
         events = 0.0
         for t in range(n_types):
@@ -99,9 +89,20 @@ def _means(out, waits, n_types):
         for t in range(1, n_types):
             out[x, shares + t - 1] = out[x, t] / events
         for a in range(n_types):
-            for b in range(n_types - 1):
-                out[x, pairs + a * (n_types - 1) + b] /= max(out[x, of_type + a], 1.0)
+            for b in range(n_types):
+                out[x, pairs + a * n_types + b] /= max(out[x, of_type + a], 1.0)
         for c in range(3):
             out[x, means + c] /= events
         out[x, means + 3] /= max(waits[x], 1)
-        out[x, means + 4] /= out[x, n_types]
+        out[x, means + 4] /= out[x, sessions]
+
+
+@njit(cache=True)
+def _starts(n_types):
+    """The first column of each kind of `names` but the first: sessions, sessions of a type, ..."""
+    sessions = n_types
+    of_type = sessions + 1
+    weights = of_type + n_types
+    shares = weights + len(WEIGHTS)
+    pairs = shares + n_types - 1
+    return sessions, of_type, weights, shares, pairs, pairs + n_types * n_types

@@ -22,6 +22,7 @@ from src.split import AGAIN
 from src.tables import count_rows
 
 SESSIONS = 500  # queries whose features are in memory at a time
+FEWEST = 2  # negatives per positive
 
 
 def folds(run: Run, split: str) -> I64:
@@ -75,6 +76,7 @@ class Sampler:
     truth: pl.DataFrame  # session, aid
     negatives: float  # kept per positive
     seed: int
+    queries: float = 1.0  # share of them that is kept
 
     def label(self, pool: Pool) -> np.ndarray:
         """1 for a candidate that came true, else 0 (uint8, one per row of the pool)."""
@@ -84,12 +86,17 @@ class Sampler:
         return joined["label"].fill_null(0).to_numpy()
 
     def sample(self, pool: Pool, label: np.ndarray) -> np.ndarray:
-        """Rows kept: all positives, and of each query with one, so many negatives per positive."""
+        """Rows kept: of some queries all positives, and so many negatives per positive."""
         size = np.diff(pool.offsets)
         running = np.concatenate([[0], np.cumsum(label, dtype=np.int64)])
         positives = np.diff(running[pool.offsets])
         share = self.negatives * positives / np.maximum(size - positives, 1)
-        return (label == 1) | (draw(pool, self.seed) < np.repeat(share, size))
+        rows = (label == 1) | (draw(pool, self.seed) < np.repeat(share, size))
+        if self.queries < 1:
+            query = pl.DataFrame({"session": np.arange(size.size) + pool.first})
+            unit = query.select(hash_unit(pl.col("session"), self.seed + 4)).to_series()
+            rows &= np.repeat(unit.to_numpy() < self.queries, size)
+        return rows
 
 
 def draw(pool: Pool, seed: int) -> np.ndarray:
@@ -128,17 +135,20 @@ def positives(run: Run) -> dict[str, int]:
 
 
 def samplers(run: Run, split: str, counted: Path) -> list[Sampler]:
-    """One per objective; the recipe's budget of rows sets the negatives of all splits."""
-    found = np.array(list(json.loads(counted.read_text()).values()))
-    room = run.recipe.train_rows / np.maximum(found, 1) - 1
-    negatives = np.clip(room, 2.0, run.recipe.negatives).tolist()
-    seed = run.recipe.seed + 2
-    return [Sampler(t, n, seed) for t, n in zip(truths(run, split), negatives, strict=True)]
+    """One per objective; the recipe's budget of rows sets the negatives of all splits.
+
+    Where even FEWEST negatives a positive are too many rows, only some queries are kept.
+    """
+    found = np.maximum(list(json.loads(counted.read_text()).values()), 1)
+    queries = np.minimum(1.0, run.recipe.train_rows / ((1 + FEWEST) * found))
+    negatives = np.minimum(run.recipe.train_rows / (queries * found) - 1, run.recipe.negatives)
+    shares = zip(truths(run, split), negatives.tolist(), queries.tolist(), strict=True)
+    return [Sampler(t, n, run.recipe.seed + 2, q) for t, n, q in shares]
 
 
 def sampled_bytes(run: Run, world: World, sampled: list[Sampler]) -> float:
     """What the sampled rows of a query take on disk, about: 1.2 bytes a cell."""
-    rows = sum(s.truth.height * (1 + s.negatives) for s in sampled)
+    rows = sum(s.queries * s.truth.height * (1 + s.negatives) for s in sampled)
     return 1.2 * len(Features(run.recipe).names) * rows / (world.n_sessions - world.first_query)
 
 

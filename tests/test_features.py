@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import pairwise, product
 from pathlib import Path
 
 import numba
@@ -40,7 +40,7 @@ from src.rows.features import (
 )
 from src.rows.matrices import MatrixRow
 from src.rules import World, block_lists
-from src.training import Sampler, piece
+from src.training import piece
 
 Score = Callable[[int, int], float]  # of a history item and a candidate
 HOUR, DAY = 3600, 86_400
@@ -349,9 +349,9 @@ def plain_statistics(sessions: list[Events], aid: int, since: int) -> dict[str, 
         wanted[f"sessions_{name}"] = sum(t in of for of in types)
         if t:
             wanted[f"share_{name}"] = wanted[f"events_{name}"] / max(len(both), 1)
-    for a, b in permutations(range(3), 2):
+    for a, b in product(range(3), repeat=2):
         first = [of for of in types if a in of]
-        then = sum(b in of[of.index(a) :] for of in first)
+        then = sum(b in of[of.index(a) + 1 :] for of in first)
         wanted[f"{RECIPE.types[a]}_to_{RECIPE.types[b]}"] = then / max(len(first), 1)
     for kind in WEIGHTINGS[1:]:
         weights = [plain_weight(kind, s, i) for s, i in both]
@@ -425,24 +425,3 @@ def test_no_column_sees_the_future(
     again = MADE.compute(changed, piece(made, 17, 18))
     assert again.tobytes() == X[made.session == query].tobytes()
     assert MADE.compute(changed, made).tobytes() != X.tobytes()
-
-
-def sampled(made: Pool, share: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and kept rows, the same in blocks as whole; every fifth session has no truth."""
-    truth = pl.DataFrame({"session": made.session, "aid": made.aid})[::9]
-    sampler = Sampler(truth.filter(pl.col("session") % 5 > 0), share, seed)
-    label = sampler.label(made)
-    assert label.tolist() == [pair in set(sampler.truth.rows()) for pair in rows(made)]
-    kept = [sampler.sample(p, sampler.label(p)) for p in (piece(made, 0, 7), piece(made, 7, 40))]
-    assert np.concatenate(kept).tolist() == sampler.sample(made, label).tolist()
-    return label, np.concatenate(kept)
-
-
-def test_sampler(made: Pool) -> None:
-    label, kept = sampled(made, 5.0)
-    assert kept[label == 1].all() and label.sum() > 50
-    assert (kept & (label == 0)).sum() == pytest.approx(5.0 * label.sum(), rel=0.1)
-    with_truth = set(made.session[label == 1].tolist())
-    assert set(made.session[kept].tolist()) == with_truth < set(made.session.tolist())
-    assert sampled(made, 5.0)[1].tolist() == kept.tolist() != sampled(made, 5.0, 2)[1].tolist()
-    assert sampled(made, 1e9)[1].tolist() == np.isin(made.session, list(with_truth)).tolist()

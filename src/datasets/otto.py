@@ -13,6 +13,7 @@ from src.rows.features import (
     MatrixFeature,
     PopularityFeature,
     RetrievalFeature,
+    SeenFeature,
     StatisticsFeature,
 )
 from src.rows.matrices import MatrixRow
@@ -143,6 +144,7 @@ FEATURES: tuple[FeatureRow, ...] = (
     *(PopularityFeature(t, (HOUR, 3 * HOUR, DAY, 7 * DAY, None)) for t in (CLICK, CART, ORDER)),
     StatisticsFeature(),
     StatisticsFeature(last_days=7),
+    SeenFeature(),
 )
 # fmt: on
 
