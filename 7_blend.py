@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from src.blend import STACK, STEPS, Search, final_lists
-from src.candidates import part_files
+from src.blend import STACK, STEPS, Search, final_lists, options
+from src.candidates import BLOCK, part_files
 from src.cv import Blended, blends, show_cv, write_cv
 from src.report import write_report
 from src.rows.rankers import member
@@ -56,6 +56,7 @@ def blend(run: Run, able: list[str], target: str) -> tuple[dict[str, Blended], L
     """The best way to mix the rankers of each objective, and the lists of a split's queries."""
     recipe, fold = run.recipe, folds(run, "valid")
     labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
+    claim(run, labels)
     blended, lists = {}, {}
     for o, objective in enumerate(recipe.objectives):
         rankers = recipe.rankers if objective.name in able else ()
@@ -72,6 +73,15 @@ def blend(run: Run, able: list[str], target: str) -> tuple[dict[str, Blended], L
         files = part_files(run, target, "scores")
         lists[objective.name] = final_lists(files, members, option, stack, recipe.k)
     return blended, lists
+
+
+def claim(run: Run, labels: pl.DataFrame) -> None:
+    """Tell what the search holds: what each query wins in every way, and a block of candidates."""
+    members = len(run.recipe.rankers)
+    queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"].max()
+    rows = BLOCK * run.recipe.pool_size
+    wins = 4.0 * len(options(max(1, members))) * int(queries or 0)
+    run.budget.claim("blend", wins + rows * (40 + 40 * members) + 40 * labels.height)
 
 
 if __name__ == "__main__":

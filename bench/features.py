@@ -23,6 +23,7 @@ from numba import get_num_threads
 
 from bench import measure
 from src import features_kernel
+from src.budget import peak_gib
 from src.candidates import open_world, parts
 from src.events import F32
 from src.features import TAIL, Block, Features
@@ -30,7 +31,7 @@ from src.pool import Pool
 from src.recipe import Recipe
 from src.rows.features import WEIGHTINGS, MatrixFeature
 from src.rules import World
-from src.run import Run, parse, peak_gib
+from src.run import Run, parse
 from src.training import pools
 
 JOINED = 3  # matrices that the joins are measured on

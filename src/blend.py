@@ -156,9 +156,10 @@ class Search:
                 found[f] = model.coef_[0] / scale
         return found
 
-    def _try_all(self) -> tuple[F64, float]:
+    def _try_all(self) -> tuple[F32, float]:
         """Of each option what each query wins, (options, queries); of a perfect order the score."""
-        hits, reachable = np.zeros((len(self.options), self.session.size)), 0.0
+        hits = np.zeros((len(self.options), self.session.size), np.float32)
+        reachable = 0.0
         for file in self.files:
             scored = Scored.load(file, self.members, self.session)
             label, at = self.label(scored), np.searchsorted(self.session, scored.session)
@@ -181,7 +182,8 @@ class Search:
 
     def tally(self, option: Option) -> Tally:
         """Hits and chances of each query that has a truth."""
-        return Tally(self.session, self.hits[self.options.index(option)], self.chances)
+        hits = self.hits[self.options.index(option)].astype(np.float64)
+        return Tally(self.session, hits, self.chances)
 
     def best(self, mask: np.ndarray) -> Option:
         """All alike on some queries, unless others certainly gain: a member, a pair, ..., STACK.
@@ -203,7 +205,7 @@ class Search:
 
     def _first(self, some: I64, mask: np.ndarray) -> int:
         """Of some options the one with the highest score; the earliest of equal ones."""
-        return int(some[np.argmax(self.hits[some][:, mask].sum(axis=1))])
+        return int(some[np.argmax([self.hits[o][mask].sum(dtype=np.float64) for o in some])])
 
     def _honest(self, some: I64, mask: np.ndarray) -> F64:
         """What each query wins, its fold under that of some options which the others choose."""
@@ -223,9 +225,9 @@ class Search:
     def by_space(self) -> dict[str, float]:
         """The best score of each space, and of each member alone: in hindsight, to compare."""
         total = max(self.chances.sum(), 1.0)
-        scores = dict(zip(self.options, self.hits.sum(axis=1) / total, strict=True))
         found: dict[str, float] = {}
-        for option, score in scores.items():
+        for option in self.options:
+            score = self.tally(option).hits.sum() / total
             name = option.space
             if STEPS in option.weights and self.members:
                 name = self.members[option.weights.index(STEPS)]

@@ -44,6 +44,12 @@ def free_memory() -> int:
     return int(max(0, min(free)) * SHARE)
 
 
+def peak_gib() -> float:
+    """Largest resident size of this process so far (Linux counts in KiB, macOS in bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
 def enough_memory() -> None:
     """ValueError where hardly any memory is left."""
     if (free := free_memory()) < LEAST:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from src import experiments
 from src.candidates import show
-from src.events import F64
+from src.events import F64, I64
 from src.metrics import Tally, bootstrap
 from src.run import Run
 from src.training import folds
@@ -44,7 +45,7 @@ def write_cv(run: Run, blended: dict[str, Blended], parts: dict[Path, Path]) -> 
             # null where the held-out sessions hold no label of this objective
             "score": b.tally.score() if b.tally.chances.any() else None,
             "ci95": [low[i], high[i]],
-            "folds": [b.tally.score(fold[b.tally.session] == f) for f in range(recipe.folds)],
+            **by_fold(b.tally, fold, recipe.folds),
             "pool_recall": b.pool_recall,
             "blend": b.weights,
             "blend_space": b.space,
@@ -70,6 +71,12 @@ def write_cv(run: Run, blended: dict[str, Blended], parts: dict[Path, Path]) -> 
             part.write_text(text[path.name])
         elif path.name == HITS:
             hits_table(tallies).write_parquet(part)
+
+
+def by_fold(tally: Tally, fold: I64, n: int) -> dict[str, Any]:
+    """The score of each of n folds, their mean and standard deviation; fold: of every session."""
+    scores = [tally.score(fold[tally.session] == f) for f in range(n)]
+    return {"folds": scores, "mean": float(np.mean(scores)), "spread": float(np.std(scores))}
 
 
 def read_cv(run: Run) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from torch.nn.functional import log_softmax
 from tqdm import tqdm
 
 from src import store
+from src.budget import peak_gib
 from src.engine import Engine
 from src.events import F32, I8, I32, I64
 from src.ranker import Job, chosen
@@ -263,7 +264,7 @@ def train(
         "best_round": at, **{k: v for k, v in curve[at].items() if k != "round"},
         "train_rows": int((rows.fold != job.fold).sum()),
         "valid_rows": int((rows.fold == job.fold).sum()),
-        "seconds": round(time.perf_counter() - start, 2),
+        "seconds": round(time.perf_counter() - start, 2), "peak_gib": round(peak_gib(), 3),
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
     return model

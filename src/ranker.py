@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from src import store
+from src.budget import peak_gib
 from src.engine import Engine
 from src.events import F32, I32, I64
 from src.forest import Forest
@@ -180,7 +181,7 @@ def train(job: TreeJob, data: Binned, engine: Engine, seed: int) -> xgb.Booster:
         "train_rows": known.num_row(), "valid_rows": held.num_row(),
         "train_positives": int(np.count_nonzero(known.get_label())),
         "valid_positives": int(np.count_nonzero(held.get_label())),
-        "seconds": round(time.perf_counter() - start, 2),
+        "seconds": round(time.perf_counter() - start, 2), "peak_gib": round(peak_gib(), 3),
     }  # fmt: skip
     store.write_text(job.logs / "fold.json", json.dumps(facts, indent=1))
     return model

@@ -6,7 +6,6 @@ import argparse
 import fcntl
 import json
 import os
-import resource
 import signal
 import sys
 import threading
@@ -21,7 +20,7 @@ import polars as pl
 from tqdm import tqdm
 
 from src import steplog, store
-from src.budget import Budget, enough_memory, free_memory, parse_size
+from src.budget import Budget, enough_memory, free_memory, parse_size, peak_gib
 from src.causal import causal
 from src.engine import Engine, resolve
 from src.recipe import Recipe
@@ -155,12 +154,6 @@ def _show(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def peak_gib() -> float:
-    """Largest resident size of this process so far (Linux counts in KiB, macOS in bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:

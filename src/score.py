@@ -57,20 +57,26 @@ def hits(path: Path, recipe: Recipe, truth: pl.DataFrame) -> tuple[pl.DataFrame,
 
 
 def score(path: Path, recipe: Recipe, truth: pl.DataFrame) -> pl.DataFrame:
-    """A row per objective, and the weighted total of them: what was hit of what could be."""
+    """A row per objective, and the weighted total of them: what was hit of what could be.
+
+    With 95 % intervals, to hold against those of cv.json.
+    """
     hit, n_rows = hits(path, recipe, truth)
     if not n_rows:
         raise ValueError(f"{path} has no row for any query of the labels; give those of its split")
-    table = []
+    table, tallies = [], []
     for n, objective in enumerate(recipe.objectives):
         mine, true = (t.lazy().filter(pl.col("objective") == n) for t in (hit, truth))
         tally = metrics.tally(mine, true, recipe.metric, recipe.k)
+        tallies.append(tally)
         table.append({"objective": objective.name, "weight": objective.weight,
                       "queries": tally.session.size, "of": int(tally.chances.sum()),
                       "hit": tally.hits.sum(), "score": tally.score()})  # fmt: skip
     rows = pl.DataFrame(table)
     total = {"objective": "total", "score": float((rows["weight"] * rows["score"]).sum())}
-    return pl.concat([rows, pl.DataFrame([total])], how="diagonal")
+    low, high = metrics.bootstrap(tallies, rows["weight"].to_list(), recipe.seed)
+    rows = pl.concat([rows, pl.DataFrame([total])], how="diagonal")
+    return rows.with_columns(low=pl.Series(low), high=pl.Series(high))
 
 
 def body(args: argparse.Namespace) -> int:

@@ -79,14 +79,14 @@ def test_cv_json_has_its_schema_and_beats_the_baselines(first):
         assert 0 <= of["ci95"][0] <= of["score"] <= of["ci95"][1] <= 1
     for of in cv["objectives"].values():
         assert len(of["folds"]) == 4 and min(of["folds"]) >= 0 and max(of["folds"]) <= 1
+        assert of["mean"] == pytest.approx(np.mean(of["folds"])) and 0 < of["spread"] < 0.2
         assert of["score"] <= of["pool_recall"] <= 1
     weights = {o.name: o.weight for o in RECIPE.objectives}
     total = sum(w * cv["objectives"][name]["score"] for name, w in weights.items())
     assert cv["score"] == pytest.approx(total)
     table = pl.read_csv(first / "logs" / "pool" / "baselines.csv").select("baseline", "total")
     totals = dict(table.iter_rows())
-    assert cv["score"] > totals["popular"] + 0.15  # .84 against .50 when this was written
-    assert cv["score"] > totals["own, popular"] - 0.02  # .77; 217 queries are noisy
+    assert cv["score"] > totals["own, 3 matrices, popular"]  # .84, .81 when this was written
 
 
 def test_every_fold_has_its_logs(first):
@@ -120,7 +120,7 @@ def test_experiments_tell_what_changed(source, copy, capsys):
     assert one.height == 1 and not one["change"][0]
     cv = json.loads((copy / "cv.json").read_text())
     assert one["score"][0] == cv["score"] and one["features"][0] == len(Features(RECIPE).names)
-    rows = (replace(RECIPE.rankers[0], rounds=9), *RECIPE.rankers[1:])
+    rows = (replace(RECIPE.rankers[0], rounds=2), *RECIPE.rankers[1:])
     assert run_steps(source, copy, STEPS[5:], recipe=replace(RECIPE, rankers=rows)) == 0
     assert "\nsince the run before: " in capsys.readouterr().out
     two = pl.read_csv(copy / "experiments.csv")

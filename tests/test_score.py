@@ -138,6 +138,7 @@ def test_news_are_scored_by_place(tmp_path) -> None:
     (tmp_path / "t.csv").write_text(truth)
     table = score.score(tmp_path / "s.csv", NEWS, NEWS.truth(tmp_path / "t.csv", NEWS))
     assert table["score"][-1] == pytest.approx((1 + 1 / 3 + 0) / 3)
+    assert 0 <= table["low"][-1] < table["score"][-1] < table["high"][-1] <= 1
 
 
 GOOD = '{"session": 1, "labels": {"clicks": 5}}'
