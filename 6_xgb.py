@@ -4,7 +4,7 @@
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
 Writes output/<dataset>/logs/rankers.csv: score of each, out of fold
-       output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj
+       output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj (of a DinRow: .pt)
        output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: {params,fold}.json,
        {curve,importance}.csv  (<objective> is "all" where one model learns all of them)
        output/<dataset>/<split>/scores/part-*.parquet: session, aid, <ranker>_<objective>

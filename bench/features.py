@@ -72,7 +72,7 @@ def by_group(features: Features, recipe: Recipe, world: World, all_pools: list[P
 
 
 def exploded(recipe: Recipe, world: World, pool: Pool, row: MatrixFeature) -> pl.DataFrame:
-    """The sums, means and maxima of a matrix row and the ranks of the means, by joins."""
+    """The sums, means and maxima of a matrix row and the ranks of the sums, by joins."""
     s, n = world.sessions, pool.offsets.size - 1
     stop = s.offsets[pool.first + 1 : pool.first + n + 1]
     size = np.minimum(TAIL, stop - s.offsets[pool.first : pool.first + n])

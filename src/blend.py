@@ -3,7 +3,8 @@
 A way to mix is an `Option`: weights of the members' votes in some space. In "rank" space a member
 votes 1 / (RRF + rank of the candidate in its query), in "softmax" space the share that softmax
 gives the candidate's score in its query; "stack" is a logistic regression on both of all members,
-fitted without the query's own fold. All members vote alike unless another way certainly gains.
+fitted without the query's own fold. All members vote alike unless another way certainly gains. (A
+fold's choice looks at the others, whose stacks were fitted on it too: an optimism of second order.)
 Nothing is held for more than one block but what each query wins under each option.
 """
 

@@ -12,9 +12,9 @@ import math
 import numpy as np
 from numba import njit, prange
 
-EQUAL, POSITION, TYPE, DAY, TIME, RECSYS = range(6)  # the order of recipe.WEIGHTINGS
+EQUAL, POSITION, TYPE, DAY, TIME, RECSYS = range(6)  # the order of rows.features.WEIGHTINGS
 N_WEIGHTINGS = 6
-SUM, MEAN, MAX, LATEST, COUNT = range(5)  # the first three in the order of recipe.AGGREGATES
+SUM, MEAN, MAX, LATEST, COUNT = range(5)  # the first three in the order of rows.features.AGGREGATES
 N_LATEST = 5  # latest events that can have a column of their own
 AT_A_TIME = 6  # columns that are ranked together
 

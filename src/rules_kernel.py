@@ -12,7 +12,7 @@ from numba import njit, prange
 
 VISIT_GAP = 2 * 3600  # seconds without an event that end a visit
 DAY = 24 * 3600
-ALL, VISIT, VISIT_ENDS, VISIT_STARTS, LAST_DAY = range(5)  # the order of recipe.SCOPES
+ALL, VISIT, VISIT_ENDS, VISIT_STARTS, LAST_DAY = range(5)  # the order of rows.rules.SCOPES
 
 
 @njit(parallel=True, cache=True)
