@@ -80,8 +80,8 @@ def _logs(run: Run, blends: Blends) -> list[Path]:
 
 
 def _digest(file: Path) -> str:
-    """Of what a log tells, but for how long it took."""
+    """Of what a log tells, but for what it took."""
     text = file.read_bytes()
     if file.name == "fold.json":
-        text = json.dumps({**json.loads(text), "seconds": None}).encode()
+        text = json.dumps(json.loads(text) | {"seconds": None, "peak_gib": None}).encode()
     return hashlib.sha256(text).hexdigest()[:16]

@@ -93,7 +93,8 @@ def own_columns(
 def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column, X):
     """A number known of each item (float64, NaN: unknown) in some relations to the history.
 
-    relations: numbers of rows.features.RELATIONS, a column each; UNKNOWN where a number that it takes is.
+    relations: numbers of RELATIONS (src/rows/features.py), a column each; UNKNOWN where a number
+    that it takes is.
     """
     for q in prange(starts.size - 1):
         begin, stop = offsets[first + q], offsets[first + q + 1]

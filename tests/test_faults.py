@@ -152,17 +152,6 @@ def test_a_hard_limit_of_memory_is_one_line(source, first, tmp_path, room) -> No
     assert not list(out.rglob(".part-*"))
 
 
-def test_the_second_of_two_runs_is_refused(source, tmp_path, capsys) -> None:
-    process = start(source, tmp_path / "out")
-    assert wait_for(process, STEPS[0])
-    assert run_steps(source, tmp_path / "out") == 2
-    told = f"is in use by process {process.pid}; wait for it, or give another --output"
-    one_line(capsys.readouterr().err, told)
-    assert process.poll() is None, "the first goes on"
-    process.kill()
-    process.communicate()
-
-
 SLEEPERS = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
@@ -174,11 +163,27 @@ sys.exit(run.main("", "6_xgb.py", body, ["--output", sys.argv[1]]))
 """
 
 
-def test_control_c_does_not_wait_for_threads(tmp_path) -> None:
-    command = [sys.executable, "-c", SLEEPERS, str(tmp_path)]
+def at_work(out: Path) -> subprocess.Popen:
+    """A step that sleeps in its threads."""
+    command = [sys.executable, "-c", SLEEPERS, str(out)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
     assert any("at work" in line for line in process.stdout)
+    return process
+
+
+def test_the_second_of_two_runs_is_refused(source, tmp_path, capsys) -> None:
+    process = at_work(tmp_path / "out")
+    assert run_steps(source, tmp_path / "out") == 2
+    told = f"is in use by process {process.pid}; wait for it, or give another --output"
+    one_line(capsys.readouterr().err, told)
+    assert process.poll() is None, "the first goes on"
+    process.kill()
+    process.communicate()
+
+
+def test_control_c_does_not_wait_for_threads(tmp_path) -> None:
+    process = at_work(tmp_path)
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=10)[1]
     assert process.returncode == 130
