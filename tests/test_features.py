@@ -24,7 +24,7 @@ from src.events import EVENTS
 from src.features import Features
 from src.matrices import MATRIX
 from src.pool import Pool
-from src.rows.embeddings import Word2VecRow
+from src.rows.embeddings import FactorRow, Word2VecRow
 from src.rows.features import (
     AGGREGATES,
     RELATIONS,
@@ -51,12 +51,13 @@ POPULARITY = [PopularityFeature(0, (7 * DAY, HOUR)), PopularityFeature(1, (DAY,)
 KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"),
          AlikeFeature("device", (DAY,)), StatisticsFeature(), StatisticsFeature(7))  # fmt: skip
 RULES = (OWN[0], LOOK_UPS[0])
-ABOVE = {"near": 1.0, "vec": 0.3}  # what `count` asks of a score
+ABOVE = {"near": 1.0, "vec": 0.3, "pair": 0.2}  # what `count` asks of a score
 RECIPE = replace(
-    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(Word2VecRow("vec"),),
+    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),),
+    embeddings=(Word2VecRow("vec"), FactorRow("pair")),
     rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
     features=(MatrixFeature("near", above=1.0), EmbeddingFeature("vec", above=0.3),
-              *POPULARITY, *KNOWN),
+              EmbeddingFeature("pair", above=0.2), *POPULARITY, *KNOWN),
 )  # fmt: skip
 MADE = Features(RECIPE)
 at = MADE.names.index
@@ -85,11 +86,12 @@ WEIGHTS["recsys"] = [  # time / (ln(2 + back) * ln(1 + events) * ln(1 + events o
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """With a vector for every item; the last one's is zero."""
-    folder = tmp_path_factory.mktemp("world")
-    vectors = np.random.default_rng(7).normal(size=(N_ITEMS, 8))
-    vectors[-1] = 0.0
-    np.save(folder / "vec.npy", embeddings.unit(vectors))
+    """With vectors of all items but the last, and others in `pair` for those of the history."""
+    folder, rng = tmp_path_factory.mktemp("world"), np.random.default_rng(7)
+    for name in ("vec", "pair", "pair.sources"):
+        vectors = rng.normal(size=(N_ITEMS, 8))
+        vectors[-1] = 0.0
+        np.save(folder / f"{name}.npy", embeddings.unit(vectors))
     world = planted_world(folder)
     know(world)
     return world
@@ -170,14 +172,15 @@ def plain_score(events: Events, kind: str, how: str, score: Score, candidate: in
 
 
 @pytest.mark.parametrize("tail", [100, 4])
-@pytest.mark.parametrize("table", ["near", "vec"])
+@pytest.mark.parametrize("table", ["near", "vec", "pair"])
 def test_matrix_and_embedding_columns(
     monkeypatch: pytest.MonkeyPatch, world: World, made: Pool, table: str, tail: int
 ) -> None:
     monkeypatch.setattr(features, "TAIL", tail)
     X = MADE.compute(world, made)
     near = {(x, y): weight for x, y, weight in world.matrix("near").to_frame().iter_rows()}
-    cosine = np.inner(world.vectors("vec"), world.vectors("vec"))
+    sides = {"vec": ("vec", "vec"), "pair": ("pair.sources", "pair"), "near": ("vec", "vec")}
+    cosine = np.inner(*(np.load(world.output / f"{name}.npy") for name in sides[table]))
     score: Score = (lambda *pair: near.get(pair, 0.0)) if table == "near" else lambda *p: cosine[p]
     events = {s: history(world, s)[-tail:] for s in set(made.session.tolist())}
     for kind, how in PAIRS:
@@ -225,7 +228,7 @@ def test_popularity_columns(world: World, made: Pool, X: np.ndarray) -> None:
 def test_popularity_window_borders(tmp_path: Path) -> None:
     now, times = HOUR + 2, (1, 2, HOUR + 1, HOUR + 2, HOUR + 3)
     world = small_world(tmp_path, [[(A, ts, 0) for ts in times], [(A, now, 0)]], 1)
-    names, X = by_hand(world, 1, A, row=2)
+    names, X = by_hand(world, 1, A, row=3)
     assert X[0, names.index(POPULAR[0])] == 2
 
 
