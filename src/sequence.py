@@ -41,8 +41,9 @@ from src.windows import (
 SHARDS = 2  # parts of a batch, a thread each; their number, unlike that of threads, is in the bytes
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # of Adam
 QUERIES = 8192  # windows encoded at a time
-PRODUCTS = 2**31  # of held-out targets and items, at most: some of the targets where it is more
-ITEMS = 16384  # whose scores are in memory at a time, beside the held-out queries
+PRODUCTS = 2**34  # of held-out targets and items, at most: some of the targets where it is more
+ITEMS = 16384  # whose vectors are looked at at a time
+CELLS = 2**21  # products of held-out targets and items in memory at a time: as a cache holds them
 
 
 @dataclass
@@ -247,10 +248,13 @@ class Trainer:
         """How many of all items that occur are nearer to each query than its true one."""
         right = (query * normalize(self.state.vectors[truth])).sum(1, keepdim=True)
         rank = torch.zeros(len(truth), dtype=torch.int64, device=self.device)
-        for first in range(0, self.negatives.items.size, ITEMS):
-            items = self._tensor(self.negatives.items[first : first + ITEMS])
-            score = query @ normalize(self.state.vectors[items]).T
-            rank += ((score > right) & (items != truth[:, None])).sum(1)
+        known = self._tensor(self.negatives.items)
+        place, step = torch.searchsorted(known, truth), min(CELLS // len(truth) + 1, ITEMS)
+        for first in range(0, len(known), step):
+            score = query @ normalize(self.state.vectors[known[first : first + step]]).T
+            mine = ((place >= first) & (place < first + step)).nonzero()[:, 0]
+            score[mine, place[mine] - first] = -torch.inf
+            rank += score.gt_(right).sum(1).long()  # in place: no tables of booleans
         return rank
 
     def item_vectors(self) -> F32:

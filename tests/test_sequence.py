@@ -183,6 +183,22 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int, hardest: int
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
 
+@pytest.mark.parametrize("cells", [1, 500, 2**21])
+def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -> None:
+    """How many items that occur are nearer than the true one, in blocks of whatever size."""
+    monkeypatch.setattr(sequence, "CELLS", cells)
+    rng = np.random.default_rng(1)
+    seen = np.unique(planted.aid)
+    truth = rng.choice(seen, 50)
+    query = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(50, 16)))).float()
+    with sequence.training(planted, ROW, 3, 1, "cpu") as trainer:
+        found = trainer._ranks(query, torch.from_numpy(truth).long())
+        score = query.numpy() @ trainer.item_vectors().T
+    nearer = score > score[range(50), truth][:, None]
+    assert found.tolist() == nearer[:, seen].sum(axis=1).tolist()
+    assert found.max() > seen.size / 2 and found.min() < 9
+
+
 @pytest.mark.parametrize("encoder", ["pool", "gru", "lags"])
 def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
     s = ring()
