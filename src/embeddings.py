@@ -15,12 +15,13 @@ import polars as pl
 from tqdm import tqdm
 
 from src import search
-from src.events import F32, I64, Sessions
+from src.events import F32, F64, I32, I64, Sessions
 from src.matrices import Matrix
 from src.rows.embeddings import Word2VecRow
 
 LOUD = 0.5  # ln(events of an item) is multiplied by it, and added to its log-odds
 SHARP = 16.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
+EVENTS, SOURCES = 2**24, 2**16  # counted, and looked up, at a time
 
 
 class Sentences:
@@ -50,7 +51,7 @@ def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]
     given, around = np.zeros((2, sessions.n_items, row.size), np.float32)
     length = np.diff(sessions.offsets)
     read = np.repeat(length > 1, length)
-    if np.bincount(sessions.aid[read], minlength=1).max() < row.min_count:
+    if events_of_items(sessions.aid[read], sessions.n_items).max(initial=0) < row.min_count:
         return given, around
     model = Word2Vec(
         Sentences(sessions), vector_size=row.size, window=row.window, sg=1, hs=0,
@@ -81,22 +82,39 @@ def content(path: Path, key: str, aids: pl.Series) -> F32:
     return unit(vectors)
 
 
+def events_of_items(aid: I32, n_items: int) -> I64:
+    """How many there are of each item; piece by piece, for bincount makes them int64."""
+    count = np.zeros(n_items, np.int64)
+    for first in range(0, aid.size, EVENTS):
+        count += np.bincount(aid[first : first + EVENTS], minlength=n_items)
+    return count
+
+
 def unit(vectors: F32) -> F32:
     """Rows scaled to length 1; zero rows stay zero."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(length, 1e-12)).astype(np.float32)
+    found = np.empty(vectors.shape, np.float32)
+    for first in range(0, len(vectors), SOURCES):
+        some = vectors[first : first + SOURCES]
+        length = np.linalg.norm(some, axis=1, keepdims=True)
+        found[first : first + SOURCES] = some / np.maximum(length, 1e-12)
+    return found
 
 
 def likely(sources: F32, targets: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
     """The n other items that follow each most likely, by a model of what follows what.
 
     source . target: log-odds that the one follows the other, against items drawn by their number
-    of events. So that number is put back: LOUD and SHARP are from the tables of bench/RESULTS.md.
+    of events. So that number is put back. (A SequenceRow's are not against such a draw: for it
+    this is a prior.) LOUD and SHARP are fitted: the tables of bench/RESULTS.md.
     """
-    near = neighbours(*with_counts(sources, targets, count), n, count, among)
-    size = np.diff(near.offsets)
-    best = np.repeat(near.weight[near.offsets[:-1][size > 0]], size[size > 0])
-    return replace(near, weight=np.exp(SHARP * (near.weight - best)))
+    known, base = with_vectors(targets, count, among)
+    more = LOUD * np.log(np.maximum(count[base], 1))
+    near = neighbours(sources, known, base, beside(targets[base], more), n)
+    size, weight = np.diff(near.offsets), near.weight
+    weight -= np.repeat(weight[near.offsets[:-1][size > 0]], size[size > 0])
+    weight *= np.float32(SHARP)
+    np.exp(weight, out=weight)
+    return near
 
 
 def alike(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
@@ -104,35 +122,45 @@ def alike(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
 
     By cosine alone the nearest are the rarest items of a topic, which nobody asks for.
     """
-    loud = np.log1p(count)[:, None].astype(np.float32)
-    near = neighbours(vectors, vectors * loud, n, count, among)
+    known, base = with_vectors(vectors, count, among)
+    loud = np.log1p(count[base])[:, None].astype(np.float32)
+    near = neighbours(vectors, known, base, beside(vectors[base] * loud, np.zeros(base.size)), n)
     return replace(near, weight=np.maximum(near.weight, 0.0))
 
 
-def with_counts(sources: F32, targets: F32, count: I64) -> tuple[F32, F32]:
-    """The vectors with one more number: products grow by LOUD x ln(count of the target)."""
-    known = targets.any(axis=1)
-    more = np.where(known, LOUD * np.log(np.maximum(count, 1)), 0.0).astype(np.float32)
-    ones = np.ones((len(sources), 1), np.float32)
-    return np.hstack([sources, ones]), np.hstack([targets, more[:, None]])
+def with_vectors(targets: F32, count: I64, among: int) -> tuple[I64, I64]:
+    """The items that have one (rows that are 0 have none), and the most frequent of those.
 
-
-def neighbours(sources: F32, targets: F32, n: int, count: I64, among: int) -> Matrix:
-    """The n other items of the highest source . target, ties by item id; exact search.
-
-    Rows of `targets` that are 0 are items without a vector: they look at none. count: events of
-    each item; only the `among` most frequent items are anyone's neighbours.
+    count: events of each item; only the `among` most frequent items are anyone's neighbours.
     """
     known = np.flatnonzero(targets.any(axis=1))
-    base = known[search.frequent(count[known], among)]
-    place = np.full(len(targets), -1)
+    return known, known[search.frequent(count[known], among)]
+
+
+def beside(vectors: F32, more: F64) -> F32:
+    """The vectors with one more number each."""
+    return np.column_stack([vectors, more.astype(np.float32)])
+
+
+def neighbours(sources: F32, known: I64, base: I64, targets: F32, n: int) -> Matrix:
+    """The n others of the items `base` that each of the items `known` likes best; exact search.
+
+    targets: a row for each of `base`, whose last number is added to the product of the others with
+    the source. Ties go by item id.
+    """
+    place = np.full(len(sources), -1)
     place[base] = np.arange(base.size)
-    near, weight = search.nearest(sources[known], targets[base], n, place[known])
-    filled = near >= 0
-    size = np.zeros(len(targets), np.int64)
-    size[known] = filled.sum(axis=1)
-    offsets = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-    return Matrix(offsets, base[near[filled]].astype(np.int32), weight[filled])
+    offsets = np.zeros(len(sources) + 1, np.int64)
+    offsets[1:][known] = np.minimum(base.size - (place[known] >= 0), n)
+    np.cumsum(offsets, out=offsets)
+    aid, weight = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    for first in range(0, known.size, SOURCES):
+        mine = known[first : first + SOURCES]
+        near, score = search.nearest(beside(sources[mine], np.ones(mine.size)), targets, n,
+                                     place[mine])  # fmt: skip
+        filled, at = near >= 0, slice(offsets[mine[0]], offsets[mine[-1] + 1])
+        aid[at], weight[at] = base[near[filled]], score[filled]
+    return Matrix(offsets, aid, weight)
 
 
 def save(path: Path, vectors: F32) -> None:

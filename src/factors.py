@@ -15,7 +15,7 @@ import numpy as np
 
 from src import factors_kernel as kernel
 from src import search
-from src.embeddings import unit
+from src.embeddings import events_of_items, unit
 from src.epochs import HELD_OUT, Log, best, finished
 from src.events import F32, I32, I64, Sessions
 from src.rows.embeddings import FactorRow
@@ -32,9 +32,11 @@ def kept_sessions(sessions: Sessions, row: FactorRow) -> tuple[I64, I32]:
         keep &= np.isin(sessions.type, row.types)
     if row.last_days is not None and sessions.ts.size:
         keep &= sessions.ts > int(sessions.ts.max()) - int(row.last_days * DAY)
-    running = np.concatenate([[0], np.cumsum(keep)])
+    running = np.zeros(keep.size + 1, np.int32)
+    np.cumsum(keep, out=running[1:], dtype=np.int32)
     size = np.diff(running[sessions.offsets])
-    keep[np.repeat(size < 2, np.diff(sessions.offsets))] = False
+    del running
+    keep &= np.repeat(size >= 2, np.diff(sessions.offsets))
     offsets = np.concatenate([[0], np.cumsum(size[size >= 2])]).astype(np.int64)
     return offsets, sessions.aid[keep]
 
@@ -45,7 +47,7 @@ class Trainer:
     def __init__(self, sessions: Sessions, row: FactorRow, seed: int) -> None:
         self.row, self.seed, self.n_items = row, seed, sessions.n_items
         self.offsets, self.aid = kept_sessions(sessions, row)
-        self.count = np.bincount(self.aid, minlength=self.n_items)
+        self.count = events_of_items(self.aid, self.n_items)
         self.log: Log = []
         rng = np.random.default_rng([seed, 0])
         n = self.offsets.size - 1

@@ -6,7 +6,7 @@ looks at the results reads plain .npy files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,10 +20,12 @@ from src.events import F32, I64
 from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
 from src.rules import World
 from src.run import Run
+from src.tables import count_rows
 
 Facts = dict[str, object]
 
-WORD = 250  # floats that an item takes in gensim, beside its vectors, about
+TAKES = {Word2VecRow: (6, 1000, 20), FactorRow: (7, 100, 20), SequenceRow: (6, 700, 20)}
+"""At the peak: tables of (items, size) floats, more bytes an item, bytes an event."""
 
 
 class Trainer(Protocol):
@@ -55,7 +57,7 @@ def train(run: Run, split: str, row: EmbeddingRow) -> Facts:
     return {"made" if made else "kept": "", **facts}
 
 
-def write(parts: dict[Path, Path], makers: dict[Path, Callable[[Path], object]]) -> None:
+def write(parts: dict[Path, Path], makers: Mapping[Path, Callable[[Path], object]]) -> None:
     """Write those files that are not up to date, each to its temporary path."""
     for path, make in makers.items():
         if path in parts:
@@ -64,6 +66,17 @@ def write(parts: dict[Path, Path], makers: dict[Path, Callable[[Path], object]])
 
 def saved(vectors: F32) -> Callable[[Path], None]:
     return lambda part: embeddings.save(part, vectors)
+
+
+def directed(run: Run, world: World, row: Word2VecRow | FactorRow, source: F32, target: F32
+             ) -> dict[Path, Callable[[Path], None]]:  # fmt: skip
+    """What writes the files of a model of what follows what, or stands around it."""
+    split, unit = world.split, embeddings.unit
+    return {
+        run.vectors(split, row.name): lambda part: embeddings.save(part, unit(target)),
+        run.sources(split, row.name): lambda part: embeddings.save(part, unit(source)),
+        run.table(split, row.name): likely(world, row, source, target),
+    }
 
 
 def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Callable[[Path], None]:
@@ -78,7 +91,7 @@ def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Calla
 
 def counts(world: World) -> I64:
     """Visible events of each item."""
-    return np.bincount(world.sessions.aid, minlength=world.sessions.n_items)
+    return embeddings.events_of_items(world.sessions.aid, world.sessions.n_items)
 
 
 def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
@@ -86,7 +99,7 @@ def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
     vectors, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
     def make(parts: dict[Path, Path]) -> None:
-        claim(run, world, row.name, 6 * row.size + WORD)
+        claim(run, world, row)
         given, around = embeddings.word2vec(world.sessions, row, run.recipe.seed)
         write(parts, {vectors: saved(embeddings.unit(given)),
                       table: likely(world, row, given, around)})  # fmt: skip
@@ -129,41 +142,43 @@ def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
     def make(parts: dict[Path, Path]) -> None:
         from src import sequence
 
+        claim(run, world, row)
         s = world.sessions
-        claim(run, world, row.name, 9 * row.size)
         with sequence.training(s, row, len(types), run.recipe.seed, device) as trainer:
             learn(run, world, row, trainer, facts)
-            items = trainer.item_vectors()
-            alone = trainer.queries_alone(wanted[0])
-            write(parts, {vectors: saved(items), table: likely(world, row, alone, items),
-                          queries: lambda part: trainer.query_vectors(wanted, part)})  # fmt: skip
+            items, alone = trainer.item_vectors(), trainer.queries_alone(wanted[0])
+            if queries in parts:
+                trainer.query_vectors(wanted, parts[queries])
+        del trainer  # its tables are not needed beside those of the search
+        write(parts, {vectors: saved(items), table: likely(world, row, alone, items)})
 
     return in_epochs(run, world, row, [vectors, queries, table], make, wanted)
 
 
 def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
     """Item vectors, as the earlier and as the later one of a pair, by `src/factors.py`."""
-    vectors, sources = run.vectors(world.split, row.name), run.sources(world.split, row.name)
-    table = run.table(world.split, row.name)
+    files = [kind(world.split, row.name) for kind in (run.vectors, run.sources, run.table)]
 
     def make(parts: dict[Path, Path]) -> None:
         from src import factors
 
-        claim(run, world, row.name, 10 * row.size)
+        claim(run, world, row)
         trainer = factors.Trainer(world.sessions, row, run.recipe.seed)
         learn(run, world, row, trainer, facts)
         source, target = trainer.vectors()
-        write(parts, {vectors: saved(embeddings.unit(target)),
-                      sources: saved(embeddings.unit(source)),
-                      table: likely(world, row, source, target)})  # fmt: skip
+        del trainer  # its tables are not needed beside those of the search
+        write(parts, directed(run, world, row, source, target))
 
-    return in_epochs(run, world, row, [vectors, sources, table], make)
+    return in_epochs(run, world, row, files, make)
 
 
-def claim(run: Run, world: World, name: str, floats: int) -> None:
-    """Ask for the memory of so many numbers per item, and of the events and their positions."""
-    s = world.sessions
-    run.budget.claim(f"{world.split} {name}", 4 * floats * s.n_items + 60 * s.aid.size)
+def claim(run: Run, world: World, row: Word2VecRow | FactorRow | SequenceRow) -> None:
+    """Ask for what a row takes at its peak: measured, in docs/vectors.md."""
+    events = count_rows(run.output / world.split / "events.parquet")
+    items = count_rows(run.output / "aids.parquet")
+    tables, more, event = TAKES[type(row)]
+    need = (4 * tables * row.size + more) * items + event * events
+    run.budget.claim(f"{world.split} {row.name}", need)
 
 
 def in_epochs(

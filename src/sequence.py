@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from src.epochs import Log, best, finished
-from src.events import F32, I64, Sessions
+from src.events import F32, I32, I64, Sessions
 from src.rows.embeddings import SequenceRow
 from src.two_tower import Net
 from src.windows import (
@@ -74,7 +74,9 @@ class State:
 
     def load(self, path: Path) -> None:
         """Go on from a file of the same row."""
-        parts = torch.load(path, map_location=self.vectors.device, weights_only=True)
+        device = self.vectors.device
+        del self.vectors, self.moments  # not two of each in memory
+        parts = torch.load(path, map_location=device, weights_only=True)
         self.net.load_state_dict(parts.pop("net"))
         self.adam.load_state_dict(parts.pop("adam"))
         for name, value in parts.items():
@@ -128,7 +130,7 @@ class Trainer:
         """All epochs are over, or the last ones did not help."""
         return not self.positions.size or finished(self.log, self.row)
 
-    def epoch(self, progress: Callable[[list[I64]], Iterable[I64]] = iter) -> None:
+    def epoch(self, progress: Callable[[list[I32]], Iterable[I32]] = iter) -> None:
         """Learn from one epoch's positions, then see what the held-out sessions say."""
         number, losses = len(self.state.log), []
         torch.manual_seed(self.seed * 1009 + number)
@@ -145,7 +147,7 @@ class Trainer:
         if best(self.log) is self.log[-1]:
             self.state.keep()
 
-    def _learn(self, position: I64, rng: np.random.Generator, rate: float) -> float:
+    def _learn(self, position: I32, rng: np.random.Generator, rate: float) -> float:
         """One batch; returns its mean loss."""
         state = self.state
         state.steps += 1
@@ -174,7 +176,7 @@ class Trainer:
             state.update(places, vectors.grad, rate)
         return float(sum(losses))
 
-    def _shard(self, position: I64, rng: np.random.Generator) -> Shard:
+    def _shard(self, position: I32, rng: np.random.Generator) -> Shard:
         """A part of a batch: what one thread learns from."""
         windows = Windows.of(self.sessions, position, self.row.last)
         there = windows.aid != NO_ITEM
@@ -261,8 +263,9 @@ class Trainer:
         """Unit vectors (items, size) of the best epoch; items that never occur are 0."""
         self._restore()
         vectors = np.zeros(tuple(self.state.vectors.shape), np.float32)
-        seen = self.negatives.items
-        vectors[seen] = normalize(self.state.vectors[self._tensor(seen)]).cpu().numpy()
+        for first in range(0, self.negatives.items.size, ITEMS):
+            seen = self.negatives.items[first : first + ITEMS]
+            vectors[seen] = normalize(self.state.vectors[self._tensor(seen)]).cpu().numpy()
         return vectors
 
     @torch.no_grad()
@@ -290,16 +293,14 @@ class Trainer:
         """
         self._restore()
         self.state.net.eval()
-        items = np.arange(self.sessions.n_items)
-        found = [np.zeros((0, self.row.size), np.float32)]
-        for first in range(0, items.size, QUERIES):
-            session = self._encoded(
-                Windows.alone(items[first : first + QUERIES], kind, self.row.last)
-            )
+        found = np.empty((self.sessions.n_items, self.row.size), np.float32)
+        for first in range(0, len(found), QUERIES):
+            items = np.arange(first, min(first + QUERIES, len(found)))
+            session = self._encoded(Windows.alone(items, kind, self.row.last))
             wanted = torch.full((len(session),), kind, device=self.device)
             query = self.state.net.query(session, wanted) / self.row.temperature
-            found.append(query.cpu().numpy())
-        return np.concatenate(found)
+            found[items] = query.cpu().numpy()
+        return found
 
     def _restore(self) -> None:
         if self.state.best:

@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from src.embeddings import events_of_items
 from src.epochs import HELD_OUT
-from src.events import F32, F64, I64, Sessions
+from src.events import F32, F64, I32, I64, Sessions
 from src.rows.embeddings import SequenceRow
 from src.rows.units import DAY, HOUR
 
@@ -36,7 +37,7 @@ class Windows:
     hour: I64
 
     @classmethod
-    def of(cls, sessions: Sessions, position: I64, last: int) -> Windows:
+    def of(cls, sessions: Sessions, position: I32 | I64, last: int) -> Windows:
         """The last `last` events up to each position, itself included."""
         begin = sessions.offsets[session_of(sessions, position)]
         back = np.minimum(np.arange(last), (position - begin)[:, None])
@@ -76,7 +77,7 @@ class Targets:
     weight: F32
 
     @classmethod
-    def of(cls, sessions: Sessions, position: I64, ahead: int) -> Targets:
+    def of(cls, sessions: Sessions, position: I32 | I64, ahead: int) -> Targets:
         """Up to `ahead` events of the session after each position; each has one at least."""
         end = sessions.offsets[session_of(sessions, position) + 1]
         place = position[:, None] + 1 + np.arange(ahead)
@@ -119,7 +120,7 @@ class Sample:
         return number
 
 
-def session_of(sessions: Sessions, position: I64) -> I64:
+def session_of(sessions: Sessions, position: I32 | I64) -> I64:
     """Session of each event number."""
     return np.searchsorted(sessions.offsets, position, side="right") - 1
 
@@ -129,31 +130,44 @@ def bucket(seconds: I64) -> I64:
     return np.minimum(np.frexp(np.maximum(seconds, 0).astype(np.float64))[1], GAPS - 1)
 
 
-def split_positions(sessions: Sessions, row: SequenceRow, seed: int) -> tuple[I64, I64]:
+def split_positions(sessions: Sessions, row: SequenceRow, seed: int) -> tuple[I32, I64]:
     """Positions to learn from, ascending, and held-out ones: one each of sessions drawn by chance.
 
     Only positions with an event behind them in the split; of sessions that are no queries, only
     those in the last `last_days`. Held-out sessions are not learned from at all.
     """
-    followed = np.ones(sessions.aid.size, np.bool_)
-    followed[sessions.offsets[1:] - 1] = False
+    begin = first_positions(sessions, row)
+    size = sessions.offsets[1:] - 1 - begin
+    some = np.flatnonzero(size > 0)
+    begin, size = begin[some], size[some]
+    rng = np.random.default_rng([seed, 0])
+    n = min(HELD_OUT, -(-size.size // 20)) if size.size > 1 else 0
+    held = np.sort(rng.choice(size.size, n, replace=False))
+    held_out = begin[held] + (rng.random(n) * size[held]).astype(np.int64)
+    return ranges(np.delete(begin, held), np.delete(size, held)), held_out
+
+
+def first_positions(sessions: Sessions, row: SequenceRow) -> I64:
+    """Where the positions of each session begin: at its first event that is young enough."""
+    begin = sessions.offsets[:-1].copy()
     if row.last_days is not None and sessions.ts.size:
         since = int(sessions.ts.max()) - int(row.last_days * DAY)
-        queries_from = int(sessions.offsets[sessions.first_query])
-        followed[:queries_from] &= sessions.ts[:queries_from] > since
-    position = np.flatnonzero(followed)
-    first = np.flatnonzero(np.diff(session_of(sessions, position), prepend=-1))
-    size = np.diff(first, append=position.size)
-    rng = np.random.default_rng([seed, 0])
-    n = min(HELD_OUT, -(-first.size // 20)) if first.size > 1 else 0
-    held = np.sort(rng.choice(first.size, n, replace=False))
-    held_out = position[first[held] + (rng.random(n) * size[held]).astype(np.int64)]
-    learned = np.ones(first.size, np.bool_)
-    learned[held] = False
-    return position[np.repeat(learned, size)], held_out
+        border = sessions.offsets[: sessions.first_query + 1]
+        old = np.zeros(int(border[-1]) + 1, np.int32)
+        np.cumsum(sessions.ts[: border[-1]] <= since, out=old[1:], dtype=np.int32)
+        begin[: sessions.first_query] += np.diff(old[border])
+    return begin
 
 
-def epoch_batches(position: I64, row: SequenceRow, seed: int, epoch: int) -> list[I64]:
+def ranges(begin: I64, size: I64) -> I32:
+    """begin, begin + 1, ..., so many of each, one after the other."""
+    step = np.ones(int(size.sum()), np.int32)
+    if size.size:
+        step[np.cumsum(size) - size] = np.diff(begin, prepend=0) - np.append(0, size[:-1] - 1)
+    return np.cumsum(step, out=step, dtype=np.int32)
+
+
+def epoch_batches(position: I32, row: SequenceRow, seed: int, epoch: int) -> list[I32]:
     """The epoch's positions in random order, cut into batches of much the same size."""
     rng = np.random.default_rng([seed, 1, epoch])
     if position.size > row.positions:  # an exact draw would sort them all
@@ -168,7 +182,7 @@ class Negatives:
     """Items drawn with a chance by their number of events, and how likely each is in a draw."""
 
     def __init__(self, sessions: Sessions, row: SequenceRow) -> None:
-        count = np.bincount(sessions.aid, minlength=sessions.n_items)
+        count = events_of_items(sessions.aid, sessions.n_items)
         self.items = np.flatnonzero(count)
         self.draws = row.negatives
         chance = count[self.items].astype(np.float64) ** row.popularity
