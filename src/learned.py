@@ -95,17 +95,16 @@ def counts(world: World) -> I64:
 
 
 def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
-    """Item vectors by gensim, and their neighbours."""
-    vectors, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
+    """Item vectors by gensim, as given words and as those around them, and their neighbours."""
+    files = [kind(world.split, row.name) for kind in (run.vectors, run.sources, run.table)]
 
     def make(parts: dict[Path, Path]) -> None:
         claim(run, world, row)
         given, around = embeddings.word2vec(world.sessions, row, run.recipe.seed)
-        write(parts, {vectors: saved(embeddings.unit(given)),
-                      table: likely(world, row, given, around)})  # fmt: skip
+        write(parts, directed(run, world, row, given, around))
 
     rows, inputs = (row, run.recipe.seed), [run.output / world.split / "events.parquet"]
-    return bool(run.build_all(dict.fromkeys([vectors, table], rows), make, inputs))
+    return bool(run.build_all(dict.fromkeys(files, rows), make, inputs))
 
 
 def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
