@@ -56,8 +56,7 @@ def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]
     model = Word2Vec(
         Sentences(sessions), vector_size=row.size, window=row.window, sg=1, hs=0,
         negative=row.negative, ns_exponent=row.ns_exponent, min_count=row.min_count,
-        epochs=min(row.epochs, max(1, row.words // int(read.sum()))), sample=1e-3, seed=seed,
-        workers=1,
+        epochs=row.epochs, sample=1e-3, seed=seed, workers=1,
     )  # fmt: skip
     items = np.array(model.wv.index_to_key, dtype=np.int64)
     given[items], around[items] = model.wv.vectors, model.syn1neg

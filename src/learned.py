@@ -7,6 +7,7 @@ looks at the results reads plain .npy files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,6 +97,7 @@ def counts(world: World) -> I64:
 
 def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
     """Item vectors by gensim, as given words and as those around them, and their neighbours."""
+    row = replace(row, epochs=epochs(run, row))
     files = [kind(world.split, row.name) for kind in (run.vectors, run.sources, run.table)]
 
     def make(parts: dict[Path, Path]) -> None:
@@ -105,6 +107,12 @@ def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
 
     rows, inputs = (row, run.recipe.seed), [run.output / world.split / "events.parquet"]
     return bool(run.build_all(dict.fromkeys(files, rows), make, inputs))
+
+
+def epochs(run: Run, row: Word2VecRow) -> int:
+    """As often as the largest split may be read: one model judges the cosines of all of them."""
+    most = max(count_rows(run.output / split / "events.parquet") for split in run.splits())
+    return min(row.epochs, max(1, row.words // max(most, 1)))
 
 
 def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:

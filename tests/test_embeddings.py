@@ -16,12 +16,17 @@ import polars as pl
 import pytest
 from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
+from worlds import ROOT
 
-from src import embeddings, knn_kernel, search
+from src import embeddings, knn_kernel, learned, search, store
+from src.budget import Budget
+from src.datasets import RECIPES
+from src.engine import resolve
 from src.matrices import Matrix
-from src.rows.embeddings import Word2VecRow
+from src.rows.embeddings import EmbeddingRow, Word2VecRow
 from src.rows.rules import KnnRule
 from src.rules import World
+from src.run import Run
 
 A, B, C, D = range(4)  # items
 COMMUNITY = np.arange(N_ITEMS) // PER_COMMUNITY
@@ -37,6 +42,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def vectors() -> tuple[np.ndarray, np.ndarray]:
     """Of items as given words, and as those around them."""
     return embeddings.word2vec(sessions_of(planted_events()), ROW, seed=3)
+
+
+def write_split(folder: Path, split: str, events: pl.DataFrame) -> None:
+    """A split as step 1 leaves it; its last ten sessions are the queries."""
+    session = np.arange(int(events["session"].max()) + 1)  # type: ignore[operator]
+    sessions = pl.DataFrame({"session": session, "query": session >= session.size - 10})
+    for name, table in (("events", events), ("sessions", sessions)):
+        store.build(folder / split / f"{name}.parquet", {}, table.write_parquet)
+
+
+def step_4(folder: Path, row: EmbeddingRow) -> Run:
+    """A run of step 4 with one row, on planted sessions."""
+    write_split(folder, "valid", planted_events(60))
+    store.build(folder / "aids.parquet", {}, pl.DataFrame({"aid": range(N_ITEMS)}).write_parquet)
+    (folder / "splits.json").write_text('["valid"]')
+    otto = RECIPES["otto"]
+    recipe = replace(otto, embeddings=(row,), rules=otto.rules[:1], baselines=(), features=())
+    budget, script = Budget(1 << 30, folder), ROOT / "4_embeddings.py"
+    return Run(recipe, folder, folder, resolve("cpu"), budget, 1.0, script)
 
 
 def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
@@ -178,16 +202,19 @@ def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray])
         assert not occurs[-1] and (vectors[side].any(axis=1) == occurs).all()
 
 
-def test_word2vec_reads_so_many_words_at_most() -> None:
-    sessions = sessions_of(planted_events(60))
-    n = int(sum(size for size in np.diff(sessions.offsets) if size > 1))
-
-    def made(epochs: int, words: int) -> bytes:
-        row = replace(ROW, epochs=epochs, words=words)
-        return embeddings.word2vec(sessions, row, 3)[0].tobytes()
-
-    assert made(9, 3 * n - 1) == made(2, 9 * n) != made(9, 3 * n) == made(3, 9 * n)
-    assert made(9, 1) == made(1, 9 * n)
+def test_all_splits_are_read_as_often_as_the_largest_may_be(tmp_path: Path) -> None:
+    run = step_4(tmp_path, ROW)
+    n = planted_events(60).height
+    for split, sessions in (("valid", 60), ("earlier_1", 20)):
+        write_split(tmp_path, split, planted_events(sessions))
+    (tmp_path / "splits.json").write_text('["valid", "earlier_1"]')
+    few, most = replace(ROW, epochs=9, words=3 * n - 1), replace(ROW, epochs=9, words=99 * n)
+    assert [learned.epochs(run, row) for row in (few, most)] == [2, 9]
+    assert learned.epochs(run, replace(few, words=1)) == 1
+    learned.train(run, "earlier_1", few)
+    given, _ = embeddings.word2vec(sessions_of(planted_events(20)), replace(ROW, epochs=2), 42)
+    found = np.load(run.sources("earlier_1", ROW.name))
+    assert found.tobytes() == embeddings.unit(given).tobytes()
 
 
 def test_word2vec_finds_the_communities(vectors: tuple[np.ndarray, np.ndarray]) -> None:
