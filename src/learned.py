@@ -80,6 +80,13 @@ def directed(run: Run, world: World, row: Word2VecRow | FactorRow, source: F32, 
     }
 
 
+def undirected(run: Run, world: World, row: SequenceRow | ContentRow) -> None:
+    """Remove the sources that a row of another kind left under this name."""
+    sources = run.sources(world.split, row.name)
+    for file in (sources, store.manifest_path(sources)):
+        file.unlink(missing_ok=True)
+
+
 def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Callable[[Path], None]:
     """A matrix: the neighbours of each item by a model."""
 
@@ -121,6 +128,7 @@ def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
     path, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
     def make(part: Path) -> None:
+        undirected(run, world, row)
         aids = pl.read_parquet(items)["aid"]
         none = np.zeros((aids.len(), 1), np.float32)
         embeddings.save(
@@ -150,6 +158,7 @@ def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
         from src import sequence
 
         claim(run, world, row)
+        undirected(run, world, row)
         s = world.sessions
         with sequence.training(s, row, len(types), run.recipe.seed, device) as trainer:
             learn(run, world, row, trainer, facts)

@@ -20,10 +20,11 @@ from worlds import ROOT
 
 from src import embeddings, knn_kernel, learned, search, store
 from src.budget import Budget
+from src.candidates import open_world
 from src.datasets import RECIPES
 from src.engine import resolve
 from src.matrices import Matrix
-from src.rows.embeddings import EmbeddingRow, Word2VecRow
+from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
 from src.rows.rules import KnnRule
 from src.rules import World
 from src.run import Run
@@ -229,6 +230,23 @@ def test_word2vec_finds_the_communities(vectors: tuple[np.ndarray, np.ndarray]) 
     near = embeddings.likely(*vectors, 5, np.ones(N_ITEMS, np.int64)).to_frame()
     x, y = near["aid_x"].to_numpy(), near["aid_y"].to_numpy()
     assert (COMMUNITY[x] == COMMUNITY[y]).mean() > 0.9
+
+
+@pytest.mark.parametrize("directed", [ROW, FactorRow("w2v", size=16, epochs=2)])
+def test_sources_are_those_of_the_row_that_has_the_name(tmp_path: Path, directed: EmbeddingRow
+                                                        ) -> None:  # fmt: skip
+    """What looks at others is learned as such; a row of one side leaves no other's sources."""
+    rows = [SequenceRow("w2v", size=16, negatives=64, epochs=1), ContentRow("w2v", "none.csv", "x")]
+    for row in rows:
+        run = step_4(tmp_path, directed)
+        learned.train(run, "valid", directed)
+        world = open_world(run, "valid")
+        sources, vectors = world.sources("w2v"), world.vectors("w2v")
+        assert (sources.any(axis=1) == vectors.any(axis=1)).all()
+        assert not np.allclose(sources, vectors)
+        learned.train(step_4(tmp_path, row), "valid", row)
+        assert world.sources("w2v").tobytes() == world.vectors("w2v").tobytes()
+        assert not list(run.sources("valid", "w2v").parent.glob("*.sources*"))
 
 
 def test_content_vectors(tmp_path: Path) -> None:
