@@ -152,6 +152,7 @@ def as_lists(matrix: Matrix) -> dict[int, list[tuple[int, float]]]:
 @pytest.mark.parametrize("block", [3, 1024])
 def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None:
     monkeypatch.setattr(search, "ITEMS", block)
+    monkeypatch.setattr(embeddings, "SOURCES", block + 2)
     rng = np.random.default_rng(1)
     # halves: products are exact, and so full of ties, whatever the order of the sums
     sources, targets = (rng.integers(0, 2, (2, 30, 4)) - 0.5).astype(np.float32)
@@ -189,9 +190,15 @@ def test_neighbours_of_one_or_no_item() -> None:
             assert near.offsets.tolist() == [0, 0, 0, 0] and near.weight.size == 0
 
 
-def test_unit_vectors() -> None:
-    found = embeddings.unit(np.array([[3, 4], [0, 0]], np.float32))
-    np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0]])
+@pytest.mark.parametrize("piece", [1, 2, 1000])
+def test_piece_by_piece(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(embeddings, "SOURCES", piece)
+    monkeypatch.setattr(embeddings, "EVENTS", piece)
+    found = embeddings.unit(np.array([[3, 4], [0, 0], [0, -2]], np.float32))
+    np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [0, -1]])
+    aid = np.array([4, 0, 4, 2, 4], np.int32)
+    assert embeddings.events_of_items(aid, 6).tolist() == [1, 0, 1, 0, 3, 0]
+    assert embeddings.events_of_items(aid[:0], 2).tolist() == [0, 0]
 
 
 def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray]) -> None:
