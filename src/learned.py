@@ -25,8 +25,9 @@ from src.tables import count_rows
 
 Facts = dict[str, object]
 
-TAKES = {Word2VecRow: (6, 1000, 20), FactorRow: (7, 100, 20), SequenceRow: (6, 700, 20)}
-"""At the peak: tables of (items, size) floats, more bytes an item, bytes an event."""
+TAKES = {Word2VecRow: (4, 500), FactorRow: (6, 350), SequenceRow: (5, 400)}
+"""At the peak: tables of (items, size) floats, more bytes an item."""
+EVENT, READ = 14, 38  # bytes an event, in training and while a split is read
 
 
 class Trainer(Protocol):
@@ -192,9 +193,9 @@ def claim(run: Run, world: World, row: Word2VecRow | FactorRow | SequenceRow) ->
     """Ask for what a row takes at its peak: measured, in docs/vectors.md."""
     events = count_rows(run.output / world.split / "events.parquet")
     items = count_rows(run.output / "aids.parquet")
-    tables, more, event = TAKES[type(row)]
-    need = (4 * tables * row.size + more) * items + event * events
-    run.budget.claim(f"{world.split} {row.name}", need)
+    tables, more = TAKES[type(row)]
+    need = (4 * tables * row.size + more) * items + EVENT * events
+    run.budget.claim(f"{world.split} {row.name}", max(need, READ * events))
 
 
 def in_epochs(
