@@ -4,6 +4,7 @@
 
 Reads  output/<dataset>/<split>/events.parquet, lists/*.parquet  (steps 1, 3)
 Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), unit length
+       output/<dataset>/<split>/embeddings/<row>.sources.npy: as the earlier item (FactorRow)
        output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight
        output/<dataset>/<split>/embeddings/<row>.queries.npy: float32 (objectives, queries, size)
        output/<dataset>/logs/embeddings/<split>/<row>.csv: loss and recall of every epoch

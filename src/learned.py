@@ -70,18 +70,7 @@ def saved(vectors: F32) -> Callable[[Path], None]:
     return lambda part: embeddings.save(part, vectors)
 
 
-def directed(run: Run, world: World, row: Word2VecRow | FactorRow, source: F32, target: F32
-             ) -> dict[Path, Callable[[Path], None]]:  # fmt: skip
-    """What writes the files of a model of what follows what, or stands around it."""
-    split, unit = world.split, embeddings.unit
-    return {
-        run.vectors(split, row.name): lambda part: embeddings.save(part, unit(target)),
-        run.sources(split, row.name): lambda part: embeddings.save(part, unit(source)),
-        run.table(split, row.name): likely(world, row, source, target),
-    }
-
-
-def undirected(run: Run, world: World, row: SequenceRow | ContentRow) -> None:
+def undirected(run: Run, world: World, row: EmbeddingRow) -> None:
     """Remove the sources that a row of another kind left under this name."""
     sources = run.sources(world.split, row.name)
     for file in (sources, store.manifest_path(sources)):
@@ -104,17 +93,19 @@ def counts(world: World) -> I64:
 
 
 def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
-    """Item vectors by gensim, as given words and as those around them, and their neighbours."""
+    """Item vectors by gensim, as words that are given, and the neighbours around them."""
     row = replace(row, epochs=epochs(run, row))
-    files = [kind(world.split, row.name) for kind in (run.vectors, run.sources, run.table)]
+    vectors, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
     def make(parts: dict[Path, Path]) -> None:
         claim(run, world, row)
+        undirected(run, world, row)
         given, around = embeddings.word2vec(world.sessions, row, run.recipe.seed)
-        write(parts, directed(run, world, row, given, around))
+        write(parts, {vectors: saved(embeddings.unit(given)),
+                      table: likely(world, row, given, around)})  # fmt: skip
 
     rows, inputs = (row, run.recipe.seed), [run.output / world.split / "events.parquet"]
-    return bool(run.build_all(dict.fromkeys(files, rows), make, inputs))
+    return bool(run.build_all(dict.fromkeys([vectors, table], rows), make, inputs))
 
 
 def epochs(run: Run, row: Word2VecRow) -> int:
@@ -174,7 +165,8 @@ def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
 
 def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
     """Item vectors, as the earlier and as the later one of a pair, by `src/factors.py`."""
-    files = [kind(world.split, row.name) for kind in (run.vectors, run.sources, run.table)]
+    vectors, sources = run.vectors(world.split, row.name), run.sources(world.split, row.name)
+    table = run.table(world.split, row.name)
 
     def make(parts: dict[Path, Path]) -> None:
         from src import factors
@@ -184,9 +176,11 @@ def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
         learn(run, world, row, trainer, facts)
         source, target = trainer.vectors()
         del trainer  # its tables are not needed beside those of the search
-        write(parts, directed(run, world, row, source, target))
+        write(parts, {vectors: saved(embeddings.unit(target)),
+                      sources: saved(embeddings.unit(source)),
+                      table: likely(world, row, source, target)})  # fmt: skip
 
-    return in_epochs(run, world, row, files, make)
+    return in_epochs(run, world, row, [vectors, sources, table], make)
 
 
 def claim(run: Run, world: World, row: Word2VecRow | FactorRow | SequenceRow) -> None:
