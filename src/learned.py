@@ -27,7 +27,7 @@ Facts = dict[str, object]
 
 TAKES = {Word2VecRow: (4, 500), FactorRow: (6, 350), SequenceRow: (5, 400)}
 """At the peak: tables of (items, size) floats, more bytes an item."""
-EVENT, READ = 14, 38  # bytes an event, in training and while a split is read
+EVENT = 18  # bytes of an event: 14 in training, 17 while a split is read
 
 
 class Trainer(Protocol):
@@ -189,7 +189,7 @@ def claim(run: Run, world: World, row: Word2VecRow | FactorRow | SequenceRow) ->
     items = count_rows(run.output / "aids.parquet")
     tables, more = TAKES[type(row)]
     need = (4 * tables * row.size + more) * items + EVENT * events
-    run.budget.claim(f"{world.split} {row.name}", max(need, READ * events))
+    run.budget.claim(f"{world.split} {row.name}", need)
 
 
 def in_epochs(
