@@ -7,7 +7,7 @@ the end of the visit that a test user is in: its item, 30 s after the last visib
 `valid` hides the last click of as many train users as there are test users, drawn so that their
 activity is that of the test users. `more_1`, `more_2`, ... hide ends of all other users' visits to
 learn from, the test users' earlier ones too: one end of a user in a split, the users' last ends
-first, until there are as many queries as the recipe wants. What the user clicked
+first, until there are as many queries as the recipe wants, or few are left. What the user clicked
 behind a hidden end is a session of its own there. Nothing in a split was made from a click that it
 hides, so what its queries see of the others' clicks (also later ones: the competition allows it) is
 what the test queries see.
@@ -30,6 +30,7 @@ from src.jsonl_kernel import NEWEST, OLDEST
 if TYPE_CHECKING:
     from src.run import Run
 
+FEWEST = 0.1  # of the queries of `valid`: a split of fewer is not worth its matrices
 TRAIN, TESTS, ARTICLES = "train_click_log.csv", "test*_click_log*.csv", "articles.csv"
 CLICK = {"user_id": "user", "click_article_id": "aid", "click_timestamp": "ts"}
 CONTEXT = {
@@ -188,9 +189,11 @@ class Log:
         sizes = dict(pl.read_parquet(self.asked)["split"].value_counts().iter_rows())
         splits, queries = ["valid", *(s for s in sizes if s == "test")], sizes["valid"]
         for n in range(1, len(sizes)):
-            if queries < self.run.recipe.train_queries and f"more_{n}" in sizes:
-                splits.append(f"more_{n}")
-                queries += sizes[f"more_{n}"]
+            size = sizes.get(f"more_{n}", 0)
+            if queries >= self.run.recipe.train_queries or size < FEWEST * sizes["valid"]:
+                break
+            splits.append(f"more_{n}")
+            queries += size
         return splits
 
     def write(self, split: str) -> dict[str, object]:

@@ -219,6 +219,10 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     assert all(place == (4 if user % 2 else 1) for user, place in last.items())
     two_visits = {user for user in first if user % 2}
     assert {user for split in made[100][5:] for user in queries[split]} == two_visits
+    monkeypatch.setattr("src.clicklog.FEWEST", 0.55)  # of 10 queries: 5 are too few
+    assert prepare(monkeypatch, tmp_path) == 0
+    splits = json.loads((tmp_path / "out" / "splits.json").read_text())
+    assert [s for s in splits if s.startswith("more_")] == made[100][:5]
 
 
 def test_a_test_user_s_earlier_ends_are_learned_from(monkeypatch, tmp_path: Path) -> None:
