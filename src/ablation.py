@@ -6,7 +6,9 @@ Reads what steps 1 to 5 made. The recipe's first trees of one objective learn fr
 training rows, ROUNDS rounds, for all folds; then again without each group of columns, and without
 the candidates that only one kind of rule named (their ranks and scores gone too, the fused vote
 made anew). They rank all candidates of at most QUERIES queries of all windows that have labels, out
-of fold (src/held_out.py). Losses are paired, with 95 % intervals; `another seed` shows the noise.
+of fold (src/held_out.py). Losses are against the mean of SEEDS runs that drop nothing, paired, with
+95 % intervals: bootstraps over sessions. What training anew changes comes on top of them; the lines
+of single seeds show how much that is.
 
 Writes output/<dataset>/logs/ablation.csv: dropped, columns, score, loss, low, high.
 """
@@ -40,7 +42,7 @@ from src.run import Run, main
 from src.scoring import train_files
 from src.training_rows import Rows
 
-ROWS, ROUNDS, QUERIES = 100_000, 80, 10_000
+ROWS, ROUNDS, QUERIES, SEEDS = 100_000, 80, 10_000, 3
 
 
 class Dropped(NamedTuple):
@@ -78,9 +80,8 @@ def without(sample: Sample, names: list[str], recipe: Recipe, rules: list[str]) 
 
 
 def experiments(recipe: Recipe, features: Features) -> list[Dropped]:
-    """All of them; of the first nothing is dropped."""
-    found = [Dropped("nothing", [], [], recipe.seed),
-             Dropped("nothing, another seed", [], [], recipe.seed + 1)]  # fmt: skip
+    """All of them; of the first SEEDS nothing is dropped."""
+    found = [Dropped(f"nothing, seed {n}", [], [], recipe.seed + n) for n in range(SEEDS)]
     for group, names in features.groups.items():
         found.append(Dropped(f"features: {group}", names, [], recipe.seed))
     ranks = [features.names[column] for column in features.targets]
@@ -159,10 +160,14 @@ def body(run: Run) -> None:
 def losses(
     recipe: Recipe, plan: list[Dropped], objectives: list[int], won: list[list[Tally]]
 ) -> pl.DataFrame:
-    """A line an experiment: its scores, and what is lost against the first one, paired."""
+    """A line an experiment: its scores, and the loss against those that drop nothing, paired."""
     shares, rows = [recipe.objectives[o].weight for o in objectives], []
-    for what, mine in zip(plan, won, strict=True):
-        lost = [replace(t, hits=f.hits - t.hits) for f, t in zip(won[0], mine, strict=True)]
+    pairs = list(zip(plan, won, strict=True))
+    alike = [mine for what, mine in pairs if not (what.columns or what.rules)]
+    whole = [replace(of[0], hits=np.mean([t.hits for t in of], axis=0))
+             for of in zip(*alike, strict=True)]  # fmt: skip
+    for what, mine in [(Dropped("nothing", [], [], recipe.seed), whole), *pairs]:
+        lost = [replace(t, hits=f.hits - t.hits) for f, t in zip(whole, mine, strict=True)]
         low, high = bootstrap(lost, shares, recipe.seed)
         scores = {
             recipe.objectives[o].name: t.score() for o, t in zip(objectives, mine, strict=True)

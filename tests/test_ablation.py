@@ -77,8 +77,11 @@ def test_wins_and_losses() -> None:
     assert ask.won(recipe, whole, 1, score).hits.tolist() == [0, 1]
     lost = ask.won(recipe, whole.take(few), 0, score[few])
     assert lost.hits.tolist() == [1, 0] and lost.session.tolist() == [7, 9]
-    plan = [Dropped("nothing", [], [], 0), Dropped("some", ["a", "b"], [], 0)]
-    table = losses(recipe, plan, [2], [[ask.won(recipe, whole, 0, score)], [lost]])
+    plan = [Dropped("one seed", [], [], 0), Dropped("another", [], [], 1),
+            Dropped("some", ["a", "b"], [], 0)]  # fmt: skip
+    won = ask.won(recipe, whole, 0, score)
+    table = losses(recipe, plan, [2], [[won], [replace(won, hits=won.hits / 2)], [lost]])
     weight = recipe.objectives[2].weight
-    assert table["columns"].to_list() == [0, 2]
-    assert table["loss"].to_list() == pytest.approx([0, weight / 2])
+    assert table["dropped"].to_list() == ["nothing", *(what.name for what in plan)]
+    assert table["columns"].to_list() == [0, 0, 0, 2]
+    assert table["loss"].to_list() == pytest.approx([0, -weight / 4, weight / 4, weight / 4])
