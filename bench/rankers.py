@@ -26,17 +26,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bench import measure
-from src import blend_kernel, metrics, ranker
+from src import blend_kernel, held_out, metrics, ranker
 from src.events import F32, I64
 from src.features import Features
-from src.held_out import (
-    Sample,
-    asked,
-    first_trees,
-    folds_of_rows,
-    out_of_fold,
-    some_learnable,
-)
+from src.held_out import Sample
 from src.metrics import Tally
 from src.rows.rankers import RankerRow, taught
 from src.run import Run, parse
@@ -89,7 +82,7 @@ class Trained:
         names, seed = Features(run.recipe).names, run.recipe.seed
         for what in dict.fromkeys(taught(row, name) for name in able):
             rows = Rows.load(train_files(run), able if row.shared else [what])
-            rows = replace(rows, fold=folds_of_rows(run, rows))
+            rows = replace(rows, fold=held_out.folds_of_rows(run, rows))
 
             def train(fold: int, what: str = what, rows: Rows = rows) -> tuple[int, ranker.Trees]:
                 job = ranker.Job(row, what, fold, place / f"{row.name}_{what}_{fold}")
@@ -106,7 +99,9 @@ class Trained:
     def scores(self, sample: Sample, names: list[str], fold: I64, objective: str) -> F32:
         """Of each row, by the model that never saw its session; fold: of each row."""
         what = taught(self.row, objective)
-        return out_of_fold([self.models[what, f] for f in range(self.folds)], sample, names, fold)
+        return held_out.out_of_fold(
+            [self.models[what, f] for f in range(self.folds)], sample, names, fold
+        )
 
 
 def tallies(
@@ -114,7 +109,7 @@ def tallies(
 ) -> dict[str, list[Tally]]:
     """What every row, every pair with the first one, and less of the pool win by objective."""
     names, found = Features(run.recipe).names, dict[str, list[list[Tally]]]()
-    for ask in asked(run, queries):
+    for ask in held_out.asked(run, queries):
         fold = ask.fold[ask.sample.query]
         for number, objective in enumerate(able):
             scores = {t.row.name: t.scores(ask.sample, names, fold, objective) for t in trained}
@@ -149,8 +144,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("6_xgb.py"), flags)
-    able, recipe = some_learnable(run), run.recipe
-    first_row = first_trees(recipe)
+    able, recipe = held_out.some_learnable(run), run.recipe
+    first_row = held_out.first_trees(recipe)
     others = [row for row in recipe.rankers if isinstance(row, RankerRow) and row != first_row]
     with TemporaryDirectory() as folder:
         rows = [first_row, *others, *variants(first_row, args.also, recipe.k)]

@@ -23,17 +23,10 @@ import numpy as np
 import polars as pl
 import xgboost as xgb
 
-from src import blend_kernel, ranker, store
+from src import blend_kernel, held_out, ranker, store
 from src.candidates import show
 from src.features import Features
-from src.held_out import (
-    Sample,
-    asked,
-    first_trees,
-    folds_of_rows,
-    out_of_fold,
-    some_learnable,
-)
+from src.held_out import Sample
 from src.metrics import Tally, bootstrap
 from src.pool_kernel import ABSENT, RRF
 from src.recipe import Recipe
@@ -115,10 +108,10 @@ def learn(run: Run, job: ranker.TreeJob, what: Dropped, known: Sample) -> ranker
 
 def learned(run: Run, objective: str, plan: list[Dropped]) -> list[list[ranker.Trees]]:
     """The models of every experiment, a fold each."""
-    row = first_trees(run.recipe)
+    row = held_out.first_trees(run.recipe)
     rows = Rows.load(train_files(run), (objective,))
     some = rows.some(np.ones(rows.fold.size, np.bool_), ROWS)
-    fold, names = folds_of_rows(run, rows)[some], Features(run.recipe).names
+    fold, names = held_out.folds_of_rows(run, rows)[some], Features(run.recipe).names
     starts = np.append(np.flatnonzero(np.diff(rows.query[some], prepend=-1)), some.sum())
     every = Sample(rows.aid[some], rows.gather(some, names), rows.label[some], starts)
 
@@ -135,7 +128,7 @@ def body(run: Run) -> None:
     """Run every experiment, print and store the table."""
     recipe, names = run.recipe, Features(run.recipe).names
     run.need(train_files(run))
-    plan, able, models = experiments(recipe, Features(recipe)), some_learnable(run), {}
+    plan, able, models = experiments(recipe, Features(recipe)), held_out.some_learnable(run), {}
     for o, objective in enumerate(recipe.objectives):
         if objective.name in able:
             with run.step(f"ablation, {objective.name}") as facts:
@@ -143,12 +136,12 @@ def body(run: Run) -> None:
                 facts["models"] = len(plan) * recipe.folds
     found: list[list[list[Tally]]] = [[[] for _ in models] for _ in plan]
     with run.step("ablation, queries") as facts:
-        for ask in asked(run, QUERIES):
+        for ask in held_out.asked(run, QUERIES):
             for number, (what, tallies) in enumerate(zip(plan, found, strict=True)):
                 rules = what.rules
                 sample = without(ask.sample, names, recipe, rules) if rules else ask.sample
                 for mine, (o, of) in zip(tallies, models.items(), strict=True):
-                    score = out_of_fold(of[number], sample, names, ask.fold[sample.query])
+                    score = held_out.out_of_fold(of[number], sample, names, ask.fold[sample.query])
                     mine.append(ask.won(recipe, sample, o, score))
         won = [[Tally.joined(pieces) for pieces in tallies] for tallies in found]
         facts["queries"] = won[0][0].session.size

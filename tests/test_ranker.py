@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src.ranker import SOFTMAX, Job, by_query, softmax_loss
+from src.ranker import SOFTMAX, Job, by_query, most_gained, softmax_loss
 from src.rows.rankers import RankerRow
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no true one
@@ -69,3 +69,11 @@ def test_a_fact_of_the_query_alone_is_no_reason(objective: str) -> None:
     assert hit[asked].mean() > 0.9
     gain = model.get_score(importance_type="total_gain")
     assert gain["f0"] > 20 * gain.get("f1", 0.0)
+
+
+def test_columns_are_kept_where_nothing_splits() -> None:
+    """A label that no column tells: one column stays, for a model needs one."""
+    X, names = np.zeros((40, 3), np.float32), ["a", "b", "c"]
+    assert most_gained(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["a"]
+    X[:, 1] = np.arange(40) % 2
+    assert most_gained(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["b"]
