@@ -7,7 +7,8 @@ Writes output/<dataset>/{aids.parquet,splits.json} and, for <split> in valid, te
        output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test)
 """
 
-from src.run import Run, main
+from src.cli import main
+from src.core.run import Run
 
 
 def body(run: Run) -> None:

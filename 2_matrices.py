@@ -8,10 +8,11 @@ Writes output/<dataset>/<split>/matrices/<row>.parquet: aid_x, aid_y, weight, he
 similar reach together: at most 8, and as many as the memory allows.)
 """
 
-from src.counting import Counter
-from src.rows.matrices import SwingRow
-from src.run import Run, main
-from src.tables import count_rows
+from src.cli import main
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.matrices.build import Counter
+from src.matrices.rows import SwingRow
 
 
 def body(run: Run) -> None:

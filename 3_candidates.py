@@ -8,8 +8,10 @@ Writes output/<dataset>/<split>/lists/part-*.parquet: session, rule, rank, aid, 
 (The lists of embeddings join in step 4, which merges all of them into the pool.)
 """
 
-from src.candidates import cover, list_parts, open_world, rules_of_step
-from src.run import Run, main
+from src.candidates.lists import cover, list_parts, rules_of_step
+from src.cli import main
+from src.core.run import Run
+from src.data.shards import open_world
 
 
 def body(run: Run) -> None:

@@ -12,9 +12,11 @@ Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), uni
        output/<dataset>/logs/pool/{rules,pool,baselines}.csv: recall on the valid split
 """
 
-from src.candidates import cover, list_parts, open_world, pool_parts, rules_of_step
-from src.learned import train
-from src.run import Run, main
+from src.candidates.lists import cover, list_parts, pool_parts, rules_of_step
+from src.cli import main
+from src.core.run import Run
+from src.data.shards import open_world
+from src.embeddings.train import train
 
 
 def body(run: Run) -> None:

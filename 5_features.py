@@ -17,11 +17,12 @@ from pathlib import Path
 
 import polars as pl
 
-from src.candidates import Part, open_world, part_files, part_path, parts
-from src.features import Features
-from src.rules import World
-from src.run import Run, main
-from src.training import (
+from src.candidates.rules import World
+from src.cli import main
+from src.core.run import Run
+from src.data.shards import Part, open_world, part_files, part_path, parts
+from src.features.table import Features
+from src.rankers.sampling import (
     claim,
     count_positives,
     sampled_bytes,

@@ -13,12 +13,14 @@ Scores of `valid` are out of fold, those of `test` the mean of the folds.
 
 from functools import partial
 
-from src import ranker
-from src.candidates import open_world, part_files, parts, show
-from src.rows.rankers import taught
-from src.run import Run, main
-from src.scoring import fold_scores, score_part, together, train_fold
-from src.training import learnable
+from src.cli import main
+from src.core.console import show
+from src.core.run import Run
+from src.data.shards import open_world, part_files, parts
+from src.rankers import xgb as ranker
+from src.rankers.rows import taught
+from src.rankers.sampling import learnable
+from src.rankers.score import fold_scores, score_part, together, train_fold
 
 
 def body(run: Run) -> None:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import polars as pl
 
-from src.blend import STACK, STEPS, Search, final_lists, options
-from src.candidates import BLOCK, part_files
-from src.cv import Blended, blends, show_cv, write_cv
-from src.report import write_report
-from src.rows.rankers import member
-from src.run import Run, main
-from src.submission import Lists
-from src.training import folds, learnable
+from src.blend.cv import Blended, blends, show_cv, write_cv
+from src.blend.search import STACK, STEPS, Search, final_lists, options
+from src.cli import main
+from src.core.run import Run
+from src.data.folds import folds
+from src.data.schemas import Lists
+from src.data.shards import BLOCK, part_files
+from src.rankers.rows import member
+from src.rankers.sampling import learnable
+from src.report.report import write_report
 
 
 def body(run: Run) -> None:

@@ -36,19 +36,19 @@ submission: .venv/.ready  ## raw sessions to submission.csv, all seven steps (th
 	@for step in $(STEPS); do .venv/bin/python $$step.py $(FLAGS) || $(call ended,$$step.py); done
 
 data: .venv/.ready  ## download the raw files with the competition's client, or tell how; check them
-	@.venv/bin/python -m src.data --dataset $(DATASET) --input $(INPUT)
+	@.venv/bin/python -m src.tools.download --dataset $(DATASET) --input $(INPUT)
 
 status: .venv/.ready  ## what is done, stale or missing, and why; makes nothing
-	@.venv/bin/python -m src.status $(FLAGS)
+	@.venv/bin/python -m src.tools.status $(FLAGS)
 
 check: .venv/.ready  ## would the competition take FILE? its first ten faults, against the raw files
-	@.venv/bin/python -m src.check --dataset $(DATASET) --input $(INPUT) --file $(FILE)
+	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) --file $(FILE)
 
 score: .venv/.ready  ## score FILE offline as the competition does, by LABELS
-	@.venv/bin/python -m src.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS)
+	@.venv/bin/python -m src.tools.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS)
 
 ablation: .venv/.ready  ## what each group of features and each source of candidates is worth
-	@.venv/bin/python -m src.ablation $(FLAGS)
+	@.venv/bin/python -m src.tools.ablation $(FLAGS)
 
 test: .venv/.ready  ## unit tests, leak tests and whole runs on tiny worlds
 	.venv/bin/python -m pytest

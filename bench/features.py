@@ -22,17 +22,18 @@ import polars as pl
 from numba import get_num_threads
 
 from bench import measure
-from src import features_kernel
-from src.budget import peak_gib
-from src.candidates import open_world, parts
-from src.events import F32
-from src.features import TAIL, Block, Features
-from src.pool import Pool
-from src.recipe import Recipe
-from src.rows.features import WEIGHTINGS, MatrixFeature
-from src.rules import World
-from src.run import Run, parse
-from src.training import pools
+from src.candidates.pool import Pool
+from src.candidates.rules import World
+from src.cli import parse
+from src.core.arrays import F32
+from src.core.budget import peak_gib
+from src.core.run import Run
+from src.data.recipe import Recipe
+from src.data.shards import open_world, parts
+from src.features import features_kernel
+from src.features.rows import WEIGHTINGS, MatrixFeature
+from src.features.table import TAIL, Block, Features
+from src.rankers.sampling import pools
 
 JOINED = 3  # matrices that the joins are measured on
 

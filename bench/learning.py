@@ -23,12 +23,16 @@ from pathlib import Path
 import numpy as np
 
 from bench import measure
-from src import embeddings, factors, search, sequence
-from src.candidates import open_world
-from src.events import Sessions
-from src.rows.embeddings import FactorRow, SequenceRow, Word2VecRow
-from src.rows.rules import RetrievalRule
-from src.run import Run, parse
+from src.candidates.rows import RetrievalRule
+from src.cli import parse
+from src.core import nearest as search
+from src.core.run import Run
+from src.data.sessions import Sessions
+from src.data.shards import open_world
+from src.embeddings import factorization_trainer as factors
+from src.embeddings import two_tower_trainer as sequence
+from src.embeddings import vectors as embeddings
+from src.embeddings.rows import FactorRow, SequenceRow, Word2VecRow
 
 EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of valid, at full size
 PART = {Word2VecRow: 2_000_000, FactorRow: 4_000_000, SequenceRow: 200_000}

@@ -19,12 +19,14 @@ import numpy as np
 import polars as pl
 
 from bench import measure
-from src import pool
-from src.candidates import open_world, parts, read_lists
-from src.coverage import Coverage
-from src.metrics import Tally, bootstrap, tally_places
-from src.pool_kernel import ABSENT
-from src.run import Run, parse
+from src.candidates import pool
+from src.candidates.lists import read_lists
+from src.candidates.pool_kernel import ABSENT
+from src.candidates.recall import Coverage
+from src.cli import parse
+from src.core.run import Run
+from src.data.shards import open_world, parts
+from src.metrics.scores import Tally, bootstrap, tally_places
 
 CUTS = (20, 50, 100)
 FOLDERS = ["lists", "more_lists"]

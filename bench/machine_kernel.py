@@ -1,3 +1,4 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """Reads and writes whose rate `bench.machine` takes.
 
 Places come from a hash of a counter (splitmix64): no memory traffic, and none waits for another.

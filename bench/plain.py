@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.events import I64
-from src.matrices import Span, kept_events
-from src.rows.matrices import MatrixRow
+from src.core.arrays import I64
+from src.matrices.definition import Span, kept_events
+from src.matrices.rows import MatrixRow
 
 CHUNK = 30_000  # sessions that pandas merges at a time
 

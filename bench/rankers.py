@@ -4,7 +4,7 @@
     python -m bench.rankers --dataset otto --output output/taobao --also deep slow --queries 500
 
 Needs steps 1 to 5; of the recipe's rankers, those that are trees. No model sees its fold's sessions
-in any window (src/held_out.py); only the columns that a row keeps are chosen as in step 6.
+in any window (src/rankers/oof.py); only the columns that a row keeps are chosen as in step 6.
 
 Trains every row for all folds and objectives, nothing of which is kept, and scores every candidate
 of at most so many queries. Of each row, of the rank votes of pairs with the first one, and of the
@@ -26,15 +26,19 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bench import measure
-from src import blend_kernel, held_out, metrics, ranker
-from src.events import F32, I64
-from src.features import Features
-from src.held_out import Sample
-from src.metrics import Tally
-from src.rows.rankers import RankerRow, taught
-from src.run import Run, parse
-from src.scoring import train_files
-from src.training_rows import Rows
+from src.blend import blend_kernel
+from src.cli import parse
+from src.core.arrays import F32, I64
+from src.core.run import Run
+from src.features.table import Features
+from src.metrics import scores as metrics
+from src.metrics.scores import Tally
+from src.rankers import oof as held_out
+from src.rankers import xgb as ranker
+from src.rankers.oof import Sample
+from src.rankers.rows import RankerRow, taught
+from src.rankers.score import train_files
+from src.rankers.train_set import Rows
 
 HEAD = ("row", "models", "trees", "CPU s", "objectives", "total", "gain over the first", "95 %")
 Params = dict[str, float | int | str]

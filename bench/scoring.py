@@ -24,13 +24,13 @@ import xgboost as xgb
 
 from bench import measure
 from bench.features import some_pools
-from src import ranker
-from src.candidates import open_world
-from src.features import Features
-from src.rows.rankers import RankerRow
-from src.run import parse
-from src.scoring import model_path, to_train
-from src.training import learnable, piece
+from src.cli import parse
+from src.data.shards import open_world
+from src.features.table import Features
+from src.rankers import xgb as ranker
+from src.rankers.rows import RankerRow
+from src.rankers.sampling import learnable, piece
+from src.rankers.score import model_path, to_train
 
 SESSIONS = 1_671_803  # of OTTO's test file
 CORES, TURNS = 2, 3

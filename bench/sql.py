@@ -1,6 +1,6 @@
 """A matrix row as SQL, for duckdb: a self-join of the sessions, grouped, cut by `qualify`.
 
-Votes are the whole numbers of src/matrices.py, held as doubles, whose sums are exact: neighbours
+Votes are the whole numbers of src/matrices/definition.py, held as doubles, whose sums are exact: neighbours
 and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are not here.
 Memory is limited; what does not fit goes to a folder beside the events.
 """
@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from src.matrices import SCALE, Span
-from src.rows.matrices import MatrixRow
-from src.rows.units import DAY, Weights
+from src.data.units import DAY, Weights
+from src.matrices.definition import SCALE, Span
+from src.matrices.rows import MatrixRow
 
 QUERY = """
 with numbered as (

@@ -52,7 +52,7 @@ def commands(
     dataset: str, sessions: int, data: Path, output: Path, flags: list[str], last: int = len(STEPS)
 ) -> list[tuple[str, list[str]]]:
     """Name and command of each process to run."""
-    made = ["-m", "src.simulate", "--sessions", str(sessions), "--out", str(data)]
+    made = ["-m", "src.datasets.demo.simulate", "--sessions", str(sessions), "--out", str(data)]
     where = ["--dataset", dataset, "--input", str(data), "--output", str(output)]
     steps = [(step, [f"{step}.py", *where, *flags]) for step in STEPS[:last]]
     todo = steps if has_raw(data) else [(SIMULATE, made), *steps]

@@ -26,16 +26,20 @@ import numpy as np
 import polars as pl
 
 from bench import measure
-from src import coverage_kernel, pool, rules_kernel
-from src.candidates import open_world, read_lists
-from src.candidates import parts as blocks
-from src.events import I32, I64, LABELS, arrays
-from src.learned import train
-from src.metrics import Tally, bootstrap, tally_places
-from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow
-from src.rows.rules import MatrixRule, PopularRule, RetrievalRule, Rule, Select
-from src.rules import LISTS, TopLists, World, lists_of
-from src.run import Run, parse
+from src.candidates import pool, rules_kernel
+from src.candidates import recall_kernel as coverage_kernel
+from src.candidates.lists import read_lists
+from src.candidates.rows import MatrixRule, PopularRule, RetrievalRule, Rule, Select
+from src.candidates.rules import World, lists_of
+from src.cli import parse
+from src.core.arrays import I32, I64, arrays
+from src.core.run import Run
+from src.data.schemas import LABELS, LISTS, TopLists
+from src.data.shards import open_world
+from src.data.shards import parts as blocks
+from src.embeddings.rows import ContentRow, EmbeddingRow, FactorRow, SequenceRow
+from src.embeddings.train import train
+from src.metrics.scores import Tally, bootstrap, tally_places
 
 POPULAR = "popular"
 CUTS = (20, 50, 100, 200)

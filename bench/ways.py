@@ -6,7 +6,7 @@ The folder has events.parquet, sample.parquet and tiny.parquet. The way runs on 
 first (compilation, imports), then on all of them. The last line printed is JSON: neighbours found,
 and the seconds from reading the file to the finished matrix in memory.
 
-The jobs: `full`, the row as src/rows/matrices.py defines it; `easier`, how many sessions two items
+The jobs: `full`, the row as src/matrices/rows.py defines it; `easier`, how many sessions two items
 share, without window and weights, over the same events; `public`, the recipe of the public kernels.
 """
 
@@ -24,11 +24,13 @@ from typing import Any
 import polars as pl
 
 from bench import plain, sql
-from src import matrix_kernel, view_kernel
+from src.data.sessions import Sessions
 from src.datasets import RECIPES
-from src.events import Sessions
-from src.matrices import MATRIX, Matrix, Span, self_merge
-from src.rows.matrices import MatrixRow
+from src.matrices import count_kernel as matrix_kernel
+from src.matrices import index_kernel as view_kernel
+from src.matrices.definition import Span, self_merge
+from src.matrices.neighbours import MATRIX, Matrix
+from src.matrices.rows import MatrixRow
 
 
 @dataclass(frozen=True)

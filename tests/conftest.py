@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import WORLD, run_steps
 
-from src import simulate
+from src.datasets.demo import simulate
 
 
 @pytest.fixture(scope="session")

@@ -21,18 +21,21 @@ from cudf_polars.dsl.translate import Translator
 from planted import N_ITEMS, planted_events
 from test_matrices import NOT_IN_A_RECIPE
 
-from src.budget import Budget
-from src.counting import Counter
+from src.core.budget import Budget
+from src.core.engine import Engine
+from src.core.run import Run
+from src.data.schemas import EVENTS
 from src.datasets import RECIPES
-from src.engine import Engine
-from src.events import EVENTS
-from src.rows.matrices import MatrixRow
-from src.run import Run
-from src.training import positives
+from src.matrices.build import Counter
+from src.matrices.rows import MatrixRow
+from src.rankers.sampling import positives
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU = Engine("gpu", threads=1)
-CALLERS = {"src/counting.py", "src/training.py"}  # who gives queries to Engine.collect: see `steps`
+CALLERS = {
+    "src/matrices/build.py",
+    "src/rankers/sampling.py",
+}  # who gives queries to Engine.collect: see `steps`
 
 Step = Callable[[], object]
 

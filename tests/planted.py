@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from src.events import EVENTS, Sessions
-from src.matrices import Span
+from src.data.schemas import EVENTS
+from src.data.sessions import Sessions
+from src.matrices.definition import Span
 
 COMMUNITIES = 6
 PER_COMMUNITY = 20

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from test_rules import LOOK_UPS, OWN
 
-from src.ablation import Dropped, losses, sources, without
 from src.datasets import RECIPES
-from src.features import Features
-from src.held_out import Asked, Sample, out_of_fold
-from src.rows.matrices import MatrixRow
+from src.features.table import Features
+from src.matrices.rows import MatrixRow
+from src.rankers.oof import Asked, Sample, out_of_fold
+from src.tools.ablation import Dropped, losses, sources, without
 
 AID = np.arange(5, dtype=np.int32)
 RULES = (OWN[0], LOOK_UPS[0])

@@ -24,8 +24,9 @@ from test_clicklog import ARTICLES, DAY, LOG, TEST
 from test_preparation import GOOD, a_world
 from worlds import ROOT, T0, TYPES
 
-from src import jsonl
-from src.csvfile import read_integers
+from src.core import text_blocks
+from src.core.csvfile import read_integers
+from src.datasets.otto import jsonl
 
 C = TYPES[0]
 TRAIN, SECOND = "train.jsonl", "test.jsonl"
@@ -341,7 +342,7 @@ def read_or_told(read: Callable[[Path], object], name: str, data: bytes) -> obje
 
 
 def read_sessions(path: Path) -> list[tuple[int, ...]]:
-    rows = [jsonl.parse(block, line, path, TYPES) for line, block in jsonl.blocks(path)]
+    rows = [jsonl.parse(block, line, path, TYPES) for line, block in text_blocks.blocks(path)]
     return [row for table in rows for row in table.rows()]
 
 

@@ -17,11 +17,11 @@ from tiny import RECIPE
 from worlds import ROOT
 
 from bench import frames, lists, measure, peers, plain, scaling, sql, steps, vectors, ways
-from src.budget import Budget
-from src.engine import resolve
-from src.matrices import MATRIX
-from src.rows.matrices import MatrixRow
-from src.run import Run
+from src.core.budget import Budget
+from src.core.engine import resolve
+from src.core.run import Run
+from src.matrices.neighbours import MATRIX
+from src.matrices.rows import MatrixRow
 
 BUSY = """
 import time

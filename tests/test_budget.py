@@ -18,8 +18,11 @@ import torch
 import worlds
 import xgboost
 
-from src import budget, candidates, datasets, run, simulate
-from src.budget import Budget, parse_size
+from src import cli, datasets
+from src.candidates import lists as candidates
+from src.core import budget
+from src.core.budget import Budget, parse_size
+from src.datasets.demo import simulate
 
 STEPS = tiny.STEPS[:3]
 
@@ -37,7 +40,7 @@ def step(name: str, source: Path, out: Path, *flags: str) -> int:
         patch.setitem(datasets.RECIPES, tiny.RECIPE.name, tiny.RECIPE)
         module = worlds.script(name)
         argv = ["--dataset", tiny.RECIPE.name, "--input", str(source), "--output", str(out)]
-        return run.main(
+        return cli.main(
             module.__doc__, module.__file__, module.body, [*argv, "--engine", "cpu", *flags]
         )
 
@@ -134,6 +137,6 @@ def refuse(error: type[Exception], text: str) -> None:
 def test_memory_refused_in_the_midst_of_work_is_one_line(
     work: Callable[[], object], capsys: pytest.CaptureFixture
 ) -> None:
-    assert run.guarded("5_features.py", lambda: bool(work())) == 2
+    assert cli.guarded("5_features.py", lambda: bool(work())) == 2
     said = capsys.readouterr().err
     assert said == "5_features.py: out of memory; lower --memory or --sample\n"

@@ -14,14 +14,14 @@ import pytest
 from planted import N_ITEMS, planted_events
 from test_rules import history, write_world
 
-from src import pool
-from src.causal import causal
-from src.clicklog import CONTEXT
+from src.candidates import pool
+from src.candidates.rules import World, block_lists
+from src.data.causal import causal
+from src.data.recipe import Recipe
+from src.data.schemas import EVENTS
 from src.datasets import RECIPES
-from src.events import EVENTS
-from src.features import Features
-from src.recipe import Recipe
-from src.rules import World, block_lists
+from src.datasets.tianchi.clicklog import CONTEXT
+from src.features.table import Features
 
 QUERIES = 40
 

@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 import worlds
 
-from src import datasets, run
-from src.clicklog import ARTICLE, CLICK, CONTEXT, END_GAP
+from src import cli, datasets
+from src.data.schemas import EVENTS
 from src.datasets import RECIPES
-from src.events import EVENTS
+from src.datasets.tianchi.clicklog import ARTICLE, CLICK, CONTEXT, END_GAP
 
 T0 = 1_506_826_800_000
 SECOND, DAY = 1000, 86_400_000
@@ -70,7 +70,7 @@ def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str) -> int:
     patch.setitem(datasets.RECIPES, recipe.name, recipe)
     step = worlds.script("1_preparation")
     argv = ["--dataset", "news", "--input", str(folder / "in"), "--output", str(folder / "out")]
-    return run.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu", *flags])
+    return cli.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu", *flags])
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     """40 train users, 20 of them with two visits; valid asks for 10 users, and half of the rest
     ends are of the last visits: 30, five splits of 6, where 7 may be hidden at a time."""
     write(tmp_path)
-    monkeypatch.setattr("src.hidden.HIDDEN", 7.5 / 60)
+    monkeypatch.setattr("src.datasets.tianchi.holdout.HIDDEN", 7.5 / 60)
     made, queries = {}, {}
     for wanted in (1, 11, 20, 28, 100):
         monkeypatch.setattr("test_clicklog.NEWS", replace(NEWS, train_queries=wanted))
@@ -219,7 +219,9 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     assert all(place == (4 if user % 2 else 1) for user, place in last.items())
     two_visits = {user for user in first if user % 2}
     assert {user for split in made[100][5:] for user in queries[split]} == two_visits
-    monkeypatch.setattr("src.clicklog.FEWEST", 0.55)  # of 10 queries: 5 are too few
+    monkeypatch.setattr(
+        "src.datasets.tianchi.clicklog.FEWEST", 0.55
+    )  # of 10 queries: 5 are too few
     assert prepare(monkeypatch, tmp_path) == 0
     splits = json.loads((tmp_path / "out" / "splits.json").read_text())
     assert [s for s in splits if s.startswith("more_")] == made[100][:5]

@@ -15,10 +15,11 @@ import test_clicklog as news
 import worlds
 from worlds import T0, TYPES
 
-from src import data, datasets
+from src import datasets
+from src.cli import guarded
+from src.data.recipe import RawFile, Recipe
 from src.datasets import RECIPES
-from src.recipe import RawFile, Recipe
-from src.run import guarded
+from src.tools import download as data
 
 SHOP = next(r for r in RECIPES.values() if r.source and r.source.kaggle)
 TRAIN = [(1, [(5, T0, TYPES[0]), (6, T0 + 9, TYPES[0])]), (2, [(7, T0 + 7, TYPES[1])])]

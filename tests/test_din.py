@@ -13,13 +13,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from src import din
-from src.din import Data, Model, Reader, loss
-from src.engine import Engine
-from src.ranker import Job
-from src.rows.rankers import DinRow
-from src.training_rows import Rows
-from src.windows import NO_ITEM, Windows
+from src.core.engine import Engine
+from src.embeddings.two_tower_batches import NO_ITEM, Windows
+from src.rankers import din
+from src.rankers.din import Data, Model, Reader, loss
+from src.rankers.rows import DinRow
+from src.rankers.train_set import Rows
+from src.rankers.xgb import Job
 
 ROW = DinRow("din", categories=("kind",), size=8, last=3, seen=2, batch=32, epochs=3, rate=0.01)
 QUERIES, EACH, ITEMS = 2000, 8, 15

@@ -18,16 +18,20 @@ from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, session
 from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
 from worlds import ROOT
 
-from src import embeddings, knn_kernel, learned, search, store
-from src.budget import Budget
-from src.candidates import open_world
+from src.candidates.rows import KnnRule
+from src.candidates.rules import World
+from src.core import arrays, store
+from src.core import nearest as search
+from src.core.budget import Budget
+from src.core.engine import resolve
+from src.core.run import Run
+from src.data import events_kernel
+from src.data.shards import open_world
 from src.datasets import RECIPES
-from src.engine import resolve
-from src.matrices import Matrix
-from src.rows.embeddings import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
-from src.rows.rules import KnnRule
-from src.rules import World
-from src.run import Run
+from src.embeddings import train as learned
+from src.embeddings import vectors as embeddings
+from src.embeddings.rows import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.matrices.neighbours import Matrix
 
 A, B, C, D = range(4)  # items
 COMMUNITY = np.arange(N_ITEMS) // PER_COMMUNITY
@@ -118,14 +122,14 @@ def test_latest_sessions(tmp_path: Path) -> None:
     twice = [(A, 50, 0), (A, 50, 0)]
     world = small_world(tmp_path, [[(A, 1, 0), (B, 50, 0)], twice, [(A, 60, 1)], [(A, 1, 0)]], 1)
     s = world.sessions
-    shapes = knn_kernel.shapes(s.offsets, s.ts)
-    starts, holders, count = knn_kernel.latest_sessions(s.offsets, s.aid, shapes, s.n_items, 3)
+    shapes = events_kernel.shapes(s.offsets, s.ts)
+    starts, holders, count = events_kernel.latest_sessions(s.offsets, s.aid, shapes, s.n_items, 3)
     assert count.tolist() == [4, 1, 0, 0, 0]
     assert starts.tolist() == [0, 3, 4, 4, 4, 4]
     # by last time, the earlier session first; once each
-    assert holders[:, knn_kernel.BEGIN].tolist() == s.offsets[[2, 0, 1, 0]].tolist()
-    assert holders[:, knn_kernel.SIZE].tolist() == [1, 2, 2, 2]
-    assert holders[:, knn_kernel.LAST].tolist() == [60, 50, 50, 50]
+    assert holders[:, events_kernel.BEGIN].tolist() == s.offsets[[2, 0, 1, 0]].tolist()
+    assert holders[:, events_kernel.SIZE].tolist() == [1, 2, 2, 2]
+    assert holders[:, events_kernel.LAST].tolist() == [60, 50, 50, 50]
 
 
 def plain_neighbours(
@@ -193,12 +197,12 @@ def test_neighbours_of_one_or_no_item() -> None:
 @pytest.mark.parametrize("piece", [1, 2, 1000])
 def test_piece_by_piece(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     monkeypatch.setattr(embeddings, "SOURCES", piece)
-    monkeypatch.setattr(embeddings, "EVENTS", piece)
+    monkeypatch.setattr(arrays, "EVENTS", piece)
     found = embeddings.unit(np.array([[3, 4], [0, 0], [0, -2]], np.float32))
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [0, -1]])
     aid = np.array([4, 0, 4, 2, 4], np.int32)
-    assert embeddings.events_of_items(aid, 6).tolist() == [1, 0, 1, 0, 3, 0]
-    assert embeddings.events_of_items(aid[:0], 2).tolist() == [0, 0]
+    assert arrays.events_of_items(aid, 6).tolist() == [1, 0, 1, 0, 3, 0]
+    assert arrays.events_of_items(aid[:0], 2).tolist() == [0, 0]
 
 
 def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray]) -> None:

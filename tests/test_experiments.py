@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from src.blend.experiments import changed, rows_of
 from src.datasets import RECIPES
-from src.experiments import changed, rows_of
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

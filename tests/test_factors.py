@@ -15,9 +15,12 @@ import polars as pl
 import pytest
 from planted import N_ITEMS, planted_events, sessions_of
 
-from src import embeddings, factors, factors_kernel
-from src.events import EVENTS, Sessions
-from src.rows.embeddings import FactorRow
+from src.data.schemas import EVENTS
+from src.data.sessions import Sessions
+from src.embeddings import factorization_kernel as factors_kernel
+from src.embeddings import factorization_trainer as factors
+from src.embeddings import vectors as embeddings
+from src.embeddings.rows import FactorRow
 
 RING = 30
 ROW = FactorRow("mf", size=16, epochs=15, patience=15, rate=0.3)

@@ -155,11 +155,12 @@ def test_a_hard_limit_of_memory_is_one_line(source, first, tmp_path, room) -> No
 SLEEPERS = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from src import ranker, run
+from src.rankers import xgb as ranker
+from src.cli import main
 def body(run):
     print("at work", flush=True)
     ranker.in_parallel(run.engine, [lambda: time.sleep(60)] * 4)
-sys.exit(run.main("", "6_xgb.py", body, ["--output", sys.argv[1]]))
+sys.exit(main("", "6_xgb.py", body, ["--output", sys.argv[1]]))
 """
 
 

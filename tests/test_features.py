@@ -18,14 +18,15 @@ import pytest
 from planted import N_ITEMS
 from test_rules import LOOK_UPS, OWN, Events, history, planted_world, small_world, write_world
 
-from src import embeddings, features, pool
+from src.candidates import pool
+from src.candidates.pool import Pool
+from src.candidates.rules import World, block_lists
+from src.data.schemas import EVENTS
 from src.datasets import RECIPES
-from src.events import EVENTS
-from src.features import Features
-from src.matrices import MATRIX
-from src.pool import Pool
-from src.rows.embeddings import FactorRow, Word2VecRow
-from src.rows.features import (
+from src.embeddings import vectors as embeddings
+from src.embeddings.rows import FactorRow, Word2VecRow
+from src.features import table as features
+from src.features.rows import (
     AGGREGATES,
     RELATIONS,
     WEIGHTINGS,
@@ -38,9 +39,10 @@ from src.rows.features import (
     SeenFeature,
     StatisticsFeature,
 )
-from src.rows.matrices import MatrixRow
-from src.rules import World, block_lists
-from src.training import piece
+from src.features.table import Features
+from src.matrices.neighbours import MATRIX
+from src.matrices.rows import MatrixRow
+from src.rankers.sampling import piece
 
 Score = Callable[[int, int], float]  # of a history item and a candidate
 HOUR, DAY = 3600, 86_400

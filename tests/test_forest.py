@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src import ranker
-from src.forest import Forest
-from src.forest_kernel import BLOCK
-from src.ranker import SOFTMAX
-from src.rows.rankers import RankerRow
+from src.rankers import xgb as ranker
+from src.rankers.compiled_trees import Forest
+from src.rankers.compiled_trees_kernel import BLOCK
+from src.rankers.rows import RankerRow
+from src.rankers.xgb import SOFTMAX
 
 ROWS, COLUMNS = 3 * BLOCK + 7, 12
 

@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of, span_of
 from polars.testing import assert_frame_equal
 
-from src import matrix_kernel, view_kernel
-from src.datasets import otto
-from src.events import EVENTS
-from src.matrices import MATRIX, Matrix, Span, self_merge
-from src.rows.matrices import MatrixRow
-from src.rows.units import DAY, HOUR
-from src.tables import TableWriter
+from src.core.parquet import TableWriter
+from src.data.schemas import EVENTS
+from src.data.units import DAY, HOUR
+from src.datasets.otto import recipe as otto
+from src.matrices import count_kernel as matrix_kernel
+from src.matrices import index_kernel as view_kernel
+from src.matrices.definition import Span, self_merge
+from src.matrices.neighbours import MATRIX, Matrix
+from src.matrices.rows import MatrixRow
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)

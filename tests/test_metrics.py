@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import metrics
-from src.metrics import Tally, bootstrap, tally
+from src.metrics import scores as metrics
+from src.metrics.scores import Tally, bootstrap, tally
 
 SCHEMA = {"session": pl.Int32, "aid": pl.Int32}
 

@@ -15,9 +15,9 @@ import pytest
 from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines, click_lines
 from tiny import run_steps
 
-from src import answers
-from src.rows.embeddings import SequenceRow, Word2VecRow
-from src.rows.rankers import DinRow, RankerRow
+from src.datasets import submission_rows as answers
+from src.embeddings.rows import SequenceRow, Word2VecRow
+from src.rankers.rows import DinRow, RankerRow
 
 pytestmark = pytest.mark.slow
 

@@ -23,11 +23,18 @@ from tiny import RECIPE, STEPS, WORLD, run_alone, run_steps
 from worlds import TYPES
 
 from bench import measure, rankers
-from src import ablation, answers, candidates, datasets, held_out, ranker, run, training
-from src.causal import causal
-from src.features import Features
-from src.scoring import train_files
-from src.training_rows import Rows
+from src import cli, datasets
+from src.core import run
+from src.data import shards
+from src.data.causal import causal
+from src.datasets import submission_rows as answers
+from src.features.table import Features
+from src.rankers import oof as held_out
+from src.rankers import sampling as training
+from src.rankers import xgb as ranker
+from src.rankers.score import train_files
+from src.rankers.train_set import Rows
+from src.tools import ablation
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +143,7 @@ def test_ablation_drops_columns_and_candidates(source, copy, capsys):
     argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(copy)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
-        assert run.main(ablation.__doc__, ablation.__file__, ablation.body, argv) == 0
+        assert cli.main(ablation.__doc__, ablation.__file__, ablation.body, argv) == 0
     table = pl.read_csv(copy / "logs" / "ablation.csv")
     of = {row["dropped"]: row for row in table.iter_rows(named=True)}
     assert of["nothing"]["loss"] == 0 and of["nothing"]["score"] > 0.5
@@ -181,7 +188,7 @@ def test_rankers_are_compared_on_all_windows_out_of_fold(source, copy, monkeypat
 
 def made(source: Path, out: Path) -> run.Run:
     argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(out)]
-    return run.parse("", Path("6_xgb.py"), argv)
+    return cli.parse("", Path("6_xgb.py"), argv)
 
 
 def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatch):
@@ -203,8 +210,8 @@ def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatc
 def test_what_a_split_holds_is_free_when_it_is_done(source, copy, monkeypatch):
     monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
     this = made(source, copy)
-    world = candidates.open_world(this, "valid")
-    for _ in training.pools(this, world, candidates.parts(world)[0]):
+    world = shards.open_world(this, "valid")
+    for _ in training.pools(this, world, shards.parts(world)[0]):
         training.claim(this, world, "features")
     left = weakref.ref(world)
     del world
@@ -231,7 +238,7 @@ def test_one_thread_gives_the_same_bytes(source, first, tmp_path):
 
 
 def test_blocks_do_not_matter(source, copy, first, monkeypatch):
-    monkeypatch.setattr(candidates, "BLOCK", 100)
+    monkeypatch.setattr(shards, "BLOCK", 100)
     folders = [f"valid/{name}" for name in ("lists", "more_lists", "pool", "train")]
     for folder in folders:  # their keys know the code, and so the real BLOCK
         shutil.rmtree(copy / folder)

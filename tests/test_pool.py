@@ -15,16 +15,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import blend, blend_kernel, candidates, metrics, pool, pool_kernel
-from src.blend import Option, Scored, Search, final_lists
-from src.coverage import CUTS, Coverage
-from src.coverage_kernel import concatenated
+from src.blend import search as blend
+from src.blend.search import Option, Scored, Search, final_lists
+from src.candidates import pool, pool_kernel
+from src.candidates.pool import Pool
+from src.candidates.recall import CUTS, Coverage
+from src.candidates.recall_kernel import concatenated
+from src.candidates.rows import Baseline, HistoryRule, Select
+from src.data import shards
+from src.data.recipe import Recipe
+from src.data.schemas import LABELS, LISTS
 from src.datasets import RECIPES
-from src.events import LABELS
-from src.pool import Pool
-from src.recipe import Recipe
-from src.rows.rules import Baseline, HistoryRule, Select
-from src.rules import LISTS
+from src.metrics import ranking_kernel
+from src.metrics import scores as metrics
 
 FIRST, END, SIZE, ITEMS = 10, 34, 25, 60
 RULES = ("own", "near", "knn", "popular")
@@ -100,8 +103,8 @@ def test_merge(ranked: Ranked, size: int) -> None:
 
 def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
     rules, whole = list(RULES), merged(ranked)
-    parts = [merged(ranked, *part) for part in pool.blocks(FIRST, END, 11)]
-    assert pool.blocks(FIRST, END, 11) == [(10, 21), (21, 32), (32, 34)]
+    parts = [merged(ranked, *part) for part in shards.blocks(FIRST, END, 11)]
+    assert shards.blocks(FIRST, END, 11) == [(10, 21), (21, 32), (32, 34)]
     assert pl.concat(p.to_frame(rules) for p in parts).equals(whole.to_frame(rules))
     whole.to_frame(rules).write_parquet(tmp_path / "pool")
     again = Pool.load(tmp_path / "pool", rules, FIRST, END)
@@ -115,7 +118,7 @@ def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
 
 def coverage(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame) -> Coverage:
     made, lists = Coverage(recipe, labels), table(ranked)
-    for part in pool.blocks(FIRST, END, 11):
+    for part in shards.blocks(FIRST, END, 11):
         block = lists.filter(pl.col("session").is_between(part[0], part[1] - 1))
         made.add(block, pool.candidates(block, *part, SIZE)[:2], *part)
     return made
@@ -210,9 +213,9 @@ def test_blend_kernels() -> None:
     rng = np.random.default_rng(4)
     s, k = scored(rng), 5
     ranks, shares = s.votes["rank"][0], s.votes["softmax"][0]
-    rows = blend_kernel.top_rows(s.starts, s.aid, s.scores[0], k)
+    rows = ranking_kernel.top_rows(s.starts, s.aid, s.scores[0], k)
     label = rng.random(s.aid.size) < 0.3
-    won = [blend_kernel.gains(rows, label, reciprocal) for reciprocal in (False, True)]
+    won = [ranking_kernel.gains(rows, label, reciprocal) for reciprocal in (False, True)]
     for q in range(10):
         order = plain_order(s, q, s.scores[0])
         assert rows[q].tolist() == (order + [-1] * k)[:k]
@@ -343,10 +346,10 @@ def test_blocks_come_in_turn_and_end_with_the_first_error() -> None:
         return part[1]
 
     blocks = [(i, i + 1) for i in range(9)]
-    assert list(candidates.in_turn(make, blocks[:3])) == [1, 2, 3]
-    assert list(candidates.in_turn(make, [])) == []
+    assert list(shards.in_turn(make, blocks[:3])) == [1, 2, 3]
+    assert list(shards.in_turn(make, [])) == []
     begun.clear()
-    found = candidates.in_turn(make, blocks)
+    found = shards.in_turn(make, blocks)
     assert [next(found) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ValueError, match="no room"):
         next(found)

@@ -18,10 +18,13 @@ import worlds
 import zstandard
 from worlds import DAY, REAL, T0, TYPES, Sessions
 
-from src import jsonl, training
-from src.events import EVENTS, LABELS, SESSIONS, hash_unit
-from src.recipe import Expect
-from src.split import Cut
+from src.core import text_blocks
+from src.core.arrays import hash_unit
+from src.data import folds
+from src.data.recipe import Expect
+from src.data.schemas import EVENTS, LABELS, SESSIONS
+from src.datasets.otto import jsonl
+from src.datasets.otto.split import Cut
 
 C, A, O = TYPES  # noqa: E741
 GOOD = worlds.line(1, [(5, T0, C)])
@@ -140,7 +143,7 @@ def test_the_same_sessions_cut_elsewhere_are_of_the_same_folds(tmp_path, monkeyp
         history, queries, labels = oracle(world, 7, recipe.seed + n)
         assert prepared(out, split) == (in_seconds(history), in_seconds(queries))
         assert prepared_labels(out, split) == labels
-        found[split] = training.folds(run, split).tolist()
+        found[split] = folds.folds(run, split).tolist()
     assert found["valid"] == found["again_1"] == found["again_2"]
     assert set(found["valid"]) == set(range(recipe.folds))
 
@@ -251,9 +254,9 @@ def test_blocks_do_not_show_in_the_result(tmp_path, monkeypatch):
     for name in ("one", "many"):
         worlds.write(tmp_path / name / "in", "train", a_world(1))
     assert worlds.prepare(monkeypatch, tmp_path / "one") == 0
-    small = jsonl.blocks
-    monkeypatch.setattr(jsonl, "_pieces", lambda path: _by(path.read_bytes(), 700))
-    monkeypatch.setattr("src.raw.blocks", lambda path: small(path, 1500))
+    small = text_blocks.blocks
+    monkeypatch.setattr(text_blocks, "_pieces", lambda path: _by(path.read_bytes(), 700))
+    monkeypatch.setattr("src.datasets.otto.raw.blocks", lambda path: small(path, 1500))
     assert worlds.prepare(monkeypatch, tmp_path / "many") == 0
     one, many = (tmp_path / name / "out" for name in ("one", "many"))
     assert len([*(many / "raw").glob("train-*.parquet")]) > 3

@@ -19,7 +19,7 @@ from worlds import ROOT
 WORK = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from src import run
+from src.cli import main
 def body(run):
     with run.step("some work") as facts:
         for n in run.progress(range(8), "blocks"):
@@ -27,7 +27,7 @@ def body(run):
             if n == 6:
                 run.budget.claim("lists", 1000)
         facts["blocks"] = 8
-sys.exit(run.main("", "2_matrices.py", body, ["--output", sys.argv[1], "--engine", "cpu"]))
+sys.exit(main("", "2_matrices.py", body, ["--output", sys.argv[1], "--engine", "cpu"]))
 """
 LINES = ("== 2_matrices", "lists   ", "some work   ")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src.ranker import SOFTMAX, Job, by_query, most_gained, softmax_loss
-from src.rows.rankers import RankerRow
+from src.rankers.rows import RankerRow
+from src.rankers.xgb import SOFTMAX, Job, by_query, most_gained, softmax_loss
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no true one
 LABEL = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0])

@@ -11,14 +11,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import answers, store
-from src.answers import Asked
-from src.budget import Budget
+from src.core import store
+from src.core.budget import Budget
+from src.core.engine import Engine
+from src.core.run import Run
+from src.data.schemas import EVENTS
 from src.datasets import RECIPES
-from src.engine import Engine
-from src.events import EVENTS
-from src.ranking_csv import fill_up, ranking_layout, write_ranking
-from src.run import Run
+from src.datasets import submission_rows as answers
+from src.datasets.submission_rows import Asked
+from src.datasets.tianchi.submission import fill_up, ranking_layout, write_ranking
 
 USERS, AIDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
 NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)

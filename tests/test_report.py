@@ -21,17 +21,19 @@ import tiny
 from tiny import RECIPE
 from worlds import ROOT, TYPES
 
-from src import page, plots, report, report_data, sections, steplog
-from src.blend import Option, Search, final_lists
-from src.budget import Budget
-from src.candidates import part_files
-from src.engine import resolve
-from src.report_data import Blend, Sample
-from src.rows.embeddings import Word2VecRow
-from src.rows.rankers import member
-from src.run import Run
-from src.sections import Report
-from src.training import folds
+from src.blend.search import Option, Search, final_lists
+from src.core import steplog
+from src.core.budget import Budget
+from src.core.engine import resolve
+from src.core.run import Run
+from src.data.folds import folds
+from src.data.shards import part_files
+from src.embeddings.rows import Word2VecRow
+from src.rankers.rows import member
+from src.report import data as report_data
+from src.report import page, plots, report, sections
+from src.report.data import Blend, Sample
+from src.report.sections import Report
 
 pytestmark = pytest.mark.slow
 
@@ -203,8 +205,8 @@ def test_bins(value: int | None, bin_: str) -> None:
 
 def test_a_partial_effect_is_the_mean_prediction(whole: Report) -> None:
     """At a grid value, all rows having it: predicted by hand, row by row."""
-    from src import ranker
-    from src.scoring import model_path
+    from src.rankers import xgb as ranker
+    from src.rankers.score import model_path
 
     row, run = RECIPE.rankers[0], whole.run
     name = sections.importance(whole, row, "clicks", [0])["feature"][0]

@@ -15,12 +15,8 @@ import polars as pl
 import pytest
 from planted import N_ITEMS, START, planted_events, span_of
 
-from src import rules, rules_kernel
-from src.datasets import RECIPES
-from src.events import EVENTS
-from src.matrices import self_merge
-from src.rows.matrices import MatrixRow
-from src.rows.rules import (
+from src.candidates import rules_kernel
+from src.candidates.rows import (
     SCOPES,
     FlowRule,
     FreshRule,
@@ -29,9 +25,15 @@ from src.rows.rules import (
     MatrixRule,
     PopularRule,
     RetrievalRule,
+    Rule,
     Select,
 )
-from src.rules import Rule, World, block_lists, lists_of
+from src.candidates.rules import World, block_lists, lists_of
+from src.data import events_kernel, schemas
+from src.data.schemas import EVENTS
+from src.datasets import RECIPES
+from src.matrices.definition import self_merge
+from src.matrices.rows import MatrixRow
 
 HOUR, DAY, QUERIES = 3600, 86_400, 40
 Events = list[tuple[int, int, int]]  # aid, ts, type
@@ -317,9 +319,9 @@ def test_popular_window_borders() -> None:
 
 def test_events_by_time() -> None:
     ts, aid = np.array([5, 9, 3, 5, 4], np.int32), np.arange(5, dtype=np.int32)
-    found = rules_kernel.by_time(ts, aid, (aid * 10).astype(np.int8), 4)
+    found = events_kernel.by_time(ts, aid, (aid * 10).astype(np.int8), 4)
     assert [column.tolist() for column in found] == [[4, 5, 5, 9], [4, 0, 3, 1], [40, 0, 30, 10]]
-    assert rules_kernel.by_time(ts, aid, aid.astype(np.int8), 10)[0].size == 0
+    assert events_kernel.by_time(ts, aid, aid.astype(np.int8), 10)[0].size == 0
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda r: r.name)
@@ -341,7 +343,7 @@ def test_threads_and_blocks_change_nothing(world: World, rule: Rule) -> None:
 def test_block_lists_are_a_table_of_all_rules(world: World) -> None:
     first, end = world.first_query, world.n_sessions
     table = block_lists(world, dict(enumerate(EVERY)), first, end)
-    assert table.schema == rules.LISTS
+    assert table.schema == schemas.LISTS
     assert table.equals(table.sort("session", "rule", "rank"))
     for number, rule in enumerate(EVERY):
         aid, score = lists(world, rule)

@@ -17,10 +17,11 @@ from test_metrics import LABELS as PUBLISHED
 from test_metrics import PREDICTED
 from worlds import T0, TYPES
 
-from src import answers, check, score
+from src.cli import guarded
+from src.data.schemas import LABELS, SESSIONS
 from src.datasets import RECIPES
-from src.events import LABELS, SESSIONS
-from src.run import guarded
+from src.datasets import submission_rows as answers
+from src.tools import check, score
 
 SHOP = worlds.TINY
 NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)

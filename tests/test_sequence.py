@@ -19,17 +19,28 @@ import torch
 from planted import planted_events, sessions_of
 from worlds import ROOT
 
-from src import embeddings, search, sequence
+from src.candidates.pool import Pool
+from src.candidates.rows import RetrievalRule
+from src.candidates.rules import World, lists_of
+from src.core import nearest as search
+from src.core.early_stopping import best, finished
+from src.data.schemas import EVENTS
+from src.data.sessions import Sessions
 from src.datasets import RECIPES
-from src.epochs import best, finished
-from src.events import EVENTS, Sessions
-from src.features import Features
-from src.pool import Pool
-from src.rows.embeddings import SequenceRow
-from src.rows.features import RetrievalFeature
-from src.rows.rules import RetrievalRule
-from src.rules import World, lists_of
-from src.windows import GAPS, Negatives, Targets, Windows, bucket, epoch_batches, split_positions
+from src.embeddings import two_tower_trainer as sequence
+from src.embeddings import vectors as embeddings
+from src.embeddings.rows import SequenceRow
+from src.embeddings.two_tower_batches import (
+    GAPS,
+    Negatives,
+    Targets,
+    Windows,
+    bucket,
+    epoch_batches,
+    split_positions,
+)
+from src.features.rows import RetrievalFeature
+from src.features.table import Features
 
 RING = 30  # items of the planted world
 CLICK, BUY = 0, 1
@@ -264,7 +275,7 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
 
 
 def test_only_training_loads_torch() -> None:
-    code = "import sys, src.features, src.rules, src.candidates, src.scoring, src.learned; "
+    code = "import sys, src.features.table, src.candidates.rules, src.candidates.lists, src.rankers.score, src.embeddings.train; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 

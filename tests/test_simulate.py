@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from src import simulate
-from src.simulate import START_MS, TYPES, World
-from src.simulate_kernel import CART, CLICK, DAY_MS, ORDER, linked
+from src.datasets.demo import simulate
+from src.datasets.demo.simulate import START_MS, TYPES, World
+from src.datasets.demo.simulate_kernel import CART, CLICK, DAY_MS, ORDER, linked
 
 SMALL = World(sessions=2000, items=900, community_items=150, seed=1)
 EVENT = r'\{"aid":\d+,"ts":\d{13},"type":"(clicks|carts|orders)"\}'

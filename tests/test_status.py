@@ -16,10 +16,12 @@ from test_pipeline import stamps
 from tiny import RECIPE, run_steps
 from worlds import TYPES
 
-from src import datasets, status, store
-from src.recipe import Recipe
-from src.rows.rankers import taught
-from src.run import parse
+from src import datasets
+from src.cli import parse
+from src.core import store
+from src.data.recipe import Recipe
+from src.rankers.rows import taught
+from src.tools import status
 
 pytestmark = pytest.mark.slow
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from src import store
-from src.engine import Engine
-from src.rows.matrices import MatrixRow
-from src.rows.rules import HistoryRule, Select
-from src.run import Run, locked, main, parse
+from src.candidates.rows import HistoryRule, Select
+from src.cli import locked, main, parse
+from src.core import store
+from src.core.engine import Engine
+from src.core.run import Run
+from src.matrices.rows import MatrixRow
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = {"rows": MatrixRow("m", steps=1), "inputs": {"events": "abc"}}
@@ -198,11 +199,11 @@ def version(tree: Path) -> str:
     ("file", "changes"),
     [
         ("2_matrices.py", True),
-        ("src/matrix_kernel.py", True),  # from src import matrix_kernel
-        ("src/matrices.py", True),  # from src.matrices import ...
-        ("src/recipe.py", True),
+        ("src/matrices/count_kernel.py", True),  # from src import matrix_kernel
+        ("src/matrices/definition.py", True),  # from src.matrices import ...
+        ("src/data/recipe.py", True),
         ("src/nobody_imports_this.py", False),
-        ("src/datasets/otto.py", False),  # its rows enter the keys one by one
+        ("src/datasets/otto/recipe.py", False),  # its rows enter the keys one by one
         ("src/datasets/__init__.py", False),
     ],
 )
@@ -231,7 +232,7 @@ def test_code_version_knows_every_form_of_import(tree: Path, line: str) -> None:
 HOLD = """
 import os, sys
 from pathlib import Path
-from src.run import locked
+from src.cli import locked
 with locked(Path(sys.argv[1])):
     print(os.getpid(), flush=True)
     sys.stdin.read()

@@ -13,12 +13,13 @@ import pytest
 import worlds
 from worlds import TYPES
 
-from src import answers, store
-from src.answers import Asked
-from src.budget import Budget
-from src.engine import Engine
-from src.run import Run
-from src.submission import HEADER, otto_layout, write_otto
+from src.core import store
+from src.core.budget import Budget
+from src.core.engine import Engine
+from src.core.run import Run
+from src.datasets import submission_rows as answers
+from src.datasets.otto.submission import HEADER, otto_layout, write_otto
+from src.datasets.submission_rows import Asked
 
 QUERIES = np.array([90, 7, 2**62])
 AIDS = np.array([0, 11, 22, 33, 2**62])
@@ -142,7 +143,7 @@ def test_faults_of_whole_files(tmp_path):
 
 
 def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.answers.BLOCK", 1 << 20)
+    monkeypatch.setattr("src.datasets.submission_rows.BLOCK", 1 << 20)
     n, rng = 60_000, np.random.default_rng(0)
     path = tmp_path / "submission.csv"
     items = rng.integers(0, 10**6, n)

@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 
-from src.counting import swing
-from src.events import EVENTS, Sessions
-from src.matrices import MATRIX
-from src.rows.matrices import SwingRow
+from src.data.schemas import EVENTS
+from src.data.sessions import Sessions
+from src.matrices.build import swing
+from src.matrices.neighbours import MATRIX
+from src.matrices.rows import SwingRow
 
 ROWS = [SwingRow("all", sessions=999, items=999, top_n=200),
         SwingRow("few", alpha=5.0, sessions=9, items=4, top_n=6)]  # fmt: skip

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from src import training
+from src.candidates.pool import Pool
 from src.datasets import RECIPES
-from src.pool import Pool
-from src.training import Sampler, piece
+from src.rankers import sampling as training
+from src.rankers.sampling import Sampler, piece
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from src.engine import Engine
-from src.ranker import Binned, Job, train, useful
-from src.rows.rankers import RankerRow
-from src.training_rows import Batches, Rows
+from src.core.engine import Engine
+from src.rankers.rows import RankerRow
+from src.rankers.train_set import Batches, Rows
+from src.rankers.xgb import Binned, Job, train, useful
 
 NAMES = ["a", "b"]
 

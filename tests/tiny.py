@@ -13,18 +13,19 @@ import pytest
 import worlds
 from worlds import ROOT
 
-from src import datasets, run, simulate
-from src.recipe import Recipe
-from src.rows.embeddings import FactorRow, SequenceRow, Word2VecRow
-from src.rows.features import (
+from src import cli, datasets
+from src.candidates.rows import RetrievalRule
+from src.data.recipe import Recipe
+from src.datasets.demo import simulate
+from src.embeddings.rows import FactorRow, SequenceRow, Word2VecRow
+from src.features.rows import (
     EmbeddingFeature,
     MatrixFeature,
     PopularityFeature,
     RetrievalFeature,
     StatisticsFeature,
 )
-from src.rows.rankers import RankerRow
-from src.rows.rules import RetrievalRule
+from src.rankers.rows import RankerRow
 
 WORLD = simulate.World(1500, 600, community_items=100, seed=3)
 STEPS = sorted(path.stem for path in ROOT.glob("[1-7]_*.py"))
@@ -68,7 +69,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 import tiny
-from src import store
+from src.core import store
 source, out, last_words = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 give_name = store.replace
 def replace(part, path):
@@ -89,7 +90,7 @@ def run_steps(
         argv = ["--dataset", recipe.name, "--input", str(source), "--output", str(out)]
         for name in steps:
             step = worlds.script(name)
-            if code := run.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu"]):
+            if code := cli.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu"]):
                 return code
     return 0
 

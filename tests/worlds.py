@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from src import datasets, run
+from src import cli, datasets
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "data" / "otto_sample" / "train.jsonl"
@@ -57,4 +57,4 @@ def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str, **changes: Any
     step = script("1_preparation")
     argv = ["--dataset", "tiny", "--input", str(folder / "in"), "--output", str(folder / "out")]
     argv += ["--engine", "cpu", *flags]
-    return run.main(step.__doc__, step.__file__, step.body, argv)
+    return cli.main(step.__doc__, step.__file__, step.body, argv)

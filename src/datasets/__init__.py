@@ -1,6 +1,8 @@
-"""One module per dataset, each a `Recipe`; no other file names a dataset."""
+"""The datasets: a folder each, with its recipe, reader, splitter and writer."""
 
-from src.datasets import demo, otto, tianchi
-from src.recipe import Recipe
+from src.data.recipe import Recipe
+from src.datasets.demo.recipe import RECIPE as DEMO
+from src.datasets.otto.recipe import RECIPE as OTTO
+from src.datasets.tianchi.recipe import RECIPE as TIANCHI
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (otto.RECIPE, demo.RECIPE, tianchi.RECIPE)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (OTTO, DEMO, TIANCHI)}

@@ -1,0 +1,1 @@
+"""Step 7: blend the rankers, score the blend, keep experiments."""

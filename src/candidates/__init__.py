@@ -1,0 +1,1 @@
+"""Step 3: retrievers propose candidates; the pool merges them."""

@@ -1,0 +1,155 @@
+"""Flags, locks, and errors turned into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from src.core import steplog
+from src.core.budget import Budget, enough_memory, free_memory, parse_size
+from src.core.engine import resolve
+from src.core.run import Run
+from src.data.causal import causal
+
+STOPPED = "stopped; the same command goes on from here"
+# as Python, numpy, torch, XGBoost and the system say it
+NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread", "map segment")
+NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
+
+
+def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
+    """The flags that every script shares, turned into a Run."""
+    from src.datasets import RECIPES
+
+    parser = argparse.ArgumentParser(
+        prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", default="demo", choices=sorted(RECIPES))
+    parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
+    parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
+    parser.add_argument("--engine", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument(
+        "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
+    )
+    parser.add_argument("--memory", help="bytes of RAM to use at most, like 8G (what is free)")
+    parser.add_argument(
+        "--causal", action="store_true", help="leave out all that sees later than the query"
+    )
+    args = parser.parse_args(argv)
+    if not 0 < args.sample <= 1:
+        raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
+    recipe = causal(RECIPES[args.dataset]) if args.causal else RECIPES[args.dataset]
+    folder = f"{args.dataset}-causal" if args.causal else args.dataset
+    output = args.output or Path("output") / folder
+    output.mkdir(parents=True, exist_ok=True)
+    return Run(
+        recipe=recipe,
+        input=args.input or Path("input") / args.dataset,
+        output=output,
+        engine=resolve(args.engine),
+        budget=Budget(parse_size(args.memory) if args.memory else free_memory(), output),
+        sample=args.sample,
+        script=script.resolve(),
+    )
+
+
+def tool_flags(
+    name: str, doc: str | None, argv: list[str] | None, **paths: str
+) -> argparse.Namespace:
+    """The flags of a command that is no step: a dataset and some paths, given with their help."""
+    from src.datasets import RECIPES
+
+    parser = argparse.ArgumentParser(
+        prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
+    for path, told in paths.items():
+        parser.add_argument(f"--{path}", required=True, type=Path, help=told)
+    return parser.parse_args(argv)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[IO[str]]:
+    """Hold the output folder for this process; a second run is refused, naming the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise ValueError(
+                f"{folder} is in use by process {lock.read().strip()}; wait for it, "
+                "or give another --output"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}")
+        lock.flush()
+        yield lock
+
+
+def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | None = None) -> int:
+    """Run a script's body; its exit code."""
+
+    def go() -> int:
+        run = parse(doc, Path(script), argv)
+        where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
+        print(f"== {run.script.stem}: {where}", flush=True)
+        enough_memory()
+        with locked(run.output), stopped_at_once(run.script.name):
+            body(run)
+            steplog.forget(run.output, run.script.stem, run.told)
+        return 0
+
+    return guarded(Path(script).name, go)
+
+
+@contextmanager
+def stopped_at_once(name: str) -> Iterator[None]:
+    """Ctrl-C ends the process without waiting for its threads: files are whole or not there."""
+
+    def stop(*_: object) -> None:
+        os.write(2, f"\n{name}: {STOPPED}\n".encode())
+        os._exit(130)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def guarded(name: str, body: Callable[[], int]) -> int:
+    """The exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        return body()
+    except KeyboardInterrupt:
+        print(f"{name}: {STOPPED}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not (told := _told(error)):
+            raise
+        print(f"{name}: {told}", file=sys.stderr)
+        return 2
+
+
+def _told(error: Exception) -> str:
+    """The line for what is not our fault; "" for what is."""
+    text = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or any(mark in text for mark in NO_MEMORY):
+        return "out of memory; lower --memory or --sample"
+    if any(mark in str(error) for mark in NO_SPACE):
+        return f"the disk is full ({text}); free some, and the same command goes on from here"
+    return text if isinstance(error, ValueError | OSError | pl.exceptions.PolarsError) else ""

@@ -1,0 +1,1 @@
+"""What every step uses and no step is: files, memory, engines, arrays. No recommender word."""

@@ -1,0 +1,59 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+"""The loop behind the exact search: a sorted list of the best items per query."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(inline="always")
+def dot(x, y):
+    """Sum of products, float32, in one fixed order: four sums of every fourth, then those."""
+    a = b = c = d = np.float32(0.0)
+    whole = x.size // 4 * 4
+    for i in range(0, whole, 4):
+        a += x[i] * y[i]
+        b += x[i + 1] * y[i + 1]
+        c += x[i + 2] * y[i + 2]
+        d += x[i + 3] * y[i + 3]
+    for i in range(whole, x.size):
+        a += x[i] * y[i]
+    return (a + b) + (c + d)
+
+
+@njit(parallel=True, cache=True)
+def insert_best(rough, queries, items, first, skip, margin, score, index):
+    """Put items first : first + n into each query's list where they belong.
+
+    rough: float32 (queries, n), products of queries and items that may be off by margin / 2.
+    skip: int64, for each query the number of an item that is left out, or -1.
+    score, index: (queries, top), best first, -inf and -1 where a list ends; equal scores keep the
+    order in which they came. Only dot(query, item) is compared, never `rough`.
+    """
+    top = score.shape[1]
+    for q in prange(rough.shape[0]):
+        border = score[q, top - 1] - margin
+        for j in range(rough.shape[1]):
+            i = first + j
+            if rough[q, j] < border or i == skip[q]:
+                continue
+            value = dot(queries[q], items[i])
+            if value > score[q, top - 1]:
+                p = top - 1
+                while p > 0 and score[q, p - 1] < value:
+                    score[q, p] = score[q, p - 1]
+                    index[q, p] = index[q, p - 1]
+                    p -= 1
+                score[q, p] = value
+                index[q, p] = i
+                border = score[q, top - 1] - margin
+
+
+@njit(parallel=True, cache=True)
+def cosine_columns(starts, pool, queries, vectors, column, X):
+    """X[:, column + o] = dot(queries[o, query], vectors[candidate]) for every objective o."""
+    for q in prange(starts.size - 1):
+        for r in range(starts[q], starts[q + 1]):
+            for o in range(queries.shape[0]):
+                X[r, column + o] = dot(queries[o, q], vectors[pool[r]])

@@ -1,0 +1,1 @@
+"""What step 1 writes and all others read: tables, sessions, shards, folds, recipes."""

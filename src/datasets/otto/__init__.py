@@ -1,0 +1,1 @@
+"""OTTO: sessions of clicks, carts and orders."""

@@ -1,0 +1,154 @@
+"""The raw files as parquet parts, resumable, and a table of their sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from src.core import store
+from src.core.text_blocks import blocks
+from src.data.recipe import Expect
+from src.datasets.otto.jsonl import find, parse
+
+if TYPE_CHECKING:
+    from src.core.run import Run
+
+
+SESSION_ROWS = pl.Schema(
+    {
+        "line": pl.Int32,
+        "session": pl.Int64,
+        "first": pl.Int64,
+        "last": pl.Int64,
+        "events": pl.Int32,
+        "part": pl.Int32,
+    }
+)
+"""One session a row, in file order: ms of its first and last event, and the part they are in."""
+
+
+PACKED = 6  # bytes of a raw file per byte of a compressed one, about
+MEMORY, MEMORY_SHARE, DISK_SHARE = 6e8, 0.18, 0.45  # bytes that step 1 takes, and per raw byte
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One raw file, read into parts."""
+
+    source: Path
+    table: Path  # output/raw/<stem>.parquet: SESSION_ROWS
+
+    def sessions(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self.table)
+
+    def counts(self) -> tuple[int, int]:
+        """Sessions and events."""
+        row = self.sessions().select(pl.len(), pl.col("events").sum()).collect().row(0)
+        return int(row[0]), int(row[1])
+
+    def parts(self) -> list[Path]:
+        last = self.sessions().select(pl.col("part").max()).collect().item()
+        return [self.part(n) for n in range(last + 1)]
+
+    def part(self, n: int) -> Path:
+        return self.table.with_name(f"{self.table.stem}-{n:04}.parquet")
+
+    def events(self) -> pl.LazyFrame:
+        """All events (RAW), in file order."""
+        return pl.scan_parquet(self.parts())
+
+
+def read(run: Run, stem: str) -> Raw | None:
+    """Bring output/raw/<stem>*.parquet up to date; None where there is no such raw file.
+
+    A killed run goes on after its last whole part.
+    """
+    source = find(run.input, stem)
+    if source is None:
+        return None
+    raw = Raw(source, run.output / "raw" / f"{stem}.parquet")
+    stat = source.stat()
+    rows = {
+        "source": (source.name, stat.st_size, stat.st_mtime_ns),
+        "types": run.recipe.types,
+        "code": store.code_version(Path(__file__)),
+    }
+
+    def make(path: Path) -> None:
+        size = stat.st_size * (PACKED if source.suffix != ".jsonl" else 1)
+        run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
+        count = 0
+        for line, block in blocks(source):
+            parser = _Parser(block, line, source, run.recipe.types)
+            run.build(raw.part(count), parser, {**rows, "line": line}, [])
+            count += 1
+        _sessions(raw, count).write_parquet(path)
+
+    if raw.table.exists() and not all(store.built_from(part) for part in raw.parts()):
+        raw.table.unlink()
+    run.build(raw.table, make, rows, [])
+    return raw
+
+
+@dataclass(frozen=True)
+class _Parser:
+    """Writes one part."""
+
+    block: bytes
+    line: int
+    source: Path
+    types: tuple[str, ...]
+
+    def __call__(self, path: Path) -> None:
+        parse(self.block, self.line, self.source, self.types).write_parquet(path)
+
+
+def _sessions(raw: Raw, count: int) -> pl.DataFrame:
+    """SESSION_ROWS of the first `count` parts; refuses a file without any, and an id twice."""
+    tables = [pl.DataFrame(schema=SESSION_ROWS)]
+    for n in range(count):
+        rows = pl.read_parquet(raw.part(n), columns=["line", "session", "ts", "position"])
+        starts = rows.with_row_index("start").filter(pl.col("position") == 0)
+        end = starts["start"].shift(-1, fill_value=rows.height)
+        columns = {"last": rows["ts"].gather(end - 1), "events": end - starts["start"]}
+        table = starts.rename({"ts": "first"}).with_columns(**columns, part=pl.lit(n))
+        tables.append(table.select(SESSION_ROWS.names()).cast(SESSION_ROWS))
+    sessions = pl.concat(tables)
+    if sessions.is_empty():
+        raise ValueError(f"{raw.source} is empty; download it again")
+    for session in sessions["session"].filter(~sessions["session"].is_first_distinct())[:1]:
+        lines = sessions.filter(session=session)["line"].to_list()
+        raise ValueError(f"{raw.source}: session {session} stands in lines {lines}; keep one")
+    return sessions
+
+
+def refuse_common_sessions(train: Raw, test: Raw) -> None:
+    """Raise when a session is in both files."""
+    both = test.sessions().join(train.sessions(), on="session").sort("line").head(1)
+    for row in both.collect(engine="streaming").iter_rows(named=True):
+        raise ValueError(
+            f"{test.source}, line {row['line']}: session {row['session']} is also in "
+            f"{train.source}, line {row['line_right']}; download both again"
+        )
+
+
+def refuse_swapped_files(train: Raw, test: Raw) -> None:
+    """Raise when the test sessions are over before the first train session begins."""
+    ends = test.sessions().select(pl.col("last").max()).collect().item()
+    if ends < train.sessions().select(pl.col("first").min()).collect().item():
+        raise ValueError(
+            f"{test.source} ends before {train.source} begins; are the two files swapped?"
+        )
+
+
+def refuse_other_download(raw: Raw, wanted: Expect, items: int) -> None:
+    """Raise when a file is not the one the recipe expects."""
+    sessions, events = raw.counts()
+    found = Expect(sessions, events, items)
+    if found != wanted:
+        told = [f"{e.sessions:,} sessions, {e.events:,} events, {e.items:,} items"
+                for e in (found, wanted)]  # fmt: skip
+        raise ValueError(f"{raw.source}: {told[0]}; wanted {told[1]}; download it again")

@@ -1,0 +1,1 @@
+"""Tianchi news: the article that ends a visit."""

@@ -1,0 +1,1 @@
+"""Step 5: feature columns of the candidates."""

@@ -1,0 +1,125 @@
+"""Item-item matrices: what a `MatrixRow` means, as a polars self-merge, and the table it gives.
+
+`self_merge` is the definition, and what runs on a GPU. `src/matrices/count_kernel.py` computes the very
+same table on the CPU without writing out the pairs; a test holds the two equal for every row.
+
+Votes are fixed-point integers, so their sum does not depend on the order of the events, nor the
+result on the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from src.data.units import DAY, Weights
+from src.matrices.rows import MatrixRow
+
+SCALE = float(2**24)
+"""Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""
+
+NEAR = 256
+"""A decay is the product of two, of a multiple of so many seconds and of the rest, so that the
+kernel finds both in small tables."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """First and last second of a split's own events; windows are anchored here, nowhere else."""
+
+    first: int
+    last: int
+
+
+def kept_events(events: pl.LazyFrame, row: MatrixRow, span: Span) -> pl.LazyFrame:
+    """The events a row looks at, with `pos` (consecutive in a session), `head` and `length`."""
+    if row.types is not None:
+        events = events.filter(pl.col("type").is_in(list(row.types)))
+    if row.last_days is not None:
+        events = events.filter(pl.col("ts") > span.last - int(row.last_days * DAY))
+    pos, last = pl.col("pos"), pl.col("pos").max().over("session")
+    # signed, or `last - tail` would wrap around in short sessions
+    kept = events.with_row_index("pos").with_columns(pos.cast(pl.Int64))
+    if row.tail is not None:
+        kept = kept.filter(pos > last - row.tail)
+    head = pos.min().over("session")
+    return kept.with_columns(head=head, length=last - head + 1)
+
+
+def by_type(weights: Weights, column: str) -> pl.Expr:
+    """The weight of an event's type."""
+    terms = [(pl.col(column) == t).cast(pl.Float64) * w for t, w in enumerate(weights)]
+    return pl.sum_horizontal(terms)
+
+
+def vote(row: MatrixRow, span: Span) -> pl.Expr:
+    """The fixed-point vote of a pair of events (columns of x, and of y with suffix _y)."""
+    apart = pl.col("ts_y") - pl.col("ts")
+    weight = by_type(row.source_weight, "type") * by_type(row.target_weight, "type_y")
+    if row.recency:
+        age = (pl.col("ts") - span.first).cast(pl.Float64) / max(span.last - span.first, 1)
+        weight = weight * (1.0 + row.recency * age)
+    if row.half_life is not None:
+        near = apart.abs() % NEAR
+        far, near = (t.cast(pl.Float64) / row.half_life for t in (apart.abs() - near, near))
+        weight = weight * (pl.lit(0.5).pow(far) * pl.lit(0.5).pow(near))
+    if row.step_decay != 1.0:
+        steps = (pl.col("pos_y") - pl.col("pos")).abs()
+        weight = weight * pl.lit(row.step_decay).pow((steps - 1).cast(pl.Float64))
+    if row.session_norm:
+        weight = weight / (1.0 + pl.col("length").cast(pl.Float64)).log()
+    return (weight * SCALE + 0.5).floor().cast(pl.Int64)
+
+
+def pair_filter(row: MatrixRow) -> pl.Expr:
+    """Which pairs of events of one session may vote."""
+    steps = pl.col("pos_y") - pl.col("pos")
+    keep = pl.col("aid") != pl.col("aid_y")
+    if row.direction == "forward":
+        keep &= steps > 0
+    if row.within is not None:
+        keep &= (pl.col("ts_y") - pl.col("ts")).abs() < row.within
+    if row.steps is not None:
+        keep &= steps.abs() <= row.steps
+    return keep
+
+
+def self_merge(
+    events: pl.LazyFrame, row: MatrixRow, span: Span, items: tuple[int, int] | None = None
+) -> pl.LazyFrame:
+    """The matrix of `row` over EVENTS; `items` limits aid_x to a half-open range, for memory."""
+    kept = kept_events(events, row, span)
+    x = kept.filter(pl.col("pos") == pl.col("head")) if row.first_only else kept
+    if items is not None:
+        x = x.filter((pl.col("aid") >= items[0]) & (pl.col("aid") < items[1]))
+    y = kept.select("session", aid_y="aid", ts_y="ts", type_y="type", pos_y="pos")
+    pairs = x.join(y, on="session").filter(pair_filter(row))
+    votes = pairs.select("session", aid_x="aid", aid_y="aid_y", vote=vote(row, span))
+    votes = votes.filter(pl.col("vote") > 0)
+    if row.once:
+        votes = votes.group_by("session", "aid_x", "aid_y").agg(pl.col("vote").max())
+    summed = votes.group_by("aid_x", "aid_y").agg(pl.col("vote").sum())
+    return top_neighbours(_normalised(summed, kept, row), row.top_n)
+
+
+def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: MatrixRow) -> pl.LazyFrame:
+    weight = pl.col("vote").cast(pl.Float64) / SCALE
+    if row.item_norm:
+        count = kept.group_by("aid").agg(count=pl.len().cast(pl.Float64))
+        summed = summed.join(count, left_on="aid_x", right_on="aid")
+        summed = summed.join(count, left_on="aid_y", right_on="aid", suffix="_y")
+        weight = weight / (pl.col("count") * pl.col("count_y")).pow(row.item_norm)
+    return summed.select("aid_x", "aid_y", weight=weight.cast(pl.Float32))
+
+
+def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
+    """The n heaviest neighbours of each item, ties by item id, in MATRIX order."""
+    ordered = pairs.sort("aid_x", "weight", "aid_y", descending=[False, True, False])
+    rank = pl.col("row") - pl.col("row").min().over("aid_x")
+    return (
+        ordered.with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64))
+        .filter(rank < n)
+        .select("aid_x", "aid_y", "weight")
+    )

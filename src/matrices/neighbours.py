@@ -1,0 +1,92 @@
+"""Top neighbours of every item, as CSR arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from src.core.arrays import F32, I32, I64, arrays
+
+MATRIX = pl.Schema({"aid_x": pl.Int32, "aid_y": pl.Int32, "weight": pl.Float32})
+"""Neighbours aid_y of item aid_x, heaviest first, ties by aid_y."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Top neighbours as CSR: those of item x are offsets[x] : offsets[x + 1], heaviest first."""
+
+    offsets: I64
+    aid: I32
+    weight: F32
+
+    @classmethod
+    def from_frame(cls, frame: pl.DataFrame, n_items: int) -> Matrix:
+        """CSR of a MATRIX frame."""
+        x, y, weight = arrays(frame, *MATRIX.names())
+        offsets = np.searchsorted(x, np.arange(n_items + 1)).astype(np.int64)
+        return cls(offsets, y, weight)
+
+    def to_frame(self, first: int = 0) -> pl.DataFrame:
+        """MATRIX frame; `first` is the item that the offsets begin with."""
+        items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
+        x = np.repeat(items, np.diff(self.offsets))
+        return pl.DataFrame({"aid_x": x, "aid_y": self.aid, "weight": self.weight}, schema=MATRIX)
+
+    @classmethod
+    def load(cls, path: Path, n_items: int, top: int) -> Matrix:
+        """Read the `top` heaviest neighbours of each item of a MATRIX file."""
+        sizes, near, weight = np.zeros(n_items, np.int64), [], []
+        for x, y, w in _row_groups(path):
+            counts = np.bincount(x - x[0])
+            known = sizes[x[0] : x[0] + counts.size]  # an item may begin in the group before
+            begins = np.cumsum(counts) - counts
+            place = np.arange(x.size) - np.repeat(begins - known, counts)
+            near.append(y[place < top])
+            weight.append(w[place < top])
+            known += np.minimum(counts, top - known)
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        return cls(offsets, _joined(near, np.int32), _joined(weight, np.float32))
+
+    @classmethod
+    def mapped(cls, path: Path, n_items: int) -> Matrix:
+        """All of a MATRIX file, as nameless files beside it that are mapped into memory.
+
+        What memory is too short for is read from disk again; they are gone when the process ends.
+        """
+        sizes, folder = np.zeros(n_items, np.int64), path.parent
+        with TemporaryFile(dir=folder) as near, TemporaryFile(dir=folder) as weight:
+            for x, y, w in _row_groups(path):
+                sizes[x[0] : x[-1] + 1] += np.bincount(x - x[0])
+                near.write(y.data)
+                weight.write(w.data)
+            offsets = np.concatenate([[0], np.cumsum(sizes)])
+            return cls(offsets, _mapped(near, np.int32), _mapped(weight, np.float32))
+
+
+def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
+    """The columns of a MATRIX file, piece by piece."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)
+        if x.size:
+            yield x, y, w
+
+
+def _mapped(file: IO[bytes], dtype: type) -> NDArray[Any]:
+    """What was written to a file; numpy maps no empty one."""
+    return np.asarray(np.memmap(file, dtype, "r")) if file.tell() else _joined([], dtype)
+
+
+def _joined(pieces: list[NDArray], dtype: type) -> NDArray:
+    """One read-only array: numba compiles each kind anew."""
+    array: NDArray = np.concatenate([np.empty(0, dtype), *pieces]).astype(dtype, copy=False)
+    array.flags.writeable = False
+    return array

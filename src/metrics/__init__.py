@@ -1,0 +1,1 @@
+"""Values and ideals per query of any ranked list; bootstrap intervals."""

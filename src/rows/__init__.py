@@ -1,1 +1,0 @@
-"""The rows of a recipe, a module per kind: plain values, documented field by field."""

@@ -1,0 +1,1 @@
+"""Commands beside the steps: status, check, score, download, ablation."""
