@@ -3,7 +3,7 @@
     python 1_preparation.py --dataset otto
 
 Reads  input/<dataset>: the competition's files, as the recipe's `prepare` wants them
-Writes output/<dataset>/{aids.parquet,splits.json} and, for <split> in valid, test, earlier_<n>:
+Writes output/<dataset>/{items.parquet,splits.json} and, for <split> in valid, test, earlier_<n>:
        output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test)
 """
 

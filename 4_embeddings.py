@@ -4,8 +4,8 @@
 
 Reads  output/<dataset>/<split>/events.parquet, lists/*.parquet  (steps 1, 3)
 Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), unit length
-       output/<dataset>/<split>/embeddings/<row>.sources.npy: as the earlier item (FactorRow)
-       output/<dataset>/<split>/embeddings/<row>.parquet: aid_x, aid_y, weight
+       output/<dataset>/<split>/embeddings/<row>.sources.npy: as the earlier item (FactorizationEmbedding)
+       output/<dataset>/<split>/embeddings/<row>.parquet: item_x, item_y, weight
        output/<dataset>/<split>/embeddings/<row>.queries.npy: float32 (objectives, queries, size)
        output/<dataset>/logs/embeddings/<split>/<row>.csv: loss and recall of every epoch
        output/<dataset>/<split>/pool/part-*.parquet: candidates with every rule's rank and score
@@ -15,7 +15,7 @@ Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, size), uni
 from src.candidates.lists import cover, list_parts, pool_parts, rules_of_step
 from src.cli import main
 from src.core.run import Run
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.embeddings.train import train
 
 
@@ -26,9 +26,9 @@ def body(run: Run) -> None:
             with run.step(f"{split} {row.name}") as facts:
                 facts |= train(run, split, row)
         with run.step(f"{split} lists of {len(rules)} rules") as facts:
-            facts["blocks made"] = list_parts(run, open_world(run, split), "more_lists", rules)
+            facts["blocks made"] = list_parts(run, load_split(run, split), "more_lists", rules)
         with run.step(f"{split} pool") as facts:
-            facts["blocks made"] = pool_parts(run, open_world(run, split), ["lists", "more_lists"])
+            facts["blocks made"] = pool_parts(run, load_split(run, split), ["lists", "more_lists"])
     with run.step("recall of the pool"):
         cover(run, ["lists", "more_lists"], "pool")
 

@@ -3,7 +3,7 @@
     python 5_features.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool
-Writes output/<dataset>/<split>/train/part-*.parquet: session, aid, fold, label_<objective>,
+Writes output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
        features
        output/<dataset>/logs/positives.json: how many candidates came true
 (For `valid` and the earlier windows. All positives are kept, and as many negatives as the recipe
@@ -20,7 +20,7 @@ import polars as pl
 from src.candidates.rules import World
 from src.cli import main
 from src.core.run import Run
-from src.data.shards import Part, open_world, part_files, part_path, parts
+from src.data.shards import Part, load_split, part_files, part_path, parts
 from src.features.table import Features
 from src.rankers.sampling import (
     claim,
@@ -41,7 +41,7 @@ def body(run: Run) -> None:
         facts |= json.loads(counted.read_text())
     for split in run.learning_splits():
         with run.step(f"{split} rows, {len(names)} features") as facts:
-            facts["blocks made"] = sample(run, open_world(run, split), counted, names)
+            facts["blocks made"] = sample(run, load_split(run, split), counted, names)
             facts |= counts(run, split)
 
 

@@ -23,12 +23,12 @@ from src.data.folds import folds
 from src.data.schemas import Lists
 from src.data.shards import BLOCK, part_files
 from src.rankers.rows import member
-from src.rankers.sampling import learnable
+from src.rankers.sampling import trainable
 from src.report.report import write_report
 
 
 def body(run: Run) -> None:
-    recipe, splits, able = run.recipe, run.scored_splits(), learnable(run)
+    recipe, splits, able = run.recipe, run.scored_splits(), trainable(run)
     answer, logs, valid = run.output / "submission.csv", run.output / "logs", run.output / "valid"
     made = [answer, run.output / "cv.json", logs / "gains.csv", logs / "hits.parquet"]
 
@@ -40,12 +40,12 @@ def body(run: Run) -> None:
 
     target = run.output / splits[-1]
     inputs = [valid / "labels.parquet", logs / "pool" / "baselines.parquet"]
-    inputs += [run.output / "aids.parquet", target / "sessions.parquet", target / "events.parquet"]
+    inputs += [run.output / "items.parquet", target / "sessions.parquet", target / "events.parquet"]
     inputs += [file for split in splits for file in part_files(run, split, "scores")]
     rows = (recipe.objectives, recipe.metric, recipe.k, recipe.folds, recipe.seed, able,
             [row.name for row in recipe.rankers], recipe.baselines)  # fmt: skip
     with run.step("blend, submission") as facts:
-        facts["made"] = len(run.build_all(dict.fromkeys(made, rows), make, inputs))
+        facts["made"] = len(run.build_many(dict.fromkeys(made, rows), make, inputs))
         facts |= blends(run)
     with run.step("report") as facts:
         facts["made"] = int(write_report(run))

@@ -29,7 +29,7 @@ from src.core.arrays import F32
 from src.core.budget import peak_gib
 from src.core.run import Run
 from src.data.recipe import Recipe
-from src.data.shards import open_world, parts
+from src.data.shards import load_split, parts
 from src.features import features_kernel
 from src.features.rows import WEIGHTINGS, MatrixFeature
 from src.features.table import TAIL, Block, Features
@@ -53,7 +53,7 @@ def by_group(features: Features, recipe: Recipe, world: World, all_pools: list[P
     """Seconds and columns of each group of families, and of the ranks."""
     found: dict[str, list[float]] = {}
     for pool in all_pools:
-        X = np.zeros((pool.aid.size, len(features.names)), np.float32)
+        X = np.zeros((pool.item.size, len(features.names)), np.float32)
         block, column = Block(recipe, world, pool), 0
         for family in features.families:
             start = perf_counter()
@@ -81,13 +81,13 @@ def exploded(recipe: Recipe, world: World, pool: Pool, row: MatrixFeature) -> pl
     query = np.repeat(np.arange(pool.first, pool.first + n), size)
     at = np.repeat(stop, size) - 1 - back
     history = pl.DataFrame(
-        {"session": query.astype(np.int32), "aid_x": s.aid[at], "back": back, "type": s.type[at],
+        {"session": query.astype(np.int32), "item_x": s.item[at], "back": back, "type": s.type[at],
          "seconds": np.repeat(s.ts[stop - 1], size) - s.ts[at]}
     )  # fmt: skip
     n_events, seconds = pl.len().over("session"), pl.col("seconds").cast(pl.Float64)
     time = 1.0 / (2.0 + seconds / 60.0).log()
     place = (n_events - 1 - pl.col("back")).cast(pl.Float64) / (n_events - 1)
-    count = pl.len().over("session", "aid_x")
+    count = pl.len().over("session", "item_x")
     weights = {
         "equal": pl.lit(1.0),
         "position": pl.when(n_events > 1).then(2.0 ** (0.1 + 0.9 * place) - 1.0).otherwise(1.0),
@@ -101,15 +101,15 @@ def exploded(recipe: Recipe, world: World, pool: Pool, row: MatrixFeature) -> pl
     }
     history = history.with_columns(**weights)
     totals = history.group_by("session").agg(pl.col(w).sum().alias(f"all_{w}") for w in WEIGHTINGS)
-    candidates = pl.DataFrame({"session": pool.session, "aid_y": pool.aid})
+    candidates = pl.DataFrame({"session": pool.session, "item_y": pool.item})
     votes = candidates.join(history, on="session").join(
-        world.matrix(row.table).to_frame(), on=["aid_x", "aid_y"]
+        world.matrix(row.table).to_frame(), on=["item_x", "item_y"]
     )
     each = [(pl.col(w) * pl.col("weight")) for w in WEIGHTINGS]
     sums = [e.sum().alias(f"{row.table}_{w}_sum") for w, e in zip(WEIGHTINGS, each, strict=True)]
     tops = [e.max().alias(f"{row.table}_{w}_max") for w, e in zip(WEIGHTINGS, each, strict=True)]
-    grouped = votes.group_by("session", "aid_y").agg(*sums, *tops)
-    table = candidates.join(grouped, on=["session", "aid_y"], how="left", maintain_order="left")
+    grouped = votes.group_by("session", "item_y").agg(*sums, *tops)
+    table = candidates.join(grouped, on=["session", "item_y"], how="left", maintain_order="left")
     table = table.join(totals, on="session", how="left", maintain_order="left").fill_null(0.0)
     name = f"{row.table}_{{}}"
     means = [
@@ -130,7 +130,7 @@ def compare(recipe: Recipe, world: World, all_pools: list[Pool]) -> dict[str, fl
     few = Features(replace(recipe, features=tuple(replace(r, latest=0, above=None) for r in rows)))
     theirs, ours, off = 0.0, 0.0, 0.0
     for pool in all_pools:
-        X, start = np.zeros((pool.aid.size, len(few.names)), np.float32), perf_counter()
+        X, start = np.zeros((pool.item.size, len(few.names)), np.float32), perf_counter()
         block, column = Block(recipe, world, pool), sum(len(f.names) for f in few.families[:3])
         for family in few.families[3:]:
             family.fill(block, X, column)
@@ -162,7 +162,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queries", type=int, default=3_000)
     args, flags = parser.parse_known_args(argv)
     run = parse(__doc__ or "", Path(__file__), flags)
-    recipe, world, features = run.recipe, open_world(run, "valid"), Features(run.recipe)
+    recipe, world, features = run.recipe, load_split(run, "valid"), Features(run.recipe)
     all_pools = some_pools(run, world, args.queries)
     by_group(features, recipe, world, all_pools[:1])
     compare(recipe, world, all_pools[:1])
@@ -170,7 +170,7 @@ def main(argv: list[str]) -> int:
     for pool in all_pools:
         features.compute(world, pool)
     seconds, cpu = perf_counter() - start, process_time() - cpu
-    peak, rows = peak_gib(), sum(pool.aid.size for pool in all_pools)
+    peak, rows = peak_gib(), sum(pool.item.size for pool in all_pools)
     groups, other = by_group(features, recipe, world, all_pools), compare(recipe, world, all_pools)
     table = [
         [name, f"{round(n)}", f"{s:.2f}", f"{1e9 * s / max(rows * n, 1):.1f}"]

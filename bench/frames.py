@@ -28,7 +28,7 @@ def counts(output: Path) -> dict[str, object]:
     return {
         "events": {split: rows(output / split / "events.parquet") for split in splits},
         "sessions": {split: rows(output / split / "sessions.parquet") for split in splits},
-        "items": rows(output / "aids.parquet"),
+        "items": rows(output / "items.parquet"),
     }
 
 
@@ -51,7 +51,7 @@ def sample(path: Path, folder: Path, every: int, sessions: int) -> dict[str, obj
     return {
         "events": rows(folder / "events.parquet"),
         "sessions": n_sessions,
-        "items": events.select(pl.col("aid").n_unique()).collect().item(),
+        "items": events.select(pl.col("item").n_unique()).collect().item(),
         "sample_events": rows(folder / "sample.parquet"),
         "sample_sessions": of_sample.collect().item(),
     }
@@ -62,7 +62,7 @@ def compare(ours: Path, theirs: Path) -> dict[str, object]:
     a, b = pl.read_parquet(ours), pl.read_parquet(theirs)
     if a.equals(b):
         return {"same": 1.0, "off": 0.0}
-    both = a.join(b, on=["aid_x", "aid_y"])
+    both = a.join(b, on=["item_x", "item_y"])
     off = (pl.col("weight") / pl.col("weight_right") - 1).abs().max()
     largest = max(a.height, b.height, 1)
     return {"same": both.height / largest, "off": both.select(off).item() or 0.0}

@@ -23,19 +23,19 @@ from pathlib import Path
 import numpy as np
 
 from bench import measure
-from src.candidates.rows import RetrievalRule
+from src.candidates.rows import TwoTowerRetriever
 from src.cli import parse
 from src.core import nearest as search
 from src.core.run import Run
 from src.data.sessions import Sessions
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.embeddings import factorization_trainer as factors
 from src.embeddings import two_tower_trainer as sequence
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import FactorRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import FactorizationEmbedding, TwoTowerEmbedding, Word2VecEmbedding
 
 EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of valid, at full size
-PART = {Word2VecRow: 2_000_000, FactorRow: 4_000_000, SequenceRow: 200_000}
+PART = {Word2VecEmbedding: 2_000_000, FactorizationEmbedding: 4_000_000, TwoTowerEmbedding: 200_000}
 LOOKED_UP = 4096
 HEAD = ("row", "unit", "measured", "CPU s", "a million, CPU s", "at full size", "CPU minutes")
 
@@ -54,7 +54,7 @@ def first_sessions(sessions: Sessions, events: int) -> Sessions:
     """So many events of the first sessions, about."""
     n = int(np.searchsorted(sessions.offsets, events))
     end = int(sessions.offsets[n])
-    cut = {name: getattr(sessions, name)[:end] for name in ("aid", "ts", "type")}
+    cut = {name: getattr(sessions, name)[:end] for name in ("item", "ts", "type")}
     return replace(sessions, offsets=sessions.offsets[: n + 1], first_query=n, **cut)
 
 
@@ -62,22 +62,22 @@ def learned(run: Run, sessions: Sessions) -> list[Cost]:
     """Of every row of the recipe."""
     found: list[Cost] = []
     for row in run.recipe.embeddings:
-        if isinstance(row, Word2VecRow):
-            part = first_sessions(sessions, PART[Word2VecRow])
+        if isinstance(row, Word2VecEmbedding):
+            part = first_sessions(sessions, PART[Word2VecEmbedding])
             once = replace(row, epochs=1)
             seconds = cpu_seconds(partial(embeddings.word2vec, part, once, 0))
             most = max(1, row.words // EVENTS)
             found.append(
-                (row.name, "events", part.aid.size, seconds, EVENTS * min(row.epochs, most))
+                (row.name, "events", part.item.size, seconds, EVENTS * min(row.epochs, most))
             )
-        elif isinstance(row, FactorRow):
-            trainer = factors.Trainer(sessions, replace(row, pairs=PART[FactorRow]), 0)
-            n = max(1, PART[FactorRow] // factors.CHUNK) * factors.CHUNK
-            n = min(n, sessions.aid.size * row.steps)
+        elif isinstance(row, FactorizationEmbedding):
+            trainer = factors.Trainer(sessions, replace(row, pairs=PART[FactorizationEmbedding]), 0)
+            n = max(1, PART[FactorizationEmbedding] // factors.CHUNK) * factors.CHUNK
+            n = min(n, sessions.item.size * row.steps)
             most = min(row.pairs, EVENTS * row.steps)
             found.append((row.name, "pairs", n, cpu_seconds(trainer.epoch), most * row.epochs))
-        elif isinstance(row, SequenceRow):
-            few, types = replace(row, positions=PART[SequenceRow]), len(run.recipe.types)
+        elif isinstance(row, TwoTowerEmbedding):
+            few, types = replace(row, positions=PART[TwoTowerEmbedding]), len(run.recipe.types)
             with sequence.training(sessions, few, types, 0, "cpu") as net:
                 n, seconds = min(few.positions, net.positions.size), cpu_seconds(net.epoch)
             found.append((row.name, "positions", n, seconds, row.positions * row.epochs))
@@ -87,7 +87,7 @@ def learned(run: Run, sessions: Sessions) -> list[Cost]:
 def looked_up(run: Run) -> list[Cost]:
     """The same of the exact search: neighbours of items, lists of queries."""
     rng, found = np.random.default_rng(0), list[Cost]()
-    lists = [rule for rule in run.recipe.rules if isinstance(rule, RetrievalRule)]
+    lists = [rule for rule in run.recipe.rules if isinstance(rule, TwoTowerRetriever)]
     rows = run.recipe.embeddings
     kinds = [("neighbours of all tables", rows[0].top_n, ITEMS * len(rows))]
     kinds += [("lists of all towers", lists[0].top, QUERIES * len(lists))] if lists else []
@@ -107,13 +107,13 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    sessions = open_world(run, "valid").sessions
+    sessions = load_split(run, "valid").sessions
     rows = [
         [name, unit, f"{n:,}", f"{cpu:.1f}", f"{cpu / n * 1e6:.1f}", f"{full:,}",
          f"{cpu / n * full / 60:.1f}"]
         for name, unit, n, cpu, full in learned(run, sessions) + looked_up(run)
     ]  # fmt: skip
-    size = f"{sessions.aid.size:,} events, {sessions.n_items:,} items; full size is extrapolated"
+    size = f"{sessions.item.size:,} events, {sessions.n_items:,} items; full size is extrapolated"
     measure.append_table(
         measure.title(measure.origin(argv, "bench.learning"), size), measure.table(HEAD, rows)
     )

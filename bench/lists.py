@@ -22,20 +22,20 @@ from bench import measure
 from src.candidates import pool
 from src.candidates.lists import read_lists
 from src.candidates.pool_kernel import ABSENT
-from src.candidates.recall import Coverage
+from src.candidates.recall import CandidateRecall
 from src.cli import parse
 from src.core.run import Run
-from src.data.shards import open_world, parts
-from src.metrics.scores import Tally, bootstrap, tally_places
+from src.data.shards import load_split, parts
+from src.metrics.scores import QueryScores, bootstrap, score_ranks
 
 CUTS = (20, 50, 100)
 FOLDERS = ["lists", "more_lists"]
 
 
-def covered(run: Run, split: str) -> Coverage:
+def covered(run: Run, split: str) -> CandidateRecall:
     """Where every rule has the true items of a split."""
-    world = open_world(run, split)
-    coverage = Coverage(run.recipe, pl.read_parquet(run.output / split / "labels.parquet"))
+    world = load_split(run, split)
+    coverage = CandidateRecall(run.recipe, pl.read_parquet(run.output / split / "labels.parquet"))
     for part in parts(world):
         lists = read_lists(run, world, FOLDERS, part)
         candidates = pool.candidates(lists, *part, run.recipe.pool_size)
@@ -43,13 +43,13 @@ def covered(run: Run, split: str) -> Coverage:
     return coverage
 
 
-def scores(run: Run, coverage: Coverage, k: int, metric: str) -> list[list[Tally]]:
+def scores(run: Run, coverage: CandidateRecall, k: int, metric: str) -> list[list[QueryScores]]:
     """Per rule, the tally of each objective."""
     found, ranks = [], coverage.joined("ranks").astype(np.int32)
     for number in range(len(run.recipe.rules)):
         place = np.where(ranks[:, number] == ABSENT, -1, ranks[:, number])
         mine = [coverage.objective == o for o in range(len(run.recipe.objectives))]
-        found.append([tally_places(coverage.session[m], place[m], metric, k) for m in mine])
+        found.append([score_ranks(coverage.session[m], place[m], metric, k) for m in mine])
     return found
 
 
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
     run = parse(str(__doc__), Path("4_embeddings.py"), [*argv, "--engine", "cpu"])
     recipe, weights = run.recipe, [o.weight for o in run.recipe.objectives]
 
-    def total(tallies: list[Tally]) -> float:
+    def total(tallies: list[QueryScores]) -> float:
         return sum(w * t.score() for w, t in zip(weights, tallies, strict=True))
 
     columns: dict[str, list[float]] = {}

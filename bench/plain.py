@@ -19,26 +19,26 @@ import polars as pl
 
 from src.core.arrays import I64
 from src.matrices.definition import Span, kept_events
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 CHUNK = 30_000  # sessions that pandas merges at a time
 
 
-def _kept(path: Path, row: MatrixRow, span: Span) -> pl.DataFrame:
+def _kept(path: Path, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
     return kept_events(pl.scan_parquet(path), row, span).collect()
 
 
-def _incidence(path: Path, row: MatrixRow, span: Span) -> Any:
+def _incidence(path: Path, row: CovisitationMatrix, span: Span) -> Any:
     """Sessions x items, 1 where a session has an item."""
     from scipy.sparse import csr_matrix
 
-    pairs = _kept(path, row, span).select("session", "aid").unique()
-    session, aid = (pairs[name].to_numpy() for name in ("session", "aid"))
-    ones = np.ones(aid.size, np.float32)
-    return csr_matrix((ones, (session, aid)))
+    pairs = _kept(path, row, span).select("session", "item").unique()
+    session, item = (pairs[name].to_numpy() for name in ("session", "item"))
+    ones = np.ones(item.size, np.float32)
+    return csr_matrix((ones, (session, item)))
 
 
-def sparse_dot_topn(path: Path, row: MatrixRow, span: Span) -> int:
+def sparse_dot_topn(path: Path, row: CovisitationMatrix, span: Span) -> int:
     """Neighbours found by sp_matmul_topn, on all cores; an item itself takes one more place."""
     from sparse_dot_topn import sp_matmul_topn
 
@@ -47,7 +47,7 @@ def sparse_dot_topn(path: Path, row: MatrixRow, span: Span) -> int:
     return int(C.nnz - (X.getnnz(axis=0) > 0).sum())
 
 
-def scipy(path: Path, row: MatrixRow, span: Span, ranges: list[tuple[int, int]]) -> int:
+def scipy(path: Path, row: CovisitationMatrix, span: Span, ranges: list[tuple[int, int]]) -> int:
     """Neighbours found by X.T @ X, in ranges of items; scipy has one thread."""
     X = _incidence(path, row, span)
     T = X.T.tocsr()
@@ -67,12 +67,12 @@ def _top(C: Any, low: int, top_n: int) -> tuple[I64, I64]:
     return x[keep] + low, y[keep].astype(np.int64)
 
 
-def pandas(path: Path, row: MatrixRow, span: Span) -> tuple[int, int]:
+def pandas(path: Path, row: CovisitationMatrix, span: Span) -> tuple[int, int]:
     """Neighbours found, and pairs of events that voted."""
     import pandas as pd
 
     kept = _kept(path, row, span)
-    columns = ("session", "aid", "ts", "type", "pos")
+    columns = ("session", "item", "ts", "type", "pos")
     events = pd.DataFrame({name: kept[name].to_numpy() for name in columns})
     last = int(kept["session"].max()) + 1  # type: ignore[arg-type]
     near: defaultdict[int, Counter[int]] = defaultdict(Counter)
@@ -83,18 +83,18 @@ def pandas(path: Path, row: MatrixRow, span: Span) -> tuple[int, int]:
         n_pairs += len(pairs)
         if row.once:
             pairs = pairs.sort_values("vote", ascending=False)
-            pairs = pairs.drop_duplicates(["session", "aid_x", "aid_y"])
-        votes = pairs.groupby(["aid_x", "aid_y"]).vote.sum()
+            pairs = pairs.drop_duplicates(["session", "item_x", "item_y"])
+        votes = pairs.groupby(["item_x", "item_y"]).vote.sum()
         for (x, y), vote in votes.items():
             near[x][y] += vote
     top = {x: [y for y, _ in counter.most_common(row.top_n)] for x, counter in near.items()}
     return sum(map(len, top.values())), n_pairs
 
 
-def _votes(pairs: Any, row: MatrixRow, span: Span) -> Any:
+def _votes(pairs: Any, row: CovisitationMatrix, span: Span) -> Any:
     """The merged pairs of events that vote, and what."""
     apart, steps = (pairs.ts_y - pairs.ts_x).abs(), pairs.pos_y - pairs.pos_x
-    keep = pairs.aid_x != pairs.aid_y
+    keep = pairs.item_x != pairs.item_y
     if row.direction == "forward":
         keep &= steps > 0
     if row.within is not None:

@@ -32,11 +32,11 @@ from src.core.arrays import F32, I64
 from src.core.run import Run
 from src.features.table import Features
 from src.metrics import scores as metrics
-from src.metrics.scores import Tally
+from src.metrics.scores import QueryScores
 from src.rankers import oof as held_out
 from src.rankers import xgb as ranker
 from src.rankers.oof import Sample
-from src.rankers.rows import RankerRow, taught
+from src.rankers.rows import XGBoostRanker, taught
 from src.rankers.score import train_files
 from src.rankers.train_set import Rows
 
@@ -63,7 +63,7 @@ KINDS: dict[str, tuple[Params, bool]] = {
 COLUMNS = {"columns_80": 80, "columns_300": 300}
 
 
-def variants(row: RankerRow, also: list[str], k: int) -> list[RankerRow]:
+def variants(row: XGBoostRanker, also: list[str], k: int) -> list[XGBoostRanker]:
     """Rows like this one, by what is changed."""
     found = []
     for name in also:
@@ -79,7 +79,7 @@ def variants(row: RankerRow, also: list[str], k: int) -> list[RankerRow]:
 class Trained:
     """A row's models by objective and fold."""
 
-    def __init__(self, run: Run, row: RankerRow, able: list[str], place: Path) -> None:
+    def __init__(self, run: Run, row: XGBoostRanker, able: list[str], place: Path) -> None:
         self.row, self.folds, self.trees, start = row, run.recipe.folds, 0, time.process_time()
         ranker.useful.cache_clear()  # each row is to pay for its own columns
         self.models: dict[tuple[str, int], ranker.Trees] = {}
@@ -110,14 +110,14 @@ class Trained:
 
 def tallies(
     run: Run, trained: list[Trained], able: list[str], queries: int, sizes: list[int]
-) -> dict[str, list[Tally]]:
+) -> dict[str, list[QueryScores]]:
     """What every row, every pair with the first one, and less of the pool win by objective."""
-    names, found = Features(run.recipe).names, dict[str, list[list[Tally]]]()
+    names, found = Features(run.recipe).names, dict[str, list[list[QueryScores]]]()
     for ask in held_out.asked(run, queries):
         fold = ask.fold[ask.sample.query]
         for number, objective in enumerate(able):
             scores = {t.row.name: t.scores(ask.sample, names, fold, objective) for t in trained}
-            votes = {name: blend_kernel.rank_votes(ask.sample.starts, ask.sample.aid, score)
+            votes = {name: blend_kernel.rank_votes(ask.sample.starts, ask.sample.item, score)
                      for name, score in scores.items()}  # fmt: skip
             first, *others = votes
             scores |= {f"{first} + {other}": votes[first] + votes[other] for other in others}
@@ -131,7 +131,7 @@ def tallies(
                 won[f"{first}, first {size}"] = ask.won(run.recipe, few, o, score)
             for name, tally in won.items():
                 found.setdefault(name, [[] for _ in able])[number].append(tally)
-    return {name: [Tally.joined(pieces) for pieces in of] for name, of in found.items()}
+    return {name: [QueryScores.joined(pieces) for pieces in of] for name, of in found.items()}
 
 
 def main(argv: list[str]) -> int:
@@ -150,7 +150,7 @@ def main(argv: list[str]) -> int:
     run = parse(str(__doc__), Path("6_xgb.py"), flags)
     able, recipe = held_out.some_learnable(run), run.recipe
     first_row = held_out.first_trees(recipe)
-    others = [row for row in recipe.rankers if isinstance(row, RankerRow) and row != first_row]
+    others = [row for row in recipe.rankers if isinstance(row, XGBoostRanker) and row != first_row]
     with TemporaryDirectory() as folder:
         rows = [first_row, *others, *variants(first_row, args.also, recipe.k)]
         every = run.progress(rows, "rankers")

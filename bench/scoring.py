@@ -25,11 +25,11 @@ import xgboost as xgb
 from bench import measure
 from bench.features import some_pools
 from src.cli import parse
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.features.table import Features
 from src.rankers import xgb as ranker
-from src.rankers.rows import RankerRow
-from src.rankers.sampling import learnable, piece
+from src.rankers.rows import XGBoostRanker
+from src.rankers.sampling import piece, trainable
 from src.rankers.score import model_path, to_train
 
 SESSIONS = 1_671_803  # of OTTO's test file
@@ -61,15 +61,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queries", type=int, default=200)
     args, flags = parser.parse_known_args(argv)
     run = parse(__doc__ or "", Path(__file__), flags)
-    world, features = open_world(run, run.scored_splits()[-1]), Features(run.recipe)
+    world, features = load_split(run, run.scored_splits()[-1]), Features(run.recipe)
     place = {name: column for column, name in enumerate(features.names)}
     whole = some_pools(run, world, 1)[0]
     pool = piece(whole, 0, min(args.queries, whole.offsets.size - 1))
-    queries, rows = pool.offsets.size - 1, pool.aid.size
+    queries, rows = pool.offsets.size - 1, pool.item.size
     groups = [
         [model_path(run, row, what, fold) for fold in range(run.recipe.folds)]
-        for row, what in to_train(run, learnable(run))
-        if isinstance(row, RankerRow)
+        for row, what in to_train(run, trainable(run))
+        if isinstance(row, XGBoostRanker)
     ]
     forests = [[ranker.load(path, run.engine.threads) for path in paths] for paths in groups]
     boosters = [[xgb.Booster(model_file=path) for path in paths] for paths in groups]

@@ -15,31 +15,31 @@ import polars as pl
 
 from src.data.units import DAY, Weights
 from src.matrices.definition import SCALE, Span
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 QUERY = """
 with numbered as (
-    select session, aid, ts::bigint as ts, type,
+    select session, item, ts::bigint as ts, type,
         row_number() over (partition by session order by file_row_number) as pos,
         count(*) over (partition by session) as n
     from read_parquet('{path}', file_row_number = true) where {kept}
 ), events as materialized (
     select *, min(pos) over (partition by session) as head from numbered where pos > n - {tail}
 ), votes as (
-    select x.session, x.aid as aid_x, y.aid as aid_y, floor({vote} * {scale} + 0.5) as vote
+    select x.session, x.item as item_x, y.item as item_y, floor({vote} * {scale} + 0.5) as vote
     from events x join events y using (session) where {pairs}
 ), once as (
     {once}
 ), summed as (
-    select aid_x, aid_y, (sum(vote) / {scale})::float as weight from once group by aid_x, aid_y
+    select item_x, item_y, (sum(vote) / {scale})::float as weight from once group by item_x, item_y
 )
-select aid_x, aid_y, weight from summed
-qualify row_number() over (partition by aid_x order by weight desc, aid_y) <= {top_n}
-order by aid_x, weight desc, aid_y
+select item_x, item_y, weight from summed
+qualify row_number() over (partition by item_x order by weight desc, item_y) <= {top_n}
+order by item_x, weight desc, item_y
 """
 
 
-def matrix(path: Path, row: MatrixRow, span: Span, memory: str) -> pl.DataFrame:
+def matrix(path: Path, row: CovisitationMatrix, span: Span, memory: str) -> pl.DataFrame:
     """The matrix of a row, by duckdb."""
     import duckdb
 
@@ -51,10 +51,10 @@ def matrix(path: Path, row: MatrixRow, span: Span, memory: str) -> pl.DataFrame:
     }
     with duckdb.connect(config=settings) as connection:
         columns = connection.execute(query(path, row, span)).fetchnumpy()
-    return pl.DataFrame({name: columns[name] for name in ("aid_x", "aid_y", "weight")})
+    return pl.DataFrame({name: columns[name] for name in ("item_x", "item_y", "weight")})
 
 
-def query(path: Path, row: MatrixRow, span: Span) -> str:
+def query(path: Path, row: CovisitationMatrix, span: Span) -> str:
     """The query of a row."""
     if row.step_decay != 1 or row.session_norm or row.item_norm:
         raise ValueError(f"matrix {row.name}: no SQL for step_decay, session_norm and item_norm")
@@ -63,8 +63,8 @@ def query(path: Path, row: MatrixRow, span: Span) -> str:
         kept.append(f"type in ({', '.join(map(str, row.types))})")
     if row.last_days is not None:
         kept.append(f"ts > {span.last - int(row.last_days * DAY)}")
-    votes = "select session, aid_x, aid_y, {} as vote from votes where vote > 0 {}"
-    once = ("max(vote)", "group by session, aid_x, aid_y") if row.once else ("vote", "")
+    votes = "select session, item_x, item_y, {} as vote from votes where vote > 0 {}"
+    once = ("max(vote)", "group by session, item_x, item_y") if row.once else ("vote", "")
     return QUERY.format(
         path=path,
         kept=" and ".join(kept),
@@ -82,7 +82,7 @@ def _by_type(weights: Weights, column: str) -> str:
     return f"(case {column} {cases} else 0 end)"
 
 
-def _vote(row: MatrixRow, span: Span) -> str:
+def _vote(row: CovisitationMatrix, span: Span) -> str:
     vote = _by_type(row.source_weight, "x.type") + " * " + _by_type(row.target_weight, "y.type")
     if row.recency:
         age = f"(x.ts - {span.first})::double / {max(span.last - span.first, 1)}::double"
@@ -92,8 +92,8 @@ def _vote(row: MatrixRow, span: Span) -> str:
     return vote
 
 
-def _pairs(row: MatrixRow) -> str:
-    terms = ["x.aid <> y.aid"]
+def _pairs(row: CovisitationMatrix) -> str:
+    terms = ["x.item <> y.aid"]
     if row.first_only:
         terms.append("x.pos = x.head")
     if row.direction == "forward":

@@ -29,30 +29,41 @@ from bench import measure
 from src.candidates import pool, rules_kernel
 from src.candidates import recall_kernel as coverage_kernel
 from src.candidates.lists import read_lists
-from src.candidates.rows import MatrixRule, PopularRule, RetrievalRule, Rule, Select
+from src.candidates.rows import (
+    ItemToItemRetriever,
+    PopularRetriever,
+    Retriever,
+    Seeds,
+    TwoTowerRetriever,
+)
 from src.candidates.rules import World, lists_of
 from src.cli import parse
 from src.core.arrays import I32, I64, arrays
 from src.core.run import Run
 from src.data.schemas import LABELS, LISTS, TopLists
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.data.shards import parts as blocks
-from src.embeddings.rows import ContentRow, EmbeddingRow, FactorRow, SequenceRow
+from src.embeddings.rows import (
+    Embedding,
+    FactorizationEmbedding,
+    PretrainedEmbedding,
+    TwoTowerEmbedding,
+)
 from src.embeddings.train import train
-from src.metrics.scores import Tally, bootstrap, tally_places
+from src.metrics.scores import QueryScores, bootstrap, score_ranks
 
 POPULAR = "popular"
 CUTS = (20, 50, 100, 200)
 IN_POOL = 50  # of a list that is added to the pool
-LATEST = Select(last=2, recency=0.5)
+LATEST = Seeds(last=2, recency=0.5)
 HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "over popular, 95 %",
         "pool", "95 %")  # fmt: skip
-ALSO: dict[str, tuple[type[EmbeddingRow], dict[str, Any]]] = {
-    "gru": (SequenceRow, {"encoder": "gru"}),
-    "lags": (SequenceRow, {"encoder": "lags"}),
-    "hardest": (SequenceRow, {"negatives": 16384, "hardest": 1000}),
-    "steps1": (FactorRow, {"steps": 1, "epochs": 20}),
-    "buys": (FactorRow, {"steps": 9, "types": (1, 2), "epochs": 20}),
+ALSO: dict[str, tuple[type[Embedding], dict[str, Any]]] = {
+    "gru": (TwoTowerEmbedding, {"encoder": "gru"}),
+    "lags": (TwoTowerEmbedding, {"encoder": "lags"}),
+    "hardest": (TwoTowerEmbedding, {"negatives": 16384, "hardest": 1000}),
+    "steps1": (FactorizationEmbedding, {"steps": 1, "epochs": 20}),
+    "buys": (FactorizationEmbedding, {"steps": 9, "types": (1, 2), "epochs": 20}),
 }
 """What a row of the recipe is changed to."""
 
@@ -60,7 +71,7 @@ ALSO: dict[str, tuple[type[EmbeddingRow], dict[str, Any]]] = {
 def trained(
     run: Run, splits: list[str], wanted: list[str], also: list[str], epochs: int | None,
     positions: int | None,
-) -> list[EmbeddingRow]:  # fmt: skip
+) -> list[Embedding]:  # fmt: skip
     """The wanted rows (none: all) and more, all of which are there for the splits then."""
     found = [row for row in run.recipe.embeddings if not wanted or row.name in wanted]
     for name in also:
@@ -68,10 +79,10 @@ def trained(
         like = next(row for row in found if isinstance(row, kind))
         found.append(replace(like, name=f"{like.name}_{name}", **change))
     if epochs is not None:
-        found = [row if isinstance(row, ContentRow) else replace(row, epochs=epochs)
+        found = [row if isinstance(row, PretrainedEmbedding) else replace(row, epochs=epochs)
                  for row in found]  # fmt: skip
     if positions is not None:
-        found = [replace(row, positions=positions) if isinstance(row, SequenceRow) else row
+        found = [replace(row, positions=positions) if isinstance(row, TwoTowerEmbedding) else row
                  for row in found]  # fmt: skip
     for split, row in product(splits, found):
         with run.step(f"{split} {row.name}") as facts:
@@ -79,28 +90,28 @@ def trained(
     return found
 
 
-def candidates_of(embeddings: list[EmbeddingRow], objective: int) -> list[tuple[str, Rule]]:
+def candidates_of(embeddings: list[Embedding], objective: int) -> list[tuple[str, Retriever]]:
     """Names, and the rule that looks into each table for this objective."""
-    found: list[tuple[str, Rule]] = [(POPULAR, PopularRule(POPULAR, top=max(CUTS)))]
+    found: list[tuple[str, Retriever]] = [(POPULAR, PopularRetriever(POPULAR, top=max(CUTS)))]
     for row in embeddings:
-        near = MatrixRule(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
+        near = ItemToItemRetriever(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
         found.append((f"{row.name}, neighbours", near))
-        if isinstance(row, SequenceRow):
-            own = RetrievalRule(row.name, row.name, objective, row.among, max(CUTS))
+        if isinstance(row, TwoTowerEmbedding):
+            own = TwoTowerRetriever(row.name, row.name, objective, row.among, max(CUTS))
             found.append((f"{row.name}, two towers", own))
     return found
 
 
-def tallies(session: I32, place: I32) -> list[Tally]:
+def tallies(session: I32, place: I32) -> list[QueryScores]:
     """Hits at every cut."""
-    return [tally_places(session, place, "recall", cut) for cut in CUTS]
+    return [score_ranks(session, place, "recall", cut) for cut in CUTS]
 
 
 def place_in(lists: TopLists, query: I32, truth: I32) -> I32:
     """Place of each truth in the list of its query, or -1."""
-    aid = lists[0]
-    starts = np.arange(aid.shape[0] + 1, dtype=np.int64) * aid.shape[1]
-    return coverage_kernel.places(query, truth, starts, aid.ravel())
+    item = lists[0]
+    starts = np.arange(item.shape[0] + 1, dtype=np.int64) * item.shape[1]
+    return coverage_kernel.places(query, truth, starts, item.ravel())
 
 
 def pooled(world: World, lists: pl.DataFrame, size: int) -> tuple[I64, I32]:
@@ -110,23 +121,23 @@ def pooled(world: World, lists: pl.DataFrame, size: int) -> tuple[I64, I32]:
 
 def with_list(world: World, lists: pl.DataFrame, more: TopLists, number: int) -> pl.DataFrame:
     """LISTS rows with one more rule's."""
-    aid, score = (np.ascontiguousarray(a[:, :IN_POOL]) for a in more)
-    rule = np.full(aid.shape[1], number, np.uint8)
-    query, *columns = rules_kernel.flat(aid, score, rule, np.arange(aid.shape[1], dtype=np.uint8))
+    item, score = (np.ascontiguousarray(a[:, :IN_POOL]) for a in more)
+    rule = np.full(item.shape[1], number, np.uint8)
+    query, *columns = rules_kernel.flat(item, score, rule, np.arange(item.shape[1], dtype=np.uint8))
     mine = pl.DataFrame([query + np.int32(world.first_query), *columns], schema=LISTS)
     return pl.concat([lists, mine]).sort("session", "rule", "rank")
 
 
-def less(one: Tally, two: Tally) -> Tally:
+def less(one: QueryScores, two: QueryScores) -> QueryScores:
     """Hits of the one less those of the other, paired."""
-    return Tally(one.session, one.hits - two.hits, one.chances)
+    return QueryScores(one.session, one.hits - two.hits, one.chances)
 
 
 def won(
-    run: Run, split: str, embeddings: list[EmbeddingRow]
-) -> Iterator[tuple[str, str, list[Tally]]]:
+    run: Run, split: str, embeddings: list[Embedding]
+) -> Iterator[tuple[str, str, list[QueryScores]]]:
     """Objective, list, and what it finds in a window: at every cut; what it adds to the pool."""
-    world, recipe = open_world(run, split), run.recipe
+    world, recipe = load_split(run, split), run.recipe
     raw = pl.read_parquet(run.output / split / "sessions.parquet")["session"].to_numpy()
     labels = pl.read_parquet(run.output / split / "labels.parquet")
     lists = pl.concat(read_lists(run, world, ["lists"], part) for part in blocks(world))
@@ -139,19 +150,19 @@ def won(
             more = lists_of(world, rule, world.first_query, world.n_sessions)
             wider = pooled(world, with_list(world, lists, more, 255), recipe.pool_size)
             places = (coverage_kernel.places(query, truth, *wider), without)
-            anywhere = (tally_places(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
+            anywhere = (score_ranks(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
             alone = tallies(session, place_in(more, query, truth))
             found = [*alone, less(*anywhere)]
             yield objective.name, name, [replace(t, session=raw[t.session]) for t in found]
 
 
-def rows(run: Run, splits: list[str], embeddings: list[EmbeddingRow]) -> list[list[str]]:
+def rows(run: Run, splits: list[str], embeddings: list[Embedding]) -> list[list[str]]:
     """A row of the table for every objective and list."""
-    pieces: dict[tuple[str, str], list[list[Tally]]] = {}
+    pieces: dict[tuple[str, str], list[list[QueryScores]]] = {}
     for split in splits:
         for objective, name, found in won(run, split, embeddings):
             pieces.setdefault((objective, name), []).append(found)
-    every = {key: [Tally.joined(of) for of in zip(*found, strict=True)]
+    every = {key: [QueryScores.joined(of) for of in zip(*found, strict=True)]
              for key, found in pieces.items()}  # fmt: skip
     lines = []
     for (objective, name), (*alone, added) in every.items():
@@ -165,7 +176,7 @@ def rows(run: Run, splits: list[str], embeddings: list[EmbeddingRow]) -> list[li
     return lines
 
 
-def interval(tally: Tally, seed: int) -> str:
+def interval(tally: QueryScores, seed: int) -> str:
     """95 % of the bootstrap."""
     low, high = bootstrap([tally], [1.0], seed)
     return f"[{low[0]:.4f}, {high[0]:.4f}]"

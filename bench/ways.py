@@ -29,8 +29,8 @@ from src.datasets import RECIPES
 from src.matrices import count_kernel as matrix_kernel
 from src.matrices import index_kernel as view_kernel
 from src.matrices.definition import Span, self_merge
-from src.matrices.neighbours import MATRIX, Matrix
-from src.matrices.rows import MatrixRow
+from src.matrices.neighbours import MATRIX, Neighbours
+from src.matrices.rows import CovisitationMatrix
 
 
 @dataclass(frozen=True)
@@ -41,23 +41,25 @@ class Limits:
     memory: str = "8GB"  # duckdb's memory_limit
 
 
-Found = tuple[int, pl.DataFrame | None, dict[str, Any]]
+LabelRanks = tuple[int, pl.DataFrame | None, dict[str, Any]]
 """Neighbours, the matrix where it may be compared, and facts to report."""
 
 
-def recipe_rows() -> dict[str, MatrixRow]:
+def recipe_rows() -> dict[str, CovisitationMatrix]:
     """The rows of all recipes that count pairs of events, by name."""
     rows = [row for recipe in RECIPES.values() for row in recipe.matrices]
-    return {row.name: row for row in rows if isinstance(row, MatrixRow)}
+    return {row.name: row for row in rows if isinstance(row, CovisitationMatrix)}
 
 
 def span_of(events: pl.LazyFrame) -> Span:
     return Span(*events.select(pl.min("ts"), last=pl.max("ts")).collect().row(0))
 
 
-def count_rows(sessions: Sessions, rows: list[MatrixRow], span: Span) -> Iterator[list[Matrix]]:
+def count_rows(
+    sessions: Sessions, rows: list[CovisitationMatrix], span: Span
+) -> Iterator[list[Neighbours]]:
     """Matrices of the rows by the repository's kernel, piece by piece, as step 2 makes them."""
-    by_types: dict[object, list[MatrixRow]] = {}
+    by_types: dict[object, list[CovisitationMatrix]] = {}
     for row in rows:
         by_types.setdefault(row.types, []).append(row)
     for group in by_types.values():
@@ -67,34 +69,34 @@ def count_rows(sessions: Sessions, rows: list[MatrixRow], span: Span) -> Iterato
 
 def _sessions(path: Path) -> tuple[Sessions, Span]:
     events = pl.read_parquet(path)
-    n_sessions, n_items = (int(events[name].max()) + 1 for name in ("session", "aid"))  # type: ignore[arg-type]
+    n_sessions, n_items = (int(events[name].max()) + 1 for name in ("session", "item"))  # type: ignore[arg-type]
     return Sessions.from_events(events, n_sessions, n_items, 0), span_of(events.lazy())
 
 
-def kernel(path: Path, row: MatrixRow, _: Limits) -> Found:
+def kernel(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
     """The repository's way, one row alone."""
     sessions, span = _sessions(path)
     frame = matrix_kernel.whole(view_kernel.make_view(sessions, row.types), row, span).to_frame()
     return frame.height, frame, {}
 
 
-def kernel_all(path: Path, row: MatrixRow, _: Limits) -> Found:
+def kernel_all(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
     """The repository's way, all rows of the recipe in one process; `row` is not looked at."""
     sessions, span = _sessions(path)
     rows = list(recipe_rows().values())
-    found = sum(m.aid.size for piece in count_rows(sessions, rows, span) for m in piece)
+    found = sum(m.item.size for piece in count_rows(sessions, rows, span) for m in piece)
     return found, None, {"rows": len(rows)}
 
 
 def item_ranges(path: Path, events: int) -> list[tuple[int, int]]:
     """Half-open ranges of items, each with about so many events."""
-    counts = pl.scan_parquet(path).group_by("aid").len().sort("aid").collect()
+    counts = pl.scan_parquet(path).group_by("item").len().sort("item").collect()
     part = (counts["len"].cum_sum() - counts["len"]) // events
-    starts = counts["aid"].filter(part != part.shift(1, fill_value=-1)).to_list()
-    return list(zip(starts, [*starts[1:], int(counts["aid"][-1]) + 1], strict=True))
+    starts = counts["item"].filter(part != part.shift(1, fill_value=-1)).to_list()
+    return list(zip(starts, [*starts[1:], int(counts["item"][-1]) + 1], strict=True))
 
 
-def merge(path: Path, row: MatrixRow, limits: Limits) -> Found:
+def merge(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
     """The definition, src.matrices.self_merge, in ranges of items."""
     events = pl.scan_parquet(path)
     span, ranges = span_of(events), item_ranges(path, limits.range_events)
@@ -103,31 +105,31 @@ def merge(path: Path, row: MatrixRow, limits: Limits) -> Found:
     return frame.height, frame, {"ranges": len(ranges)}
 
 
-def duckdb(path: Path, row: MatrixRow, limits: Limits) -> Found:
+def duckdb(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
     """The same as SQL."""
     frame = sql.matrix(path, row, span_of(pl.scan_parquet(path)), limits.memory)
     return frame.height, frame.cast(MATRIX), {}
 
 
-def sparse_dot_topn(path: Path, row: MatrixRow, _: Limits) -> Found:
+def sparse_dot_topn(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
     """The easier job with sparse_dot_topn."""
     return plain.sparse_dot_topn(path, row, span_of(pl.scan_parquet(path))), None, {}
 
 
-def scipy(path: Path, row: MatrixRow, limits: Limits) -> Found:
+def scipy(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
     """The easier job with scipy, in ranges of items."""
     ranges = item_ranges(path, limits.range_events)
     found = plain.scipy(path, row, span_of(pl.scan_parquet(path)), ranges)
     return found, None, {"ranges": len(ranges)}
 
 
-def pandas(path: Path, row: MatrixRow, _: Limits) -> Found:
+def pandas(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
     """The public kernels' way."""
     found, pairs = plain.pandas(path, row, span_of(pl.scan_parquet(path)))
     return found, None, {"pairs": pairs}
 
 
-WAYS: dict[str, Callable[[Path, MatrixRow, Limits], Found]] = {
+WAYS: dict[str, Callable[[Path, CovisitationMatrix, Limits], LabelRanks]] = {
     "kernel": kernel,
     "kernel, all rows": kernel_all,
     "self-merge": merge,

@@ -110,7 +110,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
             steplog.forget(run.output, run.script.stem, run.told)
         return 0
 
-    return guarded(Path(script).name, go)
+    return run_cli(Path(script).name, go)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def stopped_at_once(name: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def guarded(name: str, body: Callable[[], int]) -> int:
+def run_cli(name: str, body: Callable[[], int]) -> int:
     """The exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
     try:
         return body()

@@ -27,7 +27,7 @@ from src.core.run import Run
 from src.data.schemas import EVENTS
 from src.datasets import RECIPES
 from src.matrices.build import Counter
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 from src.rankers.sampling import positives
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,9 +73,9 @@ def steps(output: Path) -> dict[str, Step]:
     write_world(output, len(run.recipe.objectives))
     counter = Counter(run, "valid")
     tables = [row for recipe in RECIPES.values() for row in recipe.matrices]
-    rows = dict.fromkeys(row for row in tables if isinstance(row, MatrixRow))
+    rows = dict.fromkeys(row for row in tables if isinstance(row, CovisitationMatrix))
 
-    def counting(row: MatrixRow) -> Step:
+    def counting(row: CovisitationMatrix) -> Step:
         return lambda: list(counter.on_gpu([row]))
 
     merges = {f"matrix {row.name}": counting(row) for row in (*rows, *NOT_IN_A_RECIPE)}
@@ -85,7 +85,7 @@ def steps(output: Path) -> dict[str, Step]:
 def write_world(output: Path, objectives: int) -> None:
     """What the steps read: all pairs of the events are candidates, and every third one is true."""
     events = planted_events()
-    pairs = events.select("session", "aid").unique(maintain_order=True)
+    pairs = events.select("session", "item").unique(maintain_order=True)
     labels = pairs.with_row_index("objective").filter(pl.col("objective") % 3 == 0)
     (output / "valid" / "pool").mkdir(parents=True)
     events.write_parquet(output / "valid" / "events.parquet")
@@ -96,7 +96,7 @@ def write_world(output: Path, objectives: int) -> None:
     labels.with_columns((pl.col("objective") % objectives).cast(pl.Int8)).write_parquet(
         output / "valid" / "labels.parquet"
     )
-    pl.DataFrame({"aid": range(N_ITEMS)}).write_parquet(output / "aids.parquet")
+    pl.DataFrame({"item_id": range(N_ITEMS)}).write_parquet(output / "items.parquet")
     (output / "splits.json").write_text(json.dumps(["valid"]))
 
 
@@ -104,9 +104,9 @@ def unsupported() -> dict[str, pl.LazyFrame]:
     """Queries that RAPIDS cannot run, which this check must find out."""
     events = pl.LazyFrame(schema=EVENTS)
     return {
-        "head in agg": events.group_by("session").agg(pl.col("aid").head(2)),
+        "head in agg": events.group_by("session").agg(pl.col("item").head(2)),
         "int_range over": events.with_columns(n=pl.int_range(pl.len()).over("session")),
-        "cum_count over": events.with_columns(n=pl.col("aid").cum_count().over("session")),
+        "cum_count over": events.with_columns(n=pl.col("item").cum_count().over("session")),
         "cut": events.with_columns(n=pl.col("ts").cut([1, 2])),
     }
 

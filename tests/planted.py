@@ -24,8 +24,8 @@ def planted_events(n_sessions: int = 300, seed: int = 5) -> pl.DataFrame:
         base = rng.integers(COMMUNITIES) * PER_COMMUNITY
         ts = START + int(rng.integers(DAYS * 86400 // 2))
         for _ in range(int(rng.integers(1, 50))):
-            aid = base + int(rng.integers(PER_COMMUNITY) * rng.random())
-            rows.append((session, aid, ts, int(rng.choice(3, p=[0.7, 0.2, 0.1]))))
+            item = base + int(rng.integers(PER_COMMUNITY) * rng.random())
+            rows.append((session, item, ts, int(rng.choice(3, p=[0.7, 0.2, 0.1]))))
             ts += int(rng.choice([0, 30, 900, 7200, 40_000], p=[0.3, 0.4, 0.15, 0.1, 0.05]))
     return pl.DataFrame(rows, schema=EVENTS, orient="row")
 

@@ -13,14 +13,14 @@ from test_rules import LOOK_UPS, OWN
 
 from src.datasets import RECIPES
 from src.features.table import Features
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 from src.rankers.oof import Asked, Sample, out_of_fold
 from src.tools.ablation import Dropped, losses, sources, without
 
 AID = np.arange(5, dtype=np.int32)
 RULES = (OWN[0], LOOK_UPS[0])
 RECIPE = replace(
-    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),), embeddings=(), rules=RULES,
+    RECIPES["otto"], matrices=(CovisitationMatrix("near", steps=2),), embeddings=(), rules=RULES,
     baselines=(), features=(),
 )  # fmt: skip
 

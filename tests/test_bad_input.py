@@ -42,7 +42,7 @@ def refused(code: int, folder: Path, error: str, *parts: str) -> None:
         assert part in error, error
     left = [path for path in (folder / "out").rglob("*") if path.is_file()]
     assert not [path for path in left if path.name.startswith(".part-")]
-    names = {"splits.json", "aids.parquet", "items.parquet", "events.parquet", "sessions.parquet"}
+    names = {"splits.json", "items.parquet", "events.parquet", "sessions.parquet"}
     assert not names & {path.name for path in left}
 
 

@@ -21,7 +21,7 @@ from src.core.budget import Budget
 from src.core.engine import resolve
 from src.core.run import Run
 from src.matrices.neighbours import MATRIX
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 BUSY = """
 import time
@@ -122,7 +122,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def row(name: str) -> MatrixRow:
+def row(name: str) -> CovisitationMatrix:
     return ways.recipe_rows()[name]
 
 
@@ -154,7 +154,7 @@ def test_pandas_finds_the_same(events: Path) -> None:
 
 
 def test_sql_says_what_it_cannot() -> None:
-    odd = MatrixRow("odd", tail=5, session_norm=True)
+    odd = CovisitationMatrix("odd", tail=5, session_norm=True)
     with pytest.raises(ValueError, match="no SQL"):
         sql.query(Path("x"), odd, ways.Span(0, 1))
 
@@ -172,7 +172,7 @@ def test_samples_and_comparison(events: Path, tmp_path: Path) -> None:
     assert told["events"] == kept.height == frames.rows(tmp_path / "events.parquet")
     assert told["sessions"] == kept["session"].n_unique()
     assert 0 < frames.rows(tmp_path / "sample.parquet") < kept.height
-    other = kept.select(aid_x="session", aid_y="aid", weight=1.0).unique(["aid_x", "aid_y"])
+    other = kept.select(item_x="session", item_y="item", weight=1.0).unique(["item_x", "item_y"])
     other.write_parquet(tmp_path / "a.parquet")
     other.with_columns(weight=pl.lit(1.25))[1:].write_parquet(tmp_path / "b.parquet")
     compared = frames.compare(tmp_path / "a.parquet", tmp_path / "b.parquet")

@@ -137,6 +137,6 @@ def refuse(error: type[Exception], text: str) -> None:
 def test_memory_refused_in_the_midst_of_work_is_one_line(
     work: Callable[[], object], capsys: pytest.CaptureFixture
 ) -> None:
-    assert cli.guarded("5_features.py", lambda: bool(work())) == 2
+    assert cli.run_cli("5_features.py", lambda: bool(work())) == 2
     said = capsys.readouterr().err
     assert said == "5_features.py: out of memory; lower --memory or --sample\n"

@@ -29,17 +29,15 @@ QUERIES = 40
 def world_of(folder: Path, events: pl.DataFrame) -> World:
     """With everything that a recipe may look at, made from the events alone."""
     context = {c: (pl.col("ts") // 60 % 3).cast(pl.Int32) for c in CONTEXT.values()}
-    world = write_world(folder, events.with_columns(**context), QUERIES)
     known = {c: np.arange(N_ITEMS) * 7 % 50 for c in ("created", "words", "category")}
-    pl.DataFrame(known).write_parquet(folder / "items.parquet")
-    return world
+    return write_world(folder, events.with_columns(**context), QUERIES, known=known)
 
 
 def answers(recipe: Recipe, world: World, query: int) -> tuple[bytes, bytes]:
     """The candidates of one query, and their features."""
     lists = block_lists(world, dict(enumerate(recipe.rules)), query, query + 1)
     made = pool.merge(lists, len(recipe.rules), query, query + 1, 50)
-    return made.aid.tobytes(), Features(recipe).compute(world, made).tobytes()
+    return made.item.tobytes(), Features(recipe).compute(world, made).tobytes()
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -52,12 +50,12 @@ def test_the_future_moves_nothing(tmp_path: Path, name: str) -> None:
     query = world.first_query + 17
     now = history(world, query)[-1][1]
     later = (pl.col("ts") >= now) & (pl.col("session") != query)
-    moved = events.with_columns(aid=(pl.col("aid") + 7 * later) % N_ITEMS).cast(EVENTS)
+    moved = events.with_columns(item=(pl.col("item") + 7 * later) % N_ITEMS).cast(EVENTS)
     assert events.filter(later).height > 100
     changed = world_of(tmp_path / "b", moved)
     before = answers(recipe, world, query)
     assert len(before[0]) > 20 and answers(recipe, changed, query) == before
-    past = events.with_columns(aid=(pl.col("aid") + 7 * ~later) % N_ITEMS).cast(EVENTS)
+    past = events.with_columns(item=(pl.col("item") + 7 * ~later) % N_ITEMS).cast(EVENTS)
     assert answers(recipe, world_of(tmp_path / "c", past), query) != before
 
 

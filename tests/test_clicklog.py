@@ -28,7 +28,7 @@ Click = tuple[int, int, int]  # user, article, ms
 
 
 def click_lines(clicks: Iterable[Click]) -> str:
-    lines = [f"{user},{aid},{ts},4,{1 + user % 3},12,1,{user % 28},2" for user, aid, ts in clicks]
+    lines = [f"{user},{item},{ts},4,{1 + user % 3},12,1,{user % 28},2" for user, item, ts in clicks]
     return "\n".join([",".join([*CLICK, *CONTEXT]), *lines]) + "\n"
 
 
@@ -36,10 +36,10 @@ def article_lines(rows: Iterable[tuple[int, ...]]) -> str:
     return "\n".join([",".join(ARTICLE), *(",".join(map(str, row)) for row in rows)]) + "\n"
 
 
-def visit(user: int, start: int, *aids: int) -> list[Click]:
+def visit(user: int, start: int, *item_ids: int) -> list[Click]:
     """Clicks a minute apart, the last one 30 s after the one before."""
-    times = [start + i * 60 * SECOND for i in range(len(aids) - 1)]
-    return list(zip([user] * len(aids), aids, [*times, times[-1] + END_GAP], strict=True))
+    times = [start + i * 60 * SECOND for i in range(len(item_ids) - 1)]
+    return list(zip([user] * len(item_ids), item_ids, [*times, times[-1] + END_GAP], strict=True))
 
 
 def write(
@@ -83,9 +83,9 @@ def out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def raw_events(out: Path, split: str) -> set[tuple[int, int, int, int]]:
     """(user, article, second, type) of every event of a split."""
     users = pl.read_parquet(out / split / "sessions.parquet")["session"]
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     events = pl.read_parquet(out / split / "events.parquet")
-    columns = users[events["session"]], aids[events["aid"]], events["ts"], events["type"]
+    columns = users[events["session"]], item_ids[events["item"]], events["ts"], events["type"]
     return set(zip(*(c.to_list() for c in columns), strict=True))
 
 
@@ -98,16 +98,16 @@ def all_clicks(folder: Path) -> list[Click]:
 def hidden_clicks(out: Path, split: str) -> dict[int, int]:
     """Of each user who is asked for, the number of the hidden click in their log."""
     clicks: dict[int, list[int]] = {}
-    for user, aid, _ in all_clicks(out.parent):
-        clicks.setdefault(user, []).append(aid)
+    for user, item, _ in all_clicks(out.parent):
+        clicks.setdefault(user, []).append(item)
     users = pl.read_parquet(out / split / "sessions.parquet")["session"]
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     labels = pl.read_parquet(out / split / "labels.parquet")
     shown = pl.read_parquet(out / split / "events.parquet")["session"].value_counts()
     length = dict(shown.iter_rows())
     found = {users[s]: length[s] for s in labels["session"]}
-    for session, aid in zip(labels["session"], aids[labels["aid"]], strict=True):
-        assert clicks[users[session]][length[session]] == aid, "the click behind what is shown"
+    for session, item in zip(labels["session"], item_ids[labels["item"]], strict=True):
+        assert clicks[users[session]][length[session]] == item, "the click behind what is shown"
     return found
 
 
@@ -165,10 +165,10 @@ def test_valid_users_are_as_active_as_test_users(monkeypatch, tmp_path: Path) ->
 
 
 def test_articles(out: Path) -> None:
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     items = pl.read_parquet(out / "items.parquet")
-    assert aids.to_list() == [5, *range(10, 27)], "clicked, and fresh ones; 6 is neither"
-    known = dict(zip(aids, items.iter_rows(), strict=True))
+    assert item_ids.to_list() == [5, *range(10, 27)], "clicked, and fresh ones; 6 is neither"
+    known = dict(zip(item_ids, items.drop("item_id").iter_rows(), strict=True))
     assert known[10] == (1, (T0 - DAY // 2) // 1000, 210)
     assert known[26] == (None, None, None), "clicked, but not in articles.csv"
 
@@ -260,7 +260,7 @@ def test_an_article_may_be_created_after_its_clicks(monkeypatch, tmp_path: Path)
     later = (T0 + 9 * DAY) // 1000
     files[ARTICLES].write_text(article_lines([(10, 1, later * 1000, 200)]))
     assert prepare(monkeypatch, tmp_path) == 0
-    aids = pl.read_parquet(tmp_path / "out" / "aids.parquet")["aid"].to_list()
+    item_ids = pl.read_parquet(tmp_path / "out" / "items.parquet")["item_id"].to_list()
     items = pl.read_parquet(tmp_path / "out" / "items.parquet")
-    assert items["created"][aids.index(10)] == later
+    assert items["created"][item_ids.index(10)] == later
     assert any(event[1] == 10 for event in raw_events(tmp_path / "out", "test"))

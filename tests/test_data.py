@@ -16,7 +16,7 @@ import worlds
 from worlds import T0, TYPES
 
 from src import datasets
-from src.cli import guarded
+from src.cli import run_cli
 from src.data.recipe import RawFile, Recipe
 from src.datasets import RECIPES
 from src.tools import download as data
@@ -37,7 +37,7 @@ def shop(monkeypatch) -> Recipe:
 
 def run(recipe: Recipe, folder: Path, capsys: pytest.CaptureFixture) -> tuple[int, str]:
     args = data.parse(["--dataset", recipe.name, "--input", str(folder)])
-    code = guarded("data", lambda: data.body(args))
+    code = run_cli("data", lambda: data.body(args))
     said = capsys.readouterr()
     return code, said.out + said.err
 

@@ -17,11 +17,11 @@ from src.core.engine import Engine
 from src.embeddings.two_tower_batches import NO_ITEM, Windows
 from src.rankers import din
 from src.rankers.din import Data, Model, Reader, loss
-from src.rankers.rows import DinRow
+from src.rankers.rows import DINRanker
 from src.rankers.train_set import Rows
 from src.rankers.xgb import Job
 
-ROW = DinRow("din", categories=("kind",), size=8, last=3, seen=2, batch=32, epochs=3, rate=0.01)
+ROW = DINRanker("din", categories=("kind",), size=8, last=3, seen=2, batch=32, epochs=3, rate=0.01)
 QUERIES, EACH, ITEMS = 2000, 8, 15
 
 
@@ -32,18 +32,18 @@ def windows(history: np.ndarray) -> Windows:
 
 def small() -> tuple[Reader, Data]:
     X = np.array([[0, 3], [np.e - 1, 3], [0, 5], [np.e - 1, 5]], np.float32)
-    aid = np.array([7, 9, 9, 4], np.int32)
+    item = np.array([7, 9, 9, 4], np.int32)
     history = np.array([[9, 7, NO_ITEM], [4, NO_ITEM, NO_ITEM]])
-    reader = Reader.fit(ROW, ["number"], X, np.append(aid, history))
+    reader = Reader.fit(ROW, ["number"], X, np.append(item, history))
     starts, label = np.array([0, 3, 4]), np.array([0, 1, 0, 1], np.int8)
-    return reader, Data.of(reader, starts, label, aid, iter([X[:1], X[1:]]), windows(history))
+    return reader, Data.of(reader, starts, label, item, iter([X[:1], X[1:]]), windows(history))
 
 
 def test_numbers_are_standardised_and_ids_counted_by_hand() -> None:
     reader, data = small()
     assert data.numbers[:, 0].tolist() == [-1, 1, -1, 1], "ln(1 + x) is 0 and 1: mean .5, dev. .5"
     assert data.codes[:, 0].tolist() == [1, 1, 2, 2]
-    assert reader.items.tolist() == [4, 7, 9] and data.aid.tolist() == [2, 3, 3, 1]
+    assert reader.items.tolist() == [4, 7, 9] and data.item.tolist() == [2, 3, 3, 1]
     assert data.history.tolist() == [[3, 2, 0], [1, 0, 0]]
     strange = np.array([[np.nan, 4], [1e30, -1]], np.float32)
     assert reader.numbers(strange)[:, 0].tolist() == [-1, din.LIMIT]
@@ -52,9 +52,9 @@ def test_numbers_are_standardised_and_ids_counted_by_hand() -> None:
 
 
 def test_rare_items_and_all_but_the_most_frequent_share_a_vector() -> None:
-    aid = np.array([1, 1, 1, 2, 2, 3, 4, 4, NO_ITEM, NO_ITEM])
-    few = DinRow("few", among=2, seen=2)
-    reader = Reader.fit(few, ["number"], np.zeros((1, 1), np.float32), aid)
+    item = np.array([1, 1, 1, 2, 2, 3, 4, 4, NO_ITEM, NO_ITEM])
+    few = DINRanker("few", among=2, seen=2)
+    reader = Reader.fit(few, ["number"], np.zeros((1, 1), np.float32), item)
     assert reader.items.tolist() == [1, 2], "3 is too rare, 4 is third"
 
 
@@ -62,7 +62,7 @@ def test_a_batch_holds_the_rows_of_its_queries_in_order() -> None:
     _, data = small()
     batch = data.batch(np.array([1, 0]), "cpu")
     assert batch["query"].tolist() == [0, 1, 1, 1] and batch["within"].tolist() == [0, 0, 1, 2]
-    assert batch["aid"].tolist() == [1, 2, 3, 3] and batch["label"].tolist() == [1, 0, 1, 0]
+    assert batch["item"].tolist() == [1, 2, 3, 3] and batch["label"].tolist() == [1, 0, 1, 0]
     assert batch["there"].tolist() == [[True, False, False], [True, True, False]]
 
 
@@ -81,11 +81,11 @@ def planted(folder: Path) -> tuple[Rows, Windows]:
     tables = []
     for q in range(QUERIES):
         others = rng.choice(np.setdiff1d(np.arange(ITEMS), history[q]), EACH - 1, replace=False)
-        aid = rng.permutation(np.append(others, rng.choice(history[q])))
+        item = rng.permutation(np.append(others, rng.choice(history[q])))
         tables.append(pl.DataFrame({
-            "session": pl.Series([q] * EACH, dtype=pl.Int32), "aid": aid.astype(np.int32),
+            "session": pl.Series([q] * EACH, dtype=pl.Int32), "item": item.astype(np.int32),
             "fold": pl.Series([q % 4] * EACH, dtype=pl.Int8),
-            "label_x": np.isin(aid, history[q]).astype(np.int8),
+            "label_x": np.isin(item, history[q]).astype(np.int8),
             "number": rng.random(EACH).astype(np.float32),
             "kind": rng.integers(3, size=EACH).astype(np.float32),
         }))  # fmt: skip
@@ -106,8 +106,8 @@ def test_attention_finds_what_no_feature_tells(tmp_path: Path) -> None:
     model, rows, history = trained(tmp_path)
     held = rows.fold == 1
     X, starts = rows.gather(held, ["kind", "number"]), np.arange(0, held.sum() + 1, EACH)
-    own = windows(history.aid[1::4])
-    call = (X, np.arange(len(X)), ["kind", "number"], rows.aid[held], starts, own)
+    own = windows(history.item[1::4])
+    call = (X, np.arange(len(X)), ["kind", "number"], rows.item[held], starts, own)
     score, label = din.predict([model], *call, 1), rows.label[held]
     best = np.argsort(-score.reshape(-1, EACH), axis=1)[:, :1]
     first = np.take_along_axis(label.reshape(-1, EACH), best, axis=1).mean()
@@ -124,7 +124,7 @@ def test_attention_finds_what_no_feature_tells(tmp_path: Path) -> None:
 
 def test_a_category_that_is_no_feature_is_named(tmp_path: Path) -> None:
     rows, history = planted(tmp_path)
-    row = DinRow("din", categories=("kind", "colour"))
+    row = DINRanker("din", categories=("kind", "colour"))
     with pytest.raises(ValueError, match=r"ranker din: categories \['colour'\] are no features"):
         din.train(Job(row, "x", 0, tmp_path), rows, history, ["number", "kind"], 1,
                   Engine("cpu", 2), seed=3)  # fmt: skip

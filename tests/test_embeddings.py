@@ -18,7 +18,7 @@ from planted import COMMUNITIES, N_ITEMS, PER_COMMUNITY, planted_events, session
 from test_rules import DAY, KNN, Scores, check, history, lists, planted_world, small_world
 from worlds import ROOT
 
-from src.candidates.rows import KnnRule
+from src.candidates.rows import SessionKnnRetriever
 from src.candidates.rules import World
 from src.core import arrays, store
 from src.core import nearest as search
@@ -26,16 +26,22 @@ from src.core.budget import Budget
 from src.core.engine import resolve
 from src.core.run import Run
 from src.data import events_kernel
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.datasets import RECIPES
 from src.embeddings import train as learned
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
-from src.matrices.neighbours import Matrix
+from src.embeddings.rows import (
+    Embedding,
+    FactorizationEmbedding,
+    PretrainedEmbedding,
+    TwoTowerEmbedding,
+    Word2VecEmbedding,
+)
+from src.matrices.neighbours import Neighbours
 
 A, B, C, D = range(4)  # items
 COMMUNITY = np.arange(N_ITEMS) // PER_COMMUNITY
-ROW = Word2VecRow("w2v", size=16, window=5, epochs=10)
+ROW = Word2VecEmbedding("w2v", size=16, window=5, epochs=10)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +63,12 @@ def write_split(folder: Path, split: str, events: pl.DataFrame) -> None:
         store.build(folder / split / f"{name}.parquet", {}, table.write_parquet)
 
 
-def step_4(folder: Path, row: EmbeddingRow) -> Run:
+def step_4(folder: Path, row: Embedding) -> Run:
     """A run of step 4 with one row, on planted sessions."""
     write_split(folder, "valid", planted_events(60))
-    store.build(folder / "aids.parquet", {}, pl.DataFrame({"aid": range(N_ITEMS)}).write_parquet)
+    store.build(
+        folder / "items.parquet", {}, pl.DataFrame({"item_id": range(N_ITEMS)}).write_parquet
+    )
     (folder / "splits.json").write_text('["valid"]')
     otto = RECIPES["otto"]
     recipe = replace(otto, embeddings=(row,), rules=otto.rules[:1], baselines=(), features=())
@@ -68,7 +76,7 @@ def step_4(folder: Path, row: EmbeddingRow) -> Run:
     return Run(recipe, folder, folder, resolve("cpu"), budget, 1.0, script)
 
 
-def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
+def plain_knn(world: World, rule: SessionKnnRetriever, query: int) -> Scores:
     sessions = [history(world, s) for s in range(world.n_sessions)]
     newest = sorted(range(len(sessions)), key=lambda s: (-sessions[s][-1][1], s))
     items = [{e[0] for e in events} for events in sessions]
@@ -103,18 +111,18 @@ def plain_knn(world: World, rule: KnnRule, query: int) -> Scores:
 
 
 @pytest.mark.parametrize("rule", KNN, ids=lambda r: r.name)
-def test_knn_lists(world: World, rule: KnnRule) -> None:
+def test_knn_lists(world: World, rule: SessionKnnRetriever) -> None:
     wanted = [plain_knn(world, rule, q) for q in range(world.first_query, world.n_sessions, 2)]
-    aid, score = lists(world, rule)
-    check((aid[::2], score[::2]), wanted, rule.top)
+    item, score = lists(world, rule)
+    check((item[::2], score[::2]), wanted, rule.top)
 
 
 def test_a_query_is_not_its_own_neighbour(tmp_path: Path) -> None:
     mine = [(A, 10, 0), (B, 20, 0)]
     world = small_world(tmp_path, [[(B, 0, 0), (C, 5, 0)], mine, [(D, 30, 0)]], 2)
-    aid, score = lists(world, KnnRule("knn", top=3))
+    item, score = lists(world, SessionKnnRetriever("knn", top=3))
     # B, the query's last event, weighs 1; both sessions have two events
-    assert aid.tolist() == [[B, C, -1], [-1, -1, -1]]
+    assert item.tolist() == [[B, C, -1], [-1, -1, -1]]
     assert score[0].tolist() == [0.5, 0.5, 0.0]
 
 
@@ -123,7 +131,7 @@ def test_latest_sessions(tmp_path: Path) -> None:
     world = small_world(tmp_path, [[(A, 1, 0), (B, 50, 0)], twice, [(A, 60, 1)], [(A, 1, 0)]], 1)
     s = world.sessions
     shapes = events_kernel.shapes(s.offsets, s.ts)
-    starts, holders, count = events_kernel.latest_sessions(s.offsets, s.aid, shapes, s.n_items, 3)
+    starts, holders, count = events_kernel.latest_sessions(s.offsets, s.item, shapes, s.n_items, 3)
     assert count.tolist() == [4, 1, 0, 0, 0]
     assert starts.tolist() == [0, 3, 4, 4, 4, 4]
     # by last time, the earlier session first; once each
@@ -145,7 +153,7 @@ def plain_neighbours(
     return near
 
 
-def as_lists(matrix: Matrix) -> dict[int, list[tuple[int, float]]]:
+def as_lists(matrix: Neighbours) -> dict[int, list[tuple[int, float]]]:
     near = defaultdict(list)
     for x, y, weight in matrix.to_frame().iter_rows():
         near[x].append((y, weight))
@@ -163,7 +171,7 @@ def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None
     targets[[0, 7, 29]] = 0.0
     for count in (np.ones(30, np.int64), rng.integers(1, 4, 30)):
         logs = np.log1p(count).astype(np.float32).tolist()
-        more = (embeddings.LOUD * np.log(count)).tolist()
+        more = (embeddings.POPULARITY_PRIOR * np.log(count)).tolist()
         found = as_lists(embeddings.alike(targets, n, count))
         plain = plain_neighbours(targets, targets, n, lambda y, dot, of=logs: dot * of[y])
         assert found == {x: [(y, max(w, 0.0)) for y, w in near] for x, near in plain.items()}
@@ -172,7 +180,7 @@ def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None
         assert list(found) == list(plain)
         for x, near in plain.items():
             assert [y for y, _ in found[x]] == [y for y, _ in near]
-            odds = [math.exp(w - near[0][1]) ** embeddings.SHARP for _, w in near]
+            odds = [math.exp(w - near[0][1]) ** embeddings.INVERSE_TEMPERATURE for _, w in near]
             np.testing.assert_allclose([w for _, w in found[x]], odds, rtol=1e-5)
 
 
@@ -200,9 +208,9 @@ def test_piece_by_piece(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     monkeypatch.setattr(arrays, "EVENTS", piece)
     found = embeddings.unit(np.array([[3, 4], [0, 0], [0, -2]], np.float32))
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [0, -1]])
-    aid = np.array([4, 0, 4, 2, 4], np.int32)
-    assert arrays.events_of_items(aid, 6).tolist() == [1, 0, 1, 0, 3, 0]
-    assert arrays.events_of_items(aid[:0], 2).tolist() == [0, 0]
+    item = np.array([4, 0, 4, 2, 4], np.int32)
+    assert arrays.count_items(item, 6).tolist() == [1, 0, 1, 0, 3, 0]
+    assert arrays.count_items(item[:0], 2).tolist() == [0, 0]
 
 
 def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray]) -> None:
@@ -210,7 +218,7 @@ def test_word2vec_same_seed_same_vectors(vectors: tuple[np.ndarray, np.ndarray])
     one, same, other = (embeddings.word2vec(sessions, row, seed) for seed in (3, 3, 4))
     for side in range(2):
         assert one[side].tobytes() == same[side].tobytes() != other[side].tobytes()
-        occurs = np.isin(np.arange(N_ITEMS), planted_events()["aid"])
+        occurs = np.isin(np.arange(N_ITEMS), planted_events()["item"])
         assert not occurs[-1] and (vectors[side].any(axis=1) == occurs).all()
 
 
@@ -239,19 +247,19 @@ def test_word2vec_finds_the_communities(vectors: tuple[np.ndarray, np.ndarray]) 
         away = mine[:, None] & (c != COMMUNITY) & (COMMUNITY < COMMUNITIES)
         assert cosine[same & mine].mean() > cosine[away].mean() + 0.2
     near = embeddings.likely(*vectors, 5, np.ones(N_ITEMS, np.int64)).to_frame()
-    x, y = near["aid_x"].to_numpy(), near["aid_y"].to_numpy()
+    x, y = near["item_x"].to_numpy(), near["item_y"].to_numpy()
     assert (COMMUNITY[x] == COMMUNITY[y]).mean() > 0.9
 
 
 def test_sources_are_those_of_the_row_that_has_the_name(tmp_path: Path) -> None:
     """What looks at others is learned as such; a row of one side leaves no other's sources."""
-    directed = FactorRow("w2v", size=16, epochs=2)
-    one_sided = [SequenceRow("w2v", size=16, negatives=64, epochs=1), ROW,
-                 ContentRow("w2v", "none.csv", "x")]  # fmt: skip
+    directed = FactorizationEmbedding("w2v", size=16, epochs=2)
+    one_sided = [TwoTowerEmbedding("w2v", size=16, negatives=64, epochs=1), ROW,
+                 PretrainedEmbedding("w2v", "none.csv", "x")]  # fmt: skip
     for row in one_sided:
         run = step_4(tmp_path, directed)
         learned.train(run, "valid", directed)
-        world = open_world(run, "valid")
+        world = load_split(run, "valid")
         sources, vectors = world.sources("w2v"), world.vectors("w2v")
         assert (sources.any(axis=1) == vectors.any(axis=1)).all()
         assert not np.allclose(sources, vectors)
@@ -263,9 +271,9 @@ def test_sources_are_those_of_the_row_that_has_the_name(tmp_path: Path) -> None:
 def test_content_vectors(tmp_path: Path) -> None:
     lines = ["id,e0,e1", "9,3.0,4.0", "5,1,0", "7,x,1", "8,0,2", "6,nan,1", "3,0.5"]  # cut off
     (tmp_path / "vectors.csv").write_text("\n".join(lines))
-    aids = pl.Series([3, 5, 6, 7, 9, 11])
-    found = embeddings.content(tmp_path / "vectors.csv", "id", aids)
+    item_ids = pl.Series([3, 5, 6, 7, 9, 11])
+    found = embeddings.content(tmp_path / "vectors.csv", "id", item_ids)
     wanted = [[0, 0], [1, 0], [0, 0], [0, 0], [0.6, 0.8], [0, 0]]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     with pytest.raises(ValueError, match=r"vectors.csv, line 1: no column article_id"):
-        embeddings.content(tmp_path / "vectors.csv", "article_id", aids)
+        embeddings.content(tmp_path / "vectors.csv", "article_id", item_ids)

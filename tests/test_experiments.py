@@ -27,7 +27,7 @@ def test_changes_are_told() -> None:
     recipe = RECIPES["otto"]
     fewer = replace(recipe, rules=recipe.rules[1:], baselines=(), pool_size=99)
     told = changed(rows_of(recipe), rows_of(fewer))
-    assert told.startswith("+pool_size=99; -HistoryRule own ") and "-pool_size=150" in told
+    assert told.startswith("+pool_size=99; -HistoryRetriever own ") and "-pool_size=150" in told
     assert told.count("-Baseline") == len(recipe.baselines)
     many = changed(rows_of(recipe), rows_of(RECIPES["tianchi"]))
     assert many.endswith("more")

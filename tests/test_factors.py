@@ -20,28 +20,28 @@ from src.data.sessions import Sessions
 from src.embeddings import factorization_kernel as factors_kernel
 from src.embeddings import factorization_trainer as factors
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import FactorRow
+from src.embeddings.rows import FactorizationEmbedding
 
 RING = 30
-ROW = FactorRow("mf", size=16, epochs=15, patience=15, rate=0.3)
+ROW = FactorizationEmbedding("mf", size=16, epochs=15, patience=15, rate=0.3)
 
 
 def ring(n_sessions: int = 300, types: int = 1) -> Sessions:
     """Item after item round a ring; events of another type than 0 are of any items."""
     rng, rows = np.random.default_rng(1), []
     for session in range(n_sessions):
-        item = int(rng.integers(RING))
+        state = int(rng.integers(RING))
         for step in range(int(rng.integers(1, 15))):
             kind = int(rng.integers(types))
-            item = (item + 1) % RING if kind == 0 else item
-            rows.append((session, int(rng.integers(RING)) if kind else item, step, kind))
+            state = (state + 1) % RING if kind == 0 else state
+            rows.append((session, int(rng.integers(RING)) if kind else state, step, kind))
     return Sessions.from_events(
         pl.DataFrame(rows, schema=EVENTS, orient="row"), n_sessions, RING + 1, n_sessions
     )
 
 
 def trained(
-    s: Sessions, row: FactorRow, file: Path | None = None, seed: int = 1
+    s: Sessions, row: FactorizationEmbedding, file: Path | None = None, seed: int = 1
 ) -> factors.Trainer:
     """A trainer that is done; with a file, it was killed and loaded again after every epoch."""
     trainer = factors.Trainer(s, row, seed)
@@ -63,8 +63,8 @@ def test_pairs(steps: int) -> None:
     s = sessions_of(planted_events(40))
     n = factors_kernel.count_pairs(s.offsets, 3, 30, steps)
     x, y = np.empty(n, np.int32), np.empty(n, np.int32)
-    n = factors_kernel.write_pairs(s.offsets, s.aid, 3, 30, steps, x, y)
-    sessions = [s.aid[s.offsets[i] : s.offsets[i + 1]].tolist() for i in range(3, 30)]
+    n = factors_kernel.write_pairs(s.offsets, s.item, 3, 30, steps, x, y)
+    sessions = [s.item[s.offsets[i] : s.offsets[i + 1]].tolist() for i in range(3, 30)]
     wanted = [
         (a, b) for items in sessions for i, b in enumerate(items)
         for a in items[max(0, i - steps) : i] if a != b
@@ -93,22 +93,22 @@ def test_alias_table() -> None:
 def test_it_learns_the_direction() -> None:
     s = ring()
     source, target = trained(s, ROW).vectors()
-    count = np.bincount(s.aid, minlength=RING + 1)
+    count = np.bincount(s.item, minlength=RING + 1)
     near = embeddings.likely(source, target, 1, count)
-    assert (near.aid == (np.arange(RING) + 1) % RING).all() and not source[RING].any()
+    assert (near.item == (np.arange(RING) + 1) % RING).all() and not source[RING].any()
     back = embeddings.likely(target, source, 1, count)
-    assert (back.aid == (np.arange(RING) - 1) % RING).all()
+    assert (back.item == (np.arange(RING) - 1) % RING).all()
 
 
 def test_only_the_kept_types_count() -> None:
     s, row = ring(types=2), replace(ROW, types=(0,))
     source, target = trained(s, row).vectors()
-    count = np.bincount(s.aid, minlength=RING + 1)
+    count = np.bincount(s.item, minlength=RING + 1)
     near = embeddings.likely(source, target, 1, count)
-    assert (near.aid == (np.arange(RING) + 1) % RING).all()
-    offsets, aid = factors.kept_sessions(s, row)
-    kept = [s.aid[a:b][s.type[a:b] == 0].tolist() for a, b in pairwise(s.offsets)]
-    found = [aid[a:b].tolist() for a, b in pairwise(offsets)]
+    assert (near.item == (np.arange(RING) + 1) % RING).all()
+    offsets, item = factors.kept_sessions(s, row)
+    kept = [s.item[a:b][s.type[a:b] == 0].tolist() for a, b in pairwise(s.offsets)]
+    found = [item[a:b].tolist() for a, b in pairwise(offsets)]
     assert found == [items for items in kept if len(items) > 1]
     recent = replace(row, last_days=3 / 86400)  # seconds 12 and later of 14
     assert factors.kept_sessions(s, recent)[1].size == sum(
@@ -149,7 +149,7 @@ def test_an_epoch_may_be_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unseen_items_have_no_vector_and_few_sessions_are_no_error() -> None:
     s = sessions_of(planted_events(60))
-    seen = np.isin(np.arange(N_ITEMS), s.aid)
+    seen = np.isin(np.arange(N_ITEMS), s.item)
     for side in trained(s, replace(ROW, epochs=1)).vectors():
         assert (side.any(axis=1) == seen).all() and not seen.all()
     empty = trained(s, replace(ROW, last_days=0.0))

@@ -16,7 +16,16 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import N_ITEMS
-from test_rules import LOOK_UPS, OWN, Events, history, planted_world, small_world, write_world
+from test_rules import (
+    LOOK_UPS,
+    OWN,
+    Events,
+    history,
+    planted_world,
+    small_world,
+    write_items,
+    write_world,
+)
 
 from src.candidates import pool
 from src.candidates.pool import Pool
@@ -24,24 +33,24 @@ from src.candidates.rules import World, block_lists
 from src.data.schemas import EVENTS
 from src.datasets import RECIPES
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import FactorRow, Word2VecRow
+from src.embeddings.rows import FactorizationEmbedding, Word2VecEmbedding
 from src.features import table as features
 from src.features.rows import (
     AGGREGATES,
     RELATIONS,
     WEIGHTINGS,
-    AlikeFeature,
     ContextFeature,
+    ContextPopularityFeature,
     EmbeddingFeature,
-    ItemFeature,
+    ItemAgeFeature,
+    ItemAttributeFeature,
+    ItemStatisticsFeature,
     MatrixFeature,
     PopularityFeature,
-    SeenFeature,
-    StatisticsFeature,
 )
 from src.features.table import Features
 from src.matrices.neighbours import MATRIX
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 from src.rankers.sampling import piece
 
 Score = Callable[[int, int], float]  # of a history item and a candidate
@@ -50,13 +59,13 @@ TYPE_WEIGHT = (1.0, 6.0, 3.0)
 WINDOWS = ((0, HOUR), (0, 7 * DAY), (1, DAY), (2, None))
 POPULARITY = [PopularityFeature(0, (7 * DAY, HOUR)), PopularityFeature(1, (DAY,)),
               PopularityFeature(2, (None,))]  # fmt: skip
-KNOWN = (SeenFeature(), ItemFeature("words", RELATIONS), ContextFeature("device"),
-         AlikeFeature("device", (DAY,)), StatisticsFeature(), StatisticsFeature(7))  # fmt: skip
+KNOWN = (ItemAgeFeature(), ItemAttributeFeature("words", RELATIONS), ContextFeature("device"),
+         ContextPopularityFeature("device", (DAY,)), ItemStatisticsFeature(), ItemStatisticsFeature(7))  # fmt: skip
 RULES = (OWN[0], LOOK_UPS[0])
 ABOVE = {"near": 1.0, "vec": 0.3, "pair": 0.2}  # what `count` asks of a score
 RECIPE = replace(
-    RECIPES["otto"], matrices=(MatrixRow("near", steps=2),),
-    embeddings=(Word2VecRow("vec"), FactorRow("pair")),
+    RECIPES["otto"], matrices=(CovisitationMatrix("near", steps=2),),
+    embeddings=(Word2VecEmbedding("vec"), FactorizationEmbedding("pair")),
     rules=RULES, baselines=(), type_weight=TYPE_WEIGHT,
     features=(MatrixFeature("near", above=1.0), EmbeddingFeature("vec", above=0.3),
               EmbeddingFeature("pair", above=0.2), *POPULARITY, *KNOWN),
@@ -102,7 +111,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def know(world: World) -> None:
     """Something about two items in three, and about two events in three."""
     words = [None if i % 3 == 0 else 100 + i % 7 for i in range(N_ITEMS)]
-    pl.DataFrame({"words": words}).write_parquet(world.output / "items.parquet")
+    write_items(world.output, N_ITEMS, {"words": words})
     path = world.output / "valid" / "events.parquet"
     events = pl.read_parquet(path)
     device = (pl.col("session") + pl.col("ts") // 60) % 5
@@ -135,25 +144,25 @@ def test_only_the_columns_that_are_asked_for_are_made(
 
 
 def rows(made: Pool) -> list[tuple[int, int]]:
-    return list(zip(made.session.tolist(), made.aid.tolist(), strict=True))
+    return list(zip(made.session.tolist(), made.item.tolist(), strict=True))
 
 
-def by_hand(world: World, session: int, *aid: int, row: int = 0) -> tuple[list[str], np.ndarray]:
+def by_hand(world: World, session: int, *item: int, row: int = 0) -> tuple[list[str], np.ndarray]:
     """The columns of one feature row for a pool that no rule named."""
     few = Features(replace(RECIPE, rules=RULES[:1], features=RECIPE.features[row : row + 1]))
-    none = np.full((len(aid), 1), 255, np.uint8), np.zeros((len(aid), 1), np.float32)
-    made = Pool(session, np.array([0, len(aid)]), np.array(aid, np.int32), none[1][:, 0], *none)
+    none = np.full((len(item), 1), 255, np.uint8), np.zeros((len(item), 1), np.float32)
+    made = Pool(session, np.array([0, len(item)]), np.array(item, np.int32), none[1][:, 0], *none)
     return few.names, few.compute(world, made)
 
 
 def plain_weight(kind: str, events: Events, i: int) -> float:
-    aid, ts, type_ = events[i]
+    item, ts, type_ = events[i]
     time = 1 / math.log(2 + (events[-1][1] - ts) / 60)
     match kind:
         case "position":
             return 2 ** (0.1 + 0.9 * i / (len(events) - 1)) - 1 if len(events) > 1 else 1.0
         case "recsys":
-            count = sum(event[0] == aid for event in events)
+            count = sum(event[0] == item for event in events)
             return (
                 time
                 / math.log(1 + len(events) - i)
@@ -217,7 +226,7 @@ def test_popularity_columns(world: World, made: Pool, X: np.ndarray) -> None:
     now = {s: history(world, s)[-1][1] for s in set(made.session.tolist())}
     for (type_, window), name in zip(WINDOWS, POPULAR, strict=True):
         events = [e for s in range(world.n_sessions) for e in history(world, s) if e[2] == type_]
-        times = {y: [ts for aid, ts, _ in events if aid == y] for y in range(N_ITEMS)}
+        times = {y: [ts for item, ts, _ in events if item == y] for y in range(N_ITEMS)}
         first = {s: now[s] - window if window else 0 for s in now}
         wanted = [sum(first[s] <= ts < now[s] for ts in times[y]) for s, y in rows(made)]
         assert X[:, at(name)].tolist() == wanted and len(set(wanted)) > 1
@@ -260,19 +269,19 @@ def test_popularity_windows_that_reach_ahead(tmp_path: Path) -> None:
 def test_popularity_among_the_alike(world: World, made: Pool, X: np.ndarray) -> None:
     s, device = world.sessions, world.context("device")
     last = s.offsets[1:] - 1
-    for i, (session, aid) in enumerate(rows(made)):
+    for i, (session, item) in enumerate(rows(made)):
         now, mine = s.ts[last[session]], device[last[session]]
-        around = (s.ts >= now - DAY) & (s.ts < now) & (s.aid == aid) & (device == mine)
+        around = (s.ts >= now - DAY) & (s.ts < now) & (s.item == item) & (device == mine)
         assert X[i, at(ALIKE)] == around.sum()
     assert np.ptp(X[:, at(ALIKE)]) > 1
 
 
 def test_seen_columns(world: World, made: Pool, X: np.ndarray) -> None:
     everything = [e for s in range(world.n_sessions) for e in history(world, s)]
-    times = {y: [ts for aid, ts, _ in everything if aid == y] for y in range(N_ITEMS)}
-    for i, (session, aid) in enumerate(rows(made)):
+    times = {y: [ts for item, ts, _ in everything if item == y] for y in range(N_ITEMS)}
+    for i, (session, item) in enumerate(rows(made)):
         now = history(world, session)[-1][1]
-        ago = [now - ts for ts in times[aid] if ts < now] or [-1]
+        ago = [now - ts for ts in times[item] if ts < now] or [-1]
         assert X[i, at("seen_first")] == max(ago) and X[i, at("seen_latest")] == min(ago)
 
 
@@ -280,9 +289,9 @@ def test_item_and_context_columns(world: World, made: Pool, X: np.ndarray) -> No
     words = world.items["words"].to_list()
     device = world.context("device")[world.sessions.offsets[1:] - 1]
     columns = [at(f"words_{relation}") for relation in RELATIONS]
-    for i, (session, aid) in enumerate(rows(made)):
+    for i, (session, item) in enumerate(rows(made)):
         events = history(world, session)
-        now, mine, last = events[-1][1], words[aid], words[events[-1][0]]
+        now, mine, last = events[-1][1], words[item], words[events[-1][0]]
         known = [w for y, _, _ in events if (w := words[y]) is not None]
         both = mine is not None and last is not None
         wanted = [
@@ -298,10 +307,10 @@ def test_item_and_context_columns(world: World, made: Pool, X: np.ndarray) -> No
 
 
 def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> None:
-    for i, (session, aid) in enumerate(rows(made)):
+    for i, (session, item) in enumerate(rows(made)):
         items, ts, types = zip(*history(world, session), strict=True)
         gaps, now = [b - a for a, b in pairwise(ts)], ts[-1]
-        mine = [j for j in range(len(items)) if items[j] == aid]
+        mine = [j for j in range(len(items)) if items[j] == item]
         ago = [now - ts[j] for j in mine] or [-1]
         wanted = {
             "session_events": len(ts), "session_items": len(set(items)),
@@ -335,16 +344,16 @@ def test_session_and_own_columns(world: World, made: Pool, X: np.ndarray) -> Non
 def test_item_statistics(world: World, made: Pool, X: np.ndarray, span: str, days: int) -> None:
     since = int(world.sessions.ts.max()) - days * DAY
     sessions = [history(world, s) for s in range(world.n_sessions)]
-    for i in range(0, made.aid.size, 7):
-        y = made.aid[i]
+    for i in range(0, made.item.size, 7):
+        y = made.item[i]
         wanted = plain_statistics(sessions, y, since)
         found = {name: X[i, at(f"item_{name}_{span}")] for name in wanted}
         assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
 
 
-def plain_statistics(sessions: list[Events], aid: int, since: int) -> dict[str, float]:
+def plain_statistics(sessions: list[Events], item: int, since: int) -> dict[str, float]:
     """Columns of one item, from lists."""
-    met = [(s, [i for i, e in enumerate(s) if e[0] == aid and e[1] >= since]) for s in sessions]
+    met = [(s, [i for i, e in enumerate(s) if e[0] == item and e[1] >= since]) for s in sessions]
     met = [(s, own) for s, own in met if own]
     both = [(s, i) for s, own in met for i in own]
     types = [[s[i][2] for i in own] for s, own in met]
@@ -361,7 +370,7 @@ def plain_statistics(sessions: list[Events], aid: int, since: int) -> dict[str, 
     for kind in WEIGHTINGS[1:]:
         weights = [plain_weight(kind, s, i) for s, i in both]
         if kind == "recsys":  # without the term of the item
-            weights = [w * math.log(1 + sum(e[0] == aid for e in s))
+            weights = [w * math.log(1 + sum(e[0] == item for e in s))
                        for w, (s, _) in zip(weights, both, strict=True)]  # fmt: skip
         wanted[f"weight_{kind}"] = sum(weights)
     n, waits = max(len(both), 1), [s[i + 1][1] - s[i][1] for s, i in both if i < len(s) - 1]
@@ -397,7 +406,7 @@ def test_names_are_unique() -> None:
 
 
 def test_blocks_and_threads_change_no_byte(world: World, made: Pool, X: np.ndarray) -> None:
-    assert X.shape == (made.aid.size, len(MADE.names)) and X.dtype == np.float32
+    assert X.shape == (made.item.size, len(MADE.names)) and X.dtype == np.float32
     parts = [MADE.compute(world, piece(made, a, b)) for a, b in pairwise((0, 7, 8, 40))]
     assert np.concatenate(parts).tobytes() == X.tobytes()
     numba.set_num_threads(1)
@@ -417,7 +426,7 @@ def test_no_column_sees_the_future(
     now = history(world, query)[-1][1]
     later = (pl.col("ts") >= now) & (pl.col("session") != query)
     moved = events.with_columns(
-        ts=pl.col("ts") + 5000 * later, aid=(pl.col("aid") + 7 * later) % N_ITEMS
+        ts=pl.col("ts") + 5000 * later, item=(pl.col("item") + 7 * later) % N_ITEMS
     ).cast(dict(EVENTS))
     crowd = [(0, y, now, type_) for y in range(N_ITEMS) for type_ in range(3)]
     both = moved.vstack(pl.DataFrame(crowd, EVENTS, orient="row"))

@@ -12,9 +12,9 @@ import pytest
 import xgboost as xgb
 
 from src.rankers import xgb as ranker
-from src.rankers.compiled_trees import Forest
+from src.rankers.compiled_trees import CompiledTrees
 from src.rankers.compiled_trees_kernel import BLOCK
-from src.rankers.rows import RankerRow
+from src.rankers.rows import XGBoostRanker
 from src.rankers.xgb import SOFTMAX
 
 ROWS, COLUMNS = 3 * BLOCK + 7, 12
@@ -44,7 +44,7 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
     model = booster(X, objective=objective, max_depth=depth)
     model.save_model(tmp_path / "model.ubj")
     forest = ranker.load(tmp_path / "model.ubj", 1)
-    assert isinstance(forest, Forest) and forest.feature.shape[1] == 2**depth - 1
+    assert isinstance(forest, CompiledTrees) and forest.feature.shape[1] == 2**depth - 1
     other = table(0.2)
     other[:, 5] = np.nan  # missing where it never was
     rng = np.random.default_rng(0)
@@ -64,12 +64,12 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
 
 def test_scores_of_an_objective_of_our_own() -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
-    row = RankerRow("own", (("objective", SOFTMAX), ("max_depth", 4)))
+    row = XGBoostRanker("own", (("objective", SOFTMAX), ("max_depth", 4)))
     rng = np.random.default_rng(9)
     label, query = rng.integers(0, 2, ROWS), np.arange(ROWS) // 20
     rows = xgb.QuantileDMatrix(X, label, qid=query, feature_names=names)
     model = ranker.Job(row, "x", 0, Path()).boost(rows, 5, {"seed": 1})
-    forest = Forest.of(model)
+    forest = CompiledTrees.of(model)
     wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
     assert forest and ranker.predict([forest], X, names).tolist() == wanted.tolist()
 
@@ -78,7 +78,7 @@ def test_the_mean_of_models_and_trees_that_only_are_a_leaf(tmp_path: Path) -> No
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     stump = booster(X, objective="binary:logistic", max_depth=3, gamma=1e9)
     tree = booster(X, objective="binary:logistic", max_depth=3)
-    forests = [Forest.of(stump), Forest.of(tree)]
+    forests = [CompiledTrees.of(stump), CompiledTrees.of(tree)]
     wanted = [
         model.inplace_predict(X, predict_type="margin", validate_features=False)
         for model in (stump, tree)
@@ -91,7 +91,7 @@ def test_the_mean_of_models_and_trees_that_only_are_a_leaf(tmp_path: Path) -> No
 def test_too_deep_trees_stay_xgboosts(tmp_path: Path) -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     model = booster(X, 3, objective="rank:ndcg", max_depth=12, reg_lambda=0)
-    assert Forest.of(model) is None
+    assert CompiledTrees.of(model) is None
     model.save_model(tmp_path / "model.ubj")
     wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
     found = ranker.predict([ranker.load(tmp_path / "model.ubj", 1)], X, names)

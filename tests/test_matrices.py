@@ -24,20 +24,26 @@ from src.datasets.otto import recipe as otto
 from src.matrices import count_kernel as matrix_kernel
 from src.matrices import index_kernel as view_kernel
 from src.matrices.definition import Span, self_merge
-from src.matrices.neighbours import MATRIX, Matrix
-from src.matrices.rows import MatrixRow
+from src.matrices.neighbours import MATRIX, Neighbours
+from src.matrices.rows import CovisitationMatrix
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
 NOT_IN_A_RECIPE = (
-    MatrixRow("item_norm", tail=30, within=DAY, item_norm=0.5, top_n=3),
-    MatrixRow("session_norm", tail=20, session_norm=True),
-    MatrixRow("step_decay", steps=10, step_decay=0.8),
-    MatrixRow("every_vote", tail=30, within=DAY, once=False),
-    MatrixRow("itemcf", steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, once=False),
-    MatrixRow("week", last_days=7.5, within=HOUR, recency=2, source_weight=(1, 0, 5)),
-    MatrixRow("first_tail", tail=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)),
-    MatrixRow("one_type", types=(CART,), steps=1, direction="forward", once=False, top_n=1),
+    CovisitationMatrix("item_norm", tail=30, within=DAY, item_norm=0.5, top_n=3),
+    CovisitationMatrix("session_norm", tail=20, session_norm=True),
+    CovisitationMatrix("step_decay", steps=10, step_decay=0.8),
+    CovisitationMatrix("every_vote", tail=30, within=DAY, once=False),
+    CovisitationMatrix(
+        "itemcf", steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, once=False
+    ),
+    CovisitationMatrix("week", last_days=7.5, within=HOUR, recency=2, source_weight=(1, 0, 5)),
+    CovisitationMatrix(
+        "first_tail", tail=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
+    ),
+    CovisitationMatrix(
+        "one_type", types=(CART,), steps=1, direction="forward", once=False, top_n=1
+    ),
 )
 ROWS = {row.name: row for row in (*otto.MATRICES, *NOT_IN_A_RECIPE)}
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
@@ -53,11 +59,11 @@ def view_of(types: tuple[int, ...] | None) -> view_kernel.View:  # shared by row
     return view_kernel.make_view(sessions_of(planted()), types)
 
 
-def counted(row: MatrixRow) -> pl.DataFrame:
+def counted(row: CovisitationMatrix) -> pl.DataFrame:
     return matrix_kernel.whole(view_of(row.types), row, span_of(planted())).to_frame()
 
 
-def both(events: pl.DataFrame, row: MatrixRow, span: Span) -> pl.DataFrame:
+def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
     """The matrix, which kernel and self-merge agree on."""
     view = view_kernel.make_view(sessions_of(events), row.types)
     frame = matrix_kernel.whole(view, row, span).to_frame()
@@ -66,7 +72,7 @@ def both(events: pl.DataFrame, row: MatrixRow, span: Span) -> pl.DataFrame:
 
 
 @every_row
-def test_kernel_equals_the_self_merge(row: MatrixRow) -> None:
+def test_kernel_equals_the_self_merge(row: CovisitationMatrix) -> None:
     want = self_merge(planted().lazy(), row, span_of(planted())).collect()
     assert want.height > 50 and want.schema == MATRIX
     assert_frame_equal(counted(row), want, check_exact=True)
@@ -76,7 +82,7 @@ event = st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, 50, 400]), st.int
 maybe = st.none().__or__
 weights = st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 6.0])] * 3)
 row_of = st.builds(
-    MatrixRow,
+    CovisitationMatrix,
     name=st.just("any"),
     types=maybe(st.sets(st.integers(0, 2), min_size=1).map(lambda s: tuple(sorted(s)))),
     last_days=maybe(st.sampled_from([0.001, 0.005])),
@@ -100,17 +106,17 @@ row_of = st.builds(
 @settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.lists(event, min_size=1, max_size=7), min_size=1, max_size=4), row_of)
 def test_kernel_equals_the_self_merge_on_anything(
-    sessions: list[list[tuple[int, int, int]]], row: MatrixRow
+    sessions: list[list[tuple[int, int, int]]], row: CovisitationMatrix
 ) -> None:
     rows = []
     for s, events in enumerate(sessions):
         ts = np.cumsum([gap for _, gap, _ in events])
-        rows += [(s, aid, int(t), type_) for (aid, _, type_), t in zip(events, ts, strict=True)]
+        rows += [(s, item, int(t), type_) for (item, _, type_), t in zip(events, ts, strict=True)]
     frame = pl.DataFrame(rows, schema=EVENTS, orient="row")
     both(frame, row, span_of(frame))
 
 
-FOUR = [(1, 0, CLICK), (2, 10, CART), (3, 30, ORDER), (4, 60, CLICK)]  # aid, second, type
+FOUR = [(1, 0, CLICK), (2, 10, CART), (3, 30, ORDER), (4, 60, CLICK)]  # item, second, type
 BACK = [(1, 0, CLICK), (2, 10, CART), (1, 30, CLICK)]
 SAME = [(2, 5, CLICK), (1, 5, CLICK)]  # one second: only the position tells the order
 OLD = [(1, 0, CLICK), (2, 10, CLICK), (3, 11, CLICK), (4, DAY + 10, CLICK)]
@@ -181,7 +187,7 @@ def test_known_answer(name: str) -> None:
     # the same session twice, the second time with items 10 higher: they must not touch
     rows = [(s, a + 10 * s, t, k) for s in (0, 1) for a, t, k in session]
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
-    frame = both(events, MatrixRow("t", **words), span_of(events))
+    frame = both(events, CovisitationMatrix("t", **words), span_of(events))
     got = {(x, y): w for x, y, w in frame.iter_rows()}
     want = want | {(x + 10, y + 10): w for (x, y), w in want.items()}
     assert got == pytest.approx(want, rel=1e-6)
@@ -191,7 +197,7 @@ def test_known_answer(name: str) -> None:
 def test_once_is_per_session_and_sessions_add_up() -> None:
     rows = [(s, a, t, k) for s in (0, 1) for a, t, k in BACK] + [(2, 1, 0, 0), (2, 3, 0, 0)]
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
-    frame = both(events, MatrixRow("t", within=ALL, item_norm=1.0), span_of(events))
+    frame = both(events, CovisitationMatrix("t", within=ALL, item_norm=1.0), span_of(events))
     # item 1 has 5 events, item 2 has 2, item 3 has 1: 2 / (5 * 2) and 1 / (5 * 1)
     assert frame.rows() == [(*xy, np.float32(0.2)) for xy in ((1, 2), (1, 3), (2, 1), (3, 1))]
 
@@ -199,30 +205,36 @@ def test_once_is_per_session_and_sessions_add_up() -> None:
 def test_windows_are_anchored_at_the_span() -> None:
     events = pl.DataFrame([(0, a, t, k) for a, t, k in FOUR], schema=EVENTS, orient="row")
     span = Span(-60, DAY + 10)  # other sessions reach farther; item 2 is exactly a day old
-    assert both(events, MatrixRow("t", last_days=1, within=ALL), span)["aid_x"].to_list() == [3, 4]
-    aged = both(events, MatrixRow("t", recency=1, steps=1, direction="forward"), Span(-60, 60))
+    assert both(events, CovisitationMatrix("t", last_days=1, within=ALL), span)[
+        "item_x"
+    ].to_list() == [3, 4]
+    aged = both(
+        events, CovisitationMatrix("t", recency=1, steps=1, direction="forward"), Span(-60, 60)
+    )
     assert aged.rows() == [(1, 2, 1.5), (2, 3, pytest.approx(1 + 70 / 120)), (3, 4, 1.75)]
 
 
 def test_a_row_that_would_vote_for_every_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="matrix t: every pair"):
-        MatrixRow("t")
+        CovisitationMatrix("t")
 
 
 @every_row
-def test_neighbours_are_ordered_bounded_and_of_one_community(row: MatrixRow) -> None:
+def test_neighbours_are_ordered_bounded_and_of_one_community(row: CovisitationMatrix) -> None:
     frame = counted(row)
     x, y, weight = (frame[c].to_numpy() for c in MATRIX.names())
     assert (x != y).all() and (weight > 0).all()
     assert (x // PER_COMMUNITY == y // PER_COMMUNITY).all()
-    assert frame.sort("aid_x", -pl.col("weight"), "aid_y").equals(frame)
-    assert frame.group_by("aid_x").len()["len"].max() <= row.top_n
-    assert frame.select("aid_x", "aid_y").is_unique().all()
-    assert Matrix.from_frame(frame, N_ITEMS).to_frame().equals(frame)
+    assert frame.sort("item_x", -pl.col("weight"), "item_y").equals(frame)
+    assert frame.group_by("item_x").len()["len"].max() <= row.top_n
+    assert frame.select("item_x", "item_y").is_unique().all()
+    assert Neighbours.from_frame(frame, N_ITEMS).to_frame().equals(frame)
 
 
 @every_row
-def test_ranges_of_items_give_the_whole(row: MatrixRow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranges_of_items_give_the_whole(
+    row: CovisitationMatrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, lazy, ranges = counted(row), planted().lazy(), [(0, 1), (1, 37), (37, 90), (90, N_ITEMS)]
     merged = pl.concat([self_merge(lazy, row, span_of(planted()), r).collect() for r in ranges])
     assert_frame_equal(merged, whole, check_exact=True)
@@ -250,17 +262,17 @@ def test_load_takes_the_heaviest(tmp_path: Path) -> None:
     with TableWriter(tmp_path / "m", MATRIX) as writer:
         for piece in frame.iter_slices(17):  # items go on in the next row group
             writer.add(piece)
-    assert Matrix.mapped(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
+    assert Neighbours.mapped(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
     with TableWriter(tmp_path / "none", MATRIX) as writer:
         writer.add(frame.clear())
-    assert Matrix.mapped(tmp_path / "none", N_ITEMS).to_frame().is_empty()
-    three = frame.group_by("aid_x", maintain_order=True).head(3).select(MATRIX.names())
-    assert Matrix.load(tmp_path / "m", N_ITEMS, top=3).to_frame().equals(three)
+    assert Neighbours.mapped(tmp_path / "none", N_ITEMS).to_frame().is_empty()
+    three = frame.group_by("item_x", maintain_order=True).head(3).select(MATRIX.names())
+    assert Neighbours.load(tmp_path / "m", N_ITEMS, top=3).to_frame().equals(three)
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread")
 @every_row
-def test_threads_do_not_change_a_byte(row: MatrixRow) -> None:
+def test_threads_do_not_change_a_byte(row: CovisitationMatrix) -> None:
     before, got = numba.get_num_threads(), []
     try:
         for threads in (1, 2):
@@ -273,7 +285,7 @@ def test_threads_do_not_change_a_byte(row: MatrixRow) -> None:
 
 
 @every_row
-def test_session_ids_do_not_matter(row: MatrixRow) -> None:
+def test_session_ids_do_not_matter(row: CovisitationMatrix) -> None:
     ids = np.random.default_rng(1).permutation(300).astype(np.int32)
     renamed = planted().with_columns(session=pl.Series(ids[planted()["session"].to_numpy()]))
     renamed = renamed.sort("session", maintain_order=True)

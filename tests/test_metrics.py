@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from src.metrics import scores as metrics
-from src.metrics.scores import Tally, bootstrap, tally
+from src.metrics.scores import QueryScores, bootstrap, tally
 
-SCHEMA = {"session": pl.Int32, "aid": pl.Int32}
+SCHEMA = {"session": pl.Int32, "item": pl.Int32}
 
 # test_evaluate.py of the organisers (github.com/otto-de/recsys-dataset): k = 3, session 4 without
 # a prediction, an empty label where a session has none
@@ -28,16 +28,16 @@ WEIGHTS = {"clicks": 0.1, "carts": 0.3, "orders": 0.6}
 
 
 def lists_of(predicted: dict[int, list[int]]) -> pl.LazyFrame:
-    rows = [(s, a, r) for s, aids in predicted.items() for r, a in enumerate(aids)]
+    rows = [(s, a, r) for s, item_ids in predicted.items() for r, a in enumerate(item_ids)]
     return pl.LazyFrame(rows, {**SCHEMA, "rank": pl.Int32}, orient="row")
 
 
 def truth_of(labels: dict[int, list[int]]) -> pl.LazyFrame:
-    rows = [(s, a) for s, aids in labels.items() for a in aids]
+    rows = [(s, a) for s, item_ids in labels.items() for a in item_ids]
     return pl.LazyFrame(rows, SCHEMA, orient="row")
 
 
-def one(predicted: dict[int, list[int]], labels: dict[int, list[int]], *how: object) -> Tally:
+def one(predicted: dict[int, list[int]], labels: dict[int, list[int]], *how: object) -> QueryScores:
     return tally(lists_of(predicted), truth_of(labels), *how)  # type: ignore[arg-type]
 
 
@@ -121,10 +121,10 @@ def test_unknown_metric() -> None:
 # --- bootstrap ----------------------------------------------------------------------------------
 
 
-def coin(n: int, share: float, seed: int) -> Tally:
+def coin(n: int, share: float, seed: int) -> QueryScores:
     """n sessions, of which about `share` have their one truth in the list."""
     hits = (np.random.default_rng(seed).random(n) < share).astype(float)
-    return Tally(np.arange(n), hits, np.ones(n))
+    return QueryScores(np.arange(n), hits, np.ones(n))
 
 
 def test_bootstrap_contains_the_score_and_is_about_right() -> None:
@@ -160,7 +160,7 @@ def test_bootstrap_draws_sessions_not_rows() -> None:
     low, high = bootstrap([a, b], [0.5, 0.5], seed=3, draws=200)
     assert low == pytest.approx([low[0]] * 3) and high == pytest.approx([high[0]] * 3)
     # an objective that only some sessions have
-    part = Tally(a.session[::3], a.hits[::3], a.chances[::3])
+    part = QueryScores(a.session[::3], a.hits[::3], a.chances[::3])
     low, high = bootstrap([a, part], [1.0, 0.0], seed=3, draws=200)
     assert low[2] == low[0] and high[1] - low[1] > high[0] - low[0]
 

@@ -16,8 +16,8 @@ from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines,
 from tiny import run_steps
 
 from src.datasets import submission_rows as answers
-from src.embeddings.rows import SequenceRow, Word2VecRow
-from src.rankers.rows import DinRow, RankerRow
+from src.embeddings.rows import TwoTowerEmbedding, Word2VecEmbedding
+from src.rankers.rows import DINRanker, XGBoostRanker
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +28,8 @@ RECIPE = replace(
     NEWS,
     name="tiny",
     embeddings=(
-        Word2VecRow("w2v", size=8, epochs=2),
-        SequenceRow("net", size=8, ahead=1, epochs=2),
+        Word2VecEmbedding("w2v", size=8, epochs=2),
+        TwoTowerEmbedding("net", size=8, ahead=1, epochs=2),
     ),
     rules=tuple(row for row in NEWS.rules if row.name in RULES),
     baselines=tuple(row for row in NEWS.baselines if set(row.rules) <= RULES),
@@ -42,9 +42,9 @@ RECIPE = replace(
         *(
             replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
             for row in NEWS.rankers
-            if isinstance(row, RankerRow)
+            if isinstance(row, XGBoostRanker)
         ),
-        DinRow("din", categories=("category_value", "context_region"), batch=32, rate=0.01),
+        DINRanker("din", categories=("category_value", "context_region"), batch=32, rate=0.01),
     ),
     pool_size=20,
     negatives=5.0,
@@ -58,10 +58,10 @@ def news(seed: int, users: range) -> list[tuple[int, int, int]]:
     for user in users:
         for visit in range(1 + user % 2):
             ts = T0 + visit * 86_400_000 + int(rng.integers(80_000_000))
-            aid = int(rng.integers(N_ARTICLES))
+            item = int(rng.integers(N_ARTICLES))
             clicks += [(user, int(rng.integers(N_ARTICLES)), ts - 60_000)] * (user % 3 == 0)
-            follower = (aid + STEP) if rng.random() < 0.8 else int(rng.integers(N_ARTICLES))
-            clicks += [(user, aid, ts), (user, follower % N_ARTICLES, ts + END_GAP)]
+            follower = (item + STEP) if rng.random() < 0.8 else int(rng.integers(N_ARTICLES))
+            clicks += [(user, item, ts), (user, follower % N_ARTICLES, ts + END_GAP)]
     return clicks
 
 

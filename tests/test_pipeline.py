@@ -66,8 +66,8 @@ def same_results(out: Path, other: Path) -> None:
 def submitted(out: Path, split: str) -> list[str]:
     """Faults of the submission for the queries of a split."""
     queries = pl.read_parquet(out / split / "sessions.parquet").filter("query")["session"]
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
-    asked = answers.Asked(queries.to_numpy(), aids.to_numpy())
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
+    asked = answers.Asked(queries.to_numpy(), item_ids.to_numpy())
     return answers.check(out / "submission.csv", RECIPE.layout(RECIPE), asked)
 
 
@@ -136,7 +136,9 @@ def test_experiments_tell_what_changed(source, copy, capsys):
     assert gain == pytest.approx(two["score"][1] - two["score"][0]) and gain != 0
     assert low < gain < high and one["gain"][0] is None
     told = two["change"][1]
-    assert re.fullmatch(r"\+RankerRow logistic \w{4}; -RankerRow logistic \w{4}", told), told
+    assert re.fullmatch(r"\+XGBoostRanker logistic \w{4}; -XGBoostRanker logistic \w{4}", told), (
+        told
+    )
 
 
 def test_ablation_drops_columns_and_candidates(source, copy, capsys):
@@ -210,7 +212,7 @@ def test_no_window_has_rows_that_every_fold_learns_from(source, copy, monkeypatc
 def test_what_a_split_holds_is_free_when_it_is_done(source, copy, monkeypatch):
     monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
     this = made(source, copy)
-    world = shards.open_world(this, "valid")
+    world = shards.load_split(this, "valid")
     for _ in training.pools(this, world, shards.parts(world)[0]):
         training.claim(this, world, "features")
     left = weakref.ref(world)
@@ -324,12 +326,12 @@ def test_nothing_behind_the_cut_reaches_valid(source, first, tmp_path):
     behind = [(s, n) for s, (id, e) in enumerate(raw) for n in range(known[id], len(e))]
     items = [raw[s][1][n][0] for s, n in behind]
     random.Random(0).shuffle(items)
-    for (s, n), aid in zip(behind, items, strict=True):
-        raw[s][1][n] = (aid, *raw[s][1][n][1:])
+    for (s, n), item in zip(behind, items, strict=True):
+        raw[s][1][n] = (item, *raw[s][1][n][1:])
     worlds.write(tmp_path, "train", raw)
     assert run_steps(tmp_path, tmp_path / "out", STEPS[:4]) == 0
     found, wanted = results(tmp_path / "out"), results(first)
-    of_valid = {name for name in wanted if name.startswith(("valid/", "earlier_1/", "aids"))}
+    of_valid = {name for name in wanted if name.startswith(("valid/", "earlier_1/", "item_ids"))}
     later = {n for n in of_valid if "/train/" in n or "/scores/" in n}
     assert found.keys() >= of_valid - later
     changed = {name for name in of_valid - later if found[name] != wanted[name]}

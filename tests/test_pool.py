@@ -19,9 +19,9 @@ from src.blend import search as blend
 from src.blend.search import Option, Scored, Search, final_lists
 from src.candidates import pool, pool_kernel
 from src.candidates.pool import Pool
-from src.candidates.recall import CUTS, Coverage
+from src.candidates.recall import CUTS, CandidateRecall
 from src.candidates.recall_kernel import concatenated
-from src.candidates.rows import Baseline, HistoryRule, Select
+from src.candidates.rows import Baseline, HistoryRetriever, Seeds
 from src.data import shards
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS, LISTS
@@ -32,7 +32,7 @@ from src.metrics import scores as metrics
 FIRST, END, SIZE, ITEMS = 10, 34, 25, 60
 RULES = ("own", "near", "knn", "popular")
 RECIPE = replace(
-    RECIPES["otto"], rules=tuple(HistoryRule(r, Select()) for r in RULES), features=(), k=3,
+    RECIPES["otto"], rules=tuple(HistoryRetriever(r, Seeds()) for r in RULES), features=(), k=3,
     baselines=(Baseline("one", ("knn",)), Baseline("three", ("near", "popular", "own"))),
 )  # fmt: skip
 MRR = replace(RECIPE, metric="mrr")
@@ -51,8 +51,8 @@ def ranked() -> Ranked:
 
 def table(ranked: Ranked) -> pl.DataFrame:
     rows = [
-        (s, r, rank, aid, 1.0 / (r + rank + 2))
-        for s in range(FIRST, END) for r in ranked for rank, aid in enumerate(ranked[r][s])
+        (s, r, rank, item, 1.0 / (r + rank + 2))
+        for s in range(FIRST, END) for r in ranked for rank, item in enumerate(ranked[r][s])
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=LISTS, orient="row")
 
@@ -67,9 +67,9 @@ def labels() -> pl.DataFrame:
 def plain_pool(ranked: Ranked, session: int, size: int) -> list[tuple[int, float]]:
     votes: dict[int, float] = defaultdict(float)
     for r in ranked:
-        for rank, aid in enumerate(ranked[r][session]):
-            votes[aid] += 1 / (10 + rank)
-    pairs = [(aid, np.float32(vote)) for aid, vote in votes.items()]
+        for rank, item in enumerate(ranked[r][session]):
+            votes[item] += 1 / (10 + rank)
+    pairs = [(item, np.float32(vote)) for item, vote in votes.items()]
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:size]
 
 
@@ -78,8 +78,8 @@ def merged(ranked: Ranked, first: int = FIRST, end: int = END, size: int = SIZE)
 
 
 def test_fused_votes_by_hand() -> None:
-    rank, aid = np.array([0, 1, 2, 0, 5], np.uint8), np.array([7, 8, 9, 9, 4], np.int32)
-    best, vote = pool_kernel.fuse(np.array([0, 4, 4, 5]), rank, aid, 2)
+    rank, item = np.array([0, 1, 2, 0, 5], np.uint8), np.array([7, 8, 9, 9, 4], np.int32)
+    best, vote = pool_kernel.fuse(np.array([0, 4, 4, 5]), rank, item, 2)
     assert best.tolist() == [[9, 7], [-1, -1], [4, -1]]
     wanted = [[1 / 12 + 1 / 10, 1 / 10], [0, 0], [1 / 15, 0]]
     np.testing.assert_allclose(vote, wanted, rtol=1e-6)
@@ -91,12 +91,12 @@ def test_merge(ranked: Ranked, size: int) -> None:
     wanted = {s: plain_pool(ranked, s, size) for s in range(FIRST, END)}
     assert np.diff(made.offsets).tolist() == [len(p) for p in wanted.values()]
     assert max(np.diff(made.offsets)) == min(size, 37) and wanted[20] == []
-    rows = [(s, aid, vote) for s, p in wanted.items() for aid, vote in p]
-    assert [*zip(made.session.tolist(), made.aid.tolist(), made.vote, strict=True)] == rows
-    for i, (session, aid, _) in enumerate(rows):
+    rows = [(s, item, vote) for s, p in wanted.items() for item, vote in p]
+    assert [*zip(made.session.tolist(), made.item.tolist(), made.vote, strict=True)] == rows
+    for i, (session, item, _) in enumerate(rows):
         for r in range(4):
             items = ranked[r][session]
-            at = items.index(aid) if aid in items else 255
+            at = items.index(item) if item in items else 255
             assert made.ranks[i, r] == at
             assert made.scores[i, r] == (0 if at == 255 else np.float32(1 / (r + at + 2)))
 
@@ -108,7 +108,7 @@ def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
     assert pl.concat(p.to_frame(rules) for p in parts).equals(whole.to_frame(rules))
     whole.to_frame(rules).write_parquet(tmp_path / "pool")
     again = Pool.load(tmp_path / "pool", rules, FIRST, END)
-    for name in ("offsets", "aid", "vote", "ranks", "scores"):
+    for name in ("offsets", "item", "vote", "ranks", "scores"):
         one, two = getattr(whole, name), getattr(again, name)
         assert one.dtype == two.dtype and one.tobytes() == two.tobytes()
 
@@ -116,24 +116,24 @@ def test_block_borders_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
 # --- coverage
 
 
-def coverage(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame) -> Coverage:
-    made, lists = Coverage(recipe, labels), table(ranked)
+def coverage(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame) -> CandidateRecall:
+    made, lists = CandidateRecall(recipe, labels), table(ranked)
     for part in shards.blocks(FIRST, END, 11):
         block = lists.filter(pl.col("session").is_between(part[0], part[1] - 1))
         made.add(block, pool.candidates(block, *part, SIZE)[:2], *part)
     return made
 
 
-def truths(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
+def ground_truth(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
     true: dict[int, set[int]] = defaultdict(set)
-    for session, o, aid in labels.iter_rows():
+    for session, o, item in labels.iter_rows():
         if o == objective:
-            true[session].add(aid)
+            true[session].add(item)
     return true
 
 
 def recall(labels: pl.DataFrame, o: int, lists: dict[int, list[int]], cap: int) -> float:
-    true = truths(labels, o)
+    true = ground_truth(labels, o)
     hits = sum(min(cap, len(t & set(lists.get(s, [])))) for s, t in true.items())
     return float(Fraction(hits, sum(min(cap, len(t)) for t in true.values())))
 
@@ -167,10 +167,10 @@ def test_concatenated_lists_and_baselines(ranked: Ranked, labels: pl.DataFrame) 
         s: list(dict.fromkeys(ranked[1][s] + ranked[3][s] + ranked[0][s]))
         for s in range(FIRST, END)
     }
-    session, rule, aid = (table(ranked)[c].to_numpy() for c in ("session", "rule", "aid"))
+    session, rule, item = (table(ranked)[c].to_numpy() for c in ("session", "rule", "item"))
     offsets = np.searchsorted(session, np.arange(FIRST, END + 1))
     for row, items in zip(
-        concatenated(offsets, rule, aid, np.array([1, 3, 0]), 30), joined.values(), strict=True
+        concatenated(offsets, rule, item, np.array([1, 3, 0]), 30), joined.values(), strict=True
     ):
         assert row.tolist() == [*items, *[-1] * 30][:30]
     found = coverage(RECIPE, ranked, labels).baselines_table()
@@ -190,13 +190,13 @@ def scored(rng: np.random.Generator, members: int = 2, queries: int = 10) -> Sco
     """Queries of up to 12 candidates, scores full of ties."""
     sizes = rng.integers(1, 13, queries)
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    aid = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
-    scores = [rng.integers(0, 4, aid.size).astype(np.float32) for _ in range(members)]
-    return Scored(np.arange(5, 5 + queries, dtype=np.int32), starts, aid, scores)
+    item = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
+    scores = [rng.integers(0, 4, item.size).astype(np.float32) for _ in range(members)]
+    return Scored(np.arange(5, 5 + queries, dtype=np.int32), starts, item, scores)
 
 
 def plain_order(s: Scored, q: int, score: np.ndarray) -> list[int]:
-    return sorted(range(s.starts[q], s.starts[q + 1]), key=lambda r: (-score[r], s.aid[r]))
+    return sorted(range(s.starts[q], s.starts[q + 1]), key=lambda r: (-score[r], s.item[r]))
 
 
 def stored(folder: Path, blocks: list[Scored], names: list[str]) -> list[Path]:
@@ -205,7 +205,7 @@ def stored(folder: Path, blocks: list[Scored], names: list[str]) -> list[Path]:
     for s, file in zip(blocks, files, strict=True):
         session = np.repeat(s.session, np.diff(s.starts))
         columns = dict(zip(names, s.scores, strict=True))
-        pl.DataFrame({"session": session, "aid": s.aid} | columns).write_parquet(file)
+        pl.DataFrame({"session": session, "item": s.item} | columns).write_parquet(file)
     return files
 
 
@@ -213,8 +213,8 @@ def test_blend_kernels() -> None:
     rng = np.random.default_rng(4)
     s, k = scored(rng), 5
     ranks, shares = s.votes["rank"][0], s.votes["softmax"][0]
-    rows = ranking_kernel.top_rows(s.starts, s.aid, s.scores[0], k)
-    label = rng.random(s.aid.size) < 0.3
+    rows = ranking_kernel.top_rows(s.starts, s.item, s.scores[0], k)
+    label = rng.random(s.item.size) < 0.3
     won = [ranking_kernel.gains(rows, label, reciprocal) for reciprocal in (False, True)]
     for q in range(10):
         order = plain_order(s, q, s.scores[0])
@@ -232,24 +232,26 @@ def test_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> Non
     whole = scored(rng)
     cut, at = 4, whole.starts[4]  # the same in two blocks
     blocks = [
-        Scored(whole.session[:cut], whole.starts[: cut + 1], whole.aid[:at],
+        Scored(whole.session[:cut], whole.starts[: cut + 1], whole.item[:at],
                [s[:at] for s in whole.scores]),
-        Scored(whole.session[cut:], whole.starts[cut:] - at, whole.aid[at:],
+        Scored(whole.session[cut:], whole.starts[cut:] - at, whole.item[at:],
                [s[at:] for s in whole.scores]),
     ]  # fmt: skip
     files = stored(tmp_path, blocks, names)
-    aid = [1, 2, *whole.aid[:3], *whole.aid[30:32], 4]
-    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "aid": aid})
+    item = [1, 2, *whole.item[:3], *whole.item[30:32], 4]
+    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "item": item})
     truth = truth.unique(maintain_order=True).cast(pl.Int32)
     search = Search(recipe, files, names, truth, np.zeros(40, np.int64))
     for option in (Option("rank", (10, 0)), Option("rank", (3, 7)), Option("softmax", (6, 4))):
         session, lists = final_lists(files, names, option, None, 3)
         votes = whole.votes[option.space]
         blended = votes[0] * option.weights[0] + votes[1] * option.weights[1]
-        plain = [[int(whole.aid[r]) for r in plain_order(whole, q, blended)[:3]] for q in range(10)]
+        plain = [
+            [int(whole.item[r]) for r in plain_order(whole, q, blended)[:3]] for q in range(10)
+        ]
         assert [[x for x in row if x >= 0] for row in lists.tolist()] == plain
         query, rank = np.nonzero(lists >= 0)
-        frame = pl.DataFrame({"session": session[query], "aid": lists[query, rank], "rank": rank})
+        frame = pl.DataFrame({"session": session[query], "item": lists[query, rank], "rank": rank})
         wanted = metrics.tally(frame.lazy(), truth.lazy(), recipe.metric, 3)
         found = search.tally(option)
         assert found.session.tolist() == wanted.session.tolist()
@@ -275,10 +277,10 @@ def test_a_fold_is_scored_under_the_option_that_the_others_chose(
 ) -> None:
     # the first member is right in fold 0 only, the second in fold 1 only: who looks at the own
     # fold hits everything, who looks at the other fold nothing; ties go to the smaller, wrong, item
-    starts, aid = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
+    starts, item = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
     first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
-    s = Scored(np.arange(4, dtype=np.int32), starts, aid, [first, 3 - first])
-    truth = pl.DataFrame({"session": [0, 1, 2, 3], "aid": [2, 2, 2, 2]}).cast(pl.Int32)
+    s = Scored(np.arange(4, dtype=np.int32), starts, item, [first, 3 - first])
+    truth = pl.DataFrame({"session": [0, 1, 2, 3], "item": [2, 2, 2, 2]}).cast(pl.Int32)
     recipe, fold = replace(RECIPE, k=1, folds=2), np.array([0, 0, 1, 1])
     search = Search(recipe, stored(tmp_path, [s], ["a", "b"]), ["a", "b"], truth, fold)
     assert search.cross_fitted()[1] == Option("rank", (5, 5))  # nothing gains for certain
@@ -294,9 +296,9 @@ def members(rng: np.random.Generator, n: int, noise: list[float]) -> tuple[Score
     true = rng.integers(0, 6, n)
     seen = np.where(np.arange(6) == true[:, None], 1.0, 0.0).ravel()
     scores = [(seen + rng.normal(0, s, seen.size)).astype(np.float32) for s in noise]
-    starts, aid = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
-    truth = pl.DataFrame({"session": np.arange(n), "aid": true}).cast(pl.Int32)
-    return Scored(np.arange(n, dtype=np.int32), starts, aid, scores), truth
+    starts, item = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
+    truth = pl.DataFrame({"session": np.arange(n), "item": true}).cast(pl.Int32)
+    return Scored(np.arange(n, dtype=np.int32), starts, item, scores), truth
 
 
 @pytest.mark.parametrize("seed", [0, 2, 5])
@@ -323,12 +325,12 @@ def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
     # the score says who is right, in fold 1 the other way round
     rng, n = np.random.default_rng(6), 400
     good = rng.random(2 * n).astype(np.float32)
-    starts, aid = np.arange(0, 2 * n + 1, 2), np.tile(np.array([1, 2], np.int32), n)
+    starts, item = np.arange(0, 2 * n + 1, 2), np.tile(np.array([1, 2], np.int32), n)
     fold = np.arange(n) % 2
     right = (good[1::2] > good[::2]) ^ (fold == 1)  # is item 2 the truth
-    truth = pl.DataFrame({"session": np.arange(n), "aid": 1 + right}).cast(pl.Int32)
+    truth = pl.DataFrame({"session": np.arange(n), "item": 1 + right}).cast(pl.Int32)
     noise = rng.random(2 * n).astype(np.float32)
-    s = Scored(np.arange(n, dtype=np.int32), starts, aid, [good, noise])
+    s = Scored(np.arange(n, dtype=np.int32), starts, item, [good, noise])
     recipe = replace(RECIPE, k=1, folds=2)
     search = Search(recipe, stored(tmp_path, [s], ["a", "b"]), ["a", "b"], truth, fold)
     assert search.tally(Option("stack", ())).score() < 0.1

@@ -64,9 +64,9 @@ def a_world(seed: int, sessions: int = 60) -> Sessions:
 
 def labels_of(ahead: list[worlds.Event]) -> dict[str, set[int]]:
     """What is to be predicted when these events are ahead: a plain loop."""
-    labels = {name: {aid for aid, _, type in ahead if type == name} for name in (A, O)}
-    labels[C] = set([aid for aid, _, type in ahead if type == C][:1])
-    return {name: aids for name, aids in labels.items() if aids}
+    labels = {name: {item for item, _, type in ahead if type == name} for name in (A, O)}
+    labels[C] = set([item for item, _, type in ahead if type == C][:1])
+    return {name: item_ids for name, item_ids in labels.items() if item_ids}
 
 
 def oracle(
@@ -90,13 +90,13 @@ def prepared(out: Path, split: str) -> tuple[Sessions, Sessions]:
     """History and queries as step 1 wrote them, in raw ids; times in seconds."""
     sessions = pl.read_parquet(out / split / "sessions.parquet")
     events = pl.read_parquet(out / split / "events.parquet")
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     assert sessions.schema == SESSIONS and events.schema == EVENTS
-    assert aids.is_sorted() and aids.is_unique().all()
+    assert item_ids.is_sorted() and item_ids.is_unique().all()
     assert events["session"].is_sorted() and sessions["query"].is_sorted()
     found: Sessions = [(session, []) for session in sessions["session"]]
-    for session, aid, ts, type in events.rows():
-        found[session][1].append((aids[aid], ts, TYPES[type]))
+    for session, item, ts, type in events.rows():
+        found[session][1].append((item_ids[item], ts, TYPES[type]))
     count = int((~sessions["query"]).sum())
     return found[:count], found[count:]
 
@@ -104,17 +104,17 @@ def prepared(out: Path, split: str) -> tuple[Sessions, Sessions]:
 def prepared_labels(out: Path, split: str = "valid") -> dict[int, dict[str, set[int]]]:
     table = pl.read_parquet(out / split / "labels.parquet")
     sessions = pl.read_parquet(out / split / "sessions.parquet")["session"]
-    aids = pl.read_parquet(out / "aids.parquet")["aid"]
+    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     assert table.schema == LABELS and table.equals(table.unique().sort(LABELS.names()))
     found: dict[int, dict[str, set[int]]] = {}
-    for session, objective, aid in table.rows():
+    for session, objective, item in table.rows():
         of = found.setdefault(sessions[session], {})
-        of.setdefault(TYPES[objective], set()).add(aids[aid])
+        of.setdefault(TYPES[objective], set()).add(item_ids[item])
     return found
 
 
 def in_seconds(sessions: Sessions) -> Sessions:
-    return [(s, [(aid, ts // 1000, type) for aid, ts, type in events]) for s, events in sessions]
+    return [(s, [(item, ts // 1000, type) for item, ts, type in events]) for s, events in sessions]
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
@@ -163,8 +163,8 @@ def test_a_session_that_begins_at_the_cut_is_in_neither_part(tmp_path, monkeypat
 
 @pytest.mark.parametrize("prefix", PUBLISHED_LABELS)
 def test_labels_are_the_published_ones(tmp_path, monkeypatch, prefix):
-    events = [(aid, T0 + min(n, 11) * 1000, type) for n, (aid, type) in enumerate(PUBLISHED[:13])]
-    events += [(aid, T0 + 20_000, type) for aid, type in PUBLISHED[13:]]
+    events = [(item, T0 + min(n, 11) * 1000, type) for n, (item, type) in enumerate(PUBLISHED[:13])]
+    events += [(item, T0 + 20_000, type) for item, type in PUBLISHED[13:]]
     worlds.write(tmp_path / "in", "train", [(7, [(1, T0 - 9 * DAY, C)]), (8, events)])
     original = random.Random
 
@@ -199,13 +199,13 @@ def test_the_organisers_invariants_hold_on_real_sessions(tmp_path, monkeypatch):
     assert all(ts >= split_ts // 1000 for _, events in queries for _, ts, _ in events)
     whole = dict(world)
     for session, events in queries:
-        ahead = {aid for aid, _, _ in whole[session][len(events) :]}
-        assert all(aids <= ahead for aids in labels[session].values())
+        ahead = {item for item, _, _ in whole[session][len(events) :]}
+        assert all(item_ids <= ahead for item_ids in labels[session].values())
 
 
 def test_test_is_all_of_train_then_the_test_sessions(tmp_path, monkeypatch):
     train = a_world(5)
-    test = [(10_000 + s, [(aid + 1, ts + 9 * DAY, type) for aid, ts, type in events])
+    test = [(10_000 + s, [(item + 1, ts + 9 * DAY, type) for item, ts, type in events])
             for s, events in a_world(6)]  # fmt: skip
     worlds.write(tmp_path / "in", "train", train)
     worlds.write(tmp_path / "in", "test", test)
@@ -319,7 +319,7 @@ def test_another_download_is_refused_unless_sampled(tmp_path, monkeypatch, capsy
     assert not list((tmp_path / "out").rglob("events.parquet"))
     assert worlds.prepare(monkeypatch, tmp_path, "--sample", "0.9", expect=wrong) == 0
     events = sum(len(events) for _, events in a_world(1))
-    items = len({aid for _, events in a_world(1) for aid, _, _ in events})
+    items = len({item for _, events in a_world(1) for item, _, _ in events})
     right = (("train", Expect(60, events, items)),)
     assert worlds.prepare(monkeypatch, tmp_path, expect=right) == 0
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src.rankers.rows import RankerRow
+from src.rankers.rows import XGBoostRanker
 from src.rankers.xgb import SOFTMAX, Job, by_query, most_gained, softmax_loss
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no true one
@@ -59,7 +59,7 @@ def test_a_fact_of_the_query_alone_is_no_reason(objective: str) -> None:
     for first in range(0, 4000, 20):
         X[first : first + 20, 1] = asked = float(rng.random() < 0.5)
         label[first + np.argmax(X[first : first + 20, 0])] = asked
-    row = RankerRow("own", (("objective", objective), ("max_depth", 3)))
+    row = XGBoostRanker("own", (("objective", objective), ("max_depth", 3)))
     job = Job(row, "carts", 0, Path())
     assert by_query(row)
     model = job.boost(rows(X, label, [20] * 200), 20, {"seed": 1})

@@ -35,7 +35,7 @@ def run(tmp_path) -> Run:
     (tmp_path / "test").mkdir()
     sessions = {"session": [5, *USERS], "query": [False, True, True]}
     pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
-    pl.DataFrame({"aid": AIDS}).write_parquet(tmp_path / "aids.parquet")
+    pl.DataFrame({"item_id": AIDS}).write_parquet(tmp_path / "items.parquet")
     old, new = [(0, 4, 100, 0)] * 3, [(0, 3, 200_000, 0)] * 2 + [(0, 1, 200_000, 0)]
     events = pl.DataFrame(old + new, EVENTS, orient="row")
     events.write_parquet(tmp_path / "test" / "events.parquet")

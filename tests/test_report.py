@@ -28,7 +28,7 @@ from src.core.engine import resolve
 from src.core.run import Run
 from src.data.folds import folds
 from src.data.shards import part_files
-from src.embeddings.rows import Word2VecRow
+from src.embeddings.rows import Word2VecEmbedding
 from src.rankers.rows import member
 from src.report import data as report_data
 from src.report import page, plots, report, sections
@@ -67,7 +67,9 @@ def whole(first: Path) -> Report:
 
 
 def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
-    aids = pl.read_parquet(whole.run.output / "aids.parquet")["aid"].cast(pl.String).to_list()
+    item_ids = (
+        pl.read_parquet(whole.run.output / "items.parquet")["item_id"].cast(pl.String).to_list()
+    )
     raw = pl.read_parquet(whole.run.output / "valid" / "sessions.parquet")["session"].to_list()
     queries = {q["id"]: q for q in data_of(whole.run.output)["queries"]}
     assert len(queries) == report_data.BROWSED
@@ -79,7 +81,7 @@ def test_a_browsed_query_ranks_as_step_7_does(whole: Report) -> None:
         for session, items in zip(sessions, lists, strict=True):
             if query := queries.get(str(raw[session])):
                 ranked = sorted(query["rows"], key=lambda row: row[3][o])[: RECIPE.k]
-                assert [row[0] for row in ranked] == [aids[i] for i in items if i >= 0]
+                assert [row[0] for row in ranked] == [item_ids[i] for i in items if i >= 0]
                 assert [row[3][o] for row in ranked] == list(range(len(ranked)))
                 checked += 1
         assert checked == len(queries)
@@ -106,27 +108,29 @@ def test_ranks_are_those_of_every_blend(
     rows = report_data.ranked(pl.concat(map(pl.read_parquet, files)), {"carts": blend})
     first = rows.filter(pl.col("rank_carts") < RECIPE.k).sort("session", "rank_carts")
     for session, items in zip(sessions, lists, strict=True):
-        mine = first.filter(session=session)["aid"].to_list()
-        assert mine == [aid for aid in items if aid >= 0]
+        mine = first.filter(session=session)["item"].to_list()
+        assert mine == [item for item in items if item >= 0]
 
 
 def test_hits_are_marked_and_misses_named(whole: Report) -> None:
     place = whole.run.output / "valid"
-    aids = pl.read_parquet(whole.run.output / "aids.parquet")["aid"].cast(pl.String).to_list()
+    item_ids = (
+        pl.read_parquet(whole.run.output / "items.parquet")["item_id"].cast(pl.String).to_list()
+    )
     raw = pl.read_parquet(place / "sessions.parquet")["session"].to_list()
     wanted: dict[str, set[tuple[str, int]]] = {}
-    for session, o, aid in pl.read_parquet(place / "labels.parquet").iter_rows():
-        wanted.setdefault(str(raw[session]), set()).add((aids[aid], o))
+    for session, o, item in pl.read_parquet(place / "labels.parquet").iter_rows():
+        wanted.setdefault(str(raw[session]), set()).add((item_ids[item], o))
     found = data_of(whole.run.output)["queries"]
     kinds = set()
     for query in found:
-        assert {(aid, o) for aid, o, _, _ in query["true"]} == wanted[query["id"]]
+        assert {(item, o) for item, o, _, _ in query["true"]} == wanted[query["id"]]
         rows = {row[0]: row for row in query["rows"]}
-        marked = {(aid, o) for aid, row in rows.items() for o in row[5]}
-        for aid, o, at, rank in query["true"]:
-            assert (rank is None) == (at is None) == ((aid, o) not in marked)
+        marked = {(item, o) for item, row in rows.items() for o in row[5]}
+        for item, o, at, rank in query["true"]:
+            assert (rank is None) == (at is None) == ((item, o) not in marked)
             if rank is not None:
-                assert (rows[aid][1], rows[aid][3][o]) == (at, rank)
+                assert (rows[item][1], rows[item][3][o]) == (at, rank)
             kinds.add(None if rank is None else rank < RECIPE.k)
         assert len(marked) == sum(rank is not None for *_, rank in query["true"])
     assert kinds == {None, True, False}, "the sample has hits, misses, and items never proposed"
@@ -137,16 +141,18 @@ def test_a_candidate_names_the_rules_that_proposed_it(whole: Report) -> None:
     lists = pl.concat(
         pl.read_parquet(place / f / "part-0000.parquet") for f in ("lists", "more_lists")
     )
-    aids = pl.read_parquet(whole.run.output / "aids.parquet")["aid"].cast(pl.String).to_list()
+    item_ids = (
+        pl.read_parquet(whole.run.output / "items.parquet")["item_id"].cast(pl.String).to_list()
+    )
     raw = pl.read_parquet(place / "sessions.parquet")["session"].to_list()
     wanted: dict[tuple[str, str], set[tuple[int, int]]] = {}
-    for session, rule, rank, aid in lists.select("session", "rule", "rank", "aid").iter_rows():
-        wanted.setdefault((str(raw[session]), aids[aid]), set()).add((rule, rank))
+    for session, rule, rank, item in lists.select("session", "rule", "rank", "item").iter_rows():
+        wanted.setdefault((str(raw[session]), item_ids[item]), set()).add((rule, rank))
     data = data_of(whole.run.output)
     assert data["rules"] == [rule.name for rule in RECIPE.rules]
     for query in data["queries"]:
-        for aid, _, rules, *_ in query["rows"]:
-            assert {tuple(pair) for pair in rules} == wanted[query["id"], aid]
+        for item, _, rules, *_ in query["rows"]:
+            assert {tuple(pair) for pair in rules} == wanted[query["id"], item]
 
 
 def test_the_history_is_what_the_session_shows(whole: Report) -> None:
@@ -240,7 +246,7 @@ def test_every_epoch_is_drawn(whole: Report) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "lines", lambda ls, *at: drawn.append((at, ls)) or lines(ls, *at))
         section = sections.epochs(whole)
-    learned = [row for row in RECIPE.embeddings if not isinstance(row, Word2VecRow)]
+    learned = [row for row in RECIPE.embeddings if not isinstance(row, Word2VecEmbedding)]
     assert len(drawn) == 2 * len(learned) > 0
     for n, row in enumerate(learned):
         for k, column in enumerate(("loss", "recall@20")):
@@ -402,7 +408,7 @@ def test_in_a_browser(first: Path, tmp_path: Path, width: int) -> None:
     shown = ((0, 0), (1, 0), (5, 0), (5, 2))  # query, objective
     for (_, table, hits, order), (n, o) in zip(told["at"], shown, strict=True):
         true = {row[0] for row in queries[n]["rows"] if row[5]}
-        assert hits == len(true) and all(aid in table for aid in true)
+        assert hits == len(true) and all(item in table for item in true)
         rows = sorted(queries[n]["rows"], key=lambda row: row[3][o])
         assert order == [[str(row[3][o] + 1), row[0]] for row in rows]
 

@@ -17,7 +17,7 @@ from test_metrics import LABELS as PUBLISHED
 from test_metrics import PREDICTED
 from worlds import T0, TYPES
 
-from src.cli import guarded
+from src.cli import run_cli
 from src.data.schemas import LABELS, SESSIONS
 from src.datasets import RECIPES
 from src.datasets import submission_rows as answers
@@ -29,7 +29,9 @@ Lists = dict[str, dict[int, list[int]]]  # by objective and session
 
 
 def write_submission(path: Path, lists: Lists) -> Path:
-    rows = [f"{s}_{o},{' '.join(map(str, aids))}" for o in lists for s, aids in lists[o].items()]
+    rows = [
+        f"{s}_{o},{' '.join(map(str, item_ids))}" for o in lists for s, item_ids in lists[o].items()
+    ]
     path.write_text("\n".join([SHOP.layout(SHOP).header, *rows]) + "\n")
     return path
 
@@ -39,7 +41,7 @@ def write_truth(path: Path, truth: Lists) -> Path:
     lines = []
     for session in sorted({s for of in truth.values() for s in of}):
         labels = {o: truth[o][session] for o in truth if session in truth[o]}
-        labels = {o: aids[0] if o == TYPES[0] else aids for o, aids in labels.items()}
+        labels = {o: item_ids[0] if o == TYPES[0] else item_ids for o, item_ids in labels.items()}
         lines.append(json.dumps({"session": session, "labels": labels}))
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -67,9 +69,9 @@ def organisers_score(lists: Lists, truth: Lists, k: int = 20) -> dict[str, float
     found, total = {}, 0.0
     for objective in SHOP.objectives:
         hit = chances = 0
-        for session, aids in truth[objective.name].items():
-            hit += len(set(lists[objective.name].get(session, [])[:k]) & set(aids))
-            chances += min(k, len(set(aids)))
+        for session, item_ids in truth[objective.name].items():
+            hit += len(set(lists[objective.name].get(session, [])[:k]) & set(item_ids))
+            chances += min(k, len(set(item_ids)))
         found[objective.name] = hit / chances
         total += objective.weight * hit / chances
     return found | {"total": total}
@@ -116,17 +118,17 @@ def test_labels_of_step_1(tmp_path) -> None:
     wanted = scores(file, write_truth(tmp_path / "t.jsonl", truth))
     sessions = sorted({s for of in truth.values() for s in of}, reverse=True)
     rows = [
-        (sessions.index(s), n, 39 - aid)
+        (sessions.index(s), n, 39 - item)
         for n, name in enumerate(TYPES)
-        for s, aids in truth[name].items()
-        for aid in aids
+        for s, item_ids in truth[name].items()
+        for item in item_ids
     ]
     (tmp_path / "valid").mkdir()
     pl.DataFrame(rows, LABELS, orient="row").write_parquet(tmp_path / "valid" / "labels.parquet")
     table = pl.DataFrame({"session": sessions, "query": True}).cast(SESSIONS)
     table.write_parquet(tmp_path / "valid" / "sessions.parquet")
-    aids = pl.DataFrame({"aid": range(39, -1, -1)})
-    aids.write_parquet(tmp_path / "aids.parquet")
+    item_ids = pl.DataFrame({"item_id": range(39, -1, -1)})
+    item_ids.write_parquet(tmp_path / "items.parquet")
     found = score.score(file, SHOP, score.made_labels(tmp_path / "valid" / "labels.parquet"))
     assert dict(found.select("objective", "score").iter_rows()) == pytest.approx(wanted)
 
@@ -172,7 +174,7 @@ def test_a_fault_of_the_truth_names_its_line(tmp_path, fault) -> None:
 def run(tool, capsys, **flags: object) -> tuple[int, str]:
     """Exit code and all that was said."""
     argv = [text for name, value in flags.items() for text in (f"--{name}", str(value))]
-    code = guarded("tool", lambda: tool.body(tool.parse(argv)))
+    code = run_cli("tool", lambda: tool.body(tool.parse(argv)))
     said = capsys.readouterr()
     return code, said.out + said.err
 

@@ -20,7 +20,7 @@ from planted import planted_events, sessions_of
 from worlds import ROOT
 
 from src.candidates.pool import Pool
-from src.candidates.rows import RetrievalRule
+from src.candidates.rows import TwoTowerRetriever
 from src.candidates.rules import World, lists_of
 from src.core import nearest as search
 from src.core.early_stopping import best, finished
@@ -29,7 +29,7 @@ from src.data.sessions import Sessions
 from src.datasets import RECIPES
 from src.embeddings import two_tower_trainer as sequence
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import SequenceRow
+from src.embeddings.rows import TwoTowerEmbedding
 from src.embeddings.two_tower_batches import (
     GAPS,
     Negatives,
@@ -39,12 +39,12 @@ from src.embeddings.two_tower_batches import (
     epoch_batches,
     split_positions,
 )
-from src.features.rows import RetrievalFeature
+from src.features.rows import TwoTowerFeature
 from src.features.table import Features
 
 RING = 30  # items of the planted world
 CLICK, BUY = 0, 1
-ROW = SequenceRow("net", size=16, last=4, ahead=1, negatives=16, batch=128, epochs=12, rate=0.02,
+ROW = TwoTowerEmbedding("net", size=16, last=4, ahead=1, negatives=16, batch=128, epochs=12, rate=0.02,
                   patience=12)  # fmt: skip
 
 
@@ -53,11 +53,11 @@ def ring(n_sessions: int = 260, length: int = 12, seed: int = 1) -> Sessions:
     rng = np.random.default_rng(seed)
     rows = []
     for session in range(n_sessions):
-        item, ts = int(rng.integers(RING)), 1_660_000_000 + int(rng.integers(10**6))
+        state, ts = int(rng.integers(RING)), 1_660_000_000 + int(rng.integers(10**6))
         for _ in range(length):
             kind = int(rng.integers(2))
-            item, ts = (item + 1 + kind) % RING, ts + int(rng.integers(100))
-            rows.append((session, item, ts, kind))
+            state, ts = (state + 1 + kind) % RING, ts + int(rng.integers(100))
+            rows.append((session, state, ts, kind))
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
     return Sessions.from_events(events, n_sessions, RING + 1, n_sessions - 40)
 
@@ -67,7 +67,7 @@ def planted() -> Sessions:
     return sessions_of(planted_events(), 260)
 
 
-def trained(sessions: Sessions, row: SequenceRow, tmp_path: Path, stop_after: int = 0, seed: int = 3
+def trained(sessions: Sessions, row: TwoTowerEmbedding, tmp_path: Path, stop_after: int = 0, seed: int = 3
             ) -> tuple[np.ndarray, np.ndarray, list]:  # fmt: skip
     """Item vectors, query vectors and log; killed, and gone on with, after some epochs."""
     file = tmp_path / "state"
@@ -93,13 +93,13 @@ def trained(sessions: Sessions, row: SequenceRow, tmp_path: Path, stop_after: in
 
 @pytest.mark.parametrize("last", [1, 5])
 def test_windows(planted: Sessions, last: int) -> None:
-    s, position = planted, np.arange(planted.aid.size)[::7]
+    s, position = planted, np.arange(planted.item.size)[::7]
     w = Windows.of(s, position, last)
     for i, p in enumerate(position):
         begin = max(b for b in s.offsets if b <= p)
         mine = range(p, max(begin - 1, p - last), -1)  # newest first
         pad = [0] * (last - len(mine))
-        assert w.aid[i].tolist() == [s.aid[j] for j in mine] + [-1] * len(pad)
+        assert w.item[i].tolist() == [s.item[j] for j in mine] + [-1] * len(pad)
         assert w.kind[i].tolist() == [s.type[j] for j in mine] + pad
         ago = [int(s.ts[p] - s.ts[j]) for j in mine]
         assert w.ago[i].tolist() == [min(x.bit_length(), GAPS - 1) for x in ago] + pad
@@ -111,9 +111,9 @@ def test_windows(planted: Sessions, last: int) -> None:
 def test_a_window_does_not_see_what_follows(planted: Sessions) -> None:
     s = planted
     position = (s.offsets[:-1] + s.offsets[1:]) // 2  # and behind them, all is different
-    later = np.arange(s.aid.size) > np.repeat(position, np.diff(s.offsets))
-    other = replace(s, aid=s.aid + 1 * later, type=s.type + 1 * later, ts=s.ts + 99 * later)
-    for name in ("aid", "kind", "ago", "step", "hour"):
+    later = np.arange(s.item.size) > np.repeat(position, np.diff(s.offsets))
+    other = replace(s, item=s.item + 1 * later, type=s.type + 1 * later, ts=s.ts + 99 * later)
+    for name in ("item", "kind", "ago", "step", "hour"):
         one, two = (getattr(Windows.of(of, position, 5), name) for of in (s, other))
         assert one.tobytes() == two.tobytes()
 
@@ -123,11 +123,11 @@ def test_targets(planted: Sessions, ahead: int) -> None:
     s = planted
     position = split_positions(s, ROW, 1)[0][::5]
     t = Targets.of(s, position, ahead)
-    found = list(zip(t.position[t.row], t.type[t.row], t.aid, t.weight, strict=True))
+    found = list(zip(t.position[t.row], t.type[t.row], t.item, t.weight, strict=True))
     wanted = []
     for i, p in enumerate(position):
         places = range(p + 1, min(p + 1 + ahead, min(b for b in s.offsets if b > p)))
-        wanted += [(i, s.type[j], s.aid[j], np.float32(1 / len(places))) for j in places]
+        wanted += [(i, s.type[j], s.item[j], np.float32(1 / len(places))) for j in places]
     assert found == wanted
     assert len(set(zip(t.position, t.type, strict=True))) == t.position.size
 
@@ -143,7 +143,7 @@ def test_positions(planted: Sessions) -> None:
     owner = np.repeat(np.arange(s.n_sessions), np.diff(s.offsets))
     assert not set(owner[learned]) & set(owner[held]) and len(set(owner[held])) == held.size > 5
     assert not last & {*learned.tolist(), *held.tolist()}
-    rest = set(range(s.aid.size)) - last - set(learned.tolist())
+    rest = set(range(s.item.size)) - last - set(learned.tolist())
     assert set(owner[sorted(rest)]) == set(owner[held])
     few = split_positions(s, replace(ROW, last_days=2.0), 1)[0]
     old = s.ts[few] <= s.ts.max() - 2 * 86400
@@ -164,7 +164,7 @@ def test_negatives(planted: Sessions) -> None:
         chance[items] = np.exp(log_chance)
     np.testing.assert_allclose(often / 3000, chance, atol=0.05)
     everything, certain = Negatives(planted, replace(row, negatives=200)).draw(rng)
-    assert everything.tolist() == np.unique(planted.aid).tolist() and not certain.any()
+    assert everything.tolist() == np.unique(planted.item).tolist() and not certain.any()
 
 
 # --- learning
@@ -187,8 +187,8 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int, hardest: int
     assert drawn.size == RING if negatives == 100 else drawn.size < 13
     stands_for = dict(zip(drawn.tolist(), np.exp(-log_chance.astype(np.float64)), strict=True))
     wanted = 0.0
-    for r, y, weight in zip(t.row, t.aid, t.weight, strict=True):
-        rivals = set(stands_for) - set(t.aid[t.row == r].tolist())
+    for r, y, weight in zip(t.row, t.item, t.weight, strict=True):
+        rivals = set(stands_for) - set(t.item[t.row == r].tolist())
         rest = sum(sorted(stands_for[i] * score[r, i] for i in rivals)[::-1][:hardest])
         wanted -= weight * np.log(score[r, y] / (score[r, y] + rest))
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
@@ -199,7 +199,7 @@ def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -
     """How many items that occur are nearer than the true one, in blocks of whatever size."""
     monkeypatch.setattr(sequence, "CELLS", cells)
     rng = np.random.default_rng(1)
-    seen = np.unique(planted.aid)
+    seen = np.unique(planted.item)
     truth = rng.choice(seen, 50)
     query = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(50, 16)))).float()
     with sequence.training(planted, ROW, 3, 1, "cpu") as trainer:
@@ -214,7 +214,7 @@ def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -
 def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
     s = ring()
     items, queries, log = trained(s, replace(ROW, encoder=encoder), tmp_path)
-    last = s.aid[s.offsets[s.first_query + 1 :] - 1]
+    last = s.item[s.offsets[s.first_query + 1 :] - 1]
     for kind, query in enumerate(queries):
         best = (query @ items.T).argmax(axis=1)
         assert (best == (last + 1 + kind) % RING).mean() > 0.9
@@ -240,8 +240,8 @@ def test_an_item_alone_asks_as_a_session_of_it_does(tmp_path: Path) -> None:
         other.query_vectors([CLICK], tmp_path / "q.npy")
     wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
     np.testing.assert_allclose(alone[:RING], wanted, rtol=1e-4, atol=1e-5)
-    near = embeddings.likely(alone, items, 1, np.bincount(s.aid, minlength=RING + 1))
-    assert (near.aid == (np.arange(RING) + 1) % RING).mean() > 0.9
+    near = embeddings.likely(alone, items, 1, np.bincount(s.item, minlength=RING + 1))
+    assert (near.item == (np.arange(RING) + 1) % RING).mean() > 0.9
 
 
 def test_same_seed_same_bytes_and_kills_do_not_matter(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def retrieval(tmp_path: Path) -> tuple[World, np.ndarray, np.ndarray]:
     frame.write_parquet(tmp_path / "valid" / "events.parquet")
     sessions = pl.DataFrame({"session": range(20), "query": [False] * 14 + [True] * 6})
     sessions.write_parquet(tmp_path / "valid" / "sessions.parquet")
-    pl.DataFrame({"aid": range(9)}).write_parquet(tmp_path / "aids.parquet")
+    pl.DataFrame({"item_id": range(9)}).write_parquet(tmp_path / "items.parquet")
     items, queries = (rng.normal(size=s).astype(np.float32) for s in ((9, 5), (3, 6, 5)))
     np.save(tmp_path / "net.npy", items)
     np.save(tmp_path / "net.queries.npy", queries)
@@ -335,13 +335,13 @@ def retrieval(tmp_path: Path) -> tuple[World, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("among", "top"), [(100, 4), (5, 5), (5, 30)])
 def test_lists(retrieval: tuple[World, np.ndarray, np.ndarray], among: int, top: int) -> None:
     world, items, queries = retrieval
-    count = np.bincount(world.sessions.aid, minlength=9)
+    count = np.bincount(world.sessions.item, minlength=9)
     known = sorted(sorted(range(8), key=lambda i: (-count[i], i))[:among])
-    rule = RetrievalRule("r", "net", objective=2, among=among, top=top)
-    aid, score = lists_of(world, rule, 15, 19)
+    rule = TwoTowerRetriever("r", "net", objective=2, among=among, top=top)
+    item, score = lists_of(world, rule, 15, 19)
     near = plain_nearest(queries[2, 1:5], items[known], top)
-    assert aid[:, : len(known)].tolist() == [[known[i] for i in row] for row in near]
-    assert (aid[:, len(known) :] == -1).all() and aid.dtype == np.int32
+    assert item[:, : len(known)].tolist() == [[known[i] for i in row] for row in near]
+    assert (item[:, len(known) :] == -1).all() and item.dtype == np.int32
     wanted = [
         [q @ items[known[i]] for i in row] for q, row in zip(queries[2, 1:5], near, strict=True)
     ]
@@ -352,15 +352,15 @@ def test_feature(retrieval: tuple[World, np.ndarray, np.ndarray]) -> None:
     world, items, queries = retrieval
     recipe = replace(
         RECIPES["otto"], rules=RECIPES["otto"].rules[:1], baselines=(),
-        embeddings=(SequenceRow("net"),), features=(RetrievalFeature("net"),),
+        embeddings=(TwoTowerEmbedding("net"),), features=(TwoTowerFeature("net"),),
     )  # fmt: skip
-    starts, aid = np.array([0, 3, 3, 8]), np.array([1, 8, 3, 0, 1, 2, 3, 4], np.int32)
+    starts, item = np.array([0, 3, 3, 8]), np.array([1, 8, 3, 0, 1, 2, 3, 4], np.int32)
     none = np.full((8, 1), 255, np.uint8), np.zeros((8, 1), np.float32)
     made = Features(recipe)
-    X = made.compute(world, Pool(15, starts, aid, none[1][:, 0], *none))
+    X = made.compute(world, Pool(15, starts, item, none[1][:, 0], *none))
     for o, name in enumerate(("net_clicks", "net_carts", "net_orders")):
         cosine = [queries[o, q - 14] @ items[y]
-                  for q, y in zip([15] * 3 + [17] * 5, aid, strict=True)]  # fmt: skip
+                  for q, y in zip([15] * 3 + [17] * 5, item, strict=True)]  # fmt: skip
         np.testing.assert_allclose(X[:, made.names.index(name)], cosine, rtol=1e-5)
         rank = [sum(v > cosine[i] for v in mine) for i, mine in
                 enumerate([cosine[:3]] * 3 + [cosine[3:]] * 5)]  # fmt: skip
@@ -370,9 +370,9 @@ def test_feature(retrieval: tuple[World, np.ndarray, np.ndarray]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"rules": (RetrievalRule("r", "w2v", 0),)},
-        {"rules": (RetrievalRule("r", "net", 3),)},
-        {"features": (RetrievalFeature("other"),)},
+        {"rules": (TwoTowerRetriever("r", "w2v", 0),)},
+        {"rules": (TwoTowerRetriever("r", "net", 3),)},
+        {"features": (TwoTowerFeature("other"),)},
     ],
 )
 def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
@@ -389,4 +389,4 @@ def test_rows_that_make_no_sense() -> None:
         {"dropout": 1.0},
     ):
         with pytest.raises(ValueError, match="embedding x"):
-            SequenceRow("x", **wrong)
+            TwoTowerEmbedding("x", **wrong)

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from src.candidates.rows import HistoryRule, Select
+from src.candidates.rows import HistoryRetriever, Seeds
 from src.cli import locked, main, parse
 from src.core import store
 from src.core.engine import Engine
 from src.core.run import Run
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 ROOT = Path(__file__).resolve().parent.parent
-KEY = {"rows": MatrixRow("m", steps=1), "inputs": {"events": "abc"}}
+KEY = {"rows": CovisitationMatrix("m", steps=1), "inputs": {"events": "abc"}}
 
 
 def writes(text: str) -> Callable[[Path], object]:
@@ -74,22 +74,22 @@ def test_made_once_then_up_to_date(path: Path) -> None:
     assert not store.build(path, KEY, never)
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, path.name + ".json"]
     manifest = json.loads(store.manifest_path(path).read_text())
-    assert manifest["digest"] == store.digest(KEY) == store.built_from(path)
+    assert manifest["digest"] == store.digest(KEY) == store.fingerprint(path)
     assert manifest["key"]["rows"]["steps"] == 1  # a person can read what it was made from
 
 
 def test_made_again_when_the_key_changed(path: Path) -> None:
     store.build(path, KEY, writes("one"))
-    changed = {**KEY, "rows": MatrixRow("m", steps=2)}
+    changed = {**KEY, "rows": CovisitationMatrix("m", steps=2)}
     assert store.build(path, changed, writes("two"))
-    assert path.read_text() == "two" and store.built_from(path) == store.digest(changed)
+    assert path.read_text() == "two" and store.fingerprint(path) == store.digest(changed)
 
 
 @pytest.mark.parametrize("lost", ["file", "manifest"])
 def test_made_again_when_half_of_it_is_lost(path: Path, lost: str) -> None:
     store.build(path, KEY, writes("one"))
     (path if lost == "file" else store.manifest_path(path)).unlink()
-    assert store.built_from(path) is None
+    assert store.fingerprint(path) is None
     assert store.build(path, KEY, writes("two")) and path.read_text() == "two"
 
 
@@ -107,11 +107,11 @@ def test_a_make_that_raises_leaves_nothing(path: Path) -> None:
 
 def test_a_make_that_raises_leaves_the_old_file_whole_but_not_valid(path: Path) -> None:
     store.build(path, KEY, writes("one"))
-    changed = {**KEY, "rows": MatrixRow("m", steps=2)}
+    changed = {**KEY, "rows": CovisitationMatrix("m", steps=2)}
     with pytest.raises(RuntimeError):
         store.build(path, changed, breaks)
     assert path.read_text() == "one"
-    assert store.built_from(path) != store.digest(changed)
+    assert store.fingerprint(path) != store.digest(changed)
     assert store.build(path, changed, writes("two")) and path.read_text() == "two"
 
 
@@ -123,7 +123,7 @@ def test_killed_between_the_file_and_its_manifest(
         patch.setattr(store, "write_text", lambda path, text: breaks(path.with_name("x")))
         store.build(path, {"rows": 2}, writes("two"))
     # neither key may claim a file of unknown origin
-    assert store.built_from(path) is None
+    assert store.fingerprint(path) is None
     assert store.build(path, KEY, writes("one"))
 
 
@@ -140,12 +140,12 @@ def test_digest_sees_every_field_and_the_kind_of_row() -> None:
     @dataclass(frozen=True)
     class Other:
         name: str
-        select: Select
+        select: Seeds
         top: int
 
-    rule = HistoryRule("own", Select(), 100)
-    rows = [rule, replace(rule, top=99), replace(rule, select=Select(recency=0.8)),
-            Other("own", Select(), 100), [rule], [rule, rule], "own", 0, None]  # fmt: skip
+    rule = HistoryRetriever("own", Seeds(), 100)
+    rows = [rule, replace(rule, top=99), replace(rule, select=Seeds(recency=0.8)),
+            Other("own", Seeds(), 100), [rule], [rule, rule], "own", 0, None]  # fmt: skip
     assert len({store.digest(r) for r in rows}) == len(rows)
     assert store.digest({"a": 1, "b": 2}) == store.digest({"b": 2, "a": 1})
     with pytest.raises(TypeError, match="cannot put a function"):

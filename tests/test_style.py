@@ -57,11 +57,6 @@ def _of_one(module: str) -> bool:
     return module.startswith("src.datasets.") and module.split(".")[2] in NAMES
 
 
-def _of_one(module: str) -> bool:
-    """Whether a module is in the folder of one dataset."""
-    return module.startswith("src.datasets.") and module.split(".")[2] in NAMES
-
-
 def compared_names(tree: ast.AST) -> list[str]:
     """Comparisons and matches of `recipe.name`: a branch per dataset in disguise."""
     found = []

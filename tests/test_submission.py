@@ -33,7 +33,7 @@ def run(tmp_path) -> Run:
     (tmp_path / "test").mkdir()
     sessions = {"session": [5, *QUERIES], "query": [False, True, True, True]}
     pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
-    pl.DataFrame({"aid": AIDS}).write_parquet(tmp_path / "aids.parquet")
+    pl.DataFrame({"item_id": AIDS}).write_parquet(tmp_path / "items.parquet")
     engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
     return Run(worlds.TINY, tmp_path, tmp_path, engine, budget, 1.0, script)
 

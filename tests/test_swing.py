@@ -17,26 +17,26 @@ from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.matrices.build import swing
 from src.matrices.neighbours import MATRIX
-from src.matrices.rows import SwingRow
+from src.matrices.rows import SwingMatrix
 
-ROWS = [SwingRow("all", sessions=999, items=999, top_n=200),
-        SwingRow("few", alpha=5.0, sessions=9, items=4, top_n=6)]  # fmt: skip
+ROWS = [SwingMatrix("all", sessions=999, items=999, top_n=200),
+        SwingMatrix("few", alpha=5.0, sessions=9, items=4, top_n=6)]  # fmt: skip
 
 
-def counted(sessions: Sessions, row: SwingRow) -> pl.DataFrame:
+def counted(sessions: Sessions, row: SwingMatrix) -> pl.DataFrame:
     return pl.concat(swing(sessions, row))
 
 
-def plain(events: pl.DataFrame, row: SwingRow) -> dict[int, dict[int, float]]:
+def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]:
     """Weights of all neighbours of every item."""
     histories = {s: frame.rows(named=True) for (s,), frame in events.group_by("session")}
     items, last = {}, {}
     for s, history in histories.items():
-        newest = dict.fromkeys(event["aid"] for event in reversed(history))
+        newest = dict.fromkeys(event["item"] for event in reversed(history))
         items[s], last[s] = set(list(newest)[: row.items]), history[-1]["ts"]
     found: dict[int, dict[int, float]] = {}
     for x in range(N_ITEMS):
-        holders = [s for s, h in histories.items() if any(e["aid"] == x for e in h)]
+        holders = [s for s, h in histories.items() if any(e["item"] == x for e in h)]
         holders.sort(key=lambda s: (-last[s], s))
         found[x] = {}
         for u, v in combinations(holders[: row.sessions], 2):
@@ -48,28 +48,28 @@ def plain(events: pl.DataFrame, row: SwingRow) -> dict[int, dict[int, float]]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_swing_is_a_loop_over_pairs_of_sessions(row: SwingRow) -> None:
+def test_swing_is_a_loop_over_pairs_of_sessions(row: SwingMatrix) -> None:
     events = planted_events()
     table, wanted = counted(sessions_of(events), row), plain(events, row)
     assert table.schema == MATRIX
-    for (x,), mine in table.group_by("aid_x"):
+    for (x,), mine in table.group_by("item_x"):
         scores = wanted.pop(x)
         n = min(row.top_n, len(scores))
         assert mine["weight"].to_list() == pytest.approx(sorted(scores.values())[::-1][:n])
-        assert mine["weight"].to_list() == pytest.approx([scores[y] for y in mine["aid_y"]])
-        assert mine["aid_y"].n_unique() == n and x not in mine["aid_y"]
+        assert mine["weight"].to_list() == pytest.approx([scores[y] for y in mine["item_y"]])
+        assert mine["item_y"].n_unique() == n and x not in mine["item_y"]
     assert not any(wanted.values()), "items without neighbours"
-    ordered = table.sort("aid_x", "weight", "aid_y", descending=[False, True, False])
+    ordered = table.sort("item_x", "weight", "item_y", descending=[False, True, False])
     assert table.equals(ordered)
-    assert (table["aid_x"] // PER_COMMUNITY == table["aid_y"] // PER_COMMUNITY).all()
+    assert (table["item_x"] // PER_COMMUNITY == table["item_y"] // PER_COMMUNITY).all()
 
 
 def test_swing_by_hand() -> None:
     """Items 0 and 1 are shared by two sessions that share no more; 2 by two that share three."""
     histories = [[0, 1, 1, 3], [1, 0], [0, 2, 4], [4, 2, 0]]
-    rows = [(s, aid, 10 * s, 0) for s, history in enumerate(histories) for aid in history]
+    rows = [(s, item, 10 * s, 0) for s, history in enumerate(histories) for item in history]
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
-    table = counted(Sessions.from_events(events, 4, 5, 0), SwingRow("swing"))
+    table = counted(Sessions.from_events(events, 4, 5, 0), SwingMatrix("swing"))
     weight = {(x, y): w for x, y, w in table.rows()}
     assert weight[0, 1] == weight[1, 0] == pytest.approx(1 / (sqrt(3 * 2) * (1 + 2)))
     assert weight[2, 4] == weight[0, 2] == pytest.approx(1 / (3 * (1 + 3)))
@@ -88,4 +88,4 @@ def test_threads_change_nothing() -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="swing: alpha above 0"):
-        SwingRow("swing", alpha=0.0)
+        SwingMatrix("swing", alpha=0.0)

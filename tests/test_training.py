@@ -24,19 +24,19 @@ def made() -> Pool:
     """40 queries of up to 60 candidates, the first number of a session 100."""
     rng = np.random.default_rng(5)
     size = rng.integers(1, 60, 40)
-    aid = np.concatenate([rng.permutation(90)[:n] for n in size]).astype(np.int32)
-    vote, ranks = np.zeros(aid.size, np.float32), np.zeros((aid.size, 1), np.uint8)
+    item = np.concatenate([rng.permutation(90)[:n] for n in size]).astype(np.int32)
+    vote, ranks = np.zeros(item.size, np.float32), np.zeros((item.size, 1), np.uint8)
     offsets = np.concatenate([[0], np.cumsum(size)])
-    return Pool(100, offsets, aid, vote, ranks, ranks.astype(np.float32))
+    return Pool(100, offsets, item, vote, ranks, ranks.astype(np.float32))
 
 
 def rows(pool: Pool) -> list[tuple[int, int]]:
-    return list(zip(pool.session.tolist(), pool.aid.tolist(), strict=True))
+    return list(zip(pool.session.tolist(), pool.item.tolist(), strict=True))
 
 
 def sampled(made: Pool, share: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Labels and kept rows, the same in blocks as whole; every fifth session has no truth."""
-    truth = pl.DataFrame({"session": made.session, "aid": made.aid})[::9]
+    truth = pl.DataFrame({"session": made.session, "item": made.item})[::9]
     sampler = Sampler(truth.filter(pl.col("session") % 5 > 0), share, seed)
     label = sampler.label(made)
     assert label.tolist() == [pair in set(sampler.truth.rows()) for pair in rows(made)]
@@ -57,7 +57,7 @@ def test_sampler(made: Pool) -> None:
 
 def test_sampler_of_some_queries(made: Pool) -> None:
     """Whole queries, drawn by hash: in blocks as at once."""
-    truth = pl.DataFrame({"session": made.session, "aid": made.aid})[::9]
+    truth = pl.DataFrame({"session": made.session, "item": made.item})[::9]
     every, some = Sampler(truth, 2.0, 1), Sampler(truth, 2.0, 1, 0.5)
     label = every.label(made)
     kept = some.sample(made, label)
@@ -70,7 +70,7 @@ def test_sampler_of_some_queries(made: Pool) -> None:
 
 
 def test_a_budget_of_rows_sets_negatives_then_queries(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(training, "truths", lambda *_: [pl.DataFrame()] * 4)
+    monkeypatch.setattr(training, "ground_truth", lambda *_: [pl.DataFrame()] * 4)
     counted = tmp_path / "positives.json"
     counted.write_text(json.dumps({"none": 0, "few": 100, "many": 3000, "more": 10_000}))
     run = SimpleNamespace(recipe=replace(RECIPES["otto"], train_rows=12_000, negatives=15.0))

@@ -14,7 +14,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from src.core.engine import Engine
-from src.rankers.rows import RankerRow
+from src.rankers.rows import XGBoostRanker
 from src.rankers.train_set import Batches, Rows
 from src.rankers.xgb import Binned, Job, train, useful
 
@@ -29,7 +29,7 @@ def rows(tmp_path: Path) -> Rows:
         size = 200
         table = {
             "session": np.sort(rng.integers(0, 30, size)).astype(np.int32),
-            "aid": rng.integers(0, 99, size).astype(np.int32),
+            "item": rng.integers(0, 99, size).astype(np.int32),
             "fold": rng.integers(-1, 4, size).astype(np.int8),
             "label_x": [None if i % 4 == 0 else i % 2 for i in range(size)],
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
@@ -47,7 +47,7 @@ def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
     both = pl.concat(tables)
     assert values(rows).tolist() == both.select(NAMES).to_numpy().tolist()
     assert rows.label.tolist() == both["label_x"].to_list()
-    for column in ("session", "aid", "fold"):
+    for column in ("session", "item", "fold"):
         assert getattr(rows, column).tolist() == both[column].to_list()
     sizes = [n for t in tables for n in t.group_by("session", maintain_order=True).len()["len"]]
     assert np.unique(rows.query, return_counts=True)[1].tolist() == sizes
@@ -56,7 +56,7 @@ def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
 
 def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> None:
     table = {
-        "session": [1, 1, 1, 1, 1, 2], "aid": [1, 2, 3, 4, 5, 6], "fold": [0] * 6,
+        "session": [1, 1, 1, 1, 1, 2], "item": [1, 2, 3, 4, 5, 6], "fold": [0] * 6,
         "label_clicks": [0, 1, None, 1, None, 0],
         "label_carts": [None, 0, 1, 1, None, 0],
         "label_orders": [0, 0, 0, 1, None, None],
@@ -65,10 +65,10 @@ def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> 
     frame = pl.DataFrame(table).cast({f"label_{o}": pl.Int8 for o in ("clicks", "carts", "orders")})
     frame.write_parquet(tmp_path / "0.parquet")
     some = Rows.load([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
-    assert some.label.tolist() == [0, 1, 2, 3, 0] and some.aid.tolist() == [1, 2, 3, 4, 6]
+    assert some.label.tolist() == [0, 1, 2, 3, 0] and some.item.tolist() == [1, 2, 3, 4, 6]
     assert some.features(0, ["a"]).ravel().tolist() == [0, 1, 2, 3, 5]
     one = Rows.load([tmp_path / "0.parquet"], ["orders"])
-    assert one.label.tolist() == [0, 0, 0, 1] and one.aid.tolist() == [1, 2, 3, 4]
+    assert one.label.tolist() == [0, 0, 0, 1] and one.item.tolist() == [1, 2, 3, 4]
 
 
 def drained(batches: Batches) -> list[dict]:
@@ -96,7 +96,12 @@ def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
 def test_models_of_the_same_bins_are_those_of_their_own(rows: Rows, tmp_path: Path) -> None:
     """Told of the queries for a rank objective, XGBoost takes AUC by query: a model before not."""
     jobs = [
-        Job(RankerRow(name, (("objective", what),), rounds=9, patience=9), "x", 1, tmp_path / name)
+        Job(
+            XGBoostRanker(name, (("objective", what),), rounds=9, patience=9),
+            "x",
+            1,
+            tmp_path / name,
+        )
         for name, what in (("logistic", "binary:logistic"), ("ndcg", "rank:ndcg"))
     ]
     shared, engine = Binned.of(jobs[0], rows, NAMES), Engine("cpu", 1)
@@ -116,7 +121,7 @@ def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
     for n, label in enumerate(labels):
         table = {
             "session": [0, 1],
-            "aid": [1, 2],
+            "item": [1, 2],
             "fold": [0, 1],
             "label_x": label,
             "a": [1.0, 2.0],
@@ -146,7 +151,7 @@ def test_columns_are_chosen_without_the_held_out_fold(tmp_path: Path) -> None:
     noise = rng.random(size)
     table = {
         "session": np.arange(size, dtype=np.int32),
-        "aid": np.arange(size, dtype=np.int32),
+        "item": np.arange(size, dtype=np.int32),
         "fold": fold.astype(np.int8),
         "label_x": label.astype(np.int8),
         "a": np.where(fold == 2, label, noise).astype(np.float32),

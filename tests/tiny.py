@@ -14,18 +14,18 @@ import worlds
 from worlds import ROOT
 
 from src import cli, datasets
-from src.candidates.rows import RetrievalRule
+from src.candidates.rows import TwoTowerRetriever
 from src.data.recipe import Recipe
 from src.datasets.demo import simulate
-from src.embeddings.rows import FactorRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import FactorizationEmbedding, TwoTowerEmbedding, Word2VecEmbedding
 from src.features.rows import (
     EmbeddingFeature,
+    ItemStatisticsFeature,
     MatrixFeature,
     PopularityFeature,
-    RetrievalFeature,
-    StatisticsFeature,
+    TwoTowerFeature,
 )
-from src.rankers.rows import RankerRow
+from src.rankers.rows import XGBoostRanker
 
 WORLD = simulate.World(1500, 600, community_items=100, seed=3)
 STEPS = sorted(path.stem for path in ROOT.glob("[1-7]_*.py"))
@@ -34,22 +34,26 @@ RULES = {"own", "near3_ends", "buy2buy", "day_carts", "ahead_clicks", "vsknn", "
          "w2v_recent"}  # fmt: skip
 SMALL_TREES = {"max_depth": 3}
 LOGISTIC, GRADED = worlds.TINY.rankers
-NDCG = RankerRow("ndcg", (("objective", "rank:ndcg"),), columns=40)
-NET = SequenceRow("net", size=8, negatives=64, batch=256, epochs=2)
-RETRIEVAL = RetrievalRule("net_carts", "net", objective=1, top=20)
+NDCG = XGBoostRanker("ndcg", (("objective", "rank:ndcg"),), columns=40)
+NET = TwoTowerEmbedding("net", size=8, negatives=64, batch=256, epochs=2)
+RETRIEVAL = TwoTowerRetriever("net_carts", "net", objective=1, top=20)
 RECIPE = replace(
     worlds.TINY,
     matrices=tuple(row for row in worlds.TINY.matrices if row.name in MATRICES),
-    embeddings=(Word2VecRow("w2v", size=8, epochs=2), FactorRow("mf", size=8, epochs=3), NET),
+    embeddings=(
+        Word2VecEmbedding("w2v", size=8, epochs=2),
+        FactorizationEmbedding("mf", size=8, epochs=3),
+        NET,
+    ),
     rules=(*(row for row in worlds.TINY.rules if row.name in RULES), RETRIEVAL),
     baselines=tuple(row for row in worlds.TINY.baselines if set(row.rules) <= RULES),
     features=(
         *(MatrixFeature(name, ("position",)) for name in MATRICES),
         EmbeddingFeature("w2v", ("position",)),
         EmbeddingFeature("mf", ("position",)),
-        RetrievalFeature("net"),
+        TwoTowerFeature("net"),
         PopularityFeature(0, (86400,)),
-        StatisticsFeature(),
+        ItemStatisticsFeature(),
     ),
     rankers=tuple(
         replace(

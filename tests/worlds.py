@@ -18,7 +18,7 @@ REAL = ROOT.parent / "shared" / "data" / "otto_sample" / "train.jsonl"
 TYPES = ("clicks", "carts", "orders")
 T0, DAY = 1_659_304_800_000, 86_400_000
 
-Event = tuple[int, int, str]  # aid, ts, type
+Event = tuple[int, int, str]  # item, ts, type
 Sessions = list[tuple[int, list[Event]]]
 
 TINY = replace(datasets.RECIPES["otto"], name="tiny", split_days=7, expect=())

@@ -12,13 +12,13 @@ RRF = 10.0  # a member's vote for its rank r is 1 / (RRF + r)
 
 
 @njit(parallel=True, cache=True)
-def rank_votes(starts, aid, score):
+def rank_votes(starts, item, score):
     """1 / (RRF + rank of the candidate in its query); ties by item id."""
     votes = np.empty(score.size, np.float32)
     for q in prange(starts.size - 1):
         first, end = starts[q], starts[q + 1]
-        by_aid = np.argsort(aid[first:end], kind="mergesort")
-        order = by_aid[np.argsort(-score[first:end][by_aid], kind="mergesort")]
+        by_item = np.argsort(item[first:end], kind="mergesort")
+        order = by_item[np.argsort(-score[first:end][by_item], kind="mergesort")]
         for rank in range(order.size):
             votes[first + order[rank]] = 1.0 / (RRF + rank)
     return votes

@@ -15,7 +15,7 @@ from src.core.arrays import F64, I64
 from src.core.console import show
 from src.core.run import Run
 from src.data.folds import folds
-from src.metrics.scores import Tally, bootstrap
+from src.metrics.scores import QueryScores, bootstrap
 
 HITS = "hits.parquet"
 
@@ -24,7 +24,7 @@ HITS = "hits.parquet"
 class Blended:
     """One objective after blending."""
 
-    tally: Tally  # out of fold, under weights that the query's own fold had no say in
+    tally: QueryScores  # out of fold, under weights that the query's own fold had no say in
     pool_recall: float  # of a perfect order of the candidates
     space: str  # of the chosen blend
     weights: dict[str, float]  # of each ranker; none where they are stacked
@@ -73,7 +73,7 @@ def write_cv(run: Run, blended: dict[str, Blended], parts: dict[Path, Path]) -> 
             hits_table(tallies).write_parquet(part)
 
 
-def by_fold(tally: Tally, fold: I64, n: int) -> dict[str, Any]:
+def by_fold(tally: QueryScores, fold: I64, n: int) -> dict[str, Any]:
     """The score of each of n folds, their mean and standard deviation; fold: of every session."""
     scores = [tally.score(fold[tally.session] == f) for f in range(n)]
     return {"folds": scores, "mean": float(np.mean(scores)), "spread": float(np.std(scores))}
@@ -106,7 +106,7 @@ def show_cv(run: Run) -> None:
         print(f"\nsince the run before: {told}  {last['change']}")
 
 
-def total(tallies: list[Tally], shares: list[float]) -> float:
+def total(tallies: list[QueryScores], shares: list[float]) -> float:
     """The competition's score: the weighted sum over the objectives."""
     return sum(w * t.score() for w, t in zip(shares, tallies, strict=True))
 
@@ -118,29 +118,31 @@ def _row(name: str, objective: dict) -> dict[str, object]:
     return row | {"pool": objective["pool_recall"]}
 
 
-def hits_table(tallies: list[Tally]) -> pl.DataFrame:
+def hits_table(tallies: list[QueryScores]) -> pl.DataFrame:
     """What each query wins, of what could be won: a row per objective and query with a truth."""
     tables = [pl.DataFrame({"objective": o} | vars(tally)) for o, tally in enumerate(tallies)]
     return pl.concat(tables).cast({"objective": pl.Int8})
 
 
-def against(tallies: list[Tally], hits: pl.DataFrame) -> list[Tally]:
+def against(tallies: list[QueryScores], hits: pl.DataFrame) -> list[QueryScores]:
     """What each query wins more than others' `hits` (objective, hits) of the same queries.
 
     The chances are the same: the difference of two scores is the score of this.
     """
     theirs = [hits.filter(objective=o)["hits"].to_numpy() for o in range(len(tallies))]
     pairs = zip(tallies, theirs, strict=True)
-    return [Tally(mine.session, mine.hits - other, mine.chances) for mine, other in pairs]
+    return [QueryScores(mine.session, mine.hits - other, mine.chances) for mine, other in pairs]
 
 
-def gain(tallies: list[Tally], shares: list[float], seed: int) -> dict[str, float]:
+def gain(tallies: list[QueryScores], shares: list[float], seed: int) -> dict[str, float]:
     """Of differences: the total and its interval."""
     low, high = bootstrap(tallies, shares, seed)
     return {"gain": total(tallies, shares), "gain low": low[-1], "gain high": high[-1]}
 
 
-def since_the_last(run: Run, tallies: list[Tally], shares: list[float]) -> dict[str, float | None]:
+def since_the_last(
+    run: Run, tallies: list[QueryScores], shares: list[float]
+) -> dict[str, float | None]:
     """The paired gain over the last run of this folder, if that was of the same queries."""
     path, asked = run.output / "logs" / HITS, ["objective", "session", "chances"]
     if path.exists():
@@ -150,7 +152,7 @@ def since_the_last(run: Run, tallies: list[Tally], shares: list[float]) -> dict[
     return dict.fromkeys(("gain", "gain low", "gain high"))
 
 
-def against_baselines(run: Run, tallies: list[Tally], shares: list[float]) -> pl.DataFrame:
+def against_baselines(run: Run, tallies: list[QueryScores], shares: list[float]) -> pl.DataFrame:
     """Scores of the baselines, and the paired gain of the pipeline over each of them."""
     table = pl.read_csv(run.output / "logs" / "pool" / "baselines.csv").drop("low", "high")
     theirs = pl.read_parquet(run.output / "logs" / "pool" / "baselines.parquet")

@@ -24,7 +24,7 @@ from src.blend import blend_kernel
 from src.core.arrays import F32, F64, I32, I64, arrays, hash_unit
 from src.data.recipe import Recipe
 from src.metrics import ranking_kernel
-from src.metrics.scores import Tally, bootstrap
+from src.metrics.scores import QueryScores, bootstrap
 
 STEPS = 10  # weights are tenths
 SPACES = ("rank", "softmax")
@@ -50,7 +50,7 @@ class Scored:
 
     session: I32  # of each query
     starts: I64
-    aid: I32
+    item: I32
     scores: list[F32]  # one per ranker
 
     @classmethod
@@ -59,19 +59,19 @@ class Scored:
 
         Without a member, the pool's order scores.
         """
-        table = pl.read_parquet(file, columns=["session", "aid", *members])
+        table = pl.read_parquet(file, columns=["session", "item", *members])
         if wanted is not None:
             table = table.filter(np.isin(table["session"].to_numpy(), wanted))
-        of_row, aid, *scores = arrays(table, "session", "aid", *members)
+        of_row, item, *scores = arrays(table, "session", "item", *members)
         session, starts = np.unique(of_row, return_index=True)
         starts = np.append(starts, table.height)
-        place = np.arange(aid.size) - np.repeat(starts[:-1], np.diff(starts))
-        return cls(session, starts, aid, scores or [-place.astype(np.float32)])
+        place = np.arange(item.size) - np.repeat(starts[:-1], np.diff(starts))
+        return cls(session, starts, item, scores or [-place.astype(np.float32)])
 
     @cached_property
     def votes(self) -> dict[str, list[F32]]:
         """Per space, those of each member."""
-        ranks = [blend_kernel.rank_votes(self.starts, self.aid, s) for s in self.scores]
+        ranks = [blend_kernel.rank_votes(self.starts, self.item, s) for s in self.scores]
         return {
             "rank": ranks,
             "softmax": [blend_kernel.softmax(self.starts, s) for s in self.scores],
@@ -92,12 +92,12 @@ class Scored:
 
     def rows(self, votes: F32, k: int) -> I64:
         """Rows of each query's k best: (queries, k), -1 at the end."""
-        return ranking_kernel.top_rows(self.starts, self.aid, votes, k)
+        return ranking_kernel.top_rows(self.starts, self.item, votes, k)
 
     def top(self, votes: F32, k: int) -> I32:
         """Each query's k best items: (queries, k), -1 at the end."""
         rows = self.rows(votes, k)
-        return np.where(rows >= 0, self.aid[rows], -1).astype(np.int32)
+        return np.where(rows >= 0, self.item[rows], -1).astype(np.int32)
 
 
 def options(members: int) -> list[Option]:
@@ -116,9 +116,9 @@ class Search:
     def __init__(
         self, recipe: Recipe, files: list[Path], members: list[str], truth: pl.DataFrame, fold: I64
     ) -> None:
-        """truth: session, aid; fold: of each session. Reads the files twice, one at a time."""
+        """truth: session, item; fold: of each session. Reads the files twice, one at a time."""
         self.recipe, self.files, self.members, self.fold = recipe, files, members, fold
-        self.truth = truth.select("session", "aid", hit=pl.lit(True))
+        self.truth = truth.select("session", "item", hit=pl.lit(True))
         self.cap = recipe.k if recipe.metric == "recall" else 1
         chances = truth.group_by("session").agg(n=pl.len().clip(upper_bound=self.cap))
         chances = chances.sort("session")
@@ -131,8 +131,8 @@ class Search:
     def label(self, scored: Scored) -> np.ndarray:
         """Which candidates came true (one bool a row)."""
         session = np.repeat(scored.session, np.diff(scored.starts))
-        pairs = pl.DataFrame({"session": session, "aid": scored.aid})
-        joined = pairs.join(self.truth, on=["session", "aid"], how="left", maintain_order="left")
+        pairs = pl.DataFrame({"session": session, "item": scored.item})
+        joined = pairs.join(self.truth, on=["session", "item"], how="left", maintain_order="left")
         return joined["hit"].fill_null(False).to_numpy()
 
     def _fit(self) -> dict[int, F64]:
@@ -182,10 +182,10 @@ class Search:
         weights = [self.stack.get(f, np.ones(width)) for f in range(self.recipe.folds)]
         return np.array(weights)[fold]
 
-    def tally(self, option: Option) -> Tally:
+    def tally(self, option: Option) -> QueryScores:
         """Hits and chances of each query that has a truth."""
         hits = self.hits[self.options.index(option)].astype(np.float64)
-        return Tally(self.session, hits, self.chances)
+        return QueryScores(self.session, hits, self.chances)
 
     def best(self, mask: np.ndarray) -> Option:
         """All alike on some queries, unless others certainly gain: a member, a pair, ..., STACK.
@@ -202,7 +202,7 @@ class Search:
     def _gains(self, some: I64, others: I64, mask: np.ndarray) -> bool:
         """Whether the 95 % interval of the paired gain of some options over others is above 0."""
         gain = self._honest(some, mask) - self._honest(others, mask)
-        tally = Tally(self.session[mask], gain[mask], self.chances[mask])
+        tally = QueryScores(self.session[mask], gain[mask], self.chances[mask])
         return bool(bootstrap([tally], [1.0], self.recipe.seed)[0][0] > 0)
 
     def _first(self, some: I64, mask: np.ndarray) -> int:
@@ -216,13 +216,13 @@ class Search:
             hits[of == f] = self.hits[self._first(some, mask & (of != f))][of == f]
         return hits
 
-    def cross_fitted(self) -> tuple[Tally, Option]:
+    def cross_fitted(self) -> tuple[QueryScores, Option]:
         """Honest tally (each fold under the option that the others chose), and that of all."""
         of = self.fold[self.session]
         hits = np.zeros(self.session.size)
         for f in np.unique(of):
             hits[of == f] = self.hits[self.options.index(self.best(of != f))][of == f]
-        return Tally(self.session, hits, self.chances), self.best(np.ones(of.size, np.bool_))
+        return QueryScores(self.session, hits, self.chances), self.best(np.ones(of.size, np.bool_))
 
     def by_space(self) -> dict[str, float]:
         """The best score of each space, and of each member alone: in hindsight, to compare."""

@@ -9,8 +9,8 @@ from threading import Lock
 import polars as pl
 
 from src.candidates import pool
-from src.candidates.recall import Coverage
-from src.candidates.rows import MatrixRule, RetrievalRule, Rule
+from src.candidates.recall import CandidateRecall
+from src.candidates.rows import ItemToItemRetriever, Retriever, TwoTowerRetriever
 from src.candidates.rules import World, block_lists
 from src.core import store
 from src.core.console import show
@@ -24,7 +24,7 @@ from src.data.shards import (
     BLOCK,
     Part,
     in_turn,
-    open_world,
+    load_split,
     part_files,
     part_path,
     parts,
@@ -36,7 +36,7 @@ FEWEST = 100  # queries whose lists are made at a time where memory is short
 TABLES = ("rules", "pool", "baselines")  # of src/candidates/recall.py
 
 
-def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
+def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Retriever]:
     """The rules that look into embeddings (step 4), or the others (step 3), by row number."""
     names = {e.name for e in recipe.embeddings}
     return {
@@ -46,7 +46,7 @@ def rules_of_step(recipe: Recipe, embeddings: bool) -> dict[int, Rule]:
     }
 
 
-def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> int:
+def list_parts(run: Run, world: World, folder: str, rules: dict[int, Retriever]) -> int:
     """Write the lists of some rules for all queries; returns how many blocks were made."""
     place = run.output / world.split
     looked_up = [table for rule in rules.values() for table in tables_of(run, world.split, rule)]
@@ -69,24 +69,26 @@ def list_parts(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> i
     return sum(in_turn(build, run.progress(parts(world), f"{world.split} {folder}")))
 
 
-def tables_of(run: Run, split: str, rule: Rule) -> list[Path]:
+def tables_of(run: Run, split: str, rule: Retriever) -> list[Path]:
     """What a rule looks up, beside the events."""
-    if isinstance(rule, RetrievalRule):
+    if isinstance(rule, TwoTowerRetriever):
         return [run.vectors(split, rule.model), run.queries(split, rule.model)]
-    return [run.table(split, rule.matrix)] if isinstance(rule, MatrixRule) else []
+    return [run.table(split, rule.matrix)] if isinstance(rule, ItemToItemRetriever) else []
 
 
-def queries_at_a_time(run: Run, world: World, folder: str, rules: dict[int, Rule]) -> int:
+def queries_at_a_time(run: Run, world: World, folder: str, rules: dict[int, Retriever]) -> int:
     """How many queries' lists fit into the memory allowed beside what the rules look up."""
     n_events = count_rows(run.output / world.split / "events.parquet")
-    n_items, threads = count_rows(run.output / "aids.parquet"), run.engine.threads
+    n_items, threads = count_rows(run.output / "items.parquet"), run.engine.threads
     fixed = 32 * n_events + 16 * world.n_sessions  # with the latest sessions of each item
-    tables = {(r.matrix, r.neighbours) for r in rules.values() if isinstance(r, MatrixRule)}
+    tables = {
+        (r.matrix, r.neighbours) for r in rules.values() if isinstance(r, ItemToItemRetriever)
+    }
     for path, top in {(run.table(world.split, name), top) for name, top in tables}:
         fixed += 8 * min(n_items * top, count_rows(path)) + 8 * n_items
     fixed += threads * (8 * world.n_sessions + 52 * n_items)
     for path, among in {(tables_of(run, world.split, r)[0], r.among) for r in rules.values()
-                        if isinstance(r, RetrievalRule)}:  # fmt: skip
+                        if isinstance(r, TwoTowerRetriever)}:  # fmt: skip
         fixed += path.stat().st_size * min(among, n_items) // n_items
     width, n_queries = sum(r.top for r in rules.values()), world.n_sessions - world.first_query
     fixed += AT_A_TIME * 28 * width * min(BLOCK, n_queries)
@@ -134,16 +136,16 @@ def claim_pool(run: Run, world: World) -> None:
 
 def cover(run: Run, folders: list[str], name: str) -> None:
     """Store the recall of rules, pool and baselines on the valid split in logs/<name>; print it."""
-    world, place = open_world(run, "valid"), run.output / "logs" / name
+    world, place = load_split(run, "valid"), run.output / "logs" / name
     labels = run.output / "valid" / "labels.parquet"
 
     def make(path: Path) -> None:
-        coverage = Coverage(run.recipe, pl.read_parquet(labels))
+        coverage = CandidateRecall(run.recipe, pl.read_parquet(labels))
         blocks = run.progress(parts(world), "recall")
         ahead = in_turn(lambda part: (part, read_lists(run, world, folders, part)), blocks)
         for part, lists in ahead:
-            offsets, aid, _ = pool.candidates(lists, *part, run.recipe.pool_size)
-            coverage.add(lists, (offsets, aid), *part)
+            offsets, item, _ = pool.candidates(lists, *part, run.recipe.pool_size)
+            coverage.add(lists, (offsets, item), *part)
         for table in TABLES:
             text = getattr(coverage, f"{table}_table")().write_csv(float_precision=6)
             store.write_text(place / f"{table}.csv", text)

@@ -22,7 +22,7 @@ class Pool:
 
     first: int
     offsets: I64
-    aid: I32
+    item: I32
     vote: F32
     ranks: np.ndarray
     scores: F32
@@ -36,7 +36,7 @@ class Pool:
         )
 
     def to_frame(self, rules: list[str]) -> pl.DataFrame:
-        columns: dict[str, object] = {"session": self.session, "aid": self.aid, "vote": self.vote}
+        columns: dict[str, object] = {"session": self.session, "item": self.item, "vote": self.vote}
         for r, name in enumerate(rules):
             columns[f"rank_{name}"] = self.ranks[:, r]
             columns[f"score_{name}"] = self.scores[:, r]
@@ -45,21 +45,21 @@ class Pool:
     @classmethod
     def load(cls, path: Path, rules: list[str], first: int, end: int) -> Pool:
         frame = pl.read_parquet(path)
-        session, aid, vote = arrays(frame, "session", "aid", "vote")
+        session, item, vote = arrays(frame, "session", "item", "vote")
         offsets = np.searchsorted(session, np.arange(first, end + 1))
         ranks = frame.select(f"rank_{r}" for r in rules).to_numpy(order="c")
         scores = frame.select(f"score_{r}" for r in rules).to_numpy(order="c")
-        return cls(first, offsets.astype(np.int64), aid, vote, ranks, scores)
+        return cls(first, offsets.astype(np.int64), item, vote, ranks, scores)
 
 
 def candidates(lists: pl.DataFrame, first: int, end: int, size: int) -> tuple[I64, I32, F32]:
-    """The `size` most voted items of sessions first : end as CSR: offsets, aid, vote.
+    """The `size` most voted items of sessions first : end as CSR: offsets, item, vote.
 
     lists: LISTS rows sorted by session.
     """
-    session, rank, aid = arrays(lists, "session", "rank", "aid")
+    session, rank, item = arrays(lists, "session", "rank", "item")
     offsets = np.searchsorted(session, np.arange(first, end + 1))
-    best, vote = pool_kernel.fuse(offsets, rank, aid, size)
+    best, vote = pool_kernel.fuse(offsets, rank, item, size)
     full = best >= 0
     starts = np.concatenate([[0], np.cumsum(full.sum(axis=1))]).astype(np.int64)
     return starts, best[full], vote[full]
@@ -68,9 +68,9 @@ def candidates(lists: pl.DataFrame, first: int, end: int, size: int) -> tuple[I6
 def merge(lists: pl.DataFrame, n_rules: int, first: int, end: int, size: int) -> Pool:
     """Pool of sessions first : end: their candidates, and what every rule said of them."""
     starts, pool, vote = candidates(lists, first, end, size)
-    session, rule, rank, aid, score = arrays(lists, "session", "rule", "rank", "aid", "score")
+    session, rule, rank, item, score = arrays(lists, "session", "rule", "rank", "item", "score")
     offsets = np.searchsorted(session, np.arange(first, end + 1))
     ranks = np.full((pool.size, n_rules), pool_kernel.ABSENT, np.uint8)
     scores = np.zeros((pool.size, n_rules), np.float32)
-    pool_kernel.spread(offsets, rule, rank, aid, score, starts, pool, ranks, scores)
+    pool_kernel.spread(offsets, rule, rank, item, score, starts, pool, ranks, scores)
     return Pool(first, starts, pool, vote, ranks, scores)

@@ -13,8 +13,8 @@ RRF = 10.0  # reciprocal rank fusion: a rule's vote for its rank r is 1 / (RRF +
 
 
 @njit(parallel=True, cache=True)
-def fuse(offsets, rank, aid, size):
-    """The best `size` items of each query by fused votes: (aid, vote), both (queries, size).
+def fuse(offsets, rank, item, size):
+    """The best `size` items of each query by fused votes: (item, vote), both (queries, size).
 
     offsets: CSR of the list rows by query. Reciprocal rank fusion: Cormack, Clarke and Buettcher,
     SIGIR 2009.
@@ -29,25 +29,25 @@ def fuse(offsets, rank, aid, size):
             bits += 1
         mask = np.uint64((1 << bits) - 1)
         places = np.full(1 << bits, -1, np.int32)  # hash table of the items
-        item, total = np.empty(rows, np.int32), np.empty(rows, np.float64)
+        found_item, total = np.empty(rows, np.int32), np.empty(rows, np.float64)
         found = 0
         for i in range(offsets[q], offsets[q + 1]):
-            k = np.uint64(aid[i]) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
-            while places[k] >= 0 and item[places[k]] != aid[i]:
+            k = np.uint64(item[i]) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
+            while places[k] >= 0 and found_item[places[k]] != item[i]:
                 k = (k + np.uint64(1)) & mask
             if places[k] < 0:
                 places[k] = found
-                item[found], total[found] = aid[i], 0.0
+                found_item[found], total[found] = item[i], 0.0
                 found += 1
             total[places[k]] += 1.0 / (RRF + rank[i])
         n, row, row_vote = 0, best[q], vote[q]
         for p in range(found):
-            n = insert_top(row, row_vote, n, item[p], np.float32(total[p]))
+            n = insert_top(row, row_vote, n, found_item[p], np.float32(total[p]))
     return best, vote
 
 
 @njit(parallel=True, cache=True)
-def spread(offsets, rule, rank, aid, score, starts, pool, ranks, scores):
+def spread(offsets, rule, rank, item, score, starts, pool, ranks, scores):
     """Write each rule's rank and score beside the pool's candidates.
 
     starts: CSR of the pool by query; ranks (rows, rules) filled with ABSENT and scores filled with
@@ -58,7 +58,7 @@ def spread(offsets, rule, rank, aid, score, starts, pool, ranks, scores):
         order = np.argsort(pool[first:end], kind="mergesort")
         known = pool[first:end][order]
         for i in range(offsets[q], offsets[q + 1]):
-            at = np.searchsorted(known, aid[i])
-            if at < known.size and known[at] == aid[i]:
+            at = np.searchsorted(known, item[i])
+            if at < known.size and known[at] == item[i]:
                 ranks[first + order[at], rule[i]] = rank[i]
                 scores[first + order[at], rule[i]] = score[i]

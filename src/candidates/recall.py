@@ -14,45 +14,45 @@ from src.candidates.rows import Baseline
 from src.core.arrays import I32, I64, arrays
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS
-from src.metrics.scores import Tally, bootstrap, tally_places
+from src.metrics.scores import QueryScores, bootstrap, score_ranks
 
 CUTS = (20, 50, 100, 150)
 
 
-class Coverage:
+class CandidateRecall:
     """Collects where the true items stand, block by block: no more than a block is in memory."""
 
     def __init__(self, recipe: Recipe, labels: pl.DataFrame) -> None:
         self.recipe = recipe
         self.labels = labels
-        self.session, self.objective, self.aid = arrays(labels, *LABELS.names())
-        self.found: list[Found] = []
+        self.session, self.objective, self.item = arrays(labels, *LABELS.names())
+        self.found: list[LabelRanks] = []
         self.pool_rows = self.queries = 0
         self.rules: set[int] = set()
 
     def add(self, lists: pl.DataFrame, pool: tuple[I64, I32], first: int, end: int) -> None:
-        """Count one block, first : end: LISTS rows, and its candidates in order (offsets, aid)."""
+        """Count one block, first : end: LISTS rows, and its candidates in order (offsets, item)."""
         low, high = np.searchsorted(self.session, (first, end))
-        query, truth = self.session[low:high] - first, self.aid[low:high]
-        session, rule, rank, aid = arrays(lists, "session", "rule", "rank", "aid")
+        query, truth = self.session[low:high] - first, self.item[low:high]
+        session, rule, rank, item = arrays(lists, "session", "rule", "rank", "item")
         offsets = np.searchsorted(session, np.arange(first, end + 1))
         n_rules, baselines = len(self.recipe.rules), self.recipe.baselines
-        ranks = kernel.ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules)
+        ranks = kernel.ranks_in_lists(query, truth, offsets, rule, rank, item, n_rules)
         place = kernel.places(query, truth, *pool)
-        firsts = [self._baseline(row, query, truth, offsets, rule, aid) for row in baselines]
-        self.found.append(Found(slice(low, high), ranks, place, firsts))
+        firsts = [self._baseline(row, query, truth, offsets, rule, item) for row in baselines]
+        self.found.append(LabelRanks(slice(low, high), ranks, place, firsts))
         self.rules |= set(np.unique(rule).tolist())
         self.pool_rows += pool[1].size
         self.queries += end - first
 
     def _baseline(
-        self, row: Baseline, query: I32, truth: I32, offsets: I64, rule: NDArray, aid: I32
+        self, row: Baseline, query: I32, truth: I32, offsets: I64, rule: NDArray, item: I32
     ) -> I32:
         """Place of each truth among the first k of a baseline, or -1."""
         names = [r.name for r in self.recipe.rules]
         wanted = np.array([names.index(name) for name in row.rules])
         k = self.recipe.k
-        first_k = kernel.concatenated(offsets, rule, aid, wanted, k)
+        first_k = kernel.concatenated(offsets, rule, item, wanted, k)
         return kernel.places(query, truth, np.arange(offsets.size) * k, first_k.ravel())
 
     def rules_table(self) -> pl.DataFrame:
@@ -106,7 +106,7 @@ class Coverage:
                 tables.append(pl.DataFrame(columns).with_columns(**named))
         return pl.concat(tables)
 
-    def _tallies(self, baseline: Baseline) -> list[Tally]:
+    def _tallies(self, baseline: Baseline) -> list[QueryScores]:
         """One per objective, over the labels of all blocks so far."""
         number, recipe = self.recipe.baselines.index(baseline), self.recipe
         place = np.concatenate([f.baselines[number] for f in self.found])
@@ -115,7 +115,7 @@ class Coverage:
         for o in range(len(recipe.objectives)):
             mine = self.objective[covered] == o
             at = covered[mine]
-            tallies.append(tally_places(self.session[at], place[mine], recipe.metric, recipe.k))
+            tallies.append(score_ranks(self.session[at], place[mine], recipe.metric, recipe.k))
         return tallies
 
     def joined(self, name: str) -> NDArray:
@@ -140,7 +140,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Found:
+class LabelRanks:
     """Where the labels of a block stand."""
 
     rows: slice  # of the labels

@@ -10,7 +10,7 @@ from src.candidates.pool_kernel import ABSENT
 
 
 @njit(parallel=True, cache=True)
-def ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules):
+def ranks_in_lists(query, truth, offsets, rule, rank, item, n_rules):
     """Rank of each truth in every rule's list, uint8 (truths, rules), ABSENT where it is not.
 
     query: row of each truth in `offsets`, the CSR of list rows by query.
@@ -18,26 +18,26 @@ def ranks_in_lists(query, truth, offsets, rule, rank, aid, n_rules):
     out = np.full((truth.size, n_rules), ABSENT, np.uint8)
     for t in prange(truth.size):
         for i in range(offsets[query[t]], offsets[query[t] + 1]):
-            if aid[i] == truth[t]:
+            if item[i] == truth[t]:
                 out[t, rule[i]] = rank[i]
     return out
 
 
 @njit(parallel=True, cache=True)
-def places(query, truth, offsets, aid):
+def places(query, truth, offsets, item):
     """Place of each truth among the items of its query, int32, -1 where it is not."""
     out = np.full(truth.size, -1, np.int32)
     for t in prange(truth.size):
         first = offsets[query[t]]
         for i in range(first, offsets[query[t] + 1]):
-            if aid[i] == truth[t]:
+            if item[i] == truth[t]:
                 out[t] = i - first
                 break
     return out
 
 
 @njit(parallel=True, cache=True)
-def concatenated(offsets, rule, aid, wanted, k):
+def concatenated(offsets, rule, item, wanted, k):
     """The first k different items of some rules' lists one after the other; (queries, k), -1."""
     n_queries = offsets.size - 1
     out = np.full((n_queries, k), -1, np.int32)
@@ -48,8 +48,8 @@ def concatenated(offsets, rule, aid, wanted, k):
                 if n < k and rule[i] == r:
                     known = False
                     for m in range(n):
-                        known |= out[q, m] == aid[i]
+                        known |= out[q, m] == item[i]
                     if not known:
-                        out[q, n] = aid[i]
+                        out[q, n] = item[i]
                         n += 1
     return out

@@ -10,7 +10,7 @@ SCOPES = ("all", "visit", "visit_ends", "visit_starts", "day")
 
 
 @dataclass(frozen=True)
-class Select:
+class Seeds:
     """Which history events of a query session speak, and how loudly.
 
     Scopes: "all" events; the current "visit" (visits are split by gaps of over 2 hours); the
@@ -29,28 +29,28 @@ class Select:
 
 
 @dataclass(frozen=True)
-class HistoryRule:
+class HistoryRetriever:
     """The session's own items, by weight."""
 
     name: str
-    select: Select
+    select: Seeds
     top: int = 100
 
 
 @dataclass(frozen=True)
-class MatrixRule:
+class ItemToItemRetriever:
     """Neighbours, in one matrix or embedding, of the selected items."""
 
     name: str
     matrix: str
-    select: Select
+    select: Seeds
     neighbours: int = 20  # how many of each item
     share: bool = True  # each item's neighbour weights sum to 1; else each neighbour counts 1
     top: int = 50
 
 
 @dataclass(frozen=True)
-class KnnRule:
+class SessionKnnRetriever:
     """Items of the most similar sessions: V-SKNN and STAN (src/candidates/session_knn_kernel.py has the papers)."""
 
     name: str
@@ -64,7 +64,7 @@ class KnnRule:
 
 
 @dataclass(frozen=True)
-class PopularRule:
+class PopularRetriever:
     """The most frequent items of a time window that ends before the query, or `ahead` of it."""
 
     name: str
@@ -76,14 +76,14 @@ class PopularRule:
 
 
 @dataclass(frozen=True)
-class FlowRule:
+class TransitionRetriever:
     """What followed the selected items in any session, the louder the nearer to the query in time.
 
     (A matrix row of direction "forward" whose votes are weighed at the query's time, not once.)
     """
 
     name: str
-    select: Select
+    select: Seeds
     steps: int = 1  # followers: so many events after the item, at most
     within: int = 1800  # and so many seconds
     half_life: int = HOUR  # a follower so many seconds from the query counts half
@@ -93,18 +93,18 @@ class FlowRule:
 
 
 @dataclass(frozen=True)
-class RetrievalRule:
+class TwoTowerRetriever:
     """Items nearest to the query's vector, of one objective, in a two-tower model; exact search."""
 
     name: str
-    model: str  # a SequenceRow
+    model: str  # a TwoTowerEmbedding
     objective: int  # its number in Recipe.objectives
     among: int = 100_000  # only the most frequent items of the split are looked at
     top: int = 100
 
 
 @dataclass(frozen=True)
-class FreshRule:
+class NewItemRetriever:
     """The newest items at the query, by a column of items.parquet that holds when they came.
 
     Also those that nobody has ever looked at: what no table and no count can propose.
@@ -120,7 +120,15 @@ class FreshRule:
     top: int = 20
 
 
-Rule = HistoryRule | MatrixRule | KnnRule | PopularRule | FlowRule | FreshRule | RetrievalRule
+Retriever = (
+    HistoryRetriever
+    | ItemToItemRetriever
+    | SessionKnnRetriever
+    | PopularRetriever
+    | TransitionRetriever
+    | NewItemRetriever
+    | TwoTowerRetriever
+)
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,15 @@ from src.candidates import session_knn_kernel as knn_kernel
 from src.candidates import transitions_kernel as flow_kernel
 from src.candidates.rows import (
     SCOPES,
-    FlowRule,
-    FreshRule,
-    HistoryRule,
-    KnnRule,
-    MatrixRule,
-    PopularRule,
-    RetrievalRule,
-    Rule,
-    Select,
+    HistoryRetriever,
+    ItemToItemRetriever,
+    NewItemRetriever,
+    PopularRetriever,
+    Retriever,
+    Seeds,
+    SessionKnnRetriever,
+    TransitionRetriever,
+    TwoTowerRetriever,
 )
 from src.core import nearest as search
 from src.core.arrays import F32, F64, I8, I32, I64
@@ -37,8 +37,8 @@ from src.data.sessions import Sessions
 from src.data.units import DAY, Weights
 from src.embeddings import vectors as embeddings
 from src.features import item_statistics_kernel as statistics_kernel
-from src.features.rows import StatisticsFeature
-from src.matrices.neighbours import Matrix
+from src.features.rows import ItemStatisticsFeature
+from src.matrices.neighbours import Neighbours
 
 
 class World:
@@ -48,22 +48,22 @@ class World:
         self.output, self.split = output, split
         self.claimed: set[str] = set()  # what has told the memory it needs
         self._tables = tables
-        self._matrices: dict[tuple[str, int | None], Matrix] = {}
+        self._matrices: dict[tuple[str, int | None], Neighbours] = {}
         self._holders: dict[int, tuple[I64, I32, I64]] = {}
-        self._popular: dict[PopularRule, tuple[I64, TopLists]] = {}
+        self._popular: dict[PopularRetriever, tuple[I64, TopLists]] = {}
         self._frequent: dict[tuple[str, int], tuple[I64, F32]] = {}
         self._sorted: dict[int, tuple[I32, I32, I8]] = {}
         self._followers: dict[object, tuple[I64, I32, I32, F32]] = {}
         self._context: dict[str, I32] = {}
         self._times: dict[str, tuple[I64, I32]] = {}
-        self._statistics: dict[StatisticsFeature, F32] = {}
+        self._statistics: dict[ItemStatisticsFeature, F32] = {}
         query = pl.read_parquet(output / split / "sessions.parquet")["query"]
         self.n_sessions = query.len()
         self.first_query = self.n_sessions - int(query.sum())
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        """What is known of each item: a row for each of aids.parquet."""
+        """What is known of each item: a row for each of items.parquet."""
         return pl.read_parquet(self.output / "items.parquet")
 
     def context(self, column: str) -> I32:
@@ -78,17 +78,17 @@ class World:
     def sessions(self) -> Sessions:
         return Sessions.load(self.output, self.split)
 
-    def matrix(self, name: str, top: int | None = None) -> Matrix:
+    def matrix(self, name: str, top: int | None = None) -> Neighbours:
         """The heaviest neighbours in the matrix, or embedding, of that name; or all, mapped."""
         if (name, top) not in self._matrices:
             path, n_items = self._tables(name), self.sessions.n_items
-            found = Matrix.load(path, n_items, top) if top else Matrix.mapped(path, n_items)
+            found = Neighbours.load(path, n_items, top) if top else Neighbours.mapped(path, n_items)
             self._matrices[name, top] = found
         return self._matrices[name, top]
 
-    def load(self, rules: Iterable[Rule]) -> None:
+    def load(self, rules: Iterable[Retriever]) -> None:
         """Read the matrices of some rules, several at a time."""
-        wanted = {(r.matrix, r.neighbours) for r in rules if isinstance(r, MatrixRule)}
+        wanted = {(r.matrix, r.neighbours) for r in rules if isinstance(r, ItemToItemRetriever)}
         self.sessions.n_items  # noqa: B018 - read before, not by every thread
         with ThreadPoolExecutor(get_num_threads()) as threads:
             list(threads.map(lambda table: self.matrix(*table), sorted(wanted)))
@@ -103,17 +103,17 @@ class World:
         if sample not in self._holders:
             s = self.sessions
             self._holders[sample] = events_kernel.latest_sessions(
-                s.offsets, s.aid, self.shapes, s.n_items, sample
+                s.offsets, s.item, self.shapes, s.n_items, sample
             )
         return self._holders[sample]
 
-    def followers(self, rule: FlowRule) -> tuple[I64, I32, I32, F32]:
+    def followers(self, rule: TransitionRetriever) -> tuple[I64, I32, I32, F32]:
         """What came behind each item, by time; see flow_kernel.followers."""
         key = rule.steps, rule.within, rule.target_weight
         if key not in self._followers:
             s, weights = self.sessions, np.array(rule.target_weight, np.float64)
             self._followers[key] = flow_kernel.followers(
-                s.offsets, s.aid, s.ts, s.type, s.n_items, rule.steps, rule.within, weights
+                s.offsets, s.item, s.ts, s.type, s.n_items, rule.steps, rule.within, weights
             )
         return self._followers[key]
 
@@ -134,7 +134,7 @@ class World:
     def frequent(self, name: str, among: int) -> tuple[I64, F32]:
         """The most frequent items of the split, ascending, and their vectors in an embedding."""
         if (name, among) not in self._frequent:
-            count = np.bincount(self.sessions.aid, minlength=self.sessions.n_items)
+            count = np.bincount(self.sessions.item, minlength=self.sessions.n_items)
             items = search.frequent(count, among)
             self._frequent[name, among] = items, self.vectors(name)[items]
         return self._frequent[name, among]
@@ -148,22 +148,24 @@ class World:
             s = self.sessions
             kind = s.type if column == "type" else self.context(column)
             self._times[column] = events_kernel.times_by_item(
-                s.aid, s.ts, kind, s.n_items, int(kind.max()) + 1
+                s.item, s.ts, kind, s.n_items, int(kind.max()) + 1
             )
         return self._times[column]
 
-    def statistics(self, row: StatisticsFeature, types: tuple[str, ...], weight: Weights) -> F32:
+    def statistics(
+        self, row: ItemStatisticsFeature, types: tuple[str, ...], weight: Weights
+    ) -> F32:
         """What all sessions did with each item: (items, statistics_kernel.names)."""
         if row not in self._statistics:
             s = self.sessions
             since = 0 if row.last_days is None else int(s.ts.max() - row.last_days * DAY)
             self._statistics[row] = statistics_kernel.item_statistics(
-                s.offsets, s.aid, s.ts, s.type, s.n_items, len(types), since,
+                s.offsets, s.item, s.ts, s.type, s.n_items, len(types), since,
                 np.array(weight, np.float64), len(statistics_kernel.names(types)),
             )  # fmt: skip
         return self._statistics[row]
 
-    def popular(self, rule: PopularRule) -> tuple[I64, TopLists]:
+    def popular(self, rule: PopularRetriever) -> tuple[I64, TopLists]:
         """Ends of the windows of all queries, ascending, and the list of each."""
         if rule not in self._popular:
             ends = np.unique(_bucket(self.query_ts(self.first_query, self.n_sessions), rule))
@@ -179,38 +181,38 @@ class World:
         """Seconds, items and types of the events from a second on, by time; the last one kept."""
         if since not in self._sorted:
             s = self.sessions
-            self._sorted = {since: events_kernel.by_time(s.ts, s.aid, s.type, since)}
+            self._sorted = {since: events_kernel.by_time(s.ts, s.item, s.type, since)}
         return self._sorted[since]
 
     def query_ts(self, first: int, end: int) -> I32:
         """Time of the last visible event of sessions first : end."""
         return self.sessions.ts[self.sessions.offsets[first + 1 : end + 1] - 1]
 
-    def select(self, select: Select, first: int, end: int) -> tuple[I64, I32, F64]:
+    def select(self, select: Seeds, first: int, end: int) -> tuple[I64, I32, F64]:
         """Weighted history items of sessions first : end as CSR, latest first."""
         s = self.sessions
         last = np.iinfo(np.int64).max if select.last is None else select.last
         return rules_kernel.select_items(
-            s.offsets, s.aid, s.ts, s.type, first, end,
+            s.offsets, s.item, s.ts, s.type, first, end,
             SCOPES.index(select.scope), last, float(select.recency),
             np.array(select.type_weight, np.float64),
         )  # fmt: skip
 
 
-def history_lists(world: World, rule: HistoryRule, first: int, end: int) -> TopLists:
+def history_lists(world: World, rule: HistoryRetriever, first: int, end: int) -> TopLists:
     return rules_kernel.history_lists(*world.select(rule.select, first, end), rule.top)
 
 
-def matrix_lists(world: World, rule: MatrixRule, first: int, end: int) -> TopLists:
+def matrix_lists(world: World, rule: ItemToItemRetriever, first: int, end: int) -> TopLists:
     near = world.matrix(rule.matrix, rule.neighbours)
     return rules_kernel.matrix_lists(
         *world.select(rule.select, first, end),
-        near.offsets, near.aid, near.weight, rule.neighbours, rule.share, rule.top,
+        near.offsets, near.item, near.weight, rule.neighbours, rule.share, rule.top,
         get_num_threads(),
     )  # fmt: skip
 
 
-def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
+def knn_lists(world: World, rule: SessionKnnRetriever, first: int, end: int) -> TopLists:
     """V-SKNN and STAN; src/candidates/session_knn_kernel.py has the formulas."""
     s = world.sessions
     starts, holders, count = world.holders(rule.sample)
@@ -219,33 +221,33 @@ def knn_lists(world: World, rule: KnnRule, first: int, end: int) -> TopLists:
     distance = np.arange(int(rule.item_decay * np.log(1000)) + 1 if rule.item_decay else 0)
     fade = np.exp(-distance / (rule.item_decay or 1.0))
     numbers = (float(rule.neighbours), rule.query_decay, rule.recency_days)
-    met = knn_kernel.most_met(s.offsets, s.aid, starts, first, end)
+    met = knn_kernel.most_met(s.offsets, s.item, starts, first, end)
     items = (rule.neighbours + 1) * int(np.diff(s.offsets).max())
     room = (min(met, s.n_sessions), min(items, s.n_items))
     return knn_kernel.knn_lists(
-        (s.offsets, s.aid, s.ts), first, end, (starts, holders), idf, numbers, fade, room,
+        (s.offsets, s.item, s.ts), first, end, (starts, holders), idf, numbers, fade, room,
         get_num_threads(), rule.top,
     )  # fmt: skip
 
 
-def popular_lists(world: World, rule: PopularRule, first: int, end: int) -> TopLists:
-    buckets, (aid, score) = world.popular(rule)
+def popular_lists(world: World, rule: PopularRetriever, first: int, end: int) -> TopLists:
+    buckets, (item, score) = world.popular(rule)
     place = np.searchsorted(buckets, _bucket(world.query_ts(first, end), rule))
-    return aid[place], score[place]
+    return item[place], score[place]
 
 
-def retrieval_lists(world: World, rule: RetrievalRule, first: int, end: int) -> TopLists:
+def retrieval_lists(world: World, rule: TwoTowerRetriever, first: int, end: int) -> TopLists:
     items, vectors = world.frequent(rule.model, rule.among)
     queries = world.queries(rule.model, first, end)[rule.objective]
     near, score = search.nearest(queries, vectors, rule.top)
     return np.where(near >= 0, items[near].astype(np.int32), np.int32(-1)), score
 
 
-def _bucket(ts: I32, rule: PopularRule) -> I64:
+def _bucket(ts: I32, rule: PopularRetriever) -> I64:
     return ts.astype(np.int64) // rule.bucket * rule.bucket + rule.ahead
 
 
-def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
+def flow_lists(world: World, rule: TransitionRetriever, first: int, end: int) -> TopLists:
     steps = np.arange(flow_kernel.REACH * rule.half_life // flow_kernel.STEP + 1)
     decay = np.exp2(-steps * flow_kernel.STEP / rule.half_life).astype(np.float32)
     return flow_kernel.flow_lists(
@@ -254,50 +256,50 @@ def flow_lists(world: World, rule: FlowRule, first: int, end: int) -> TopLists:
     )  # fmt: skip
 
 
-def fresh_lists(world: World, rule: FreshRule, first: int, end: int) -> TopLists:
+def fresh_lists(world: World, rule: NewItemRetriever, first: int, end: int) -> TopLists:
     """The newest items whose age is known, by it."""
     s, items = world.sessions, world.items
     created = items[rule.created].cast(pl.Int64).fill_null(-1).to_numpy()
     asked = created >= 0
     if rule.unseen:
-        asked &= np.bincount(s.aid, minlength=s.n_items) == 0
+        asked &= np.bincount(s.item, minlength=s.n_items) == 0
     order = np.flatnonzero(asked)[np.argsort(created[asked], kind="stable")]
     same, near = (
         items[column].cast(pl.Float64).fill_null(np.nan).to_numpy() if column else np.empty(0)
         for column in (rule.same, rule.near)
     )
     return rules_kernel.fresh_lists(
-        s.offsets, s.aid, s.ts, first, end, order, created[order],
+        s.offsets, s.item, s.ts, first, end, order, created[order],
         int(rule.days * DAY), same, near, rule.apart, rule.top,
     )  # fmt: skip
 
 
-def lists_of(world: World, rule: Rule, first: int, end: int) -> TopLists:
+def lists_of(world: World, rule: Retriever, first: int, end: int) -> TopLists:
     """The lists of one rule for the sessions first : end."""
     match rule:
-        case HistoryRule():
+        case HistoryRetriever():
             return history_lists(world, rule, first, end)
-        case MatrixRule():
+        case ItemToItemRetriever():
             return matrix_lists(world, rule, first, end)
-        case KnnRule():
+        case SessionKnnRetriever():
             return knn_lists(world, rule, first, end)
-        case PopularRule():
+        case PopularRetriever():
             return popular_lists(world, rule, first, end)
-        case FlowRule():
+        case TransitionRetriever():
             return flow_lists(world, rule, first, end)
-        case FreshRule():
+        case NewItemRetriever():
             return fresh_lists(world, rule, first, end)
-        case RetrievalRule():
+        case TwoTowerRetriever():
             return retrieval_lists(world, rule, first, end)
 
 
-def block_lists(world: World, rules: dict[int, Rule], first: int, end: int) -> pl.DataFrame:
+def block_lists(world: World, rules: dict[int, Retriever], first: int, end: int) -> pl.DataFrame:
     """LISTS of some rules (by row number) for the sessions first : end, in session order."""
     world.load(rules.values())
     lists = [lists_of(world, rules[number], first, end) for number in sorted(rules)]
-    widths = [aid.shape[1] for aid, _ in lists]
-    aid, score = (np.concatenate(arrays, axis=1) for arrays in zip(*lists, strict=True))
+    widths = [item.shape[1] for item, _ in lists]
+    item, score = (np.concatenate(arrays, axis=1) for arrays in zip(*lists, strict=True))
     rule = np.repeat(np.array(sorted(rules), np.uint8), widths)
     rank = np.concatenate([np.arange(width, dtype=np.uint8) for width in widths])
-    query, *columns = rules_kernel.flat(aid, score, rule, rank)
+    query, *columns = rules_kernel.flat(item, score, rule, rank)
     return pl.DataFrame([query + np.int32(first), *columns], schema=LISTS)

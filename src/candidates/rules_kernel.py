@@ -1,7 +1,7 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
 """The loops behind the candidate rules: history items, matrix look-up, popularity in time.
 
-A list per query is a row of `aid` (int32, -1 where it ends) and `score` (float32), best first,
+A list per query is a row of `item` (int32, -1 where it ends) and `score` (float32), best first,
 ties by item id. Every query is worked off by one thread in a fixed order, so lists do not depend
 on the number of threads.
 """
@@ -19,8 +19,8 @@ ALL, VISIT, VISIT_ENDS, VISIT_STARTS, LAST_DAY = range(5)  # the order of rows.r
 
 
 @njit(parallel=True, cache=True)
-def select_items(offsets, aid, ts, type_, first, end, scope, last, recency, type_weight):
-    """Selected items of sessions first : end as CSR (offsets, aid, weight), latest first."""
+def select_items(offsets, item, ts, type_, first, end, scope, last, recency, type_weight):
+    """Selected items of sessions first : end as CSR (offsets, item, weight), latest first."""
     room = offsets[first : end + 1] - offsets[first]
     items = np.empty(room[-1], np.int32)
     weight = np.empty(room[-1], np.float64)
@@ -41,12 +41,12 @@ def select_items(offsets, aid, ts, type_, first, end, scope, last, recency, type
             if w == 0.0:
                 continue
             u = 0
-            while u < n and out[u] != aid[i]:
+            while u < n and out[u] != item[i]:
                 u += 1
             if u == n:
                 if n == last:
                     continue
-                out[n] = aid[i]
+                out[n] = item[i]
                 loud[n] = 0.0
                 n += 1
             loud[u] += w
@@ -71,25 +71,25 @@ def _in_scope(ts, i, begin, stop, scope):
 def _pack(room, size, items, weight):
     offsets = np.zeros(size.size + 1, np.int64)
     offsets[1:] = np.cumsum(size)
-    aid = np.empty(offsets[-1], np.int32)
+    item = np.empty(offsets[-1], np.int32)
     loud = np.empty(offsets[-1], np.float64)
     for q in range(size.size):
-        aid[offsets[q] : offsets[q + 1]] = items[room[q] : room[q] + size[q]]
+        item[offsets[q] : offsets[q + 1]] = items[room[q] : room[q] + size[q]]
         loud[offsets[q] : offsets[q + 1]] = weight[room[q] : room[q] + size[q]]
-    return offsets, aid, loud
+    return offsets, item, loud
 
 
 @njit(parallel=True, cache=True)
 def history_lists(offsets, items, weight, top):
     """The selected items themselves."""
     n_queries = offsets.size - 1
-    aid = np.full((n_queries, top), -1, np.int32)
+    item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
     for q in prange(n_queries):
-        n, row, row_score = 0, aid[q], score[q]
+        n, row, row_score = 0, item[q], score[q]
         for i in range(offsets[q], offsets[q + 1]):
             n = insert_top(row, row_score, n, items[i], np.float32(weight[i]))
-    return aid, score
+    return item, score
 
 
 @njit(parallel=True, cache=True)
@@ -98,7 +98,7 @@ def matrix_lists(
 ):
     """Neighbours of the selected items, summed over items."""
     n_queries = offsets.size - 1
-    aid = np.full((n_queries, top), -1, np.int32)
+    item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
     for t in prange(n_threads):
         total = np.zeros(near_offsets.size - 1, np.float64)
@@ -118,39 +118,39 @@ def matrix_lists(
                             touched[n_touched] = near[j]
                             n_touched += 1
                         total[near[j]] += vote
-            n, row, row_score = 0, aid[q], score[q]
+            n, row, row_score = 0, item[q], score[q]
             for k in range(n_touched):
                 y = touched[k]
                 n = insert_top(row, row_score, n, y, np.float32(total[y]))
                 total[y] = 0.0
-    return aid, score
+    return item, score
 
 
 @njit(parallel=True, cache=True)
-def flat(aid, score, rule, rank):
+def flat(item, score, rule, rank):
     """Lists side by side, (queries, columns) with -1 where they end, as one table in this order.
 
-    rule, rank: of each column. Returns query, rule, rank, aid, score.
+    rule, rank: of each column. Returns query, rule, rank, item, score.
     """
-    starts = np.zeros(aid.shape[0] + 1, np.int64)
-    for q in prange(aid.shape[0]):
-        starts[q + 1] = np.sum(aid[q] >= 0)
+    starts = np.zeros(item.shape[0] + 1, np.int64)
+    for q in prange(item.shape[0]):
+        starts[q + 1] = np.sum(item[q] >= 0)
     starts = np.cumsum(starts)
     n = starts[-1]
     query, rules, ranks = np.empty(n, np.int32), np.empty(n, np.uint8), np.empty(n, np.uint8)
-    aids, scores = np.empty(n, np.int32), np.empty(n, np.float32)
-    for q in prange(aid.shape[0]):
+    item_ids, scores = np.empty(n, np.int32), np.empty(n, np.float32)
+    for q in prange(item.shape[0]):
         k = starts[q]
-        for c in range(aid.shape[1]):
-            if aid[q, c] >= 0:
+        for c in range(item.shape[1]):
+            if item[q, c] >= 0:
                 query[k], rules[k], ranks[k] = q, rule[c], rank[c]
-                aids[k], scores[k] = aid[q, c], score[q, c]
+                item_ids[k], scores[k] = item[q, c], score[q, c]
                 k += 1
-    return query, rules, ranks, aids, scores
+    return query, rules, ranks, item_ids, scores
 
 
 @njit(cache=True)
-def popular_rows(ts, aid, type_, votes, ends, window, n_items, top):
+def popular_rows(ts, item, type_, votes, ends, window, n_items, top):
     """Heaviest items in [end - window, end) for each of the ascending `ends`.
 
     ts ascending; votes: int64 weight of an event by its type (0: it does not count).
@@ -162,10 +162,10 @@ def popular_rows(ts, aid, type_, votes, ends, window, n_items, top):
     out = 0
     for e in range(ends.size):
         while into < ts.size and ts[into] < ends[e]:
-            count[aid[into]] += votes[type_[into]]
+            count[item[into]] += votes[type_[into]]
             into += 1
         while out < into and ts[out] < ends[e] - window:
-            count[aid[out]] -= votes[type_[out]]
+            count[item[out]] -= votes[type_[out]]
             out += 1
         n, row, row_score = 0, rows[e], score[e]
         for y in range(n_items):
@@ -175,7 +175,7 @@ def popular_rows(ts, aid, type_, votes, ends, window, n_items, top):
 
 
 @njit(parallel=True, cache=True)
-def fresh_lists(offsets, aid, ts, first, end, order, created, seconds, same, near, apart, top):
+def fresh_lists(offsets, item, ts, first, end, order, created, seconds, same, near, apart, top):
     """The newest items that existed at the last event of sessions first : end, (queries, top).
 
     order, created: items by the second they came, ascending; same, near: float64 per item, NaN
@@ -184,7 +184,7 @@ def fresh_lists(offsets, aid, ts, first, end, order, created, seconds, same, nea
     rows = np.full((end - first, top), -1, np.int32)
     score = np.zeros((end - first, top), np.float32)
     for q in prange(end - first):
-        history = aid[offsets[first + q] : offsets[first + q + 1]]
+        history = item[offsets[first + q] : offsets[first + q + 1]]
         now = ts[offsets[first + q + 1] - 1]
         known, total = 0, 0.0
         for x in history if near.size else history[:0]:

@@ -47,11 +47,11 @@ def prefetch(typing, array, index):
 
 
 @njit(cache=True)
-def most_met(offsets, aid, starts, first, end):
+def most_met(offsets, item, starts, first, end):
     """At least as many as the sessions that any query of first : end meets."""
     most = 0
     for q in range(first, end):
-        most = max(most, _holders_of(aid, offsets[q], offsets[q + 1], starts))
+        most = max(most, _holders_of(item, offsets[q], offsets[q + 1], starts))
     return most
 
 
@@ -59,40 +59,42 @@ def most_met(offsets, aid, starts, first, end):
 def knn_lists(sessions, first, end, holders, idf, numbers, fade, room, n_threads, top):
     """Lists of the queries first : end.
 
-    sessions: offsets, aid and ts; holders: CSR of `latest_sessions`; idf: weight per item (empty:
+    sessions: offsets, item and ts; holders: CSR of `latest_sessions`; idf: weight per item (empty:
     all weigh 1); numbers: neighbours, query_decay, recency_days; fade: weight by distance to the
     shared item, not growing, none beyond (empty: all weigh 1); room: sessions that a query meets,
     and different items of a query and its neighbours, both at most.
     """
-    offsets, aid, ts = sessions
+    offsets, item, ts = sessions
     starts, entries = holders
     n_queries = end - first
-    list_aid = np.full((n_queries, top), -1, np.int32)
+    list_item = np.full((n_queries, top), -1, np.int32)
     list_score = np.zeros((n_queries, top), np.float32)
     for t in prange(n_threads):
         slots = np.empty(1 << _bits(max(room[0], room[1])), np.int64)
         met, alike = np.empty((room[0], 3), np.int32), np.empty(room[0], np.float64)
         value, keys = np.empty(room[0], np.float32), np.empty(room[0], np.uint64)
-        item, giver = np.empty(room[1], np.int32), np.empty(room[1], np.int32)
+        candidate, giver = np.empty(room[1], np.int32), np.empty(room[1], np.int32)
         total, loud = np.empty(room[1], np.float32), np.empty(room[1], np.float64)
         bins = np.empty(BINS, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             begin, stop = offsets[first + q], offsets[first + q + 1]
-            bits = _clear(slots, min(_holders_of(aid, begin, stop, starts), room[0]))
-            n_met = _meet(aid, begin, stop, starts, entries, numbers[1], slots, bits, met, alike)
+            bits = _clear(slots, min(_holders_of(item, begin, stop, starts), room[0]))
+            n_met = _meet(item, begin, stop, starts, entries, numbers[1], slots, bits, met, alike)
             _compare(met, alike, value, n_met, stop - begin, ts[stop - 1], numbers[2])
             least = np.uint64(0)
             if n_met > numbers[0]:
                 least = _nth(value, met, n_met, np.int64(numbers[0]), bins, keys)
-            n_near, events = _keep(aid, met, alike, value, n_met, least)
+            n_near, events = _keep(item, met, alike, value, n_met, least)
             bits = _clear(slots, min(events + stop - begin, room[1]))
-            n, bloom = _own(aid, begin, stop, numbers[1], slots, bits, item, giver, total, loud)
+            n, bloom = _own(
+                item, begin, stop, numbers[1], slots, bits, candidate, giver, total, loud
+            )
             mine = n
             for m in range(n_near):
                 a, b, v, me = met[m, BEGIN], met[m, BEGIN] + met[m, SIZE], alike[m], m + 1
                 shared, steps = a, b - a
                 if fade.size > 0:
-                    shared = _shared(aid, a, b, mine, bloom, slots, bits, loud)
+                    shared = _shared(item, a, b, mine, bloom, slots, bits, loud)
                     steps = 2 * min(max(shared - a, b - 1 - shared), fade.size - 1) + 1
                 for step in range(steps):  # each item once: by the event nearest to the shared one
                     i, v = a + step, alike[m]
@@ -102,30 +104,30 @@ def knn_lists(sessions, first, end, holders, idf, numbers, fade, room, n_threads
                         if i < a or i >= b:
                             continue
                         v *= fade[distance]
-                    k = _slot(slots, bits, aid[i])
+                    k = _slot(slots, bits, item[i])
                     if slots[k] == FREE:
-                        slots[k] = np.int64(aid[i]) << 32 | n
-                        prefetch(idf, aid[i])  # type: ignore[call-arg]
-                        item[n], giver[n], total[n] = aid[i], me, v
+                        slots[k] = np.int64(item[i]) << 32 | n
+                        prefetch(idf, item[i])  # type: ignore[call-arg]
+                        candidate[n], giver[n], total[n] = item[i], me, v
                         n += 1
                     else:
                         p = np.uint64(slots[k] & PLACE)
                         if giver[p] != me:
                             giver[p] = me
                             total[p] += v
-            listed, row, row_score = 0, list_aid[q], list_score[q]
+            listed, row, row_score = 0, list_item[q], list_score[q]
             for j in range(n):
-                score = np.float32(total[j] * idf[item[j]]) if idf.size > 0 else total[j]
+                score = np.float32(total[j] * idf[candidate[j]]) if idf.size > 0 else total[j]
                 if score > 0.0:
-                    listed = insert_top(row, row_score, listed, item[j], score)
-    return list_aid, list_score
+                    listed = insert_top(row, row_score, listed, candidate[j], score)
+    return list_item, list_score
 
 
 @njit(forceinline=True)
-def _holders_of(aid, begin, stop, starts):
+def _holders_of(item, begin, stop, starts):
     n = 0
     for i in range(begin, stop):
-        n += starts[aid[i] + 1] - starts[aid[i]]
+        n += starts[item[i] + 1] - starts[item[i]]
     return n
 
 
@@ -166,17 +168,17 @@ def _loud(position, size, decay):
 
 
 @njit(forceinline=True, error_model="numpy")
-def _meet(aid, begin, stop, starts, entries, decay, slots, bits, met, alike):
+def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, alike):
     """Add up shared query weights per session; returns how many sessions were met.
 
     An item weighs as its latest event. A session is known by its first event.
     """
     n_met = 0
     for i in range(stop - 1, begin - 1, -1):
-        x = aid[i]
+        x = item[i]
         repeated = False
         for j in range(i + 1, stop):
-            repeated |= aid[j] == x
+            repeated |= item[j] == x
         weight = _loud(i - begin, stop - begin, decay)
         if repeated or weight == 0.0:
             continue
@@ -238,7 +240,7 @@ def _nth(value, met, n_met, n, bins, keys):
 
 
 @njit(forceinline=True)
-def _keep(aid, met, alike, value, n_met, least):
+def _keep(item, met, alike, value, n_met, least):
     """Close up the sessions from a key on, ask for their items; how many, and their events."""
     bits = value.view(np.uint32)
     n_near = events = 0
@@ -249,32 +251,32 @@ def _keep(aid, met, alike, value, n_met, least):
             n_near += 1
             events += size
             for i in range(begin, begin + size, LINE):
-                prefetch(aid, i)  # type: ignore[call-arg]
+                prefetch(item, i)  # type: ignore[call-arg]
     return n_near, events
 
 
 @njit(forceinline=True, error_model="numpy")
-def _own(aid, begin, stop, decay, slots, bits, item, giver, total, loud):
+def _own(item, begin, stop, decay, slots, bits, candidate, giver, total, loud):
     """Put the query's items into the table, with their weights; how many, and a Bloom filter."""
     n, bloom = 0, np.uint64(0)
     for i in range(stop - 1, begin - 1, -1):
-        bloom |= np.uint64(1) << (np.uint64(aid[i]) & np.uint64(63))
-        k = _slot(slots, bits, aid[i])
+        bloom |= np.uint64(1) << (np.uint64(item[i]) & np.uint64(63))
+        k = _slot(slots, bits, item[i])
         if slots[k] == FREE:
-            slots[k] = np.int64(aid[i]) << 32 | n
-            item[n], giver[n], total[n] = aid[i], 0, 0.0
+            slots[k] = np.int64(item[i]) << 32 | n
+            candidate[n], giver[n], total[n] = item[i], 0, 0.0
             loud[n] = _loud(i - begin, stop - begin, decay)
             n += 1
     return n, bloom
 
 
 @njit(forceinline=True)
-def _shared(aid, begin, stop, mine, bloom, slots, bits, loud):
+def _shared(item, begin, stop, mine, bloom, slots, bits, loud):
     """The event of a neighbour whose item is loudest in the query, the latest of them."""
     shared, loudest = begin, 0.0
     for i in range(stop - 1, begin - 1, -1):
-        if bloom >> (np.uint64(aid[i]) & np.uint64(63)) & np.uint64(1):
-            k = _slot(slots, bits, aid[i])
+        if bloom >> (np.uint64(item[i]) & np.uint64(63)) & np.uint64(1):
+            k = _slot(slots, bits, item[i])
             p = slots[k] & PLACE
             if slots[k] != FREE and p < mine and loud[p] > loudest:
                 shared, loudest = i, loud[p]

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""What followed an item in all sessions near a moment: the loops behind `FlowRule`."""
+"""What followed an item in all sessions near a moment: the loops behind `TransitionRetriever`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ STEP = 16  # seconds that votes lie apart are rounded down to multiples of this
 
 
 @njit(cache=True)
-def followers(offsets, aid, ts, type_, n_items, steps, within, target_weight):
+def followers(offsets, item, ts, type_, n_items, steps, within, target_weight):
     """Every event that comes at most `steps` and so many seconds behind another of its session.
 
     Returns, by the item that is followed: offsets, and the second (ascending), item and weight of
     each follower. An item does not follow itself; a weight of 0 is no follower.
     """
     order = np.argsort(ts, kind="mergesort")
-    session_start = np.empty(aid.size, np.int64)
+    session_start = np.empty(item.size, np.int64)
     for s in range(offsets.size - 1):
         session_start[offsets[s] : offsets[s + 1]] = offsets[s]
     starts = np.zeros(n_items + 1, np.int64)
@@ -28,37 +28,37 @@ def followers(offsets, aid, ts, type_, n_items, steps, within, target_weight):
         if fill:
             starts = np.cumsum(starts)
             at = starts[:-1].copy()
-            moment, item = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
+            moment, follower = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int32)
             weight = np.empty(starts[-1], np.float32)
         for k in range(order.size):
             j = order[k]
             vote = target_weight[type_[j]]
             for i in range(j - 1, max(session_start[j], j - steps) - 1, -1):
-                x = aid[i]
+                x = item[i]
                 if vote == 0.0 or ts[j] - ts[i] > within:
                     break
-                if aid[j] == x:
+                if item[j] == x:
                     continue
                 if not fill:
                     starts[x + 1] += 1
                 else:
-                    moment[at[x]], item[at[x]], weight[at[x]] = ts[j], aid[j], vote
+                    moment[at[x]], follower[at[x]], weight[at[x]] = ts[j], item[j], vote
                     at[x] += 1
-    return starts, moment, item, weight
+    return starts, moment, follower, weight
 
 
 @njit(parallel=True, cache=True)
 def flow_lists(
-    offsets, items, weight, query_ts, starts, moment, item, loud, decay, ahead, top, n_threads
+    offsets, items, weight, query_ts, starts, moment, follower, loud, decay, ahead, top, n_threads
 ):  # fmt: skip
-    """Followers of the selected items, (queries, top): aid, score.
+    """Followers of the selected items, (queries, top): item, score.
 
     offsets, items, weight: the selected items of each query as CSR; query_ts: second of each query;
     starts, moment, item, loud: of `followers`; decay: of a vote by (seconds to the query) // STEP,
     its end is how far votes reach; ahead: votes at the query's second or later count too.
     """
     n_queries = offsets.size - 1
-    aid = np.full((n_queries, top), -1, np.int32)
+    item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
     reach = decay.size * STEP
     for t in prange(n_threads):
@@ -79,14 +79,14 @@ def flow_lists(
                 for k in range(first, starts[items[u] + 1]):
                     if moment[k] >= until:
                         break
-                    y = item[k]
+                    y = follower[k]
                     if total[y] == 0.0:
                         touched[n_touched] = y
                         n_touched += 1
                     total[y] += weight[u] * loud[k] * decay[abs(moment[k] - now) // STEP]
-            n, row, row_score = 0, aid[q], score[q]
+            n, row, row_score = 0, item[q], score[q]
             for v in range(n_touched):
                 y = touched[v]
                 n = insert_top(row, row_score, n, y, total[y])
                 total[y] = 0.0
-    return aid, score
+    return item, score

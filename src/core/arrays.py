@@ -43,9 +43,9 @@ def hash_unit(ids: pl.Expr, seed: int) -> pl.Expr:
 EVENTS = 2**24  # counted at a time
 
 
-def events_of_items(aid: I32, n_items: int) -> I64:
+def count_items(item: I32, n_items: int) -> I64:
     """How many there are of each item; piece by piece, for bincount makes them int64."""
     count = np.zeros(n_items, np.int64)
-    for first in range(0, aid.size, EVENTS):
-        count += np.bincount(aid[first : first + EVENTS], minlength=n_items)
+    for first in range(0, item.size, EVENTS):
+        count += np.bincount(item[first : first + EVENTS], minlength=n_items)
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from src.embeddings.rows import FactorRow, SequenceRow
+from src.embeddings.rows import FactorizationEmbedding, TwoTowerEmbedding
 
 HELD_OUT = 4096
 """Positions or pairs, at most, that are not learned from; at most a twentieth of the sessions."""
@@ -11,7 +11,7 @@ Log = list[dict[str, float]]
 """A line per epoch: `epoch` (from 0), `loss`, `recall@20` on what is held out, ..."""
 
 
-def finished(log: Log, row: SequenceRow | FactorRow) -> bool:
+def finished(log: Log, row: TwoTowerEmbedding | FactorizationEmbedding) -> bool:
     """All epochs are over, or the last `patience` ones did not help."""
     recalls = [line["recall@20"] for line in log]
     if not log or len(log) == row.epochs:

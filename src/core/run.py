@@ -86,7 +86,7 @@ class Run:
     def need(self, inputs: Iterable[Path]) -> None:
         """Raise FileNotFoundError, naming the step to run, unless all these files are whole."""
         for file in inputs:
-            if store.built_from(file) is None:
+            if store.fingerprint(file) is None:
                 folders = file.relative_to(self.output).parts
                 step = next((MADE_BY[f] for f in folders if f in MADE_BY), "1_preparation.py")
                 raise FileNotFoundError(
@@ -97,16 +97,16 @@ class Run:
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
     ) -> bool:
         """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match."""
-        return path in self.build_all({path: rows}, lambda parts: make(parts[path]), inputs)
+        return path in self.build_many({path: rows}, lambda parts: make(parts[path]), inputs)
 
-    def build_all(
+    def build_many(
         self,
         rows: dict[Path, object],
         make: Callable[[dict[Path, Path]], object],
         inputs: list[Path],
     ) -> list[Path]:
         """`build` for files that are made in one go; returns those that had to be made."""
-        made = store.build_all({p: self._key(r, inputs) for p, r in rows.items()}, make)
+        made = store.build_many({p: self._key(r, inputs) for p, r in rows.items()}, make)
         self.built.append(bool(made))
         return made
 
@@ -115,7 +115,7 @@ class Run:
         return {
             "code": store.code_version(self.script),
             "rows": rows,
-            "inputs": {str(f.relative_to(self.output)): store.built_from(f) for f in inputs},
+            "inputs": {str(f.relative_to(self.output)): store.fingerprint(f) for f in inputs},
             "engine": self.engine.name,
         }
 

@@ -79,7 +79,7 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def built_from(path: Path) -> str | None:
+def fingerprint(path: Path) -> str | None:
     """The key digest a whole file was made from, or None when it is not there."""
     manifest = manifest_path(path)
     if not (path.exists() and manifest.exists()):
@@ -92,17 +92,17 @@ def build(path: Path, key: dict[str, Any], make: Callable[[Path], object]) -> bo
 
     Returns True when it was made, False when it was up to date.
     """
-    return path in build_all({path: key}, lambda parts: make(parts[path]))
+    return path in build_many({path: key}, lambda parts: make(parts[path]))
 
 
-def build_all(
+def build_many(
     keys: dict[Path, dict[str, Any]], make: Callable[[dict[Path, Path]], object]
 ) -> list[Path]:
     """Make several files in one go: those not made from their very key, which are returned.
 
     `make` is given the temporary path of each, and writes them all.
     """
-    stale = [path for path, key in keys.items() if built_from(path) != digest(key)]
+    stale = [path for path, key in keys.items() if fingerprint(path) != digest(key)]
     parts = {path: path.with_name(f".part-{path.name}") for path in stale}
     for path, part in parts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

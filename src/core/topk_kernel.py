@@ -7,16 +7,16 @@ from numba import njit
 
 
 @njit(cache=True)
-def insert_top(aid, score, n, y, s):
+def insert_top(item, score, n, y, s):
     """Put item y with score s into a row that holds n sorted items; returns the new n."""
-    top = aid.size
-    if n == top and (s < score[n - 1] or (s == score[n - 1] and y > aid[n - 1])):
+    top = item.size
+    if n == top and (s < score[n - 1] or (s == score[n - 1] and y > item[n - 1])):
         return n
     i = n if n < top else top - 1
-    while i > 0 and (score[i - 1] < s or (score[i - 1] == s and aid[i - 1] > y)):
-        aid[i] = aid[i - 1]
+    while i > 0 and (score[i - 1] < s or (score[i - 1] == s and item[i - 1] > y)):
+        item[i] = item[i - 1]
         score[i] = score[i - 1]
         i -= 1
-    aid[i] = y
+    item[i] = y
     score[i] = s
     return min(n + 1, top)

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from src.candidates.rows import FlowRule, FreshRule, HistoryRule, PopularRule, Rule
+from src.candidates.rows import (
+    HistoryRetriever,
+    NewItemRetriever,
+    PopularRetriever,
+    Retriever,
+    TransitionRetriever,
+)
 from src.data.recipe import Recipe
 from src.features.rows import (
-    AlikeFeature,
     ContextFeature,
-    FeatureRow,
-    ItemFeature,
+    ContextPopularityFeature,
+    FeatureGroup,
+    ItemAgeFeature,
+    ItemAttributeFeature,
     PopularityFeature,
-    SeenFeature,
 )
 
 
@@ -36,11 +42,11 @@ def causal(recipe: Recipe) -> Recipe:
     )
 
 
-def _merged(rows: list[FeatureRow]) -> list[FeatureRow]:
+def _merged(rows: list[FeatureGroup]) -> list[FeatureGroup]:
     """Rows that now count the same events in one, with the windows of all."""
-    found: dict[object, FeatureRow] = {}
+    found: dict[object, FeatureGroup] = {}
     for row in rows:
-        if isinstance(row, PopularityFeature | AlikeFeature):
+        if isinstance(row, PopularityFeature | ContextPopularityFeature):
             key = replace(row, windows=())
             known = found.get(key, key)
             windows = dict.fromkeys((*getattr(known, "windows", ()), *row.windows))
@@ -50,21 +56,21 @@ def _merged(rows: list[FeatureRow]) -> list[FeatureRow]:
     return list(found.values())
 
 
-def _rule(row: Rule) -> Rule | None:
+def _rule(row: Retriever) -> Retriever | None:
     match row:
-        case PopularRule():
+        case PopularRetriever():
             return replace(row, window=row.window - row.ahead, ahead=0)
-        case FlowRule():
+        case TransitionRetriever():
             return replace(row, ahead=False)
-        case HistoryRule() | FreshRule(unseen=False):
+        case HistoryRetriever() | NewItemRetriever(unseen=False):
             return row
     return None
 
 
-def _feature(row: FeatureRow) -> FeatureRow | None:
+def _feature(row: FeatureGroup) -> FeatureGroup | None:
     match row:
-        case PopularityFeature() | AlikeFeature():
+        case PopularityFeature() | ContextPopularityFeature():
             return replace(row, ahead=0)
-        case ItemFeature() | ContextFeature() | SeenFeature():
+        case ItemAttributeFeature() | ContextFeature() | ItemAgeFeature():
             return row
     return None

@@ -10,7 +10,7 @@ VISIT_GAP = 2 * 3600  # seconds without an event that end a visit
 
 
 @njit(cache=True)
-def by_time(ts, aid, type_, since):
+def by_time(ts, item, type_, since):
     """Seconds, items and types of the events from `since` on, by time, in order where equal."""
     last = since
     for i in range(ts.size):
@@ -27,22 +27,22 @@ def by_time(ts, aid, type_, since):
         if ts[i] >= since:
             k = at[ts[i] - since]
             at[ts[i] - since] += 1
-            out[0][k], out[1][k], out[2][k] = ts[i], aid[i], type_[i]
+            out[0][k], out[1][k], out[2][k] = ts[i], item[i], type_[i]
     return out
 
 
 @njit(cache=True)
-def times_by_item(aid, ts, kind, n_items, n_kinds):
-    """Ascending event times of every (item, kind) as CSR: list number is aid * n_kinds + kind."""
+def times_by_item(item, ts, kind, n_items, n_kinds):
+    """Ascending event times of every (item, kind) as CSR: list number is item * n_kinds + kind."""
     starts = np.zeros(n_items * n_kinds + 1, np.int64)
-    for i in range(aid.size):
-        starts[np.int64(aid[i]) * n_kinds + kind[i] + 1] += 1
+    for i in range(item.size):
+        starts[np.int64(item[i]) * n_kinds + kind[i] + 1] += 1
     for k in range(starts.size - 1):
         starts[k + 1] += starts[k]
     at = starts[:-1].copy()
-    times = np.empty(aid.size, np.int32)
-    for i in range(aid.size):
-        k = np.int64(aid[i]) * n_kinds + kind[i]
+    times = np.empty(item.size, np.int32)
+    for i in range(item.size):
+        k = np.int64(item[i]) * n_kinds + kind[i]
         times[at[k]] = ts[i]
         at[k] += 1
     for k in range(starts.size - 1):
@@ -65,7 +65,7 @@ def shapes(offsets, ts):
 
 
 @njit(cache=True)
-def latest_sessions(offsets, aid, shape, n_items, sample):
+def latest_sessions(offsets, item, shape, n_items, sample):
     """Up to `sample` sessions of each item, the last to end first, and how many there are in all.
 
     Returns CSR (starts int64, holders int32: first event of the session, number of its events,
@@ -76,9 +76,9 @@ def latest_sessions(offsets, aid, shape, n_items, sample):
     seen = np.full(n_items, -1, np.int32)
     for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
-            if seen[aid[i]] != s:
-                seen[aid[i]] = s
-                count[aid[i]] += 1
+            if seen[item[i]] != s:
+                seen[item[i]] = s
+                count[item[i]] += 1
     left = np.minimum(count, sample).astype(np.int32)
     starts = np.zeros(n_items + 1, np.int64)
     starts[1:] = np.cumsum(left)
@@ -86,7 +86,7 @@ def latest_sessions(offsets, aid, shape, n_items, sample):
     seen[:] = -1
     for s in order:
         for i in range(offsets[s], offsets[s + 1]):
-            a = aid[i]
+            a = item[i]
             if left[a] > 0 and seen[a] != s:
                 seen[a] = s
                 h = starts[a + 1] - left[a]

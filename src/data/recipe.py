@@ -11,11 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from src.candidates.rows import Baseline, MatrixRule, PopularRule, RetrievalRule, Rule
+from src.candidates.rows import (
+    Baseline,
+    ItemToItemRetriever,
+    PopularRetriever,
+    Retriever,
+    TwoTowerRetriever,
+)
 from src.data.units import Weights
-from src.embeddings.rows import EmbeddingRow, SequenceRow
-from src.features.rows import FeatureRow, RetrievalFeature
-from src.matrices.rows import MatrixRow, SwingRow
+from src.embeddings.rows import Embedding, TwoTowerEmbedding
+from src.features.rows import FeatureGroup, TwoTowerFeature
+from src.matrices.rows import CovisitationMatrix, SwingMatrix
 from src.rankers.rows import Ranker
 
 
@@ -72,11 +78,11 @@ class Recipe:
     objectives: tuple[Objective, ...]
     metric: str  # "recall" or "mrr"
     k: int
-    matrices: tuple[MatrixRow | SwingRow, ...]
-    embeddings: tuple[EmbeddingRow, ...]
-    rules: tuple[Rule, ...]
+    matrices: tuple[CovisitationMatrix | SwingMatrix, ...]
+    embeddings: tuple[Embedding, ...]
+    rules: tuple[Retriever, ...]
     baselines: tuple[Baseline, ...]
-    features: tuple[FeatureRow, ...]
+    features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
     type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
     split_days: float | None = None  # None: as long as the test files last
@@ -92,13 +98,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         selects = [r.select for r in self.rules if hasattr(r, "select")]
-        popular = [r for r in self.rules if isinstance(r, PopularRule)]
+        popular = [r for r in self.rules if isinstance(r, PopularRetriever)]
         given = [row.type_weight for row in selects] + [row.type_weight for row in popular]
         given.append(self.type_weight)
         if min(map(len, given)) < len(self.types):
             raise ValueError(f"recipe {self.name}: type_weight has one number per {self.types}")
         for row in self.matrices:
-            weights = () if isinstance(row, SwingRow) else (row.source_weight, row.target_weight)
+            weights = () if isinstance(row, SwingMatrix) else (row.source_weight, row.target_weight)
             if any(len(weight) < len(self.types) for weight in weights):
                 raise ValueError(f"matrix {row.name}: one weight per event type {self.types}")
         tables = {row.name for row in self.matrices} | {row.name for row in self.embeddings}
@@ -112,7 +118,7 @@ class Recipe:
             if len(set(names)) < len(names):
                 raise ValueError(f"recipe {self.name}: two rows share a {kind} name in {names}")
         for rule in self.rules:
-            if isinstance(rule, MatrixRule) and rule.matrix not in tables:
+            if isinstance(rule, ItemToItemRetriever) and rule.matrix not in tables:
                 raise ValueError(f"rule {rule.name}: no matrix or embedding named {rule.matrix}")
         for rule in self.rules:
             if rule.top > 255:
@@ -127,12 +133,12 @@ class Recipe:
         self._check_retrieval()
 
     def _check_retrieval(self) -> None:
-        models = {row.name for row in self.embeddings if isinstance(row, SequenceRow)}
+        models = {row.name for row in self.embeddings if isinstance(row, TwoTowerEmbedding)}
         names = {objective.name for objective in self.objectives}
         if models and not names <= set(self.types):
             raise ValueError(f"recipe {self.name}: objectives {names} are not all of {self.types}")
         for row in (*self.rules, *self.features):
-            if isinstance(row, RetrievalRule | RetrievalFeature) and row.model not in models:
+            if isinstance(row, TwoTowerRetriever | TwoTowerFeature) and row.model not in models:
                 raise ValueError(f"{row}: no two-tower model named {row.model}")
-            if isinstance(row, RetrievalRule) and not 0 <= row.objective < len(self.objectives):
+            if isinstance(row, TwoTowerRetriever) and not 0 <= row.objective < len(self.objectives):
                 raise ValueError(f"rule {row.name}: no objective {row.objective}, count from 0")

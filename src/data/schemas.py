@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     pass
 
 
-EVENTS = pl.Schema({"session": pl.Int32, "aid": pl.Int32, "ts": pl.Int32, "type": pl.Int8})
+EVENTS = pl.Schema({"session": pl.Int32, "item": pl.Int32, "ts": pl.Int32, "type": pl.Int8})
 """One event a row, sorted by session and time, in file order where times are equal.
 
-Session and aid are dense ids (row numbers of `sessions.parquet` and `aids.parquet`); ts is in
+Session and item are dense ids (row numbers of `sessions.parquet` and `items.parquet`); ts is in
 seconds since 1970; type is an index into `Recipe.types`. Where a data set has context (device,
 region, ...), its columns follow, as Int32.
 """
@@ -23,11 +23,11 @@ region, ...), its columns follow, as Int32.
 SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
 """Raw id of each dense session; the queries (sessions to predict for) are the last rows."""
 
-LABELS = pl.Schema({"session": pl.Int32, "objective": pl.Int8, "aid": pl.Int32})
+LABELS = pl.Schema({"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32})
 """What a query session did next, per objective; sorted, without duplicates."""
 
 LISTS = pl.Schema(
-    {"session": pl.Int32, "rule": pl.UInt8, "rank": pl.UInt8, "aid": pl.Int32, "score": pl.Float32}
+    {"session": pl.Int32, "rule": pl.UInt8, "rank": pl.UInt8, "item": pl.Int32, "score": pl.Float32}
 )
 """One candidate a row: `rule` is the row number in the recipe, `rank` counts from 0."""
 

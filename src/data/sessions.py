@@ -17,7 +17,7 @@ class Sessions:
     """All sessions of a split as CSR: events of session s are offsets[s] : offsets[s + 1]."""
 
     offsets: I64
-    aid: I32
+    item: I32
     ts: I32
     type: I8
     n_items: int
@@ -35,20 +35,20 @@ class Sessions:
     def load(cls, output: Path, split: str) -> Sessions:
         """Read a prepared split, column by column: 17 bytes an event at the peak."""
         sessions = pl.read_parquet(output / split / "sessions.parquet")
-        n_items = pl.scan_parquet(output / "aids.parquet").select(pl.len()).collect().item()
+        n_items = pl.scan_parquet(output / "items.parquet").select(pl.len()).collect().item()
         events, first_query = output / split / "events.parquet", int((~sessions["query"]).sum())
 
         def column(name: str) -> NDArray:
             return arrays(pl.read_parquet(events, columns=[name]), name)[0]
 
         offsets = offsets_of(column("session"), sessions.height)
-        aid, ts, type_ = column("aid"), column("ts"), column("type")
-        return cls(offsets, aid, ts, type_, n_items, first_query)
+        item, ts, type_ = column("item"), column("ts"), column("type")
+        return cls(offsets, item, ts, type_, n_items, first_query)
 
     @classmethod
     def from_events(
         cls, events: pl.DataFrame, n_sessions: int, n_items: int, first_query: int
     ) -> Sessions:
         """CSR arrays of an EVENTS frame."""
-        session, aid, ts, type_ = arrays(events, *EVENTS.names())
-        return cls(offsets_of(session, n_sessions), aid, ts, type_, n_items, first_query)
+        session, item, ts, type_ = arrays(events, *EVENTS.names())
+        return cls(offsets_of(session, n_sessions), item, ts, type_, n_items, first_query)

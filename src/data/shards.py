@@ -21,7 +21,7 @@ Part = tuple[int, int]
 """First and end session of a block."""
 
 
-def open_world(run: Run, split: str) -> World:
+def load_split(run: Run, split: str) -> World:
     """A split's sessions and tables, read when needed."""
     return World(run.output, split, lambda name: run.table(split, name))
 
@@ -37,14 +37,14 @@ def part_path(folder: Path, world: World, part: Part) -> Path:
 
 def part_files(run: Run, split: str, folder: str) -> list[Path]:
     """The files of all blocks of a split: never a glob, which would find a former run's too."""
-    world = open_world(run, split)
+    world = load_split(run, split)
     return [part_path(run.output / split / folder, world, part) for part in parts(world)]
 
 
 def to_make(run: Run, world: World, folder: str) -> int:
     """Queries of a split whose block is not there: what will still be written is in proportion."""
     place = run.output / world.split / folder
-    missing = [p for p in parts(world) if store.built_from(part_path(place, world, p)) is None]
+    missing = [p for p in parts(world) if store.fingerprint(part_path(place, world, p)) is None]
     return sum(end - first for first, end in missing)
 
 

@@ -22,7 +22,7 @@ TOLD = 10  # faults
 BLOCK = 32 << 20  # bytes read at a time
 NUMBER = "(?:0|[1-9][0-9]{0,18})"
 
-TRUTH = pl.Schema({"session": pl.Int64, "objective": pl.Int64, "aid": pl.Int64})
+TRUTH = pl.Schema({"session": pl.Int64, "objective": pl.Int64, "item": pl.Int64})
 """What came true, in raw ids; each once."""
 
 Bool = NDArray[np.bool_]
@@ -185,15 +185,15 @@ class Check:
         lists = items.str.split(self.layout.between)
         length = lists.list.len().to_numpy().astype(np.int64)
         ids = integers(lists.explode(empty_as_null=False))
-        aid, row = ids.to_numpy(), np.repeat(np.arange(line.size), length)
+        item, row = ids.to_numpy(), np.repeat(np.arange(line.size), length)
         unknown = np.zeros(line.size, np.bool_)
         if self.known is not None:
             known = ids.is_in(pl.Series(self.known).implode()).to_numpy()
             unknown[row[~known]] = True
-        column = np.arange(aid.size) - np.repeat(np.cumsum(length) - length, length)
+        column = np.arange(item.size) - np.repeat(np.cumsum(length) - length, length)
         fits = column < k
         table = np.broadcast_to(-1 - np.arange(k), (line.size, k)).copy()
-        table[row[fits], column[fits]] = aid[fits]
+        table[row[fits], column[fits]] = item[fits]
         table.sort(axis=1)
         twice = (table[:, 1:] == table[:, :-1]).any(axis=1)
         odd = (length != k) if self.layout.exactly else (length > k)

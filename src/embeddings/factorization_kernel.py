@@ -29,7 +29,7 @@ def count_pairs(offsets, first, end, steps):
 
 
 @njit(cache=True)
-def write_pairs(offsets, aid, first, end, steps, source, target):
+def write_pairs(offsets, item, first, end, steps, source, target):
     """Write (earlier item, later item) of those pairs; pairs of an item with itself are left out.
 
     Returns how many were written.
@@ -38,9 +38,9 @@ def write_pairs(offsets, aid, first, end, steps, source, target):
     for s in range(first, end):
         for i in range(offsets[s] + 1, offsets[s + 1]):
             for j in range(max(offsets[s], i - steps), i):
-                if aid[j] != aid[i]:
-                    source[n] = aid[j]
-                    target[n] = aid[i]
+                if item[j] != item[i]:
+                    source[n] = item[j]
+                    target[n] = item[i]
                     n += 1
     return n
 

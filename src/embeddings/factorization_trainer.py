@@ -1,4 +1,4 @@
-"""Matrix factorisation of which item follows which: a `FactorRow`, learned by numba kernels.
+"""Matrix factorisation of which item follows which: a `FactorizationEmbedding`, learned by numba kernels.
 
 Logistic matrix factorisation with drawn negatives (Mikolov et al., 2013, read as one by Levy and
 Goldberg, 2014), as OTTO's third place used it, but directed: an item has one vector as the earlier
@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from src.core import nearest as search
-from src.core.arrays import F32, I32, I64, events_of_items
+from src.core.arrays import F32, I32, I64, count_items
 from src.core.early_stopping import HELD_OUT, Log, best, finished
 from src.data.sessions import Sessions
 from src.data.units import DAY
 from src.embeddings import factorization_kernel as kernel
-from src.embeddings.rows import FactorRow
+from src.embeddings.rows import FactorizationEmbedding
 from src.embeddings.vectors import unit
 
 PARTS = 2  # groups of items, and so threads; their number is in the bytes, that of threads is not
 CHUNK = 2**20  # pairs in memory at a time, about
 
 
-def kept_sessions(sessions: Sessions, row: FactorRow) -> tuple[I64, I32]:
+def kept_sessions(sessions: Sessions, row: FactorizationEmbedding) -> tuple[I64, I32]:
     """CSR of the items of the events that a row looks at, of sessions with two of them at least."""
-    keep = np.ones(sessions.aid.size, np.bool_)
+    keep = np.ones(sessions.item.size, np.bool_)
     if row.types is not None:
         keep &= np.isin(sessions.type, row.types)
     if row.last_days is not None and sessions.ts.size:
@@ -39,16 +39,16 @@ def kept_sessions(sessions: Sessions, row: FactorRow) -> tuple[I64, I32]:
     del running
     keep &= np.repeat(size >= 2, np.diff(sessions.offsets))
     offsets = np.concatenate([[0], np.cumsum(size[size >= 2])]).astype(np.int64)
-    return offsets, sessions.aid[keep]
+    return offsets, sessions.item[keep]
 
 
 class Trainer:
     """One row on one split: pairs of items in, vectors of both sides out."""
 
-    def __init__(self, sessions: Sessions, row: FactorRow, seed: int) -> None:
+    def __init__(self, sessions: Sessions, row: FactorizationEmbedding, seed: int) -> None:
         self.row, self.seed, self.n_items = row, seed, sessions.n_items
-        self.offsets, self.aid = kept_sessions(sessions, row)
-        self.count = events_of_items(self.aid, self.n_items)
+        self.offsets, self.item = kept_sessions(sessions, row)
+        self.count = count_items(self.item, self.n_items)
         self.log: Log = []
         rng = np.random.default_rng([seed, 0])
         n = self.offsets.size - 1
@@ -116,7 +116,7 @@ class Trainer:
         size = np.diff(self.offsets[first : end + 1])
         mine = wanted[first:end]
         offsets = np.concatenate([[0], np.cumsum(size[mine])]).astype(np.int64)
-        events = self.aid[self.offsets[first] : self.offsets[end]][np.repeat(mine, size)]
+        events = self.item[self.offsets[first] : self.offsets[end]][np.repeat(mine, size)]
         n = offsets.size - 1
         x = np.empty(kernel.count_pairs(offsets, 0, n, self.row.steps), np.int32)
         y = np.empty_like(x)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Word2VecRow:
+class Word2VecEmbedding:
     """Word2Vec item vectors (gensim skip-gram) and their neighbours as a matrix."""
 
     name: str
@@ -25,7 +25,7 @@ ENCODERS = ("pool", "gru", "lags")
 
 
 @dataclass(frozen=True)
-class SequenceRow:
+class TwoTowerEmbedding:
     """A two-tower net: a session's last events and the type of event wanted -> likely items.
 
     The encoder turns the events (item, type, seconds ago, hour of day) into a vector; plus a vector
@@ -64,7 +64,7 @@ class SequenceRow:
 
 
 @dataclass(frozen=True)
-class ContentRow:
+class PretrainedEmbedding:
     """Item vectors that come with the data: a CSV file of raw item ids and numbers.
 
     Items without a line of numbers have no vector, so no neighbours and cosines of 0; without the
@@ -79,7 +79,7 @@ class ContentRow:
 
 
 @dataclass(frozen=True)
-class FactorRow:
+class FactorizationEmbedding:
     """Matrix factorisation of item pairs: which item comes soon after which (src/embeddings/factorization_trainer.py).
 
     Directed: its neighbours and cosines compare items as the earlier one with others as the later.
@@ -100,4 +100,4 @@ class FactorRow:
     among: int = 100_000  # only the most frequent items are anyone's neighbours
 
 
-EmbeddingRow = Word2VecRow | SequenceRow | FactorRow | ContentRow
+Embedding = Word2VecEmbedding | TwoTowerEmbedding | FactorizationEmbedding | PretrainedEmbedding

@@ -20,13 +20,19 @@ from src.core.arrays import F32, I64
 from src.core.early_stopping import Log
 from src.core.parquet import count_rows
 from src.core.run import Run
-from src.data.shards import open_world
+from src.data.shards import load_split
 from src.embeddings import vectors as embeddings
-from src.embeddings.rows import ContentRow, EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import (
+    Embedding,
+    FactorizationEmbedding,
+    PretrainedEmbedding,
+    TwoTowerEmbedding,
+    Word2VecEmbedding,
+)
 
 Facts = dict[str, object]
 
-TAKES = {Word2VecRow: (4, 500), FactorRow: (6, 350), SequenceRow: (5, 400)}
+TAKES = {Word2VecEmbedding: (4, 500), FactorizationEmbedding: (6, 350), TwoTowerEmbedding: (5, 400)}
 """At the peak: tables of (items, size) floats, more bytes an item."""
 EVENT = 18  # bytes of an event: 14 in training, 17 while a split is read
 
@@ -45,17 +51,17 @@ class Trainer(Protocol):
     def load(self, path: Path) -> None: ...
 
 
-def train(run: Run, split: str, row: EmbeddingRow) -> Facts:
+def train(run: Run, split: str, row: Embedding) -> Facts:
     """Make what a row stands for, where it is not up to date; returns what there is to tell."""
-    world, facts = open_world(run, split), Facts()
+    world, facts = load_split(run, split), Facts()
     match row:
-        case Word2VecRow():
+        case Word2VecEmbedding():
             made = word2vec(run, world, row)
-        case SequenceRow():
+        case TwoTowerEmbedding():
             made = two_tower(run, world, row, facts)
-        case FactorRow():
+        case FactorizationEmbedding():
             made = factorisation(run, world, row, facts)
-        case ContentRow():
+        case PretrainedEmbedding():
             made = content(run, world, row, facts)
     return {"made" if made else "kept": "", **facts}
 
@@ -71,14 +77,14 @@ def saved(vectors: F32) -> Callable[[Path], None]:
     return lambda part: embeddings.save(part, vectors)
 
 
-def undirected(run: Run, world: World, row: EmbeddingRow) -> None:
+def undirected(run: Run, world: World, row: Embedding) -> None:
     """Remove the sources that a row of another kind left under this name."""
     sources = run.sources(world.split, row.name)
     for file in (sources, store.manifest_path(sources)):
         file.unlink(missing_ok=True)
 
 
-def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Callable[[Path], None]:
+def likely(world: World, row: Embedding, sources: F32, targets: F32) -> Callable[[Path], None]:
     """A matrix: the neighbours of each item by a model."""
 
     def make(part: Path) -> None:
@@ -90,10 +96,10 @@ def likely(world: World, row: EmbeddingRow, sources: F32, targets: F32) -> Calla
 
 def counts(world: World) -> I64:
     """Visible events of each item."""
-    return arrays.events_of_items(world.sessions.aid, world.sessions.n_items)
+    return arrays.count_items(world.sessions.item, world.sessions.n_items)
 
 
-def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
+def word2vec(run: Run, world: World, row: Word2VecEmbedding) -> bool:
     """Item vectors by gensim, as words that are given, and the neighbours around them."""
     row = replace(row, epochs=epochs(run, row))
     vectors, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
@@ -106,26 +112,26 @@ def word2vec(run: Run, world: World, row: Word2VecRow) -> bool:
                       table: likely(world, row, given, around)})  # fmt: skip
 
     rows, inputs = (row, run.recipe.seed), [run.output / world.split / "events.parquet"]
-    return bool(run.build_all(dict.fromkeys([vectors, table], rows), make, inputs))
+    return bool(run.build_many(dict.fromkeys([vectors, table], rows), make, inputs))
 
 
-def epochs(run: Run, row: Word2VecRow) -> int:
+def epochs(run: Run, row: Word2VecEmbedding) -> int:
     """As often as the largest split may be read: one model judges the cosines of all of them."""
     most = max(count_rows(run.output / split / "events.parquet") for split in run.splits())
     return min(row.epochs, max(1, row.words // max(most, 1)))
 
 
-def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
+def content(run: Run, world: World, row: PretrainedEmbedding, facts: Facts) -> bool:
     """Item vectors from a file, and their neighbours; without it, there are none."""
-    source, items = run.input / row.file, run.output / "aids.parquet"
+    source, items = run.input / row.file, run.output / "items.parquet"
     path, table = run.vectors(world.split, row.name), run.table(world.split, row.name)
 
     def make(part: Path) -> None:
         undirected(run, world, row)
-        aids = pl.read_parquet(items)["aid"]
-        none = np.zeros((aids.len(), 1), np.float32)
+        item_ids = pl.read_parquet(items)["item_id"]
+        none = np.zeros((item_ids.len(), 1), np.float32)
         embeddings.save(
-            part, embeddings.content(source, row.key, aids) if source.exists() else none
+            part, embeddings.content(source, row.key, item_ids) if source.exists() else none
         )
 
     def make_table(part: Path) -> None:
@@ -140,7 +146,7 @@ def content(run: Run, world: World, row: ContentRow, facts: Facts) -> bool:
     return made
 
 
-def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
+def two_tower(run: Run, world: World, row: TwoTowerEmbedding, facts: Facts) -> bool:
     """Item and query vectors by `src/embeddings/two_tower_trainer.py`, and the items likely after each alone."""
     types, device = run.recipe.types, "cuda" if run.engine.name == "gpu" else "cpu"
     wanted = [types.index(objective.name) for objective in run.recipe.objectives]
@@ -164,7 +170,7 @@ def two_tower(run: Run, world: World, row: SequenceRow, facts: Facts) -> bool:
     return in_epochs(run, world, row, [vectors, queries, table], make, wanted)
 
 
-def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
+def factorisation(run: Run, world: World, row: FactorizationEmbedding, facts: Facts) -> bool:
     """Item vectors, as the earlier and as the later one of a pair, by `src/embeddings/factorization_trainer.py`."""
     vectors, sources = run.vectors(world.split, row.name), run.sources(world.split, row.name)
     table = run.table(world.split, row.name)
@@ -184,38 +190,40 @@ def factorisation(run: Run, world: World, row: FactorRow, facts: Facts) -> bool:
     return in_epochs(run, world, row, [vectors, sources, table], make)
 
 
-def claim(run: Run, world: World, row: Word2VecRow | FactorRow | SequenceRow) -> None:
+def claim(
+    run: Run, world: World, row: Word2VecEmbedding | FactorizationEmbedding | TwoTowerEmbedding
+) -> None:
     """Ask for what a row takes at its peak: measured, in docs/vectors.md."""
     events = count_rows(run.output / world.split / "events.parquet")
-    items = count_rows(run.output / "aids.parquet")
+    items = count_rows(run.output / "items.parquet")
     tables, more = TAKES[type(row)]
     need = (4 * tables * row.size + more) * items + EVENT * events
     run.budget.claim(f"{world.split} {row.name}", need)
 
 
 def in_epochs(
-    run: Run, world: World, row: EmbeddingRow, paths: list[Path],
+    run: Run, world: World, row: Embedding, paths: list[Path],
     make: Callable[[dict[Path, Path]], None], *more: object,
 ) -> bool:  # fmt: skip
     """Build the files of a row that leaves a log, and checkpoints which it then needs no more."""
     if not log_path(run, world.split, row).exists():
         store.manifest_path(paths[0]).unlink(missing_ok=True)  # a model goes with its log
     rows, inputs = (row, run.recipe.seed, *more), [run.output / world.split / "events.parquet"]
-    made = run.build_all(dict.fromkeys(paths, rows), make, inputs)
+    made = run.build_many(dict.fromkeys(paths, rows), make, inputs)
     checkpoint = checkpoint_path(run, world, row)
     for file in (checkpoint, store.manifest_path(checkpoint)):
         file.unlink(missing_ok=True)
     return bool(made)
 
 
-def learn(run: Run, world: World, row: EmbeddingRow, trainer: Trainer, facts: Facts) -> None:
+def learn(run: Run, world: World, row: Embedding, trainer: Trainer, facts: Facts) -> None:
     """All epochs, from where a killed run left off; each leaves a checkpoint and a log line."""
     checkpoint, name = checkpoint_path(run, world, row), f"{world.split} {row.name}"
-    events = store.built_from(run.output / world.split / "events.parquet")
+    events = store.fingerprint(run.output / world.split / "events.parquet")
     made_from = {
         "of": [row, run.recipe.seed, events, store.code_version(run.script), run.engine.name]
     }
-    if store.built_from(checkpoint) == store.digest(made_from):
+    if store.fingerprint(checkpoint) == store.digest(made_from):
         trainer.load(checkpoint)
     while not trainer.done:
         trainer.epoch(lambda batches: run.progress(batches, f"{name}, epoch {len(trainer.log)}"))
@@ -226,10 +234,10 @@ def learn(run: Run, world: World, row: EmbeddingRow, trainer: Trainer, facts: Fa
     facts.update(trainer.facts)
 
 
-def log_path(run: Run, split: str, row: EmbeddingRow) -> Path:
+def log_path(run: Run, split: str, row: Embedding) -> Path:
     """A line per epoch; of rows that learn in epochs of their own."""
     return run.output / "logs" / "embeddings" / split / f"{row.name}.csv"
 
 
-def checkpoint_path(run: Run, world: World, row: EmbeddingRow) -> Path:
+def checkpoint_path(run: Run, world: World, row: Embedding) -> Path:
     return run.vectors(world.split, row.name).with_name(f".checkpoint-{row.name}")

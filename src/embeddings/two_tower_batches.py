@@ -12,11 +12,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, F64, I32, I64, events_of_items
+from src.core.arrays import F32, F64, I32, I64, count_items
 from src.core.early_stopping import HELD_OUT
 from src.data.sessions import Sessions
 from src.data.units import DAY, HOUR
-from src.embeddings.rows import SequenceRow
+from src.embeddings.rows import TwoTowerEmbedding
 
 GAPS = 24  # buckets of seconds: bucket b from 2 ** (b - 1) on, 0 for less than a second
 NO_ITEM = -1
@@ -24,13 +24,13 @@ NO_ITEM = -1
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of some positions, newest event first; what is not there: aid -1, the rest 0.
+    """Windows of some positions, newest event first; what is not there: item -1, the rest 0.
 
-    int64 (positions, last): aid; kind, the event's type; ago, bucket of the seconds from it to the
+    int64 (positions, last): item; kind, the event's type; ago, bucket of the seconds from it to the
     newest event; step, of those to the next newer one. hour: of the day, of the newest event.
     """
 
-    aid: I64
+    item: I64
     kind: I64
     ago: I64
     step: I64
@@ -47,33 +47,33 @@ class Windows:
         ago = ts[:, :1] - ts
         step = np.diff(ago, axis=1, prepend=0)
         return cls(
-            np.where(there, sessions.aid[place], NO_ITEM).astype(np.int64),
+            np.where(there, sessions.item[place], NO_ITEM).astype(np.int64),
             np.where(there, sessions.type[place], 0).astype(np.int64),
             np.where(there, bucket(ago), 0), np.where(there, bucket(step), 0),
             ts[:, 0] // HOUR % 24,
         )  # fmt: skip
 
     @classmethod
-    def alone(cls, aid: I64, kind: int, last: int) -> Windows:
+    def alone(cls, item: I64, kind: int, last: int) -> Windows:
         """Windows of one event each, at noon."""
-        none = np.zeros((aid.size, last), np.int64)
+        none = np.zeros((item.size, last), np.int64)
         first = np.arange(last) == 0
-        item = np.where(first, aid[:, None], NO_ITEM)
-        return cls(item, none + kind * first, none, none, np.full(aid.size, 12))
+        window = np.where(first, item[:, None], NO_ITEM)
+        return cls(window, none + kind * first, none, none, np.full(item.size, 12))
 
 
 @dataclass(frozen=True)
 class Targets:
     """The events after some positions, and the towers' rows: one per position and type wanted.
 
-    position (rows): number in the batch; type (rows); row, aid, weight (targets, by position, then
+    position (rows): number in the batch; type (rows); row, item, weight (targets, by position, then
     in the order of the session): the row that each belongs to, and its share of the position's 1.
     """
 
     position: I64
     type: I64
     row: I64
-    aid: I64
+    item: I64
     weight: F32
 
     @classmethod
@@ -87,7 +87,7 @@ class Targets:
         width = int(types.max(initial=0)) + 1
         rows, row = np.unique(owner * width + types, return_inverse=True)
         weight = (1.0 / there.sum(axis=1))[owner].astype(np.float32)
-        return cls(rows // width, rows % width, row, sessions.aid[place].astype(np.int64), weight)
+        return cls(rows // width, rows % width, row, sessions.item[place].astype(np.int64), weight)
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Shard:
     targets: Targets
 
     @property
-    def aid(self) -> I64:
+    def item(self) -> I64:
         """Items of the windows, then of the targets."""
-        return np.concatenate([np.maximum(self.windows.aid.ravel(), 0), self.targets.aid])
+        return np.concatenate([np.maximum(self.windows.item.ravel(), 0), self.targets.item])
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def bucket(seconds: I64) -> I64:
     return np.minimum(np.frexp(np.maximum(seconds, 0).astype(np.float64))[1], GAPS - 1)
 
 
-def split_positions(sessions: Sessions, row: SequenceRow, seed: int) -> tuple[I32, I64]:
+def split_positions(sessions: Sessions, row: TwoTowerEmbedding, seed: int) -> tuple[I32, I64]:
     """Positions to learn from, ascending, and held-out ones: one each of sessions drawn by chance.
 
     Only positions with an event behind them in the split; of sessions that are no queries, only
@@ -147,7 +147,7 @@ def split_positions(sessions: Sessions, row: SequenceRow, seed: int) -> tuple[I3
     return ranges(np.delete(begin, held), np.delete(size, held)), held_out
 
 
-def first_positions(sessions: Sessions, row: SequenceRow) -> I64:
+def first_positions(sessions: Sessions, row: TwoTowerEmbedding) -> I64:
     """Where the positions of each session begin: at its first event that is young enough."""
     begin = sessions.offsets[:-1].copy()
     if row.last_days is not None and sessions.ts.size:
@@ -167,7 +167,7 @@ def ranges(begin: I64, size: I64) -> I32:
     return np.cumsum(step, out=step, dtype=np.int32)
 
 
-def epoch_batches(position: I32, row: SequenceRow, seed: int, epoch: int) -> list[I32]:
+def epoch_batches(position: I32, row: TwoTowerEmbedding, seed: int, epoch: int) -> list[I32]:
     """The epoch's positions in random order, cut into batches of much the same size."""
     rng = np.random.default_rng([seed, 1, epoch])
     if position.size > row.positions:  # an exact draw would sort them all
@@ -181,8 +181,8 @@ def epoch_batches(position: I32, row: SequenceRow, seed: int, epoch: int) -> lis
 class Negatives:
     """Items drawn with a chance by their number of events, and how likely each is in a draw."""
 
-    def __init__(self, sessions: Sessions, row: SequenceRow) -> None:
-        count = events_of_items(sessions.aid, sessions.n_items)
+    def __init__(self, sessions: Sessions, row: TwoTowerEmbedding) -> None:
+        count = count_items(sessions.item, sessions.n_items)
         self.items = np.flatnonzero(count)
         self.draws = row.negatives
         chance = count[self.items].astype(np.float64) ** row.popularity

@@ -1,4 +1,4 @@
-"""The nets of a `SequenceRow`: encoders of a session's last events, and the query tower on top.
+"""The nets of a `TwoTowerEmbedding`: encoders of a session's last events, and the query tower on top.
 
 As in the winning solution of OTTO's competition (mrkmakr, 2023), a session's vector plus one of the
 type of event wanted is what items are compared with. Here the type also turns the session's vector
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from src.embeddings.rows import SequenceRow
+from src.embeddings.rows import TwoTowerEmbedding
 from src.embeddings.two_tower_batches import GAPS
 
 HEADS = 4  # sets of weights over the events
@@ -24,7 +24,7 @@ HOURS = 8  # size of the vector of an hour of the day
 class Pool(nn.Module):
     """Weighted means of the events' items, the weights learned from place, type, time and item."""
 
-    def __init__(self, row: SequenceRow, n_types: int) -> None:
+    def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.place = nn.Parameter(-torch.outer(torch.arange(row.last), torch.arange(HEADS)) * 0.3)
         self.kind = nn.Embedding(n_types, HEADS)
@@ -51,7 +51,7 @@ class Pool(nn.Module):
 class Recurrent(nn.Module):
     """The events one after the other through a GRU, oldest first."""
 
-    def __init__(self, row: SequenceRow, n_types: int) -> None:
+    def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.kind = nn.Embedding(n_types, row.size)
         self.ago = nn.Embedding(GAPS, row.size)
@@ -73,7 +73,7 @@ class Recurrent(nn.Module):
 class Lags(nn.Module):
     """A weight for each of the last events, whatever it is, and a vector of the time of day."""
 
-    def __init__(self, row: SequenceRow, n_types: int) -> None:
+    def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.place = nn.Parameter(0.5 ** torch.arange(row.last))
         self.hour = nn.Embedding(3, row.size)  # night, day, evening
@@ -91,7 +91,7 @@ MADE_BY = {"pool": Pool, "gru": Recurrent, "lags": Lags}
 class Net(nn.Module):
     """The encoder and the vectors of the types wanted; items come as vectors from outside."""
 
-    def __init__(self, row: SequenceRow, n_types: int) -> None:
+    def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.encoder = MADE_BY[row.encoder](row, n_types)
         self.turn = nn.Parameter(torch.zeros(row.size, n_types * row.size))

@@ -1,4 +1,4 @@
-"""Learning a `SequenceRow` with torch: items of the next events against items drawn by chance.
+"""Learning a `TwoTowerEmbedding` with torch: items of the next events against items drawn by chance.
 
 The loss is a softmax over a sample, of cosines at a low temperature, corrected for how likely each
 item was drawn (Bengio and Senecal, 2008; Yi et al., 2019); the nets are in src/embeddings/two_tower_nets.py.
@@ -26,7 +26,7 @@ from torch.nn.functional import normalize
 from src.core.arrays import F32, I32, I64
 from src.core.early_stopping import Log, best, finished
 from src.data.sessions import Sessions
-from src.embeddings.rows import SequenceRow
+from src.embeddings.rows import TwoTowerEmbedding
 from src.embeddings.two_tower_batches import (
     NO_ITEM,
     Negatives,
@@ -60,7 +60,9 @@ class State:
     best: dict[str, Any] = field(default_factory=dict)  # net and vectors of the best epoch
 
     @classmethod
-    def new(cls, row: SequenceRow, n_items: int, n_types: int, seed: int, device: str) -> State:
+    def new(
+        cls, row: TwoTowerEmbedding, n_items: int, n_types: int, seed: int, device: str
+    ) -> State:
         """The start of a training, the same for the same seed."""
         torch.manual_seed(seed)
         net = Net(row, n_types).to(device)
@@ -105,7 +107,7 @@ class Trainer:
     """One row on one split: positions in, item vectors and query vectors out."""
 
     def __init__(
-        self, sessions: Sessions, row: SequenceRow, n_types: int, seed: int, device: str,
+        self, sessions: Sessions, row: TwoTowerEmbedding, n_types: int, seed: int, device: str,
         pool: ThreadPoolExecutor,
     ) -> None:  # fmt: skip
         self.sessions, self.row, self.seed, self.device = sessions, row, seed, device
@@ -154,7 +156,7 @@ class Trainer:
         state.steps += 1
         drawn, log_chance = self.negatives.draw(rng)
         batch = [self._shard(p, rng) for p in np.array_split(position, SHARDS) if p.size]
-        ids = [drawn, *(part.aid for part in batch)]
+        ids = [drawn, *(part.item for part in batch)]
         items, slot = np.unique(np.concatenate(ids), return_inverse=True)
         slots = np.split(slot, np.cumsum([part.size for part in ids])[:-1])
         places, sample = self._tensor(items), Sample(slots[0], log_chance, items.size)
@@ -180,7 +182,7 @@ class Trainer:
     def _shard(self, position: I32, rng: np.random.Generator) -> Shard:
         """A part of a batch: what one thread learns from."""
         windows = Windows.of(self.sessions, position, self.row.last)
-        there = windows.aid != NO_ITEM
+        there = windows.item != NO_ITEM
         there[:, 1:] &= rng.random((position.size, self.row.last - 1)) >= self.row.dropout
         return Shard(windows, there, Targets.of(self.sessions, position, self.row.ahead))
 
@@ -191,7 +193,7 @@ class Trainer:
         torch.set_num_threads(1)
         net, windows, targets = self.state.net, part.windows, part.targets
         unit.requires_grad_()
-        seen, right = np.split(slot, [windows.aid.size])
+        seen, right = np.split(slot, [windows.item.size])
         session = net.encode(unit, self._window(windows, seen, part.there))
         query = net.query(session[self._tensor(targets.position)], self._tensor(targets.type))
         query = query / self.row.temperature
@@ -225,9 +227,9 @@ class Trainer:
     @torch.no_grad()
     def _encoded(self, windows: Windows) -> Tensor:
         """Session vectors of some windows, by all item vectors."""
-        items, slot = np.unique(np.maximum(windows.aid, 0), return_inverse=True)
+        items, slot = np.unique(np.maximum(windows.item, 0), return_inverse=True)
         vectors = normalize(self.state.vectors[self._tensor(items)])
-        return self.state.net.encode(vectors, self._window(windows, slot, windows.aid != NO_ITEM))
+        return self.state.net.encode(vectors, self._window(windows, slot, windows.item != NO_ITEM))
 
     @torch.no_grad()
     def _held_out_scores(self) -> tuple[float, float]:
@@ -240,7 +242,7 @@ class Trainer:
         query = self.state.net.query(session, self._tensor(t.type))
         most = max(PRODUCTS // self.negatives.items.size, 1)
         some = np.sort(np.random.default_rng([self.seed, 3]).permutation(t.row.size)[:most])
-        truth = self._tensor(t.aid[some])
+        truth = self._tensor(t.item[some])
         rank = self._ranks(query[self._tensor(t.row[some])], truth).cpu().numpy()
         very_next = (np.diff(t.position[t.row], prepend=-1) > 0)[some]
         mrr = np.where(rank < 5, 1 / (1 + rank), 0.0)[very_next]
@@ -319,7 +321,7 @@ class Trainer:
 
 @contextmanager
 def training(
-    sessions: Sessions, row: SequenceRow, n_types: int, seed: int, device: str
+    sessions: Sessions, row: TwoTowerEmbedding, n_types: int, seed: int, device: str
 ) -> Iterator[Trainer]:
     """A trainer whose results do not depend on how many threads the machine has."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()

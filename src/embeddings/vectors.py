@@ -15,14 +15,16 @@ import polars as pl
 from tqdm import tqdm
 
 from src.core import nearest as search
-from src.core.arrays import F32, F64, I64, events_of_items
+from src.core.arrays import F32, F64, I64, count_items
 from src.data.sessions import Sessions
-from src.embeddings.rows import Word2VecRow
-from src.matrices.neighbours import Matrix
+from src.embeddings.rows import Word2VecEmbedding
+from src.matrices.neighbours import Neighbours
 
-LOUD = 0.5  # ln(events of an item) is multiplied by it, and added to its log-odds
+POPULARITY_PRIOR = 0.5  # ln(events of an item) is multiplied by it, and added to its log-odds
 SOURCES = 2**16  # looked up at a time
-SHARP = 16.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
+INVERSE_TEMPERATURE = (
+    16.0  # neighbours weigh odds ** SHARP: the sure ones lead where lists are merged
+)
 
 
 class Sentences:
@@ -38,10 +40,10 @@ class Sentences:
         told = {"total": s.n_sessions, "leave": False, "disable": None, "delay": 2}
         for first, end in tqdm(pairs, "word2vec, one pass", **told):
             if end - first > 1:
-                yield self.words[s.aid[first:end]].tolist()
+                yield self.words[s.item[first:end]].tolist()
 
 
-def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]:
+def word2vec(sessions: Sessions, row: Word2VecEmbedding, seed: int) -> tuple[F32, F32]:
     """Vectors of items as the words that are given, and as those around them; unseen ones 0.
 
     Skip-gram with negative sampling (Mikolov et al., 2013). One worker: gensim is only
@@ -52,7 +54,7 @@ def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]
     given, around = np.zeros((2, sessions.n_items, row.size), np.float32)
     length = np.diff(sessions.offsets)
     read = np.repeat(length > 1, length)
-    if events_of_items(sessions.aid[read], sessions.n_items).max(initial=0) < row.min_count:
+    if count_items(sessions.item[read], sessions.n_items).max(initial=0) < row.min_count:
         return given, around
     model = Word2Vec(
         Sentences(sessions), vector_size=row.size, window=row.window, sg=1, hs=0,
@@ -64,8 +66,8 @@ def word2vec(sessions: Sessions, row: Word2VecRow, seed: int) -> tuple[F32, F32]
     return given, around
 
 
-def content(path: Path, key: str, aids: pl.Series) -> F32:
-    """Vectors of the items `aids` (raw ids, ascending) from a CSV file; 0 where it has none.
+def content(path: Path, key: str, item_ids: pl.Series) -> F32:
+    """Vectors of the items `item_ids` (raw ids, ascending) from a CSV file; 0 where it has none.
 
     A line with a missing or a wrong number, like the last one of a truncated copy, counts as none.
     """
@@ -74,11 +76,11 @@ def content(path: Path, key: str, aids: pl.Series) -> F32:
         raise ValueError(f"{path}, line 1: no column {key} beside those of the vectors")
     types = {name: pl.Int64 if name == key else pl.Float32 for name in names}
     lines = pl.scan_csv(path, schema=types, ignore_errors=True).drop_nulls()
-    table = lines.filter(pl.col(key).is_in(aids.implode())).collect().unique(key, keep="first")
+    table = lines.filter(pl.col(key).is_in(item_ids.implode())).collect().unique(key, keep="first")
     numbers = table.drop(key).to_numpy()
-    vectors = np.zeros((aids.len(), numbers.shape[1]), np.float32)
+    vectors = np.zeros((item_ids.len(), numbers.shape[1]), np.float32)
     sound = np.isfinite(numbers).all(axis=1)
-    vectors[aids.search_sorted(table[key]).to_numpy()[sound]] = numbers[sound]
+    vectors[item_ids.search_sorted(table[key]).to_numpy()[sound]] = numbers[sound]
     return unit(vectors)
 
 
@@ -92,24 +94,24 @@ def unit(vectors: F32) -> F32:
     return found
 
 
-def likely(sources: F32, targets: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
+def likely(sources: F32, targets: F32, n: int, count: I64, among: int = 2**31) -> Neighbours:
     """The n other items that follow each most likely, by a model of what follows what.
 
     source . target: log-odds that the one follows the other, against items drawn by their number
-    of events. So that number is put back. (A SequenceRow's are not against such a draw: for it
+    of events. So that number is put back. (A TwoTowerEmbedding's are not against such a draw: for it
     this is a prior.) LOUD and SHARP are fitted: the tables of bench/RESULTS.md.
     """
     known, base = with_vectors(targets, count, among)
-    more = LOUD * np.log(np.maximum(count[base], 1))
+    more = POPULARITY_PRIOR * np.log(np.maximum(count[base], 1))
     near = neighbours(sources, known, base, beside(targets[base], more), n)
     size, weight = np.diff(near.offsets), near.weight
     weight -= np.repeat(weight[near.offsets[:-1][size > 0]], size[size > 0])
-    weight *= np.float32(SHARP)
+    weight *= np.float32(INVERSE_TEMPERATURE)
     np.exp(weight, out=weight)
     return near
 
 
-def alike(vectors: F32, n: int, count: I64, among: int = 2**31) -> Matrix:
+def alike(vectors: F32, n: int, count: I64, among: int = 2**31) -> Neighbours:
     """The n other items of the highest cosine x ln(1 + count).
 
     By cosine alone the nearest are the rarest items of a topic, which nobody asks for.
@@ -134,7 +136,7 @@ def beside(vectors: F32, more: F64) -> F32:
     return np.column_stack([vectors, more.astype(np.float32)])
 
 
-def neighbours(sources: F32, known: I64, base: I64, targets: F32, n: int) -> Matrix:
+def neighbours(sources: F32, known: I64, base: I64, targets: F32, n: int) -> Neighbours:
     """The n others of the items `base` that each of the items `known` likes best; exact search.
 
     targets: a row for each of `base`, whose last number is added to the product of the others with
@@ -145,14 +147,14 @@ def neighbours(sources: F32, known: I64, base: I64, targets: F32, n: int) -> Mat
     offsets = np.zeros(len(sources) + 1, np.int64)
     offsets[1:][known] = np.minimum(base.size - (place[known] >= 0), n)
     np.cumsum(offsets, out=offsets)
-    aid, weight = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    item, weight = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
     for first in range(0, known.size, SOURCES):
         mine = known[first : first + SOURCES]
         near, score = search.nearest(beside(sources[mine], np.ones(mine.size)), targets, n,
                                      place[mine])  # fmt: skip
         filled, at = near >= 0, slice(offsets[mine[0]], offsets[mine[-1] + 1])
-        aid[at], weight[at] = base[near[filled]], score[filled]
-    return Matrix(offsets, aid, weight)
+        item[at], weight[at] = base[near[filled]], score[filled]
+    return Neighbours(offsets, item, weight)
 
 
 def save(path: Path, vectors: F32) -> None:

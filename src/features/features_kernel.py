@@ -42,7 +42,7 @@ def event_weight(kind, back, n, seconds, type_weight):
 
 
 @njit(parallel=True, cache=True)
-def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
+def history_items(offsets, item, ts, type_, first, end, tail, type_weight):
     """Different items of the last `tail` events of sessions first : end, latest first.
 
     Returns CSR offsets, item (-1 behind the last one); the sum and the maximum of its events'
@@ -53,7 +53,7 @@ def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
     size = np.zeros(n_queries + 1, np.int64)
     for q in range(n_queries):
         size[q + 1] = size[q] + min(tail, offsets[first + q + 1] - offsets[first + q])
-    item = np.full(size[-1], -1, np.int32)
+    history_item = np.full(size[-1], -1, np.int32)
     total = np.zeros((size[-1], N_WEIGHTINGS), np.float32)
     most = np.zeros((size[-1], N_WEIGHTINGS), np.float32)
     latest = np.zeros(size[-1], np.int32)
@@ -64,10 +64,10 @@ def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
         for back in range(n):
             i = stop - 1 - back
             u = begin
-            while u < begin + used and item[u] != aid[i]:
+            while u < begin + used and history_item[u] != item[i]:
                 u += 1
             if u == begin + used:
-                item[u] = aid[i]
+                history_item[u] = item[i]
                 used += 1
             if back < N_LATEST:
                 latest[u] |= 1 << back
@@ -79,7 +79,7 @@ def history_items(offsets, aid, ts, type_, first, end, tail, type_weight):
             item_term = 1.0 / math.log(1.0 + total[u, EQUAL])
             total[u, RECSYS] *= item_term
             most[u, RECSYS] *= item_term
-    return size, item, total, most, latest
+    return size, history_item, total, most, latest
 
 
 @njit(forceinline=True)
@@ -143,7 +143,7 @@ def _write(first, n, begin, end, total, cells, column, sums, tops, lone, count, 
 
 @njit(parallel=True, cache=True)
 def matrix_columns(
-    starts, pool, items, item, total, most, latest, near_offsets, near, near_weight,
+    starts, pool, items, history_item, total, most, latest, near_offsets, near, near_weight,
     above, cells, column, X, n_threads,
 ):  # fmt: skip
     """Aggregates of near_weight[history item, candidate]: columns column : column + cells.
@@ -172,7 +172,7 @@ def matrix_columns(
                 place[k] = r
             _quiet(n, sums, tops, lone, count)
             for u in range(items[q], items[q + 1]):
-                x = item[u]
+                x = history_item[u]
                 if x < 0:
                     break
                 for j in range(near_offsets[x], near_offsets[x + 1]):
@@ -197,7 +197,7 @@ def _dot(a, i, b, j):
 
 @njit(parallel=True, cache=True)
 def vector_columns(
-    starts, pool, items, item, total, most, latest, sources, vectors, above, cells, column, X,
+    starts, pool, items, history_item, total, most, latest, sources, vectors, above, cells, column, X,
     n_threads,
 ):  # fmt: skip
     """Aggregates of sources[history item] . vectors[candidate], else as `matrix_columns`."""
@@ -212,10 +212,10 @@ def vector_columns(
             first, n = starts[q], starts[q + 1] - starts[q]
             _quiet(n, sums, tops, lone, count)
             for u in range(items[q], items[q + 1]):
-                if item[u] < 0:
+                if history_item[u] < 0:
                     break
                 for r in range(n):
-                    cosine = _dot(sources, item[u], vectors, pool[first + r])
+                    cosine = _dot(sources, history_item[u], vectors, pool[first + r])
                     _speak(cosine, r, u, above, total, most, latest, sums, tops, lone, count)
             _write(first, n, items[q], items[q + 1], total, cells, column, sums, tops, lone,
                    count, weight, X)  # fmt: skip

@@ -25,7 +25,7 @@ def names(types: tuple[str, ...]) -> list[str]:
 
 
 @njit(cache=True)
-def item_statistics(offsets, aid, ts, type_, n_items, n_types, since, type_weight, n_columns):
+def item_statistics(offsets, item, ts, type_, n_items, n_types, since, type_weight, n_columns):
     """A row of `names` for each item, float32, of the events from second `since` on.
 
     events and sessions count; weight_<w> sums the events' weights in their sessions; share_<t> is
@@ -46,7 +46,7 @@ def item_statistics(offsets, aid, ts, type_, n_items, n_types, since, type_weigh
         for i in range(begin, stop):
             if ts[i] < since:
                 continue
-            x, t = aid[i], np.int64(type_[i])
+            x, t = item[i], np.int64(type_[i])
             if mark[x] != s:
                 mark[x], seen[x] = s, 0
                 out[x, sessions] += 1

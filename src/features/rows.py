@@ -44,10 +44,10 @@ class EmbeddingFeature(ScoreFeature):
 
 
 @dataclass(frozen=True)
-class RetrievalFeature:
+class TwoTowerFeature:
     """Cosine of candidate c with the query's vector in a two-tower model, for every objective."""
 
-    model: str  # a SequenceRow
+    model: str  # a TwoTowerEmbedding
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PopularityFeature:
 
 
 @dataclass(frozen=True)
-class AlikeFeature:
+class ContextPopularityFeature:
     """Events on candidate c, of the query's own value of a context column, in such windows."""
 
     column: str
@@ -72,7 +72,7 @@ class AlikeFeature:
 
 
 @dataclass(frozen=True)
-class StatisticsFeature:
+class ItemStatisticsFeature:
     """What all sessions did with candidate c: src/features/item_statistics_kernel.py has the columns.
 
     Of all visible events or the last days of the split's own history: transductive.
@@ -82,7 +82,7 @@ class StatisticsFeature:
 
 
 @dataclass(frozen=True)
-class ItemFeature:
+class ItemAttributeFeature:
     """A column of items.parquet: of candidate c, and beside the items of the history.
 
     Relations: the "value"; the "age" (seconds from it to the query); "last" and "last_age", both of
@@ -107,18 +107,18 @@ class ContextFeature:
 
 
 @dataclass(frozen=True)
-class SeenFeature:
+class ItemAgeFeature:
     """Seconds from the first and from the latest event on candidate c to the query."""
 
 
-FeatureRow = (
+FeatureGroup = (
     MatrixFeature
     | EmbeddingFeature
-    | RetrievalFeature
+    | TwoTowerFeature
     | PopularityFeature
-    | AlikeFeature
-    | StatisticsFeature
-    | ItemFeature
+    | ContextPopularityFeature
+    | ItemStatisticsFeature
+    | ItemAttributeFeature
     | ContextFeature
-    | SeenFeature
+    | ItemAgeFeature
 )

@@ -20,7 +20,7 @@ N_SHAPE, N_OWN = 12, 5  # features.SESSION_NAMES and OWN_NAMES
 
 
 @njit(parallel=True, cache=True)
-def session_columns(offsets, aid, ts, type_, first, starts, n_types, column, X):
+def session_columns(offsets, item, ts, type_, first, starts, n_types, column, X):
     """Shape of the history: SESSION_NAMES of features.py; then per type its events, and the seconds
     since the last one (-1 where there is none).
     """
@@ -41,7 +41,7 @@ def session_columns(offsets, aid, ts, type_, first, starts, n_types, column, X):
         for i in range(begin, stop):
             new = True
             for j in range(begin, i):
-                new &= aid[j] != aid[i]
+                new &= item[j] != item[i]
             row[1] += 1.0 if new else 0.0
             if i > begin and ts[i] - ts[i - 1] > VISIT_GAP:
                 row[6] += 1
@@ -58,7 +58,7 @@ def session_columns(offsets, aid, ts, type_, first, starts, n_types, column, X):
 
 @njit(parallel=True, cache=True)
 def own_columns(
-    offsets, aid, ts, type_, first, starts, pool, items, item, total, n_types, column, X
+    offsets, item, ts, type_, first, starts, pool, items, history_item, total, n_types, column, X
 ):
     """What the session did with the candidate: OWN_NAMES of features.py; then per type its events,
     and the seconds since the last one (-1: none); then its weight under every weighting.
@@ -72,7 +72,7 @@ def own_columns(
             for t in range(n_types):
                 X[r, by_type + n_types + t] = -1
             for i in range(begin, stop):
-                if aid[i] == pool[r]:
+                if item[i] == pool[r]:
                     ago = ts[stop - 1] - ts[i]
                     if X[r, column] == 0:
                         X[r, column + 4] = ago
@@ -85,13 +85,13 @@ def own_columns(
             if X[r, column] == 0:
                 continue
             for u in range(items[q], items[q + 1]):
-                if item[u] == pool[r]:
+                if history_item[u] == pool[r]:
                     for k in range(N_WEIGHTINGS):
                         X[r, by_type + 2 * n_types + k] = total[u, k]
 
 
 @njit(parallel=True, cache=True)
-def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column, X):
+def item_columns(offsets, item, ts, first, starts, pool, known, relations, column, X):
     """A number known of each item (float64, NaN: unknown) in some relations to the history.
 
     relations: numbers of RELATIONS (src/features/rows.py), a column each; UNKNOWN where a number
@@ -99,11 +99,11 @@ def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column
     """
     for q in prange(starts.size - 1):
         begin, stop = offsets[first + q], offsets[first + q + 1]
-        last, now = known[aid[stop - 1]], float(ts[stop - 1])
+        last, now = known[item[stop - 1]], float(ts[stop - 1])
         total, n = 0.0, 0
         for i in range(begin, stop):
-            if not math.isnan(known[aid[i]]):
-                total += known[aid[i]]
+            if not math.isnan(known[item[i]]):
+                total += known[item[i]]
                 n += 1
         for r in range(starts[q], starts[q + 1]):
             mine = known[pool[r]]
@@ -124,6 +124,6 @@ def item_columns(offsets, aid, ts, first, starts, pool, known, relations, column
                 elif relations[k] == SHARE:
                     value = 0.0
                     for i in range(begin, stop):
-                        value += 1.0 if known[aid[i]] == mine else 0.0
+                        value += 1.0 if known[item[i]] == mine else 0.0
                     value /= stop - begin
                 X[r, column + k] = UNKNOWN if math.isnan(value) else value

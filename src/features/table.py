@@ -27,16 +27,16 @@ from src.features.rows import (
     AGGREGATES,
     RELATIONS,
     WEIGHTINGS,
-    AlikeFeature,
     ContextFeature,
+    ContextPopularityFeature,
     EmbeddingFeature,
-    FeatureRow,
-    ItemFeature,
+    FeatureGroup,
+    ItemAgeFeature,
+    ItemAttributeFeature,
+    ItemStatisticsFeature,
     MatrixFeature,
     PopularityFeature,
-    RetrievalFeature,
-    SeenFeature,
-    StatisticsFeature,
+    TwoTowerFeature,
 )
 
 TAIL = 100  # history events that matrix and embedding features look at
@@ -64,7 +64,7 @@ class Block:
         s = self.world.sessions
         weights = np.array(self.recipe.type_weight, np.float64)
         return kernel.history_items(
-            s.offsets, s.aid, s.ts, s.type, self.pool.first, self.end, TAIL, weights
+            s.offsets, s.item, s.ts, s.type, self.pool.first, self.end, TAIL, weights
         )
 
 
@@ -113,7 +113,7 @@ class SessionFamily(Family):
         s, pool = block.world.sessions, block.pool
         n_types = len(block.recipe.types)
         session_kernel.session_columns(
-            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, n_types, column, X
+            s.offsets, s.item, s.ts, s.type, pool.first, pool.offsets, n_types, column, X
         )
 
 
@@ -131,7 +131,7 @@ class OwnFamily(Family):
         s, pool, (offsets, item, total, *_) = block.world.sessions, block.pool, block.items
         n_types = len(block.recipe.types)
         session_kernel.own_columns(
-            s.offsets, s.aid, s.ts, s.type, pool.first, pool.offsets, pool.aid,
+            s.offsets, s.item, s.ts, s.type, pool.first, pool.offsets, pool.item,
             offsets, item, total, n_types, column, X,
         )  # fmt: skip
 
@@ -154,11 +154,11 @@ class ScoreFamily(Family):
 
     def fill(self, block: Block, X: F32, column: int) -> None:
         world, row, threads = block.world, self.row, get_num_threads()
-        rows = (block.pool.offsets, block.pool.aid, *block.items)
+        rows = (block.pool.offsets, block.pool.item, *block.items)
         where = (self.above, self.cells, column, X, threads)
         if isinstance(row, MatrixFeature):
             near = world.matrix(row.table)
-            kernel.matrix_columns(*rows, near.offsets, near.aid, near.weight, *where)
+            kernel.matrix_columns(*rows, near.offsets, near.item, near.weight, *where)
         else:
             kernel.vector_columns(*rows, world.sources(row.table), world.vectors(row.table), *where)
 
@@ -166,7 +166,7 @@ class ScoreFamily(Family):
 class RetrievalFamily(Family):
     """Cosine of the candidate and the query's vector, for every objective."""
 
-    def __init__(self, row: RetrievalFeature, recipe: Recipe) -> None:
+    def __init__(self, row: TwoTowerFeature, recipe: Recipe) -> None:
         self.names = [f"{row.model}_{objective.name}" for objective in recipe.objectives]
         self.ranked = range(len(self.names))
         self.row = row
@@ -175,16 +175,20 @@ class RetrievalFamily(Family):
         world, pool = block.world, block.pool
         queries = world.queries(self.row.model, pool.first, block.end)
         vectors = world.vectors(self.row.model)
-        search_kernel.cosine_columns(pool.offsets, pool.aid, queries, vectors, column, X)
+        search_kernel.cosine_columns(pool.offsets, pool.item, queries, vectors, column, X)
 
 
 class PopularityFamily(Family):
     """Events on the candidate around the query: of one type, or of the query's own context."""
 
-    def __init__(self, row: PopularityFeature | AlikeFeature, recipe: Recipe) -> None:
+    def __init__(self, row: PopularityFeature | ContextPopularityFeature, recipe: Recipe) -> None:
         self.row = row
-        self.column = row.column if isinstance(row, AlikeFeature) else "type"
-        kind = f"same_{row.column}" if isinstance(row, AlikeFeature) else recipe.types[row.type]
+        self.column = row.column if isinstance(row, ContextPopularityFeature) else "type"
+        kind = (
+            f"same_{row.column}"
+            if isinstance(row, ContextPopularityFeature)
+            else recipe.types[row.type]
+        )
         self.windows = np.array(sorted(FOREVER if w is None else w for w in row.windows))
         spans = ["all" if w == FOREVER else f"{w / 3600:g}h" for w in self.windows]
         ahead = f"_{row.ahead / 3600:g}h_ahead" if row.ahead else ""
@@ -203,7 +207,7 @@ class PopularityFamily(Family):
         pool, world = block.pool, block.world
         starts, times = world.times_by_item(self.column)
         kernel.popularity_columns(
-            pool.offsets, pool.aid, world.query_ts(pool.first, block.end), self.kind(block),
+            pool.offsets, pool.item, world.query_ts(pool.first, block.end), self.kind(block),
             starts, times, starts.size // world.sessions.n_items, self.windows, self.row.ahead,
             column, X,
         )  # fmt: skip
@@ -212,7 +216,7 @@ class PopularityFamily(Family):
 class StatisticsFamily(Family):
     """What all sessions did with the candidate."""
 
-    def __init__(self, row: StatisticsFeature, recipe: Recipe) -> None:
+    def __init__(self, row: ItemStatisticsFeature, recipe: Recipe) -> None:
         self.row = row
         span = "all" if row.last_days is None else f"{row.last_days:g}d"
         names = statistics_kernel.names(recipe.types)
@@ -223,7 +227,7 @@ class StatisticsFamily(Family):
         """Numbers of all candidates."""
         recipe = block.recipe
         table = block.world.statistics(self.row, recipe.types, recipe.type_weight)
-        kernel.table_columns(block.pool.aid, table, column, X)
+        kernel.table_columns(block.pool.item, table, column, X)
 
 
 class SeenFamily(Family):
@@ -236,7 +240,7 @@ class SeenFamily(Family):
         pool, world = block.pool, block.world
         starts, times = world.times_by_item("type")
         kernel.seen_columns(
-            pool.offsets, pool.aid, world.query_ts(pool.first, block.end),
+            pool.offsets, pool.item, world.query_ts(pool.first, block.end),
             starts, times, starts.size // world.sessions.n_items, column, X,
         )  # fmt: skip
 
@@ -244,7 +248,7 @@ class SeenFamily(Family):
 class ItemFamily(Family):
     """What is known of an item: of the candidate, and beside the history."""
 
-    def __init__(self, row: ItemFeature) -> None:
+    def __init__(self, row: ItemAttributeFeature) -> None:
         self.row = row
         self.names = [f"{row.column}_{relation}" for relation in row.relations]
 
@@ -253,7 +257,16 @@ class ItemFamily(Family):
         known = block.world.items[self.row.column].cast(pl.Float64).to_numpy()
         relations = np.array([RELATIONS.index(relation) for relation in self.row.relations])
         session_kernel.item_columns(
-            s.offsets, s.aid, s.ts, pool.first, pool.offsets, pool.aid, known, relations, column, X
+            s.offsets,
+            s.item,
+            s.ts,
+            pool.first,
+            pool.offsets,
+            pool.item,
+            known,
+            relations,
+            column,
+            X,
         )
 
 
@@ -270,20 +283,20 @@ class ContextFamily(Family):
         X[:, column] = np.repeat(value, np.diff(pool.offsets))
 
 
-def family(row: FeatureRow, recipe: Recipe) -> Family:
+def family(row: FeatureGroup, recipe: Recipe) -> Family:
     """The columns of one row of the recipe."""
     match row:
-        case PopularityFeature() | AlikeFeature():
+        case PopularityFeature() | ContextPopularityFeature():
             return PopularityFamily(row, recipe)
-        case StatisticsFeature():
+        case ItemStatisticsFeature():
             return StatisticsFamily(row, recipe)
-        case RetrievalFeature():
+        case TwoTowerFeature():
             return RetrievalFamily(row, recipe)
-        case ItemFeature():
+        case ItemAttributeFeature():
             return ItemFamily(row)
         case ContextFeature():
             return ContextFamily(row)
-        case SeenFeature():
+        case ItemAgeFeature():
             return SeenFamily()
         case MatrixFeature() | EmbeddingFeature():
             return ScoreFamily(row)
@@ -320,7 +333,7 @@ class Features:
 
         Of columns that are not `wanted` (None: all are), those that can be left out are 0.
         """
-        X = np.zeros((pool.aid.size, len(self.names)), np.float32)
+        X = np.zeros((pool.item.size, len(self.names)), np.float32)
         block = Block(self.recipe, world, pool)
         used, column = set(self.names if wanted is None else wanted), 0
         for family in self.families:

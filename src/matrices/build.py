@@ -18,13 +18,13 @@ from src.matrices import count_kernel as matrix_kernel
 from src.matrices import swing_kernel
 from src.matrices.definition import Span, self_merge
 from src.matrices.index_kernel import View, make_view, view_bytes
-from src.matrices.neighbours import MATRIX, Matrix
+from src.matrices.neighbours import MATRIX, Neighbours
 from src.matrices.params import reach
-from src.matrices.rows import MatrixRow, SwingRow
+from src.matrices.rows import CovisitationMatrix, SwingMatrix
 
 GPU_ITEMS = 10_000  # items of one self-merge on a GPU: bounds the pairs that exist at a time
 TOGETHER = 8  # rows of a walk: more gain little, and a kill loses the rows in hand
-SWING_ITEMS = 10_000  # of a SwingRow, whose neighbours are found and written at a time
+SWING_ITEMS = 10_000  # of a SwingMatrix, whose neighbours are found and written at a time
 BYTES_ON_DISK = 2.0  # per event and row, about
 
 Pieces = Iterator[list[pl.DataFrame]]
@@ -39,21 +39,21 @@ class Counter:
         self.events = pl.scan_parquet(self.folder / "events.parquet")
         first, last = self.events.select(a=pl.min("ts"), b=pl.max("ts")).collect().row(0)
         self.span = Span(first, last)
-        self.n_items = count_rows(run.output / "aids.parquet")
+        self.n_items = count_rows(run.output / "items.parquet")
         self.view: tuple[object, View] | None = None
 
     @property
-    def rows(self) -> list[MatrixRow]:
+    def rows(self) -> list[CovisitationMatrix]:
         """Those of events; the others are of sessions."""
-        return [row for row in self.run.recipe.matrices if isinstance(row, MatrixRow)]
+        return [row for row in self.run.recipe.matrices if isinstance(row, CovisitationMatrix)]
 
-    def groups(self) -> list[list[MatrixRow]]:
+    def groups(self) -> list[list[CovisitationMatrix]]:
         """The rows, in the groups that are counted together."""
         if self.run.engine.name == "gpu":
             return [[row] for row in self.rows]
         fixed, row = self.need()
         room = int(min(TOGETHER, max(1, (self.run.budget.memory - fixed) // row - 1)))
-        by_types: dict[object, list[MatrixRow]] = {}
+        by_types: dict[object, list[CovisitationMatrix]] = {}
         for matrix in sorted(self.rows, key=reach):
             by_types.setdefault(matrix.types, []).append(matrix)
         return [rows[i : i + room] for rows in by_types.values() for i in range(0, len(rows), room)]
@@ -67,7 +67,7 @@ class Counter:
         fixed = view_bytes(events, sessions, self.n_items, threads)
         return fixed, matrix_kernel.row_bytes(self.n_items, threads)
 
-    def writer(self, rows: dict[Path, MatrixRow]) -> Callable[[dict[Path, Path]], None]:
+    def writer(self, rows: dict[Path, CovisitationMatrix]) -> Callable[[dict[Path, Path]], None]:
         """What makes the files of some rows."""
 
         def write(parts: dict[Path, Path]) -> None:
@@ -89,7 +89,7 @@ class Counter:
 
         return write
 
-    def swing_writer(self, row: SwingRow) -> Callable[[Path], None]:
+    def swing_writer(self, row: SwingMatrix) -> Callable[[Path], None]:
         """What makes the file of a row of sessions."""
 
         def write(part: Path) -> None:
@@ -108,7 +108,7 @@ class Counter:
 
         return write
 
-    def on_cpu(self, rows: list[MatrixRow]) -> Pieces:
+    def on_cpu(self, rows: list[CovisitationMatrix]) -> Pieces:
         """All rows in one walk."""
         if self.view is None or self.view[0] != rows[0].types:
             self.view = None
@@ -118,21 +118,21 @@ class Counter:
         for low, matrices in matrix_kernel.count(self.view[1], rows, self.span):
             yield [matrix.to_frame(low) for matrix in matrices]
 
-    def on_gpu(self, rows: list[MatrixRow]) -> Pieces:
+    def on_gpu(self, rows: list[CovisitationMatrix]) -> Pieces:
         """The self-merge of one row."""
         for a in range(0, self.n_items, GPU_ITEMS):
             query = self_merge(self.events, rows[0], self.span, (a, a + GPU_ITEMS))
             yield [self.run.engine.collect(query)]
 
 
-def swing(s: Sessions, row: SwingRow) -> Iterator[pl.DataFrame]:
+def swing(s: Sessions, row: SwingMatrix) -> Iterator[pl.DataFrame]:
     """The MATRIX of a row of sessions, a range of items after the other."""
     shapes = events_kernel.shapes(s.offsets, s.ts)
     starts, latest, _ = events_kernel.latest_sessions(
-        s.offsets, s.aid, shapes, s.n_items, row.sessions
+        s.offsets, s.item, shapes, s.n_items, row.sessions
     )
     holders = np.searchsorted(s.offsets, latest[:, events_kernel.BEGIN], side="right") - 1
-    item_starts, items = swing_kernel.latest_items(s.offsets, s.aid, row.items)
+    item_starts, items = swing_kernel.latest_items(s.offsets, s.item, row.items)
     for low in range(0, s.n_items, SWING_ITEMS):
         high = min(low + SWING_ITEMS, s.n_items)
         size, near, weight = swing_kernel.count(
@@ -140,4 +140,4 @@ def swing(s: Sessions, row: SwingRow) -> Iterator[pl.DataFrame]:
             get_num_threads(),
         )  # fmt: skip
         offsets = np.concatenate([[0], np.cumsum(size)])
-        yield Matrix(offsets, near[near >= 0], weight[near >= 0]).to_frame(low)
+        yield Neighbours(offsets, near[near >= 0], weight[near >= 0]).to_frame(low)

@@ -22,8 +22,8 @@ from src.core.arrays import I64
 from src.matrices import params as v
 from src.matrices.definition import NEAR, SCALE, Span
 from src.matrices.index_kernel import AID, CODE, KIND, POSITION, SESSION, TS, View
-from src.matrices.neighbours import Matrix
-from src.matrices.rows import MatrixRow
+from src.matrices.neighbours import Neighbours
+from src.matrices.rows import CovisitationMatrix
 
 RANGE = 2**14
 """Items whose neighbours are found, packed and handed out at a time."""
@@ -34,7 +34,9 @@ def row_bytes(n_items: int, threads: int) -> int:
     return 8 * n_items * threads + 2 * 8 * RANGE * 100
 
 
-def count(view: View, rows: list[MatrixRow], span: Span) -> Iterator[tuple[int, list[Matrix]]]:
+def count(
+    view: View, rows: list[CovisitationMatrix], span: Span
+) -> Iterator[tuple[int, list[Neighbours]]]:
     """The matrices of rows with the same types, one range of items after the other.
 
     Yields the first item of the range, and per row the neighbours of the range's items.
@@ -54,13 +56,13 @@ def count(view: View, rows: list[MatrixRow], span: Span) -> Iterator[tuple[int, 
         yield low, [_packed(found, r, tops) for r in range(len(rows))]
 
 
-def whole(view: View, row: MatrixRow, span: Span) -> Matrix:
+def whole(view: View, row: CovisitationMatrix, span: Span) -> Neighbours:
     """The matrix of one row, all ranges together."""
     parts = [part for _, (part,) in count(view, [row], span)]
     sizes = np.concatenate([np.diff(p.offsets) for p in parts])
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    aid, weight = (np.concatenate([getattr(p, a) for p in parts]) for a in ("aid", "weight"))
-    return Matrix(offsets, aid, weight)
+    item, weight = (np.concatenate([getattr(p, a) for p in parts]) for a in ("item", "weight"))
+    return Neighbours(offsets, item, weight)
 
 
 def tuple_of(view: View) -> tuple[NDArray, ...]:
@@ -68,7 +70,7 @@ def tuple_of(view: View) -> tuple[NDArray, ...]:
     return (view.offsets, view.events, view.starts, view.seen)
 
 
-def _kind(row: MatrixRow) -> MatrixRow:
+def _kind(row: CovisitationMatrix) -> CovisitationMatrix:
     return replace(row, name="", top_n=1)
 
 
@@ -289,23 +291,23 @@ def _insert(near, weight, first, n, top, y, w):
     return last + 2 - first
 
 
-def _packed(found: tuple[NDArray, NDArray, NDArray], r: int, tops: I64) -> Matrix:
+def _packed(found: tuple[NDArray, NDArray, NDArray], r: int, tops: I64) -> Neighbours:
     """The neighbours of row r in a range of items."""
     size, near, weight = found
     offsets = np.concatenate([[0], np.cumsum(size[:, r])])
-    aid, value = _pack(size[:, r].copy(), near, weight, int(tops[:r].sum()))
-    return Matrix(offsets, aid, value)
+    item, value = _pack(size[:, r].copy(), near, weight, int(tops[:r].sum()))
+    return Neighbours(offsets, item, value)
 
 
 @njit(cache=True)
 def _pack(size, near, weight, begin):
     n = size.sum()
-    aid = np.empty(n, np.int32)
+    item = np.empty(n, np.int32)
     value = np.empty(n, np.float32)
     at = 0
     for x in range(size.size):
         for k in range(size[x]):
-            aid[at] = near[x, begin + k]
+            item[at] = near[x, begin + k]
             value[at] = weight[x, begin + k]
             at += 1
-    return aid, value
+    return item, value

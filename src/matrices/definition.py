@@ -1,4 +1,4 @@
-"""Item-item matrices: what a `MatrixRow` means, as a polars self-merge, and the table it gives.
+"""Item-item matrices: what a `CovisitationMatrix` means, as a polars self-merge, and the table it gives.
 
 `self_merge` is the definition, and what runs on a GPU. `src/matrices/count_kernel.py` computes the very
 same table on the CPU without writing out the pairs; a test holds the two equal for every row.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from src.data.units import DAY, Weights
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 SCALE = float(2**24)
 """Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""
@@ -32,7 +32,7 @@ class Span:
     last: int
 
 
-def kept_events(events: pl.LazyFrame, row: MatrixRow, span: Span) -> pl.LazyFrame:
+def kept_events(events: pl.LazyFrame, row: CovisitationMatrix, span: Span) -> pl.LazyFrame:
     """The events a row looks at, with `pos` (consecutive in a session), `head` and `length`."""
     if row.types is not None:
         events = events.filter(pl.col("type").is_in(list(row.types)))
@@ -53,7 +53,7 @@ def by_type(weights: Weights, column: str) -> pl.Expr:
     return pl.sum_horizontal(terms)
 
 
-def vote(row: MatrixRow, span: Span) -> pl.Expr:
+def vote(row: CovisitationMatrix, span: Span) -> pl.Expr:
     """The fixed-point vote of a pair of events (columns of x, and of y with suffix _y)."""
     apart = pl.col("ts_y") - pl.col("ts")
     weight = by_type(row.source_weight, "type") * by_type(row.target_weight, "type_y")
@@ -72,10 +72,10 @@ def vote(row: MatrixRow, span: Span) -> pl.Expr:
     return (weight * SCALE + 0.5).floor().cast(pl.Int64)
 
 
-def pair_filter(row: MatrixRow) -> pl.Expr:
+def pair_filter(row: CovisitationMatrix) -> pl.Expr:
     """Which pairs of events of one session may vote."""
     steps = pl.col("pos_y") - pl.col("pos")
-    keep = pl.col("aid") != pl.col("aid_y")
+    keep = pl.col("item") != pl.col("item_y")
     if row.direction == "forward":
         keep &= steps > 0
     if row.within is not None:
@@ -86,40 +86,40 @@ def pair_filter(row: MatrixRow) -> pl.Expr:
 
 
 def self_merge(
-    events: pl.LazyFrame, row: MatrixRow, span: Span, items: tuple[int, int] | None = None
+    events: pl.LazyFrame, row: CovisitationMatrix, span: Span, items: tuple[int, int] | None = None
 ) -> pl.LazyFrame:
-    """The matrix of `row` over EVENTS; `items` limits aid_x to a half-open range, for memory."""
+    """The matrix of `row` over EVENTS; `items` limits item_x to a half-open range, for memory."""
     kept = kept_events(events, row, span)
     x = kept.filter(pl.col("pos") == pl.col("head")) if row.first_only else kept
     if items is not None:
-        x = x.filter((pl.col("aid") >= items[0]) & (pl.col("aid") < items[1]))
-    y = kept.select("session", aid_y="aid", ts_y="ts", type_y="type", pos_y="pos")
+        x = x.filter((pl.col("item") >= items[0]) & (pl.col("item") < items[1]))
+    y = kept.select("session", item_y="item", ts_y="ts", type_y="type", pos_y="pos")
     pairs = x.join(y, on="session").filter(pair_filter(row))
-    votes = pairs.select("session", aid_x="aid", aid_y="aid_y", vote=vote(row, span))
+    votes = pairs.select("session", item_x="item", item_y="item_y", vote=vote(row, span))
     votes = votes.filter(pl.col("vote") > 0)
     if row.once:
-        votes = votes.group_by("session", "aid_x", "aid_y").agg(pl.col("vote").max())
-    summed = votes.group_by("aid_x", "aid_y").agg(pl.col("vote").sum())
+        votes = votes.group_by("session", "item_x", "item_y").agg(pl.col("vote").max())
+    summed = votes.group_by("item_x", "item_y").agg(pl.col("vote").sum())
     return top_neighbours(_normalised(summed, kept, row), row.top_n)
 
 
-def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: MatrixRow) -> pl.LazyFrame:
+def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: CovisitationMatrix) -> pl.LazyFrame:
     weight = pl.col("vote").cast(pl.Float64) / SCALE
     if row.item_norm:
-        count = kept.group_by("aid").agg(count=pl.len().cast(pl.Float64))
-        summed = summed.join(count, left_on="aid_x", right_on="aid")
-        summed = summed.join(count, left_on="aid_y", right_on="aid", suffix="_y")
+        count = kept.group_by("item").agg(count=pl.len().cast(pl.Float64))
+        summed = summed.join(count, left_on="item_x", right_on="item")
+        summed = summed.join(count, left_on="item_y", right_on="item", suffix="_y")
         weight = weight / (pl.col("count") * pl.col("count_y")).pow(row.item_norm)
-    return summed.select("aid_x", "aid_y", weight=weight.cast(pl.Float32))
+    return summed.select("item_x", "item_y", weight=weight.cast(pl.Float32))
 
 
 def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
     """The n heaviest neighbours of each item, ties by item id, in MATRIX order."""
-    ordered = pairs.sort("aid_x", "weight", "aid_y", descending=[False, True, False])
-    rank = pl.col("row") - pl.col("row").min().over("aid_x")
+    ordered = pairs.sort("item_x", "weight", "item_y", descending=[False, True, False])
+    rank = pl.col("row") - pl.col("row").min().over("item_x")
     return (
         ordered.with_row_index("row")
         .with_columns(pl.col("row").cast(pl.Int64))
         .filter(rank < n)
-        .select("aid_x", "aid_y", "weight")
+        .select("item_x", "item_y", "weight")
     )

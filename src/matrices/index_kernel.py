@@ -43,8 +43,8 @@ def view_bytes(events: int, sessions: int, items: int, threads: int) -> int:
 
 def make_view(sessions: Sessions, types: tuple[int, ...] | None) -> View:
     """Filter and index the events of a split; raises ValueError where positions overflow."""
-    if sessions.aid.size >= 2**31:
-        raise ValueError(f"{sessions.aid.size:,} events: at most 2^31; lower --sample")
+    if sessions.item.size >= 2**31:
+        raise ValueError(f"{sessions.item.size:,} events: at most 2^31; lower --sample")
     wanted = np.zeros(KIND + 1, np.bool_)
     wanted[list(types) if types is not None else slice(None)] = True
     kept = _kept(sessions.offsets, sessions.type, wanted)
@@ -53,7 +53,7 @@ def make_view(sessions: Sessions, types: tuple[int, ...] | None) -> View:
     # made here: numpy asks for huge pages, numba does not
     places = np.zeros((get_num_threads(), sessions.n_items, 2), np.int32)
     s = sessions
-    _pack(s.offsets, offsets, s.aid, s.ts, s.type, wanted, places, events)
+    _pack(s.offsets, offsets, s.item, s.ts, s.type, wanted, places, events)
     seen = np.empty((offsets[-1], 2), np.int32)
     starts = _invert(offsets, events, s.n_items, seen)
     return View(offsets, events, starts, seen, int(kept.max(initial=0)))
@@ -69,7 +69,7 @@ def _kept(offsets, type_, wanted):
 
 
 @njit(parallel=True, cache=True)
-def _pack(old, new, aid, ts, type_, wanted, places, events):
+def _pack(old, new, item, ts, type_, wanted, places, events):
     """The kept events of each session; places (threads, items, 2): session + 1, and place there."""
     n_sessions, n_threads = old.size - 1, places.shape[0]
     for t in prange(n_threads):
@@ -77,7 +77,7 @@ def _pack(old, new, aid, ts, type_, wanted, places, events):
             to, known = new[s], 0
             for i in range(old[s], old[s + 1]):
                 if wanted[type_[i]]:
-                    x = aid[i]
+                    x = item[i]
                     if places[t, x, 0] != s + 1:
                         places[t, x, 0] = s + 1
                         places[t, x, 1] = known

@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from src.core.arrays import F32, I32, I64, arrays
 
-MATRIX = pl.Schema({"aid_x": pl.Int32, "aid_y": pl.Int32, "weight": pl.Float32})
-"""Neighbours aid_y of item aid_x, heaviest first, ties by aid_y."""
+MATRIX = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
+"""Neighbours item_y of item item_x, heaviest first, ties by item_y."""
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Neighbours:
     """Top neighbours as CSR: those of item x are offsets[x] : offsets[x + 1], heaviest first."""
 
     offsets: I64
-    aid: I32
+    item: I32
     weight: F32
 
     @classmethod
-    def from_frame(cls, frame: pl.DataFrame, n_items: int) -> Matrix:
+    def from_frame(cls, frame: pl.DataFrame, n_items: int) -> Neighbours:
         """CSR of a MATRIX frame."""
         x, y, weight = arrays(frame, *MATRIX.names())
         offsets = np.searchsorted(x, np.arange(n_items + 1)).astype(np.int64)
@@ -38,10 +38,12 @@ class Matrix:
         """MATRIX frame; `first` is the item that the offsets begin with."""
         items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
         x = np.repeat(items, np.diff(self.offsets))
-        return pl.DataFrame({"aid_x": x, "aid_y": self.aid, "weight": self.weight}, schema=MATRIX)
+        return pl.DataFrame(
+            {"item_x": x, "item_y": self.item, "weight": self.weight}, schema=MATRIX
+        )
 
     @classmethod
-    def load(cls, path: Path, n_items: int, top: int) -> Matrix:
+    def load(cls, path: Path, n_items: int, top: int) -> Neighbours:
         """Read the `top` heaviest neighbours of each item of a MATRIX file."""
         sizes, near, weight = np.zeros(n_items, np.int64), [], []
         for x, y, w in _row_groups(path):
@@ -56,7 +58,7 @@ class Matrix:
         return cls(offsets, _joined(near, np.int32), _joined(weight, np.float32))
 
     @classmethod
-    def mapped(cls, path: Path, n_items: int) -> Matrix:
+    def mapped(cls, path: Path, n_items: int) -> Neighbours:
         """All of a MATRIX file, as nameless files beside it that are mapped into memory.
 
         What memory is too short for is read from disk again; they are gone when the process ends.

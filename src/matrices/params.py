@@ -10,7 +10,7 @@ import numpy as np
 from src.core.arrays import F64, I64
 from src.data.units import DAY
 from src.matrices.definition import NEAR, SCALE, Span
-from src.matrices.rows import MatrixRow
+from src.matrices.rows import CovisitationMatrix
 
 ALL = 2**62
 NEAR_BITS = NEAR.bit_length() - 1
@@ -34,7 +34,7 @@ class Rules(NamedTuple):
     far: F64  # (rows, longest): of so many times NEAR
 
 
-def rules_of(rows: list[MatrixRow], span: Span) -> Rules:
+def rules_of(rows: list[CovisitationMatrix], span: Span) -> Rules:
     """The numbers of rows over events of a span."""
     n_types = max(max(len(r.source_weight), len(r.target_weight)) for r in rows)
     weight = np.zeros((len(rows), n_types, n_types))
@@ -58,12 +58,12 @@ def rules_of(rows: list[MatrixRow], span: Span) -> Rules:
     return Rules(whole, real, np.floor(weight * SCALE + 0.5).astype(np.int64), weight, near, far)
 
 
-def _oldest(row: MatrixRow, span: Span) -> int:
+def _oldest(row: CovisitationMatrix, span: Span) -> int:
     """Only later events count."""
     return span.first - 1 if row.last_days is None else span.last - int(row.last_days * DAY)
 
 
-def _silent(row: MatrixRow) -> int:
+def _silent(row: CovisitationMatrix) -> int:
     """Farther apart than this, in seconds, a vote rounds to nothing."""
     if row.half_life is None:
         return ALL
@@ -71,6 +71,6 @@ def _silent(row: MatrixRow) -> int:
     return math.ceil(row.half_life * (math.log2(SCALE * max(heaviest, 1.0)) + 1)) + 1
 
 
-def reach(row: MatrixRow) -> tuple[int, int]:
+def reach(row: CovisitationMatrix) -> tuple[int, int]:
     """How far apart, in positions and seconds, events of a pair may be: what a walk costs."""
     return (row.steps or ALL, min(ALL if row.within is None else row.within, _silent(row)))

@@ -8,7 +8,7 @@ from src.data.units import Weights
 
 
 @dataclass(frozen=True)
-class MatrixRow:
+class CovisitationMatrix:
     """One item-item co-occurrence matrix: which pairs of a session's events vote, and how much.
 
     An event pair (x, y) of one session votes for neighbour y of item x when x is not y and every
@@ -55,7 +55,7 @@ class MatrixRow:
 
 
 @dataclass(frozen=True)
-class SwingRow:
+class SwingMatrix:
     """What pairs of sessions with an item share beside it: Swing (Yang et al., 2020).
 
     A pair that has x and y votes 1 / (alpha + items it shares) for both to be neighbours, divided

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""The loops behind a `SwingRow`: pairs of sessions that share an item, and what else they share."""
+"""The loops behind a `SwingMatrix`: pairs of sessions that share an item, and what else they share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from src.core.topk_kernel import insert_top
 
 
 @njit(cache=True)
-def latest_items(offsets, aid, most):
+def latest_items(offsets, item, most):
     """The latest `most` different items of each session, ascending, as CSR."""
     starts = np.zeros(offsets.size, np.int64)
-    items = np.empty(aid.size, np.int32)
+    items = np.empty(item.size, np.int32)
     for s in range(offsets.size - 1):
         n, first = 0, starts[s]
         for i in range(offsets[s + 1] - 1, offsets[s] - 1, -1):
@@ -23,9 +23,9 @@ def latest_items(offsets, aid, most):
                 break
             known = False
             for k in range(first, first + n):
-                known |= items[k] == aid[i]
+                known |= items[k] == item[i]
             if not known:
-                items[first + n] = aid[i]
+                items[first + n] = item[i]
                 n += 1
         items[first : first + n].sort()
         starts[s + 1] = first + n

@@ -10,7 +10,7 @@ from src.core.topk_kernel import insert_top
 
 
 @njit(parallel=True, cache=True)
-def top_rows(starts, aid, score, k):
+def top_rows(starts, item, score, k):
     """Rows of the k best candidates of each query, (queries, k), -1 where there are fewer."""
     n_queries = starts.size - 1
     rows = np.full((n_queries, k), -1, np.int64)
@@ -19,10 +19,10 @@ def top_rows(starts, aid, score, k):
         value = np.empty(k, np.float32)
         n = 0
         for r in range(starts[q], starts[q + 1]):
-            n = insert_top(best, value, n, aid[r], score[r])
+            n = insert_top(best, value, n, item[r], score[r])
         for i in range(n):
             for r in range(starts[q], starts[q + 1]):
-                if aid[r] == best[i]:
+                if item[r] == best[i]:
                     rows[q, i] = r
     return rows
 

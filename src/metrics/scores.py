@@ -21,7 +21,7 @@ GROUPS = 20_000
 
 
 @dataclass(frozen=True)
-class Tally:
+class QueryScores:
     """Hits and chances of each query (rows align with `session`; no truth: both 0)."""
 
     session: I64
@@ -29,7 +29,7 @@ class Tally:
     chances: F64
 
     @classmethod
-    def joined(cls, pieces: Sequence[Tally]) -> Tally:
+    def joined(cls, pieces: Sequence[QueryScores]) -> QueryScores:
         """The queries of several, one after the other; a session may come again."""
         parts = ("session", "hits", "chances")
         return cls(*(np.concatenate([getattr(t, part) for t in pieces]) for part in parts))
@@ -39,19 +39,19 @@ class Tally:
         return float(self.hits[mask].sum() / max(self.chances[mask].sum(), 1.0))
 
 
-def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> Tally:
-    """Score lists (session, aid, rank from 0) against truth (session, aid), each true item once.
+def tally(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: str, k: int) -> QueryScores:
+    """Score lists (session, item, rank from 0) against truth (session, item), each true item once.
 
     A session of the truth without a list has no hits and keeps its chances.
     """
-    pair = ["session", "aid"]
+    pair = ["session", "item"]
     best = lists.join(truth, on=pair, how="semi").group_by(pair).agg(place=pl.col("rank").min())
     table = truth.join(best, on=pair, how="left").sort("session").collect()
     place = table["place"].cast(pl.Int32).fill_null(-1)
-    return tally_places(table["session"].to_numpy(), place.to_numpy(), metric, k)
+    return score_ranks(table["session"].to_numpy(), place.to_numpy(), metric, k)
 
 
-def tally_places(session: I32 | I64, place: I32, metric: str, k: int) -> Tally:
+def score_ranks(session: I32 | I64, place: I32, metric: str, k: int) -> QueryScores:
     """The same where each true item's place in its session's list is known; -1: not in it.
 
     recall: hits among the first k; chances are min(k, true items) (research: OTTO's evaluation).
@@ -61,7 +61,7 @@ def tally_places(session: I32 | I64, place: I32, metric: str, k: int) -> Tally:
     if metric not in ("recall", "mrr"):
         raise ValueError(f"unknown metric {metric!r}: use 'recall' or 'mrr'")
     if session.size == 0:
-        return Tally(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return QueryScores(np.empty(0, np.int64), np.empty(0), np.empty(0))
     starts = np.flatnonzero(np.diff(session, prepend=-1))
     hit = (place >= 0) & (place < k)
     if metric == "recall":
@@ -70,11 +70,11 @@ def tally_places(session: I32 | I64, place: I32, metric: str, k: int) -> Tally:
     else:
         hits = np.maximum.reduceat(hit / (1.0 + np.maximum(place, 0)), starts)
         chances = np.ones(starts.size)
-    return Tally(session[starts].astype(np.int64), hits, chances.astype(np.float64))
+    return QueryScores(session[starts].astype(np.int64), hits, chances.astype(np.float64))
 
 
 def bootstrap(
-    tallies: list[Tally], weights: list[float], seed: int, draws: int = 1000
+    tallies: list[QueryScores], weights: list[float], seed: int, draws: int = 1000
 ) -> tuple[F64, F64]:
     """95 % intervals (low, high) of each objective's score, and last of the weighted total.
 

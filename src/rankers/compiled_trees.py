@@ -21,7 +21,7 @@ DEEPEST = 8  # all nodes of a tree are asked: it pays while there are not too ma
 
 
 @dataclass(frozen=True)
-class Forest:
+class CompiledTrees:
     """Trees (rows) of inner nodes 0, 1-2, 3-6, ...: `sign * x >= threshold` goes to the second.
 
     A missing value fails that, so the second is the child that missing values do not go to.
@@ -35,7 +35,7 @@ class Forest:
     base: np.float32
 
     @classmethod
-    def of(cls, model: xgb.Booster) -> Forest | None:
+    def of(cls, model: xgb.Booster) -> CompiledTrees | None:
         """The trees of a model with feature names; None where they are too deep."""
         learner = json.loads(model.save_raw("json"))["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]

@@ -32,7 +32,7 @@ from src.core.arrays import F32, I8, I32, I64
 from src.core.budget import peak_gib
 from src.core.engine import Engine
 from src.embeddings.two_tower_batches import GAPS, Windows
-from src.rankers.rows import DinRow
+from src.rankers.rows import DINRanker
 from src.rankers.train_set import Rows
 from src.rankers.xgb import Job, chosen
 
@@ -61,10 +61,10 @@ class Reader:
     items: Tensor
 
     @classmethod
-    def fit(cls, row: DinRow, names: list[str], X: F32, aid: NDArray[Any]) -> Reader:
-        """X: rows of the names and then of the row's categories; aid: all items ever read."""
+    def fit(cls, row: DINRanker, names: list[str], X: F32, item: NDArray[Any]) -> Reader:
+        """X: rows of the names and then of the row's categories; item: all items ever read."""
         numbers = _logarithm(X[:, : len(names)])
-        items, count = np.unique(aid[aid >= 0], return_counts=True)
+        items, count = np.unique(item[item >= 0], return_counts=True)
         often = np.argsort(-count, kind="stable")[: row.among]
         kept = np.sort(items[often[count[often] >= row.seen]]).astype(np.int64)
         values = [np.unique(X[:, c].astype(np.int64)) for c in range(len(names), X.shape[1])]
@@ -104,13 +104,13 @@ def place(known: Tensor, value: NDArray[Any]) -> I32:
 class Data:
     """Rows of whole queries, as the net reads them; starts: the first row of each query, the end.
 
-    numbers (rows, names), codes (rows, categories), aid and label (rows); history, there, kind and
+    numbers (rows, names), codes (rows, categories), item and label (rows); history, there, kind and
     ago (queries, last): the session's last events.
     """
 
     starts: I64
     label: I8
-    aid: I32
+    item: I32
     numbers: NDArray[np.float16]
     codes: I32
     history: I32
@@ -120,17 +120,17 @@ class Data:
 
     @classmethod
     def of(
-        cls, reader: Reader, starts: I64, label: I8, aid: I32, pieces: Iterator[F32], w: Windows
+        cls, reader: Reader, starts: I64, label: I8, item: I32, pieces: Iterator[F32], w: Windows
     ) -> Data:
         """pieces: of all rows the columns that the reader names, a piece after the other."""
         # filled piece by piece: joining them would take twice the memory
-        numbers = np.empty((aid.size, len(reader.names)), np.float16)
-        codes, at = np.empty((aid.size, len(reader.values)), np.int32), 0
+        numbers = np.empty((item.size, len(reader.names)), np.float16)
+        codes, at = np.empty((item.size, len(reader.values)), np.int32), 0
         for X in pieces:
             rows = slice(at, at := at + len(X))
             numbers[rows], codes[rows] = reader.numbers(X), reader.codes(X)
-        items = (place(reader.items, aid), numbers, codes, place(reader.items, w.aid))
-        return cls(starts, label, *items, w.aid >= 0, w.kind, w.ago)
+        items = (place(reader.items, item), numbers, codes, place(reader.items, w.item))
+        return cls(starts, label, *items, w.item >= 0, w.kind, w.ago)
 
     def batch(self, queries: I64, device: str) -> dict[str, Tensor]:
         """The rows of some queries: of each its query and its place there, and what the net reads.
@@ -143,7 +143,7 @@ class Data:
         within = np.arange(query.size) - first[query]
         rows = self.starts[queries][query] + within
         made = {
-            "query": query, "within": within, "label": self.label[rows], "aid": self.aid[rows],
+            "query": query, "within": within, "label": self.label[rows], "item": self.item[rows],
             "numbers": self.numbers[rows].astype(np.float32), "codes": self.codes[rows],
             "history": self.history[queries], "there": self.there[queries],
             "kind": self.kind[queries], "ago": self.ago[queries],
@@ -154,7 +154,7 @@ class Data:
 class Net(nn.Module):
     """A batch of rows in, their scores out."""
 
-    def __init__(self, row: DinRow, reader: Reader, n_types: int) -> None:
+    def __init__(self, row: DINRanker, reader: Reader, n_types: int) -> None:
         super().__init__()
         size, n = row.size, len(reader.names)
         self.item = nn.Embedding(len(reader.items) + 1, size, sparse=True)
@@ -174,7 +174,7 @@ class Net(nn.Module):
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Scores (rows), from what `Data.batch` gives."""
-        candidate = self.item(batch["aid"])
+        candidate = self.item(batch["item"])
         events = self.item(batch["history"]) + self.kind(batch["kind"]) + self.ago(batch["ago"])
         events = events[batch["query"]]
         beside = candidate[:, None].expand_as(events)
@@ -195,7 +195,7 @@ class Model:
     device: str
 
     @classmethod
-    def new(cls, row: DinRow, reader: Reader, n_types: int, seed: int, device: str) -> Model:
+    def new(cls, row: DINRanker, reader: Reader, n_types: int, seed: int, device: str) -> Model:
         """An untrained one, the same for the same seed."""
         with _seeding:
             torch.manual_seed(seed)
@@ -211,7 +211,7 @@ class Model:
         torch.save({"reader": vars(self.reader), "net": self.net.state_dict()}, path)
 
     @classmethod
-    def load(cls, path: Path, row: DinRow, n_types: int, device: str) -> Model:
+    def load(cls, path: Path, row: DINRanker, n_types: int, device: str) -> Model:
         """Read what `save` wrote, of the same row."""
         parts = torch.load(path, map_location="cpu", weights_only=True)
         reader = Reader(**parts["reader"])
@@ -233,7 +233,7 @@ class Model:
 
 
 def train(
-    job: Job[DinRow], rows: Rows, windows: Windows, names: list[str], n_types: int,
+    job: Job[DINRanker], rows: Rows, windows: Windows, names: list[str], n_types: int,
     engine: Engine, seed: int,
 ) -> Model:  # fmt: skip
     """Train one model; write its curve.csv, params.json and fold.json.
@@ -271,7 +271,7 @@ def train(
 
 
 def _read(
-    job: Job[DinRow], rows: Rows, windows: Windows, names: list[str], engine: Engine, seed: int
+    job: Job[DINRanker], rows: Rows, windows: Windows, names: list[str], engine: Engine, seed: int
 ) -> tuple[Data, Reader]:
     """All rows as the net reads them; what is fitted is fitted without the held-out fold."""
     row, known = job.row, rows.fold != job.fold
@@ -280,13 +280,17 @@ def _read(
     names = [n for n in chosen(job, rows, names, engine, seed) if n not in row.categories]
     few, columns = rows.some(known, FIT_ROWS), [*names, *row.categories]
     starts = np.append(np.flatnonzero(np.diff(rows.query, prepend=-1)), rows.query.size)
-    aid = np.concatenate([rows.aid[known], windows.aid[rows.fold[starts[:-1]] != job.fold].ravel()])
-    reader = Reader.fit(row, names, rows.gather(few, columns), aid)
+    item = np.concatenate(
+        [rows.item[known], windows.item[rows.fold[starts[:-1]] != job.fold].ravel()]
+    )
+    reader = Reader.fit(row, names, rows.gather(few, columns), item)
     pieces = (rows.features(file, columns) for file in range(len(rows.files)))
-    return Data.of(reader, starts, rows.label, rows.aid, pieces, windows), reader
+    return Data.of(reader, starts, rows.label, rows.item, pieces, windows), reader
 
 
-def _epochs(model: Model, row: DinRow, data: Data, known: I64, seed: list[int]) -> Iterator[float]:
+def _epochs(
+    model: Model, row: DINRanker, data: Data, known: I64, seed: list[int]
+) -> Iterator[float]:
     """Train epoch by epoch; yields the mean loss of each."""
     dense = [p for name, p in model.net.named_parameters() if name != "item.weight"]
     ways = [torch.optim.Adam(dense, lr=row.rate),
@@ -336,19 +340,19 @@ def _metrics(model: Model, data: Data, queries: I64) -> dict[str, float]:
 
 
 def predict(
-    models: list[Model], X: F32, rows: I64, names: list[str], aid: I32, starts: I64,
+    models: list[Model], X: F32, rows: I64, names: list[str], item: I32, starts: I64,
     windows: Windows, threads: int,
 ) -> F32:  # fmt: skip
     """Mean score of some models for the candidates of some queries: these rows of X.
 
-    aid: of each; starts: the first one of each query, and the end; windows: of each query.
+    item: of each; starts: the first one of each query, and the end; windows: of each query.
     """
     column = {name: number for number, name in enumerate(names)}
-    total = np.zeros(aid.size, np.float64)
+    total = np.zeros(item.size, np.float64)
     for model in models:
         wanted = [column[name] for name in model.names]
-        label = np.zeros(aid.size, np.int8)
+        label = np.zeros(item.size, np.int8)
         columns = iter([X[np.ix_(rows, np.array(wanted))]])
-        data = Data.of(model.reader, starts, label, aid, columns, windows)
+        data = Data.of(model.reader, starts, label, item, columns, windows)
         total += model.scores(data, np.arange(starts.size - 1), threads)
     return (total / len(models)).astype(np.float32)

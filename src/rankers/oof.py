@@ -19,13 +19,13 @@ from src.core.arrays import F32, F64, I8, I32, I64
 from src.core.run import Run
 from src.data.folds import all_folds
 from src.data.recipe import Recipe
-from src.data.shards import open_world, part_files, parts
+from src.data.shards import load_split, part_files, parts
 from src.features.table import Features
 from src.metrics import ranking_kernel
-from src.metrics.scores import Tally
+from src.metrics.scores import QueryScores
 from src.rankers import xgb as ranker
-from src.rankers.rows import RankerRow
-from src.rankers.sampling import Sampler, claim, keep_queries, learnable, pools, truths
+from src.rankers.rows import XGBoostRanker
+from src.rankers.sampling import Sampler, claim, ground_truth, keep_queries, pools, trainable
 from src.rankers.train_set import Rows
 
 
@@ -36,7 +36,7 @@ class Sample:
     label: (rows), or (rows, objectives); starts: the first row of each query, and the end.
     """
 
-    aid: I32
+    item: I32
     X: F32
     label: np.ndarray
     starts: I64
@@ -44,7 +44,7 @@ class Sample:
     def take(self, rows: np.ndarray) -> Sample:
         """The marked rows."""
         running = np.concatenate([[0], np.cumsum(rows)])
-        return Sample(self.aid[rows], self.X[rows], self.label[rows], running[self.starts])
+        return Sample(self.item[rows], self.X[rows], self.label[rows], running[self.starts])
 
     @property
     def query(self) -> I64:
@@ -54,7 +54,7 @@ class Sample:
     @property
     def place(self) -> I64:
         """The place of each row in its query, from 0."""
-        return np.arange(self.aid.size) - self.starts[:-1][self.query]
+        return np.arange(self.item.size) - self.starts[:-1][self.query]
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Asked:
     chances: F64
     sample: Sample
 
-    def won(self, recipe: Recipe, sample: Sample, objective: int, score: F32) -> Tally:
+    def won(self, recipe: Recipe, sample: Sample, objective: int, score: F32) -> QueryScores:
         """What the queries win when a score ranks a sample, or what is left of it."""
-        best = ranking_kernel.top_rows(sample.starts, sample.aid, score, recipe.k)
+        best = ranking_kernel.top_rows(sample.starts, sample.item, score, recipe.k)
         true = sample.label[:, objective] == 1
         hits = ranking_kernel.gains(best, true, recipe.metric == "mrr")
-        return Tally(self.session, hits, self.chances[objective])
+        return QueryScores(self.session, hits, self.chances[objective])
 
 
 def folds_of_rows(run: Run, rows: Rows) -> I8:
@@ -93,7 +93,7 @@ def asked(run: Run, at_most: int) -> Iterator[Asked]:
     features, recipe, splits = Features(run.recipe), run.recipe, run.learning_splits()
     cap = recipe.k if recipe.metric == "recall" else 1
     for split in splits:
-        world, truth, fold = open_world(run, split), truths(run, split), all_folds(run, split)
+        world, truth, fold = load_split(run, split), ground_truth(run, split), all_folds(run, split)
         raw = pl.read_parquet(run.output / split / "sessions.parquet")["session"].to_numpy()
         chances = np.zeros((len(truth), world.n_sessions))
         for o, table in enumerate(truth):
@@ -108,8 +108,8 @@ def asked(run: Run, at_most: int) -> Iterator[Asked]:
                 some = keep_queries(pool, mine)
                 label = np.column_stack([Sampler(t, 0.0, 0).label(some) for t in truth])
                 session = pool.first + np.flatnonzero(mine)
-                starts = np.append(some.offsets[:-1][mine], some.aid.size)
-                sample = Sample(some.aid, features.compute(world, some), label, starts)
+                starts = np.append(some.offsets[:-1][mine], some.item.size)
+                sample = Sample(some.item, features.compute(world, some), label, starts)
                 yield Asked(raw[session], fold[session], chances[:, session], sample)
 
 
@@ -122,16 +122,16 @@ def out_of_fold(models: list[ranker.Trees], sample: Sample, names: list[str], fo
     return score
 
 
-def first_trees(recipe: Recipe) -> RankerRow:
+def first_trees(recipe: Recipe) -> XGBoostRanker:
     """The first ranker of trees that learns one objective; ValueError where there is none."""
     for row in recipe.rankers:
-        if isinstance(row, RankerRow) and not row.shared:
+        if isinstance(row, XGBoostRanker) and not row.shared:
             return row
-    raise ValueError(f"recipe {recipe.name}: no RankerRow learns one objective")
+    raise ValueError(f"recipe {recipe.name}: no XGBoostRanker learns one objective")
 
 
 def some_learnable(run: Run) -> list[str]:
     """Those of `learnable`; ValueError where there is none."""
-    if able := learnable(run):
+    if able := trainable(run):
         return able
     raise ValueError("too few labels to learn any objective from; take more data")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class RankerRow:
+class XGBoostRanker:
     """One XGBoost model per objective and fold, or per fold if `shared`: one for all objectives.
 
     The objective among the params is one of XGBoost's, or "softmax": over the candidates of a query
@@ -26,7 +26,7 @@ class RankerRow:
 
 
 @dataclass(frozen=True)
-class DinRow:
+class DINRanker:
     """A deep interest network (Zhou et al., 2018), per objective and fold; src/rankers/din.py has the net.
 
     The candidate's vector weighs the items of the history one by one; what comes of it stands
@@ -47,14 +47,14 @@ class DinRow:
     columns: int | None = None  # only those that a short model gains most by; None: all features
 
 
-Ranker = RankerRow | DinRow
+Ranker = XGBoostRanker | DINRanker
 
 ALL = "all"
 
 
 def taught(row: Ranker, objective: str) -> str:
     """What a model of the row learns from: one objective, or ALL of them."""
-    return ALL if isinstance(row, RankerRow) and row.shared else objective
+    return ALL if isinstance(row, XGBoostRanker) and row.shared else objective
 
 
 def member(row: Ranker, objective: str) -> str:

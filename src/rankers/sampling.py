@@ -18,7 +18,12 @@ from src.core.run import Run
 from src.data.folds import folds
 from src.data.shards import Part, part_files, part_path, to_make
 from src.features import item_statistics_kernel as statistics_kernel
-from src.features.rows import EmbeddingFeature, MatrixFeature, RetrievalFeature, StatisticsFeature
+from src.features.rows import (
+    EmbeddingFeature,
+    ItemStatisticsFeature,
+    MatrixFeature,
+    TwoTowerFeature,
+)
 from src.features.table import Features
 
 SESSIONS = 500  # queries whose features are in memory at a time
@@ -37,7 +42,7 @@ def piece(pool: Pool, first: int, end: int) -> Pool:
     """Queries first : end of a pool, counted from its own first."""
     a, b = pool.offsets[first], pool.offsets[end]
     return Pool(
-        pool.first + first, pool.offsets[first : end + 1] - a, pool.aid[a:b], pool.vote[a:b],
+        pool.first + first, pool.offsets[first : end + 1] - a, pool.item[a:b], pool.vote[a:b],
         pool.ranks[a:b], pool.scores[a:b],
     )  # fmt: skip
 
@@ -49,7 +54,7 @@ def keep_queries(pool: Pool, wanted: np.ndarray) -> Pool:
     return replace(
         pool,
         offsets=np.concatenate([[0], np.cumsum(size)]).astype(np.int64),
-        aid=pool.aid[rows], vote=pool.vote[rows], ranks=pool.ranks[rows], scores=pool.scores[rows],
+        item=pool.item[rows], vote=pool.vote[rows], ranks=pool.ranks[rows], scores=pool.scores[rows],
     )  # fmt: skip
 
 
@@ -57,16 +62,16 @@ def keep_queries(pool: Pool, wanted: np.ndarray) -> Pool:
 class Sampler:
     """Labels and samples the candidates for one objective."""
 
-    truth: pl.DataFrame  # session, aid
+    truth: pl.DataFrame  # session, item
     negatives: float  # kept per positive
     seed: int
     queries: float = 1.0  # share of them that is kept
 
     def label(self, pool: Pool) -> np.ndarray:
         """1 for a candidate that came true, else 0 (uint8, one per row of the pool)."""
-        rows = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+        rows = pl.DataFrame({"session": pool.session, "item": pool.item})
         hit = self.truth.with_columns(label=pl.lit(1, pl.UInt8))
-        joined = rows.join(hit, on=["session", "aid"], how="left", maintain_order="left")
+        joined = rows.join(hit, on=["session", "item"], how="left", maintain_order="left")
         return joined["label"].fill_null(0).to_numpy()
 
     def sample(self, pool: Pool, label: np.ndarray) -> np.ndarray:
@@ -85,16 +90,16 @@ class Sampler:
 
 def draw(pool: Pool, seed: int) -> np.ndarray:
     """A number in [0, 1) per row that depends on its session, its item and the seed only."""
-    pair = pl.col("session").cast(pl.Int64) * 1_000_003 + pl.col("aid")
-    rows = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+    pair = pl.col("session").cast(pl.Int64) * 1_000_003 + pl.col("item")
+    rows = pl.DataFrame({"session": pool.session, "item": pool.item})
     return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
 
 
-def truths(run: Run, split: str) -> list[pl.DataFrame]:
-    """What came true (session, aid), an objective each."""
+def ground_truth(run: Run, split: str) -> list[pl.DataFrame]:
+    """What came true (session, item), an objective each."""
     labels = pl.read_parquet(run.output / split / "labels.parquet")
     objectives = range(len(run.recipe.objectives))
-    return [labels.filter(objective=o).select("session", "aid") for o in objectives]
+    return [labels.filter(objective=o).select("session", "item") for o in objectives]
 
 
 def count_positives(run: Run) -> Path:
@@ -111,9 +116,9 @@ def positives(run: Run) -> dict[str, int]:
     """How many candidates of all learning splits came true, an objective each."""
     found = {objective.name: 0 for objective in run.recipe.objectives}
     for split in run.learning_splits():
-        pool = pl.scan_parquet(part_files(run, split, "pool")).select("session", "aid")
-        for name, truth in zip(found, truths(run, split), strict=True):
-            hit = pool.join(truth.lazy(), on=["session", "aid"]).select(pl.len())
+        pool = pl.scan_parquet(part_files(run, split, "pool")).select("session", "item")
+        for name, truth in zip(found, ground_truth(run, split), strict=True):
+            hit = pool.join(truth.lazy(), on=["session", "item"]).select(pl.len())
             found[name] += run.engine.collect(hit).item()
     return found
 
@@ -126,7 +131,7 @@ def samplers(run: Run, split: str, counted: Path) -> list[Sampler]:
     found = np.maximum(list(json.loads(counted.read_text()).values()), 1)
     queries = np.minimum(1.0, run.recipe.train_rows / ((1 + FEWEST) * found))
     negatives = np.minimum(run.recipe.train_rows / (queries * found) - 1, run.recipe.negatives)
-    shares = zip(truths(run, split), negatives.tolist(), queries.tolist(), strict=True)
+    shares = zip(ground_truth(run, split), negatives.tolist(), queries.tolist(), strict=True)
     return [Sampler(t, n, run.recipe.seed + 2, q) for t, n, q in shares]
 
 
@@ -137,7 +142,7 @@ def sampled_bytes(run: Run, world: World, sampled: list[Sampler]) -> float:
 
 
 def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -> pl.DataFrame:
-    """Sampled rows: session, aid, fold, label_<objective> (null: not sampled), features."""
+    """Sampled rows: session, item, fold, label_<objective> (null: not sampled), features."""
     features, fold = Features(run.recipe), folds(run, world.split)
     tables = []
     for pool in pools(run, world, part):
@@ -150,7 +155,7 @@ def training_block(run: Run, world: World, part: Part, sampled: list[Sampler]) -
         take = np.logical_or.reduce(taken)
         head = {
             "session": pl.Series(kept.session[take]),
-            "aid": pl.Series(kept.aid[take]),
+            "item": pl.Series(kept.item[take]),
             "fold": pl.Series(fold[kept.session[take]], dtype=pl.Int8),
         }
         for o, objective in enumerate(run.recipe.objectives):
@@ -170,7 +175,7 @@ def table_inputs(run: Run, split: str, pool_part: Path) -> list[Path]:
     tables = run.recipe.matrices + run.recipe.embeddings
     named = {getattr(row, "table", None) for row in run.recipe.features}
     used = [run.table(split, row.name) for row in tables if row.name in named]
-    models = [row.model for row in run.recipe.features if isinstance(row, RetrievalFeature)]
+    models = [row.model for row in run.recipe.features if isinstance(row, TwoTowerFeature)]
     used += [file(split, name) for name in models for file in (run.vectors, run.queries)]
     return [run.output / split / "events.parquet", pool_part, *used]
 
@@ -183,7 +188,7 @@ def claim(run: Run, world: World, what: str, kept: tuple[str, float] | None = No
     if what in world.claimed:
         return
     world.claimed.add(what)
-    recipe, items = run.recipe, count_rows(run.output / "aids.parquet")
+    recipe, items = run.recipe, count_rows(run.output / "items.parquet")
     fixed = 16.0 * count_rows(run.output / world.split / "events.parquet")
     fixed, mapped = fixed + 16 * world.n_sessions, 0.0
     for row in recipe.features:
@@ -194,9 +199,9 @@ def claim(run: Run, world: World, what: str, kept: tuple[str, float] | None = No
             case MatrixFeature():
                 fixed += 8 * items
                 mapped += 8 * count_rows(run.table(world.split, row.table))
-            case RetrievalFeature():
+            case TwoTowerFeature():
                 fixed += run.vectors(world.split, row.model).stat().st_size
-            case StatisticsFeature():
+            case ItemStatisticsFeature():
                 fixed += 12 * items * len(statistics_kernel.names(recipe.types))
     columns = len(Features(recipe).names)
     memory = fixed + 12 * columns * SESSIONS * recipe.pool_size
@@ -204,7 +209,7 @@ def claim(run: Run, world: World, what: str, kept: tuple[str, float] | None = No
     run.budget.claim(f"{world.split} {what}", memory, mapped + disk)
 
 
-def learnable(run: Run) -> list[str]:
+def trainable(run: Run) -> list[str]:
     """Objectives with a positive and a negative in every fold; others keep the pool's order."""
     table = pl.scan_parquet(part_files(run, "valid", "train"))
     names = [o.name for o in run.recipe.objectives]

@@ -26,7 +26,7 @@ from src.embeddings.two_tower_batches import Windows
 from src.features.table import Features
 from src.metrics import scores as metrics
 from src.rankers import xgb as ranker
-from src.rankers.rows import ALL, DinRow, Ranker, member, taught
+from src.rankers.rows import ALL, DINRanker, Ranker, member, taught
 from src.rankers.sampling import claim, keep_queries, pools, table_inputs
 from src.rankers.train_set import Rows
 
@@ -35,7 +35,7 @@ Model = Any
 
 
 def model_path(run: Run, row: Ranker, objective: str, fold: int) -> Path:
-    kind = "pt" if isinstance(row, DinRow) else "ubj"
+    kind = "pt" if isinstance(row, DINRanker) else "ubj"
     return run.output / "models" / row.name / taught(row, objective) / f"fold_{fold}.{kind}"
 
 
@@ -58,7 +58,7 @@ def claim_training(run: Run, group: tuple[Ranker, ...], objectives: tuple[str, .
     columns, rows = len(Features(run.recipe).names), Rows.load(train_files(run), objectives)
     used, threads = min(row.columns or columns, columns), min(run.engine.threads, run.recipe.folds)
     memory = ranker.memory(rows, used, columns, threads)
-    if isinstance(row, DinRow):  # two bytes a cell
+    if isinstance(row, DINRanker):  # two bytes a cell
         memory += threads * rows.label.size * used
     names = ", ".join(row.name for row in group)
     run.budget.claim(f"{'+'.join(objectives)} {names}", memory)
@@ -74,10 +74,10 @@ def together(run: Run, able: list[str]) -> list[tuple[list[Ranker], tuple[str, .
     """Rows whose models look at the same rows and columns, binned once; and their objectives."""
     groups: dict[object, tuple[list[Ranker], tuple[str, ...]]] = {}
     for (row, what), objectives in to_train(run, able).items():
-        same = row if isinstance(row, DinRow) else (row.columns, dict(row.params).get("max_bin"))
+        same = row if isinstance(row, DINRanker) else (row.columns, dict(row.params).get("max_bin"))
         groups.setdefault((what, same), ([], objectives))[0].append(row)
     for rows, _ in groups.values():  # queries, once told, stay told
-        rows.sort(key=lambda row: not isinstance(row, DinRow) and ranker.by_query(row))
+        rows.sort(key=lambda row: not isinstance(row, DINRanker) and ranker.by_query(row))
     return list(groups.values())
 
 
@@ -101,7 +101,7 @@ def train_fold(run: Run, group: list[Ranker], objectives: tuple[str, ...], fold:
         return ranker.Binned.of(jobs[0], rows(), used)
 
     def make(job: ranker.Job[Any], part: Path) -> None:
-        if isinstance(job.row, DinRow):
+        if isinstance(job.row, DINRanker):
             from src.rankers import din
 
             w, n_types = windows_of_rows(run, rows(), job.row.last), len(run.recipe.types)
@@ -150,7 +150,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
         tables = []
         for pool in pools(run, world, part):
             X = features.compute(world, pool, used)
-            scores = pl.DataFrame({"session": pool.session, "aid": pool.aid})
+            scores = pl.DataFrame({"session": pool.session, "item": pool.item})
             for (row, objective), trained in models.items():
                 predict = partial(_predict, run, row, world, X, features.names)
                 values = _out_of_fold(trained, predict, pool, fold)
@@ -165,7 +165,7 @@ def score_part(run: Run, world: World, part: Part, able: list[str]) -> bool:
 
 
 def load_model(run: Run, row: Ranker, path: Path) -> Model:
-    if isinstance(row, DinRow):
+    if isinstance(row, DINRanker):
         from src.rankers import din
 
         return din.Model.load(path, row, len(run.recipe.types), run.engine.xgb_device)
@@ -177,13 +177,13 @@ def _predict(
     rows: I64,
 ) -> F32:  # fmt: skip
     """Mean score, by some models, of the candidates of a pool: these rows of X."""
-    if isinstance(row, DinRow):
+    if isinstance(row, DINRanker):
         from src.rankers import din
 
         sessions = np.arange(pool.first, pool.first + pool.offsets.size - 1)
         windows = last_events(world.sessions, sessions, row.last)
         return din.predict(
-            models, X, rows, names, pool.aid, pool.offsets, windows, run.engine.threads
+            models, X, rows, names, pool.item, pool.offsets, windows, run.engine.threads
         )
     return ranker.predict(models, X, names, rows)
 
@@ -194,8 +194,8 @@ def _out_of_fold(
 ) -> F32:  # fmt: skip
     """Each row by the model that never saw its session; by the mean of all where fold is None."""
     if fold is None:
-        return predict(models, pool, np.arange(pool.aid.size))
-    values = np.zeros(pool.aid.size, np.float32)
+        return predict(models, pool, np.arange(pool.item.size))
+    values = np.zeros(pool.item.size, np.float32)
     for f, model in enumerate(models):
         rows = np.flatnonzero(fold[pool.session] == f)
         if rows.size:
@@ -242,12 +242,12 @@ def fold_scores(run: Run, able: list[str]) -> pl.DataFrame:
 
 
 def _ranked(run: Run, column: str) -> pl.LazyFrame:
-    """The first k candidates of each valid query by one score: session, aid, rank."""
+    """The first k candidates of each valid query by one score: session, item, rank."""
     scores = pl.scan_parquet(part_files(run, "valid", "scores"))
     place = pl.int_range(pl.len()).over("session")
     return (
-        scores.select("session", "aid", column)
-        .sort("session", column, "aid", descending=[False, True, False])
-        .select("session", "aid", rank=place)
+        scores.select("session", "item", column)
+        .sort("session", column, "item", descending=[False, True, False])
+        .select("session", "item", rank=place)
         .filter(pl.col("rank") < run.recipe.k)
     )

@@ -19,7 +19,7 @@ from src.core.arrays import F32, I8, I32, I64, arrays
 class Rows:
     """The rows sampled for some objectives: all but the features, which stay in the files.
 
-    session, aid, label, fold (-1: in no one's) and query, one a row; query ascends: a number per
+    session, item, label, fold (-1: in no one's) and query, one a row; query ascends: a number per
     file and session. starts: the first row of each file, and the end. label: the grade, which is
     the place (from 1) of the last objective that came true; of one objective that is 1 or 0.
     """
@@ -27,7 +27,7 @@ class Rows:
     files: tuple[Path, ...]
     objectives: tuple[str, ...]
     session: I32
-    aid: I32
+    item: I32
     label: I8
     fold: I8
     query: I32
@@ -39,7 +39,7 @@ class Rows:
         grades = [pl.col(f"label_{name}") * (n + 1) for n, name in enumerate(objectives)]
         heads = [
             pl.scan_parquet(file)
-            .select("session", "aid", "fold", label=pl.max_horizontal(grades))
+            .select("session", "item", "fold", label=pl.max_horizontal(grades))
             .drop_nulls("label")
             .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
@@ -47,11 +47,11 @@ class Rows:
         ]
         head = pl.concat(heads)
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
-        session, aid, label, fold = arrays(head, "session", "aid", "label", "fold")
+        session, item, label, fold = arrays(head, "session", "item", "label", "fold")
         starts = np.cumsum([0, *(h.height for h in heads)])
         numbers = query.to_numpy().astype(np.int32)
         return cls(
-            tuple(files), tuple(objectives), session, aid, label, fold, numbers, starts
+            tuple(files), tuple(objectives), session, item, label, fold, numbers, starts
         )  # fmt: skip
 
     def features(self, file: int, names: list[str]) -> F32:

@@ -21,8 +21,8 @@ from src.core import store
 from src.core.arrays import F32, I32, I64
 from src.core.budget import peak_gib
 from src.core.engine import Engine
-from src.rankers.compiled_trees import Forest
-from src.rankers.rows import Ranker, RankerRow
+from src.rankers.compiled_trees import CompiledTrees
+from src.rankers.rows import Ranker, XGBoostRanker
 from src.rankers.train_set import Batches, Rows
 
 FEW_ROWS, FEW_ROUNDS = 15_000, 20
@@ -51,11 +51,11 @@ class Job(Generic[R]):
     logs: Path
 
     @property
-    def params(self: Job[RankerRow]) -> dict[str, float | int | str]:
+    def params(self: Job[XGBoostRanker]) -> dict[str, float | int | str]:
         return dict(self.row.params)
 
     def boost(
-        self: Job[RankerRow], rows: xgb.DMatrix, rounds: int, more: dict[str, Any], **how: Any
+        self: Job[XGBoostRanker], rows: xgb.DMatrix, rounds: int, more: dict[str, Any], **how: Any
     ) -> xgb.Booster:
         """Train so many rounds; `more` parameters, and `how`: what else xgb.train wants.
 
@@ -68,10 +68,10 @@ class Job(Generic[R]):
         return xgb.train(params, rows, rounds, **how)
 
 
-TreeJob = Job[RankerRow]
+TreeJob = Job[XGBoostRanker]
 
 
-def by_query(row: RankerRow) -> bool:
+def by_query(row: XGBoostRanker) -> bool:
     """Whether its objective looks at the rows of a query together."""
     return str(dict(row.params)["objective"]).startswith(("rank:", SOFTMAX))
 
@@ -234,7 +234,7 @@ def memory(rows: Rows, columns: int, all_columns: int, threads: int) -> float:
 
 
 @dataclass(frozen=True)
-class DeepModel:
+class XGBoostFallback:
     """Trees too deep for a `Forest`: XGBoost itself scores."""
 
     model: xgb.Booster
@@ -249,7 +249,7 @@ class DeepModel:
         return found
 
 
-Trees = Forest | DeepModel
+Trees = CompiledTrees | XGBoostFallback
 """What scores."""
 
 
@@ -266,7 +266,7 @@ def _loaded(stored: bytes, threads: int) -> Trees:
 def scorer(model: xgb.Booster, threads: int) -> Trees:
     """What a model of the moment scores with."""
     model.set_param({"nthread": threads})
-    return Forest.of(model) or DeepModel(model)
+    return CompiledTrees.of(model) or XGBoostFallback(model)
 
 
 def predict(models: Sequence[Trees], X: F32, names: list[str], rows: I64 | None = None) -> F32:

@@ -17,7 +17,7 @@ from src.data.shards import part_files
 from src.data.units import DAY, HOUR
 from src.features.table import Features
 from src.rankers import xgb as ranker
-from src.rankers.rows import Ranker, RankerRow, member
+from src.rankers.rows import Ranker, XGBoostRanker, member
 from src.rankers.score import model_path
 
 QUERIES = 30_000  # whose candidates are looked at, about: drawn by a hash of their raw id
@@ -44,7 +44,7 @@ class Blend:
     """How step 7 orders the final list of one objective."""
 
     rankers: tuple[Ranker, ...]  # those that have learned it; none where it was not learnable
-    best: RankerRow | None  # of the trees among them, by its own score
+    best: XGBoostRanker | None  # of the trees among them, by its own score
     option: Option
     stack: F64 | None
 
@@ -53,7 +53,7 @@ class Blend:
         """From an objective's part of cv.json."""
         alone = {row.name: found["compared"].get(member(row, name)) for row in recipe.rankers}
         rankers = tuple(row for row in recipe.rankers if alone[row.name] is not None)
-        trees = [row for row in rankers if isinstance(row, RankerRow)]
+        trees = [row for row in rankers if isinstance(row, XGBoostRanker)]
         best = max(trees, key=lambda row: float(alone[row.name]), default=None)
         tenths = tuple(round(STEPS * weight) for weight in found["blend"].values())
         option = Option(found["blend_space"], tenths if rankers else (STEPS,))
@@ -71,8 +71,8 @@ class Sample:
 
     queries: pl.DataFrame  # session, raw, unit (what drew it)
     of: int  # queries there are
-    rows: pl.DataFrame  # session, aid, place in the pool, scores, rank_<objective>
-    truth: pl.DataFrame  # session, objective, aid, place, rank (null: not a candidate), facts
+    rows: pl.DataFrame  # session, item, place in the pool, scores, rank_<objective>
+    truth: pl.DataFrame  # session, objective, item, place, rank (null: not a candidate), facts
     events: pl.DataFrame  # what the queries show
 
     @classmethod
@@ -82,18 +82,18 @@ class Sample:
         queries, of = draw(run)
         known = queries["session"].to_list()
         scored = dict.fromkeys(m for name in blends for m in members(blends, name))
-        columns = ["session", "aid", *scored]
+        columns = ["session", "item", *scored]
         files = part_files(run, "valid", "scores")
         rows = pl.concat(_sessions(pl.scan_parquet(f).select(columns), known) for f in files)
         rows = ranked(rows, blends)
         events = pl.scan_parquet(place / "events.parquet")
-        events_shown = _sessions(events.select("session", "aid", "ts", "type"), known)
+        events_shown = _sessions(events.select("session", "item", "ts", "type"), known)
         truth = _sessions(pl.scan_parquet(place / "labels.parquet"), known)
-        items = events.group_by("aid").agg(count=pl.len(), born=pl.col("ts").min())
+        items = events.group_by("item").agg(count=pl.len(), born=pl.col("ts").min())
         shown = events_shown.group_by("session").agg(length=pl.len(), now=pl.col("ts").max())
         truth = (
             placed(truth, rows, blends)
-            .join(items.collect(engine="streaming"), on="aid", how="left")
+            .join(items.collect(engine="streaming"), on="item", how="left")
             .join(shown, on="session", how="left")
             .with_columns(pl.col("count").fill_null(0), age=pl.col("now") - pl.col("born"))
         )
@@ -125,7 +125,7 @@ def _sessions(table: pl.LazyFrame, known: list[int]) -> pl.DataFrame:
 
 def ranked(rows: pl.DataFrame, blends: Blends) -> pl.DataFrame:
     """Candidates with their place in the pool, and their rank in each objective's final order."""
-    session, aid = arrays(rows, "session", "aid")
+    session, item = arrays(rows, "session", "item")
     queries, starts = np.unique(session, return_index=True)
     starts = np.append(starts, session.size)
     place = (np.arange(session.size) - np.repeat(starts[:-1], np.diff(starts))).astype(np.int16)
@@ -133,20 +133,20 @@ def ranked(rows: pl.DataFrame, blends: Blends) -> pl.DataFrame:
     for name, blend in blends.items():
         rank = place
         if blend.rankers:
-            scored = Scored(queries, starts, aid, arrays(rows, *members(blends, name)))
+            scored = Scored(queries, starts, item, arrays(rows, *members(blends, name)))
             votes = scored.blended(blend.option, blend.stack)
             # as its top lists have them: ties by item
             rank = np.empty_like(place)
-            rank[np.lexsort((aid, -votes, session))] = place
+            rank[np.lexsort((item, -votes, session))] = place
         columns[f"rank_{name}"] = rank
     return rows.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
 def placed(labels: pl.DataFrame, rows: pl.DataFrame, blends: Blends) -> pl.DataFrame:
     """Labels with the place in the pool, and the rank under their own objective."""
-    joined = labels.join(rows, on=["session", "aid"], how="left", maintain_order="left")
+    joined = labels.join(rows, on=["session", "item"], how="left", maintain_order="left")
     own = [pl.when(pl.col("objective") == o).then(f"rank_{name}") for o, name in enumerate(blends)]
-    return joined.select("session", "objective", "aid", "place", rank=pl.coalesce(own))
+    return joined.select("session", "objective", "item", "place", rank=pl.coalesce(own))
 
 
 def breakdown(truth: pl.DataFrame, column: str, bins: Bins, k: int) -> pl.DataFrame:
@@ -190,9 +190,9 @@ def score_shares(
     sample: Sample, objective: int, column: str, bins: int = 40
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Bin edges, and the share of true and of other candidates with such a score."""
-    true = sample.truth.filter(pl.col("objective") == objective).select("session", "aid", hit=True)
-    rows = sample.rows.select("session", "aid", column)
-    hit = rows.join(true, on=["session", "aid"], how="left", maintain_order="left")["hit"]
+    true = sample.truth.filter(pl.col("objective") == objective).select("session", "item", hit=True)
+    rows = sample.rows.select("session", "item", column)
+    hit = rows.join(true, on=["session", "item"], how="left", maintain_order="left")["hit"]
     mask, score = hit.fill_null(False).to_numpy(), rows[column].to_numpy()
     low, high = np.quantile(score, (0.002, 0.998))
     low, high = min(low, score[mask].min(initial=low)), max(high, score[mask].max(initial=high))
@@ -218,7 +218,7 @@ def held_out(run: Run, objective: str) -> pl.DataFrame:
 
 
 def partial_effects(
-    run: Run, row: RankerRow, objective: str, wanted: list[str]
+    run: Run, row: XGBoostRanker, objective: str, wanted: list[str]
 ) -> dict[str, pl.DataFrame]:
     """Mean score (log-odds, or of the ranking) of rows whose feature is set to one value.
 
@@ -247,24 +247,24 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
     chosen = sample.queries.bottom_k(BROWSED, by="unit").sort("raw")
     sessions = chosen["session"].to_list()
     # as text: a number of a script is exact up to 2^53 only
-    raw_ids = pl.read_parquet(run.output / "aids.parquet")["aid"].cast(pl.String)
+    raw_ids = pl.read_parquet(run.output / "items.parquet")["item_id"].cast(pl.String)
     rules = [f"rank_{rule.name}" for rule in recipe.rules]
     files = part_files(run, "valid", "pool")
     pool = pl.concat(
-        _sessions(pl.scan_parquet(f).select("session", "aid", *rules), sessions) for f in files
+        _sessions(pl.scan_parquet(f).select("session", "item", *rules), sessions) for f in files
     ).rename({name: f"rule_{n}" for n, name in enumerate(rules)})
     rows = sample.rows.filter(pl.col("session").is_in(sessions))
-    rows = rows.join(pool, on=["session", "aid"], maintain_order="left")
+    rows = rows.join(pool, on=["session", "item"], maintain_order="left")
     queries = []
     for session, raw in chosen.select("session", "raw").iter_rows():
         truth = sample.truth.filter(pl.col("session") == session)
-        events = sample.events.filter(pl.col("session") == session).select("aid", "ts", "type")
+        events = sample.events.filter(pl.col("session") == session).select("item", "ts", "type")
         history = events.tail(HISTORY).iter_rows()
         queries.append({
             "id": str(raw), "events": events.height,
-            "history": [[raw_ids[aid], ts, type_] for aid, ts, type_ in history],
-            "true": [[raw_ids[aid], o, place, rank] for o, aid, place, rank in
-                     truth.select("objective", "aid", "place", "rank").iter_rows()],
+            "history": [[raw_ids[item], ts, type_] for item, ts, type_ in history],
+            "true": [[raw_ids[item], o, place, rank] for o, item, place, rank in
+                     truth.select("objective", "item", "place", "rank").iter_rows()],
             **_candidates(rows.filter(pl.col("session") == session), truth, blends, raw_ids),
         })  # fmt: skip
     return {
@@ -284,17 +284,17 @@ def _candidates(
     the rankers' scores, and for which objectives it is true.
     """
     true: dict[int, list[int]] = {}
-    for o, aid in truth.select("objective", "aid").iter_rows():
-        true.setdefault(aid, []).append(o)
+    for o, item in truth.select("objective", "item").iter_rows():
+        true.setdefault(item, []).append(o)
     ranks = [f"rank_{name}" for name in blends]
-    shown = rows.filter((pl.min_horizontal(ranks) < FIRST) | pl.col("aid").is_in(list(true)))
+    shown = rows.filter((pl.min_horizontal(ranks) < FIRST) | pl.col("item").is_in(list(true)))
     lists = [name for name in rows.columns if name.startswith("rule_")]
     out = []
     for row in shown.iter_rows(named=True):
         named = [[n, row[rule]] for n, rule in enumerate(lists) if row[rule] != ABSENT]
         scores = [[round(row[m], 3) for m in members(blends, name)] for name in blends]
         out.append([
-            raw_ids[row["aid"]], row["place"], sorted(named, key=lambda x: x[1]),
-            [row[rank] for rank in ranks], scores, true.get(row["aid"], []),
+            raw_ids[row["item"]], row["place"], sorted(named, key=lambda x: x[1]),
+            [row[rank] for rank in ranks], scores, true.get(row["item"], []),
         ])  # fmt: skip
     return {"of": rows.height, "rows": out}

@@ -62,7 +62,7 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
     place = run.output / "valid"
     inputs = [place / f"{name}.parquet" for name in ("sessions", "events", "labels")]
     logs = [run.output / "logs" / name for name in ("gains.csv", "pool/baselines.parquet")]
-    inputs += [run.output / "aids.parquet", run.output / "cv.json", *logs]
+    inputs += [run.output / "items.parquet", run.output / "cv.json", *logs]
     for folder in ("pool", "train", "scores"):
         inputs += part_files(run, "valid", folder)
     return inputs + [model_path(run, b.best, name, 0) for name, b in blends.items() if b.best]

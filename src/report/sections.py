@@ -13,7 +13,7 @@ import polars as pl
 from src.core import steplog
 from src.core.run import MADE_BY, Run
 from src.embeddings.train import log_path
-from src.rankers.rows import Ranker, RankerRow, member, taught
+from src.rankers.rows import Ranker, XGBoostRanker, member, taught
 from src.rankers.score import log_folder
 from src.report import data as report_data
 from src.report import plots
@@ -208,7 +208,7 @@ def curves(report: Report) -> Section:
     return Section("curves", "Learning curves", told, [grid(figures)] if figures else [])
 
 
-def importance(report: Report, row: RankerRow, name: str, folds: Sequence[int]) -> pl.DataFrame:
+def importance(report: Report, row: XGBoostRanker, name: str, folds: Sequence[int]) -> pl.DataFrame:
     """Share of a model's gain by feature: mean over some folds."""
     places = [log_folder(report.run, row, name, f) for f in folds]
     tables = [pl.read_csv(place / "importance.csv") for place in places]  # its own columns each
@@ -223,7 +223,7 @@ def features(report: Report) -> Section:
     """What the trees split on."""
     figures = []
     for row, name in learned(report.blends):
-        if not isinstance(row, RankerRow):
+        if not isinstance(row, XGBoostRanker):
             continue
         best = importance(report, row, name, range(report.run.recipe.folds)).head(TOP)
         svg = plots.bars(best["feature"].to_list(), {"gain": best["gain share"].to_list()})

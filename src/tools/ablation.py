@@ -25,14 +25,14 @@ import xgboost as xgb
 
 from src.blend import blend_kernel
 from src.candidates.pool_kernel import ABSENT, RRF
-from src.candidates.rows import MatrixRule
+from src.candidates.rows import ItemToItemRetriever
 from src.cli import main
 from src.core import store
 from src.core.console import show
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.features.table import Features
-from src.metrics.scores import Tally, bootstrap
+from src.metrics.scores import QueryScores, bootstrap
 from src.rankers import oof as held_out
 from src.rankers import xgb as ranker
 from src.rankers.oof import Sample
@@ -56,7 +56,7 @@ def sources(recipe: Recipe) -> dict[str, list[str]]:
     embeddings = {row.name for row in recipe.embeddings}
     found: dict[str, list[str]] = {}
     for rule in recipe.rules:
-        learned = isinstance(rule, MatrixRule) and rule.matrix in embeddings
+        learned = isinstance(rule, ItemToItemRetriever) and rule.matrix in embeddings
         kind = f"{type(rule).__name__}{' of embeddings' if learned else ''}"
         found.setdefault(kind, []).append(rule.name)
     return found
@@ -117,7 +117,7 @@ def learned(run: Run, objective: str, plan: list[Dropped]) -> list[list[ranker.T
     some = rows.some(np.ones(rows.fold.size, np.bool_), ROWS)
     fold, names = held_out.folds_of_rows(run, rows)[some], Features(run.recipe).names
     starts = np.append(np.flatnonzero(np.diff(rows.query[some], prepend=-1)), some.sum())
-    every = Sample(rows.aid[some], rows.gather(some, names), rows.label[some], starts)
+    every = Sample(rows.item[some], rows.gather(some, names), rows.label[some], starts)
 
     def one(what: Dropped, f: int) -> ranker.Trees:
         return learn(run, ranker.Job(row, objective, f, run.output), what, every.take(fold != f))
@@ -138,7 +138,7 @@ def body(run: Run) -> None:
             with run.step(f"ablation, {objective.name}") as facts:
                 models[o] = learned(run, objective.name, plan)
                 facts["models"] = len(plan) * recipe.folds
-    found: list[list[list[Tally]]] = [[[] for _ in models] for _ in plan]
+    found: list[list[list[QueryScores]]] = [[[] for _ in models] for _ in plan]
     with run.step("ablation, queries") as facts:
         for ask in held_out.asked(run, QUERIES):
             for number, (what, tallies) in enumerate(zip(plan, found, strict=True)):
@@ -147,7 +147,7 @@ def body(run: Run) -> None:
                 for mine, (o, of) in zip(tallies, models.items(), strict=True):
                     score = held_out.out_of_fold(of[number], sample, names, ask.fold[sample.query])
                     mine.append(ask.won(recipe, sample, o, score))
-        won = [[Tally.joined(pieces) for pieces in tallies] for tallies in found]
+        won = [[QueryScores.joined(pieces) for pieces in tallies] for tallies in found]
         facts["queries"] = won[0][0].session.size
     table = losses(recipe, plan, list(models), won)
     store.write_text(run.output / "logs" / "ablation.csv", table.write_csv(float_precision=6))
@@ -155,7 +155,7 @@ def body(run: Run) -> None:
 
 
 def losses(
-    recipe: Recipe, plan: list[Dropped], objectives: list[int], won: list[list[Tally]]
+    recipe: Recipe, plan: list[Dropped], objectives: list[int], won: list[list[QueryScores]]
 ) -> pl.DataFrame:
     """A line an experiment: its scores, and the loss against those that drop nothing, paired."""
     shares, rows = [recipe.objectives[o].weight for o in objectives], []

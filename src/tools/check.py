@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from src.cli import guarded, tool_flags
+from src.cli import run_cli, tool_flags
 from src.datasets import RECIPES
 from src.datasets import submission_rows as answers
 
@@ -41,4 +41,4 @@ def body(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     args = parse(None)
-    raise SystemExit(guarded("check", lambda: body(args)))
+    raise SystemExit(run_cli("check", lambda: body(args)))

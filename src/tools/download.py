@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.cli import guarded, tool_flags
+from src.cli import run_cli, tool_flags
 from src.data.recipe import RawFile, Recipe, Source
 from src.datasets import RECIPES
 
@@ -89,4 +89,4 @@ def body(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     args = parse(None)
-    raise SystemExit(guarded("data", lambda: body(args)))
+    raise SystemExit(run_cli("data", lambda: body(args)))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.cli import guarded, tool_flags
+from src.cli import run_cli, tool_flags
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS
 from src.datasets import RECIPES
@@ -33,8 +33,8 @@ def made_labels(path: Path) -> pl.DataFrame:
     if labels.schema != LABELS:
         raise ValueError(f"{path} has columns {labels.columns}; give a labels.parquet of step 1")
     sessions = pl.read_parquet(path.with_name("sessions.parquet"))["session"]
-    aids = pl.read_parquet(path.parent.parent / "aids.parquet")["aid"]
-    raw = labels.with_columns(session=sessions[labels["session"]], aid=aids[labels["aid"]])
+    item_ids = pl.read_parquet(path.parent.parent / "items.parquet")["item_id"]
+    raw = labels.with_columns(session=sessions[labels["session"]], item=item_ids[labels["item"]])
     return raw.cast(TRUTH)
 
 
@@ -47,9 +47,9 @@ def hits(path: Path, recipe: Recipe, truth: pl.DataFrame) -> tuple[pl.DataFrame,
         names.append(rows.select("line", "session", "objective"))
         lists = rows.with_columns(pl.col("items").str.split(layout.between).list.head(recipe.k))
         items = lists.select(
-            "session", "objective", aid="items", rank=pl.int_ranges(pl.col("items").list.len())
-        ).explode("aid", "rank", empty_as_null=False)
-        items = items.with_columns(answers.integers(items["aid"]))
+            "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
+        ).explode("item", "rank", empty_as_null=False)
+        items = items.with_columns(answers.integers(items["item"]))
         found.append(items.join(truth, on=truth.columns))
     named = pl.concat(names)
     for line in named.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
@@ -96,4 +96,4 @@ def body(args: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     args = parse(None)
-    raise SystemExit(guarded("score", lambda: body(args)))
+    raise SystemExit(run_cli("score", lambda: body(args)))

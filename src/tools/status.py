@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from src.cli import guarded, parse
+from src.cli import parse, run_cli
 from src.core import store
 from src.core.run import Run, T
 
@@ -52,9 +52,9 @@ class Dry(Run):
     def build(
         self, path: Path, make: Callable[[Path], object], rows: object, inputs: list[Path]
     ) -> bool:
-        return bool(self.build_all({path: rows}, print, inputs))
+        return bool(self.build_many({path: rows}, print, inputs))
 
-    def build_all(
+    def build_many(
         self,
         rows: dict[Path, object],
         make: Callable[[dict[Path, Path]], object],
@@ -69,7 +69,7 @@ class Dry(Run):
     def _key(self, rows: object, inputs: list[Path]) -> dict[str, Any]:
         self.need(inputs)
         made = {
-            str(f.relative_to(self.output)): self.key_of.get(f) or store.built_from(f)
+            str(f.relative_to(self.output)): self.key_of.get(f) or store.fingerprint(f)
             for f in inputs
         }
         return super()._key(rows, []) | {"inputs": made}
@@ -94,7 +94,7 @@ def first_line(error: Exception) -> str:
 
 def reason(path: Path, key: dict[str, Any]) -> str:
     """Why a file would be made: it is not there, or what of its key changed; "" if it would not."""
-    found = store.built_from(path)
+    found = store.fingerprint(path)
     if found == store.digest(key):
         return ""
     if found is None:
@@ -190,4 +190,4 @@ def body(run: Run) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(guarded("status", lambda: body(parse(__doc__ or "", Path(__file__)))))
+    raise SystemExit(run_cli("status", lambda: body(parse(__doc__ or "", Path(__file__)))))

@@ -9,7 +9,12 @@ from src.datasets.demo import simulate
 from src.datasets.otto import recipe as otto
 from src.datasets.otto.jsonl import find
 from src.datasets.otto.split import prepare_otto
-from src.embeddings.rows import EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import (
+    Embedding,
+    FactorizationEmbedding,
+    TwoTowerEmbedding,
+    Word2VecEmbedding,
+)
 
 if TYPE_CHECKING:
     from src.core.run import Run
@@ -27,14 +32,14 @@ def prepare(run: Run) -> None:
     prepare_otto(run)
 
 
-def short(row: EmbeddingRow) -> EmbeddingRow:
+def short(row: Embedding) -> Embedding:
     """The row, learned in seconds where it takes minutes: a demo."""
     match row:
-        case Word2VecRow():
+        case Word2VecEmbedding():
             return replace(row, epochs=3)
-        case FactorRow():
+        case FactorizationEmbedding():
             return replace(row, epochs=3, pairs=1_000_000)
-        case SequenceRow():
+        case TwoTowerEmbedding():
             return replace(row, epochs=3, positions=100_000)
     return row
 

@@ -87,7 +87,7 @@ def read(run: Run, stem: str) -> Raw | None:
             count += 1
         _sessions(raw, count).write_parquet(path)
 
-    if raw.table.exists() and not all(store.built_from(part) for part in raw.parts()):
+    if raw.table.exists() and not all(store.fingerprint(part) for part in raw.parts()):
         raw.table.unlink()
     run.build(raw.table, make, rows, [])
     return raw

@@ -7,29 +7,34 @@ Windows are anchored at the split's own end, not at the end of the competition's
 
 from src.candidates.rows import (
     Baseline,
-    HistoryRule,
-    KnnRule,
-    MatrixRule,
-    PopularRule,
-    RetrievalRule,
-    Select,
+    HistoryRetriever,
+    ItemToItemRetriever,
+    PopularRetriever,
+    Seeds,
+    SessionKnnRetriever,
+    TwoTowerRetriever,
 )
 from src.data.recipe import Objective, RawFile, Recipe, Source
 from src.data.units import DAY, HOUR
 from src.datasets.otto.split import prepare_otto
 from src.datasets.otto.submission import otto_asked, otto_facts, otto_layout, otto_truth, write_otto
-from src.embeddings.rows import EmbeddingRow, FactorRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import (
+    Embedding,
+    FactorizationEmbedding,
+    TwoTowerEmbedding,
+    Word2VecEmbedding,
+)
 from src.features.rows import (
     EmbeddingFeature,
-    FeatureRow,
+    FeatureGroup,
+    ItemAgeFeature,
+    ItemStatisticsFeature,
     MatrixFeature,
     PopularityFeature,
-    RetrievalFeature,
-    SeenFeature,
-    StatisticsFeature,
+    TwoTowerFeature,
 )
-from src.matrices.rows import MatrixRow
-from src.rankers.rows import RankerRow
+from src.matrices.rows import CovisitationMatrix
+from src.rankers.rows import XGBoostRanker
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
@@ -41,91 +46,91 @@ ONLY_BUYS = (0.0, 1.0, 1.0)
 # `forward` goes by position (theirs by time: the order of equal times was lost).
 # fmt: off
 MATRICES = (
-    MatrixRow("recent", tail=30, within=DAY, recency=3, half_life=HOUR, top_n=80),  # C 93
-    MatrixRow("near_3w", last_days=21, half_life=HOUR),  # C 115
-    MatrixRow("then_buy_4w", last_days=28, direction="forward", target_weight=ONLY_BUYS,
+    CovisitationMatrix("recent", tail=30, within=DAY, recency=3, half_life=HOUR, top_n=80),  # C 93
+    CovisitationMatrix("near_3w", last_days=21, half_life=HOUR),  # C 115
+    CovisitationMatrix("then_buy_4w", last_days=28, direction="forward", target_weight=ONLY_BUYS,
               half_life=HOUR),  # C 116
-    MatrixRow("next1", steps=1),  # C 217
-    MatrixRow("next2", steps=2, top_n=80),  # C 220
-    MatrixRow("buy_next3", types=BUYS, direction="forward", steps=3, top_n=80),  # C 226
-    MatrixRow("near3", steps=3, half_life=HOUR, top_n=80),  # C 232
-    MatrixRow("near6", steps=6, half_life=HOUR, top_n=80),  # C 235
-    MatrixRow("then_buy_2h", direction="forward", within=2 * HOUR, target_weight=ONLY_BUYS,
+    CovisitationMatrix("next1", steps=1),  # C 217
+    CovisitationMatrix("next2", steps=2, top_n=80),  # C 220
+    CovisitationMatrix("buy_next3", types=BUYS, direction="forward", steps=3, top_n=80),  # C 226
+    CovisitationMatrix("near3", steps=3, half_life=HOUR, top_n=80),  # C 232
+    CovisitationMatrix("near6", steps=6, half_life=HOUR, top_n=80),  # C 235
+    CovisitationMatrix("then_buy_2h", direction="forward", within=2 * HOUR, target_weight=ONLY_BUYS,
               half_life=HOUR, top_n=20),  # C 239
-    MatrixRow("first_then_buy", last_days=21, first_only=True, direction="forward",
+    CovisitationMatrix("first_then_buy", last_days=21, first_only=True, direction="forward",
               target_weight=ONLY_BUYS),  # C 700
-    MatrixRow("first_near", last_days=21, first_only=True, half_life=HOUR),  # C 701
-    MatrixRow("then_buy_6h", direction="forward", target_weight=ONLY_BUYS,
+    CovisitationMatrix("first_near", last_days=21, first_only=True, half_life=HOUR),  # C 701
+    CovisitationMatrix("then_buy_6h", direction="forward", target_weight=ONLY_BUYS,
               half_life=6 * HOUR),  # C 155
-    MatrixRow("near_6h", half_life=6 * HOUR, top_n=80),  # C 157
-    MatrixRow("buy2buy", types=BUYS, within=14 * DAY),  # C 90
-    MatrixRow("near_buys", tail=30, target_weight=(1, 4, 4), half_life=HOUR),  # C 95
-    MatrixRow("buy2buy_near", types=BUYS, last_days=28, half_life=HOUR),  # C 99
-    MatrixRow("day_recent", tail=30, within=DAY, recency=3),  # T temporal
-    MatrixRow("day_136", tail=30, within=DAY, target_weight=(1, 3, 6)),  # T type136
-    MatrixRow("day_buys", types=BUYS, tail=30, within=DAY),  # T 12
-    MatrixRow("day_carts", tail=30, within=DAY, target_weight=(0.5, 9, 0.5)),  # T type0.5-9-0.5
-    MatrixRow("ahead2_136", once=False, direction="forward", steps=2,
+    CovisitationMatrix("near_6h", half_life=6 * HOUR, top_n=80),  # C 157
+    CovisitationMatrix("buy2buy", types=BUYS, within=14 * DAY),  # C 90
+    CovisitationMatrix("near_buys", tail=30, target_weight=(1, 4, 4), half_life=HOUR),  # C 95
+    CovisitationMatrix("buy2buy_near", types=BUYS, last_days=28, half_life=HOUR),  # C 99
+    CovisitationMatrix("day_recent", tail=30, within=DAY, recency=3),  # T temporal
+    CovisitationMatrix("day_136", tail=30, within=DAY, target_weight=(1, 3, 6)),  # T type136
+    CovisitationMatrix("day_buys", types=BUYS, tail=30, within=DAY),  # T 12
+    CovisitationMatrix("day_carts", tail=30, within=DAY, target_weight=(0.5, 9, 0.5)),  # T type0.5-9-0.5
+    CovisitationMatrix("ahead2_136", once=False, direction="forward", steps=2,
               target_weight=(1, 3, 6), top_n=100),  # M 11
-    MatrixRow("ahead2_136_2w", once=False, direction="forward", steps=2, last_days=14,
+    CovisitationMatrix("ahead2_136_2w", once=False, direction="forward", steps=2, last_days=14,
               target_weight=(1, 3, 6), top_n=100),  # M 12
-    MatrixRow("ahead2_buys", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_buys", once=False, direction="forward", steps=2,
               target_weight=(0, 3, 6), top_n=100),  # M 13
-    MatrixRow("ahead2_carts", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_carts", once=False, direction="forward", steps=2,
               target_weight=(1, 9, 1), top_n=100),  # M 14
-    MatrixRow("ahead2_clicks", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_clicks", once=False, direction="forward", steps=2,
               target_weight=(1, 0, 0), top_n=100),  # M 15
-    MatrixRow("ahead5_136", once=False, direction="forward", steps=5,
+    CovisitationMatrix("ahead5_136", once=False, direction="forward", steps=5,
               target_weight=(1, 3, 6), top_n=100),  # M 16
-    MatrixRow("ahead20_196", once=False, direction="forward", steps=20,
+    CovisitationMatrix("ahead20_196", once=False, direction="forward", steps=20,
               target_weight=(1, 9, 6), top_n=100),  # M 17
-    MatrixRow("ahead2_orders", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_orders", once=False, direction="forward", steps=2,
               target_weight=(1, 15, 20), top_n=100),  # M 18
-    MatrixRow("ahead2_carts_wide", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_carts_wide", once=False, direction="forward", steps=2,
               target_weight=(1, 9, 1), top_n=300),  # M 19
-    MatrixRow("ahead2_136_wide", once=False, direction="forward", steps=2,
+    CovisitationMatrix("ahead2_136_wide", once=False, direction="forward", steps=2,
               target_weight=(1, 3, 6), top_n=300),  # M 20
 )
 
-EMBEDDINGS: tuple[EmbeddingRow, ...] = (
-    Word2VecRow("w2v", size=64, window=3, epochs=20, negative=5, min_count=5),
-    FactorRow("mf5", steps=5, negatives=8, epochs=10),  # T MF 1-5
-    SequenceRow("net", epochs=6, rate=0.002, temperature=0.1),  # M v42, in small
+EMBEDDINGS: tuple[Embedding, ...] = (
+    Word2VecEmbedding("w2v", size=64, window=3, epochs=20, negative=5, min_count=5),
+    FactorizationEmbedding("mf5", steps=5, negatives=8, epochs=10),  # T MF 1-5
+    TwoTowerEmbedding("net", epochs=6, rate=0.002, temperature=0.1),  # M v42, in small
 )
 
-EVEN = Select(recency=1.0)
-RECENT = Select(recency=0.8)
-LATEST = Select(last=2, recency=0.5)
-BOUGHT = Select(recency=0.9, type_weight=ONLY_BUYS)
+EVEN = Seeds(recency=1.0)
+RECENT = Seeds(recency=0.8)
+LATEST = Seeds(last=2, recency=0.5)
+BOUGHT = Seeds(recency=0.9, type_weight=ONLY_BUYS)
 RULES = (
-    HistoryRule("own", Select(recency=0.9, type_weight=(1, 6, 3))),
-    HistoryRule("own_latest", Select(recency=0.5), top=20),
-    HistoryRule("own_bought", BOUGHT, top=20),
-    MatrixRule("recent", "recent", RECENT),
-    MatrixRule("near_3w", "near_3w", LATEST),
-    MatrixRule("then_buy", "then_buy_4w", RECENT),
-    MatrixRule("next2", "next2", LATEST),
-    MatrixRule("near3_ends", "near3", Select(scope="visit_ends", recency=0.7)),
-    MatrixRule("near6_visit", "near6", Select(scope="visit", recency=0.8)),
-    MatrixRule("near_6h_day", "near_6h", Select(scope="day", recency=0.9)),
-    MatrixRule("buy_next3", "buy_next3", BOUGHT),
-    MatrixRule("buy2buy", "buy2buy", BOUGHT),
-    MatrixRule("day_136", "day_136", EVEN),
-    MatrixRule("day_carts", "day_carts", EVEN, share=False),
-    MatrixRule("ahead_clicks", "ahead2_clicks", RECENT),
-    MatrixRule("ahead_carts", "ahead2_carts", RECENT),
-    KnnRule("vsknn", sample=500, idf=True),
-    KnnRule("stan", sample=500, query_decay=2.0, recency_days=20.0, item_decay=5.0),
-    PopularRule("popular_hour", window=HOUR, bucket=300, top=20),
-    PopularRule("popular", window=7 * DAY, top=40),
-    PopularRule("popular_buys", window=7 * DAY, type_weight=ONLY_BUYS, top=20),
-    MatrixRule("w2v_recent", "w2v", RECENT),
-    MatrixRule("w2v_latest", "w2v", LATEST),
-    MatrixRule("mf5_recent", "mf5", RECENT),
-    MatrixRule("net_latest", "net", LATEST),
-    RetrievalRule("net_clicks", "net", CLICK),
-    RetrievalRule("net_carts", "net", CART),
-    RetrievalRule("net_orders", "net", ORDER),
+    HistoryRetriever("own", Seeds(recency=0.9, type_weight=(1, 6, 3))),
+    HistoryRetriever("own_latest", Seeds(recency=0.5), top=20),
+    HistoryRetriever("own_bought", BOUGHT, top=20),
+    ItemToItemRetriever("recent", "recent", RECENT),
+    ItemToItemRetriever("near_3w", "near_3w", LATEST),
+    ItemToItemRetriever("then_buy", "then_buy_4w", RECENT),
+    ItemToItemRetriever("next2", "next2", LATEST),
+    ItemToItemRetriever("near3_ends", "near3", Seeds(scope="visit_ends", recency=0.7)),
+    ItemToItemRetriever("near6_visit", "near6", Seeds(scope="visit", recency=0.8)),
+    ItemToItemRetriever("near_6h_day", "near_6h", Seeds(scope="day", recency=0.9)),
+    ItemToItemRetriever("buy_next3", "buy_next3", BOUGHT),
+    ItemToItemRetriever("buy2buy", "buy2buy", BOUGHT),
+    ItemToItemRetriever("day_136", "day_136", EVEN),
+    ItemToItemRetriever("day_carts", "day_carts", EVEN, share=False),
+    ItemToItemRetriever("ahead_clicks", "ahead2_clicks", RECENT),
+    ItemToItemRetriever("ahead_carts", "ahead2_carts", RECENT),
+    SessionKnnRetriever("vsknn", sample=500, idf=True),
+    SessionKnnRetriever("stan", sample=500, query_decay=2.0, recency_days=20.0, item_decay=5.0),
+    PopularRetriever("popular_hour", window=HOUR, bucket=300, top=20),
+    PopularRetriever("popular", window=7 * DAY, top=40),
+    PopularRetriever("popular_buys", window=7 * DAY, type_weight=ONLY_BUYS, top=20),
+    ItemToItemRetriever("w2v_recent", "w2v", RECENT),
+    ItemToItemRetriever("w2v_latest", "w2v", LATEST),
+    ItemToItemRetriever("mf5_recent", "mf5", RECENT),
+    ItemToItemRetriever("net_latest", "net", LATEST),
+    TwoTowerRetriever("net_clicks", "net", CLICK),
+    TwoTowerRetriever("net_carts", "net", CART),
+    TwoTowerRetriever("net_orders", "net", ORDER),
 )
 
 BASELINES = (
@@ -136,15 +141,15 @@ BASELINES = (
     Baseline("own, STAN, popular", ("own", "stan", "popular")),
 )
 
-FEATURES: tuple[FeatureRow, ...] = (
+FEATURES: tuple[FeatureGroup, ...] = (
     *(MatrixFeature(m.name) for m in MATRICES if not m.name.endswith("_wide")),
     EmbeddingFeature("w2v", above=0.5),
     EmbeddingFeature("mf5", above=0.5),
-    RetrievalFeature("net"),
+    TwoTowerFeature("net"),
     *(PopularityFeature(t, (HOUR, 3 * HOUR, DAY, 7 * DAY, None)) for t in (CLICK, CART, ORDER)),
-    StatisticsFeature(),
-    StatisticsFeature(last_days=7),
-    SeenFeature(),
+    ItemStatisticsFeature(),
+    ItemStatisticsFeature(last_days=7),
+    ItemAgeFeature(),
 )
 # fmt: on
 
@@ -153,8 +158,8 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
     ("min_child_weight", 5), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
-    RankerRow("logistic", (("objective", "binary:logistic"), *XGB), columns=150),
-    RankerRow(
+    XGBoostRanker("logistic", (("objective", "binary:logistic"), *XGB), columns=150),
+    XGBoostRanker(
         "graded", (("objective", "rank:ndcg"), *XGB), metric="ndcg@20", columns=150, shared=True
     ),
 )

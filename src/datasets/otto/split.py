@@ -53,7 +53,7 @@ PLAN = pl.Schema(
 
 
 def prepare_otto(run: Run) -> None:
-    """Make aids.parquet and the tables of all splits; without test.jsonl, there is no `test`.
+    """Make items.parquet and the tables of all splits; without test.jsonl, there is no `test`.
 
     Raises ValueError, naming file, line and cure, for whatever is wrong with the raw files.
     """
@@ -62,8 +62,8 @@ def prepare_otto(run: Run) -> None:
     raws = [raw for stem in ("train", "test") if (raw := _read(run, stem))]
     data = Data(run, raws[0], raws[1] if len(raws) > 1 else None)
     with run.step("items") as facts:
-        aids = data.build("aids.parquet", data.items, run.recipe.expect, data.tables)
-        facts["items"] = count_rows(aids)
+        item_ids = data.build("items.parquet", data.items, run.recipe.expect, data.tables)
+        facts["items"] = count_rows(item_ids)
     splits = ["valid"]
     queries = _make_window(data, "valid")
     if data.test:
@@ -113,7 +113,7 @@ def _make_split(data: Data, split: str, raws: list[Raw], plan: Path) -> None:
     """Sessions, labels and at last events: where a split's events are, the rest of it is."""
     objectives = [o.name for o in data.run.recipe.objectives]
     cut = Cut(data.run, plan, raws)
-    inputs = [plan, data.run.output / "aids.parquet"]
+    inputs = [plan, data.run.output / "items.parquet"]
     with data.run.step(split) as facts:
         sessions = data.build(f"{split}/sessions.parquet", cut.sessions, None, [plan])
         facts["sessions"] = count_rows(sessions)
@@ -167,12 +167,12 @@ class Data:
         for raw in self.raws:
             parts = self.run.progress(raw.parts(), f"items of {raw.table.stem}")
             seen = [self.kept(pl.scan_parquet(p)).select("aid").unique().collect() for p in parts]
-            aids = pl.concat(seen).unique()
+            item_ids = pl.concat(seen).unique()
             wanted = dict(self.run.recipe.expect).get(raw.table.stem)
             if wanted and self.run.sample == 1:
-                refuse_other_download(raw, wanted, aids.height)
-            found.append(aids)
-        pl.concat(found).unique().sort("aid").write_parquet(path)
+                refuse_other_download(raw, wanted, item_ids.height)
+            found.append(item_ids)
+        pl.concat(found).unique().sort("aid").rename({"aid": "item_id"}).write_parquet(path)
 
     def plan_window(self, path: Path, back: int, draw: int) -> None:
         """The organisers' split and truncation, both as older versions of their script do it.
@@ -275,17 +275,17 @@ class Cut:
                 if objective.next_only:
                     first = pl.col("position") == pl.col("position").min().over("session")
                     ahead = ahead.filter(first)
-                found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "aid"))
+                found.append(ahead.select("session", pl.lit(n, pl.Int8).alias("objective"), "item"))
         pl.concat(found).unique().sort(LABELS.names()).write_parquet(path)
 
     def _dense(self, query: bool, which: pl.Expr) -> Iterator[pl.DataFrame]:
-        """Raw events of the history or the queries, in order, with dense session and aid.
+        """Raw events of the history or the queries, in order, with dense session and item.
 
         A frame per part of the raw file (whole sessions), so that only one is in memory.
         """
         plan = pl.read_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
         plan = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
-        aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
+        item_ids = pl.read_parquet(self.run.output / "items.parquet")["item_id"]
         parts, name = self.raws[-1 if query else 0].parts(), "queries" if query else "history"
         for part in self.run.progress(parts, f"{self.plan.stem}, {name}"):
             rows = pl.read_parquet(part)
@@ -293,5 +293,5 @@ class Cut:
             lines = plan.slice(first, end - first)
             if lines.height:
                 rows = rows.join(lines, on="line", maintain_order="left").filter(which)
-                aid = aids.search_sorted(rows["aid"]).cast(pl.Int32)
-                yield rows.with_columns(aid=aid).rename({"session": "raw", "dense": "session"})
+                item = item_ids.search_sorted(rows["aid"]).cast(pl.Int32)
+                yield rows.with_columns(item=item).rename({"session": "raw", "dense": "session"})

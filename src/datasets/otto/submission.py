@@ -39,21 +39,21 @@ def otto_layout(recipe: Recipe) -> Layout:
 def write_otto(run: Run, split: str, lists: Lists, path: Path) -> None:
     """Write a submission for the queries of a split; ValueError if it would not be accepted."""
     table = pl.read_parquet(run.output / split / "sessions.parquet")
-    aids = pl.read_parquet(run.output / "aids.parquet")["aid"].to_numpy()
+    item_ids = pl.read_parquet(run.output / "items.parquet")["item_id"].to_numpy()
     queries = table.filter("query")["session"].to_numpy()
-    write_rows(path, lists, table["session"].to_numpy(), aids)
-    if faults := check(path, otto_layout(run.recipe), Asked(queries, aids)):
+    write_rows(path, lists, table["session"].to_numpy(), item_ids)
+    if faults := check(path, otto_layout(run.recipe), Asked(queries, item_ids)):
         raise ValueError(f"the submission would be refused: {'; '.join(faults[:3])}")
 
 
-def write_rows(path: Path, lists: Lists, sessions: I64, aids: I64) -> None:
-    """Lists as CSR rows; sessions and aids hold the raw id of each dense one."""
+def write_rows(path: Path, lists: Lists, sessions: I64, item_ids: I64) -> None:
+    """Lists as CSR rows; sessions and item_ids hold the raw id of each dense one."""
     with open(path, "wb") as file:
         file.write(f"{HEADER}\n".encode())
         for objective, (dense, items) in lists.items():
             for at in range(0, dense.size, QUERIES):
                 some = items[at : at + QUERIES]
-                raw = pl.from_numpy(np.where(some < 0, -1, aids[some]))
+                raw = pl.from_numpy(np.where(some < 0, -1, item_ids[some]))
                 texts = [pl.when(c >= 0).then(c.cast(pl.String)) for c in map(pl.col, raw.columns)]
                 session = pl.Series(sessions[dense[at : at + QUERIES]])
                 raw.select(
@@ -93,7 +93,7 @@ def otto_facts(path: Path, recipe: Recipe) -> tuple[int, int, int]:
 
 
 def otto_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
-    """session, objective, aid of JSON lines {"session": 1, "labels": {"clicks": 7, "carts": [8]}}.
+    """session, objective, item of JSON lines {"session": 1, "labels": {"clicks": 7, "carts": [8]}}.
 
     An objective has an item, a list of them, null, or is not there.
     """
@@ -129,8 +129,10 @@ def _labels(
     for name, value in found["labels"].items():
         if name not in names:
             raise ValueError(f"unknown objective {name!r}; they are {', '.join(names)}")
-        for aid in value if isinstance(value, list) else [] if value is None else [value]:
-            for column, number in zip(columns, (session, names[name], _id(aid, name)), strict=True):
+        for item in value if isinstance(value, list) else [] if value is None else [value]:
+            for column, number in zip(
+                columns, (session, names[name], _id(item, name)), strict=True
+            ):
                 column.append(number)
 
 

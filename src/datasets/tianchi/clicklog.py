@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FEWEST = 0.1  # of the queries of `valid`: a split of fewer is not worth its matrices
 TRAIN, TESTS, ARTICLES = "train_click_log.csv", "test*_click_log*.csv", "articles.csv"
-CLICK = {"user_id": "user", "click_article_id": "aid", "click_timestamp": "ts"}
+CLICK = {"user_id": "user", "click_article_id": "item", "click_timestamp": "ts"}
 CONTEXT = {
     "click_environment": "environment",
     "click_deviceGroup": "device",
@@ -45,7 +45,7 @@ CONTEXT = {
     "click_referrer_type": "referrer",
 }
 ARTICLE = {
-    "article_id": "aid",
+    "article_id": "item",
     "category_id": "category",
     "created_at_ts": "created",
     "words_count": "words",
@@ -57,7 +57,7 @@ MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the l
 
 
 def prepare_clicks(run: Run) -> None:
-    """Make aids.parquet, items.parquet and the tables of all splits.
+    """Make items.parquet and the tables of all splits.
 
     Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
@@ -117,7 +117,7 @@ class Log:
         }
 
     def read(self) -> dict[str, object]:
-        """raw/clicks.parquet: user, aid, ts (ms), test, type and context, by user and time."""
+        """raw/clicks.parquet: user, item, ts (ms), test, type and context, by user and time."""
 
         def make(path: Path) -> None:
             size = sum(file.stat().st_size for file in (self.train, self.test) if file)
@@ -147,27 +147,26 @@ class Log:
         return clicks.unique(maintain_order=True).with_columns(test=pl.lit(test))
 
     def items(self) -> dict[str, object]:
-        """aids.parquet: raw ids; items.parquet: category, created (s), words, null if unknown."""
+        """items.parquet: raw ids; category, created (s), words: null where unknown."""
+        path = self.run.output / "items.parquet"
         columns = ("category", "created", "words")
 
-        def make(parts: dict[Path, Path]) -> None:
+        def make(part: Path) -> None:
             clicks = pl.scan_parquet(self.clicks)
             since = clicks.select(pl.col("ts").min()).collect().item() // 1000 - FRESH
             table = read_integers(self.articles, ARTICLE, small=SMALL)
-            if twice := table.filter(pl.col("aid").is_duplicated())["aid"].head(1).to_list():
+            if twice := table.filter(pl.col("item").is_duplicated())["item"].head(1).to_list():
                 raise ValueError(f"{self.articles}: article {twice[0]} stands twice; keep one")
             _refuse_times(self.articles, table["created"])
             table = table.with_columns(pl.col("created") // 1000)
-            fresh = table.filter(pl.col("created") >= since).select("aid").lazy()
-            aids = pl.concat([clicks.select("aid"), fresh]).unique().sort("aid").collect()
-            known = aids.join(table, on="aid", how="left", maintain_order="left")
-            for path, part in parts.items():
-                made = aids if path.name == "aids.parquet" else known.select(columns)
-                made.cast({c: pl.Int32 for c in made.columns if c != "aid"}).write_parquet(part)
+            fresh = table.filter(pl.col("created") >= since).select("item").lazy()
+            items = pl.concat([clicks.select("item"), fresh]).unique().sort("item").collect()
+            known = items.join(table, on="item", how="left", maintain_order="left")
+            known = known.select(pl.col("item").alias("item_id"), *columns)
+            known.cast(dict.fromkeys(columns, pl.Int32)).write_parquet(part)
 
-        paths = [self.run.output / name for name in ("aids.parquet", "items.parquet")]
-        self.run.build_all({path: self.key for path in paths}, make, [self.clicks])
-        items = pl.scan_parquet(paths[1])
+        self.run.build(path, make, self.key, [self.clicks])
+        items = pl.scan_parquet(path)
         told = items.select(items=pl.len(), **{"without category": pl.col("category").null_count()})
         return told.collect().row(0, named=True)
 
@@ -202,7 +201,7 @@ class Log:
     def write(self, split: str) -> dict[str, object]:
         """Sessions, labels and at last events of a split."""
         place, recipe = self.run.output / split, self.run.recipe
-        inputs = [self.clicks, self.asked, self.run.output / "aids.parquet"]
+        inputs = [self.clicks, self.asked, self.run.output / "items.parquet"]
         names = [
             f"{t}.parquet"
             for t in ("sessions", "labels", "events")
@@ -216,7 +215,7 @@ class Log:
                 made[path.stem].write_parquet(part)
 
         rows = (split, [o.name for o in recipe.objectives], self.key)
-        self.run.build_all({place / name: rows for name in names}, make, inputs)
+        self.run.build_many({place / name: rows for name in names}, make, inputs)
         told = pl.scan_parquet(place / "sessions.parquet")
         facts = told.select(sessions=pl.len(), queries=pl.col("query").sum()).collect()
         clicks = pl.scan_parquet(place / "events.parquet").select(pl.len()).collect().item()
@@ -225,13 +224,15 @@ class Log:
     def _tables(self, split: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         """SESSIONS, LABELS, and EVENTS with their context, of a split."""
         asked = pl.read_parquet(self.asked).filter(pl.col("split") == split)
-        aids = pl.read_parquet(self.run.output / "aids.parquet")["aid"]
+        item_ids = pl.read_parquet(self.run.output / "items.parquet")["item_id"]
         clicks = pl.read_parquet(self.clicks).join(
             asked.select("user", hidden="place"), on="user", how="left", maintain_order="left"
         )
         place = pl.int_range(pl.len()).over("user")
         clicks = clicks.with_columns(
-            place=place, aid=aids.search_sorted(clicks["aid"]), query=pl.col("hidden") >= place
+            place=place,
+            item=item_ids.search_sorted(clicks["item"]),
+            query=pl.col("hidden") >= place,
         ).with_columns(
             pl.col("query").fill_null(False),
             # what comes behind a hidden click: another session, of no user
@@ -242,7 +243,7 @@ class Log:
         sessions = sessions.with_row_index("session")
         clicks = clicks.join(sessions.select("raw", "session"), on="raw", maintain_order="left")
         clicks = clicks.sort("session", maintain_order=True)
-        labels = clicks.filter(~seen).select("session", pl.lit(0).alias("objective"), "aid")
+        labels = clicks.filter(~seen).select("session", pl.lit(0).alias("objective"), "item")
         shown = clicks.filter(seen).with_columns(pl.col("ts") // 1000)
         context = shown.select(CONTEXT.values()).cast(pl.Int32)
         events = shown.select(EVENTS.names()).cast(EVENTS).hstack(context)

@@ -7,13 +7,13 @@ comment names it: L = LogicJake (2nd place), I = ikaruga (3rd place), F = fun-re
 
 from src.candidates.rows import (
     Baseline,
-    FlowRule,
-    FreshRule,
-    KnnRule,
-    MatrixRule,
-    PopularRule,
-    RetrievalRule,
-    Select,
+    ItemToItemRetriever,
+    NewItemRetriever,
+    PopularRetriever,
+    Seeds,
+    SessionKnnRetriever,
+    TransitionRetriever,
+    TwoTowerRetriever,
 )
 from src.data.recipe import Objective, RawFile, Recipe, Source
 from src.data.units import DAY, HOUR
@@ -25,21 +25,21 @@ from src.datasets.tianchi.submission import (
     ranking_truth,
     write_ranking,
 )
-from src.embeddings.rows import ContentRow, SequenceRow, Word2VecRow
+from src.embeddings.rows import PretrainedEmbedding, TwoTowerEmbedding, Word2VecEmbedding
 from src.features.rows import (
-    AlikeFeature,
     ContextFeature,
+    ContextPopularityFeature,
     EmbeddingFeature,
-    FeatureRow,
-    ItemFeature,
+    FeatureGroup,
+    ItemAgeFeature,
+    ItemAttributeFeature,
+    ItemStatisticsFeature,
     MatrixFeature,
     PopularityFeature,
-    RetrievalFeature,
-    SeenFeature,
-    StatisticsFeature,
+    TwoTowerFeature,
 )
-from src.matrices.rows import MatrixRow, SwingRow
-from src.rankers.rows import DinRow, Ranker, RankerRow
+from src.matrices.rows import CovisitationMatrix, SwingMatrix
+from src.rankers.rows import DINRanker, Ranker, XGBoostRanker
 
 CLICK, END = 0, 1
 MINUTE = 60
@@ -48,55 +48,55 @@ ENDS = (0.0, 1.0, 0.0)
 
 # fmt: off
 MATRICES = (
-    MatrixRow("end_next", direction="forward", steps=1, within=VISIT, once=False,
+    CovisitationMatrix("end_next", direction="forward", steps=1, within=VISIT, once=False,
               target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
-    MatrixRow("next", direction="forward", steps=1, within=VISIT, once=False, top_n=100),
-    MatrixRow("visit_end", direction="forward", steps=20, within=VISIT, once=False,
+    CovisitationMatrix("next", direction="forward", steps=1, within=VISIT, once=False, top_n=100),
+    CovisitationMatrix("visit_end", direction="forward", steps=20, within=VISIT, once=False,
               target_weight=ENDS, top_n=100),
-    MatrixRow("visit", steps=5, within=VISIT, step_decay=0.8, top_n=100),
-    MatrixRow("day", tail=100, within=DAY, half_life=HOUR, top_n=100),
-    MatrixRow("itemcf", tail=100, steps=30, step_decay=0.9, session_norm=True, item_norm=0.5,
+    CovisitationMatrix("visit", steps=5, within=VISIT, step_decay=0.8, top_n=100),
+    CovisitationMatrix("day", tail=100, within=DAY, half_life=HOUR, top_n=100),
+    CovisitationMatrix("itemcf", tail=100, steps=30, step_decay=0.9, session_norm=True, item_norm=0.5,
               top_n=100),  # L, F, its constant time terms left out
-    MatrixRow("binetwork", tail=200, session_norm=True, top_n=100),  # L
-    SwingRow("swing", top_n=100),
+    CovisitationMatrix("binetwork", tail=200, session_norm=True, top_n=100),  # L
+    SwingMatrix("swing", top_n=100),
 )
 
 EMBEDDINGS = (
-    Word2VecRow("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
-    ContentRow("content", "articles_emb.csv", "article_id"),  # F; where the download has it
-    SequenceRow("net", ahead=1, epochs=2, positions=2_000_000, rate=0.003),
+    Word2VecEmbedding("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
+    PretrainedEmbedding("content", "articles_emb.csv", "article_id"),  # F; where the download has it
+    TwoTowerEmbedding("net", ahead=1, epochs=2, positions=2_000_000, rate=0.003),
 )
 
-LAST = Select(last=1)
-LAST2 = Select(last=2, recency=0.7)
-RECENT = Select(last=10, recency=0.7)
+LAST = Seeds(last=1)
+LAST2 = Seeds(last=2, recency=0.7)
+RECENT = Seeds(last=10, recency=0.7)
 RULES = (
-    MatrixRule("end_next", "end_next", LAST, neighbours=100),
-    MatrixRule("next", "next", LAST2, neighbours=100),
-    MatrixRule("visit_end", "visit_end", LAST2, neighbours=100),
-    MatrixRule("visit", "visit", RECENT, neighbours=100),
-    MatrixRule("day", "day", RECENT, neighbours=100),
-    MatrixRule("itemcf", "itemcf", LAST2, neighbours=100),  # L: the last two clicks only
-    MatrixRule("binetwork", "binetwork", LAST, neighbours=100),
-    MatrixRule("swing", "swing", LAST2, neighbours=100),
-    FlowRule("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
-    FlowRule("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),
-    FlowRule("flow_6h", LAST, half_life=6 * HOUR, target_weight=ENDS),
-    FlowRule("flow_any", LAST2, half_life=2 * HOUR),
-    FlowRule("flow_far", RECENT, steps=3, half_life=HOUR),
-    FlowRule("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
-    KnnRule("readers", sample=500, query_decay=2.0, recency_days=1.0, item_decay=3.0),  # F: UserCF
-    PopularRule("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
-    PopularRule("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
-    PopularRule("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
+    ItemToItemRetriever("end_next", "end_next", LAST, neighbours=100),
+    ItemToItemRetriever("next", "next", LAST2, neighbours=100),
+    ItemToItemRetriever("visit_end", "visit_end", LAST2, neighbours=100),
+    ItemToItemRetriever("visit", "visit", RECENT, neighbours=100),
+    ItemToItemRetriever("day", "day", RECENT, neighbours=100),
+    ItemToItemRetriever("itemcf", "itemcf", LAST2, neighbours=100),  # L: the last two clicks only
+    ItemToItemRetriever("binetwork", "binetwork", LAST, neighbours=100),
+    ItemToItemRetriever("swing", "swing", LAST2, neighbours=100),
+    TransitionRetriever("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
+    TransitionRetriever("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),
+    TransitionRetriever("flow_6h", LAST, half_life=6 * HOUR, target_weight=ENDS),
+    TransitionRetriever("flow_any", LAST2, half_life=2 * HOUR),
+    TransitionRetriever("flow_far", RECENT, steps=3, half_life=HOUR),
+    TransitionRetriever("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
+    SessionKnnRetriever("readers", sample=500, query_decay=2.0, recency_days=1.0, item_decay=3.0),  # F: UserCF
+    PopularRetriever("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
+    PopularRetriever("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
+    PopularRetriever("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
                 type_weight=ENDS, top=50),
-    PopularRule("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
-    FreshRule("fresh", "created", days=1.0, same="category", top=30),
-    FreshRule("cold", "created", days=1.0, same="category", near="words", apart=100.0,
+    PopularRetriever("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
+    NewItemRetriever("fresh", "created", days=1.0, same="category", top=30),
+    NewItemRetriever("cold", "created", days=1.0, same="category", near="words", apart=100.0,
               unseen=True, top=5),  # F: the four rules for articles never clicked
-    MatrixRule("w2v", "w2v", LAST2),
-    MatrixRule("content", "content", LAST2, top=30),
-    RetrievalRule("net_ends", "net", objective=0, top=50),
+    ItemToItemRetriever("w2v", "w2v", LAST2),
+    ItemToItemRetriever("content", "content", LAST2, top=30),
+    TwoTowerRetriever("net_ends", "net", objective=0, top=50),
 )
 
 BASELINES = (
@@ -110,30 +110,30 @@ BASELINES = (
 )
 
 WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
-FEATURES: tuple[FeatureRow, ...] = (
+FEATURES: tuple[FeatureGroup, ...] = (
     *(MatrixFeature(m.name, ("position", "time"), ("sum",), 1, None) for m in MATRICES),
     EmbeddingFeature("w2v", ("position",), ("mean", "max"), 1, None),
     EmbeddingFeature("content", ("position",), ("max",), 1, None),
-    RetrievalFeature("net"),
+    TwoTowerFeature("net"),
     *(PopularityFeature(t, (*WINDOWS, None)) for t in (CLICK, END)),
     *(PopularityFeature(t, (w,), w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
-    *(AlikeFeature(c, (w,), w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
-    SeenFeature(),
-    StatisticsFeature(),
-    StatisticsFeature(last_days=1),
-    ItemFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
-    ItemFeature("words", ("value", "last", "minus_last", "minus_mean")),
-    ItemFeature("category", ("value", "last", "same_last", "share")),
+    *(ContextPopularityFeature(c, (w,), w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
+    ItemAgeFeature(),
+    ItemStatisticsFeature(),
+    ItemStatisticsFeature(last_days=1),
+    ItemAttributeFeature("created", ("age", "last_age", "minus_last", "minus_mean")),
+    ItemAttributeFeature("words", ("value", "last", "minus_last", "minus_mean")),
+    ItemAttributeFeature("category", ("value", "last", "same_last", "share")),
     *(ContextFeature(c) for c in ("environment", "device", "os", "country", "region", "referrer")),
 )
 # fmt: on
 
 RANKERS: tuple[Ranker, ...] = (
-    RankerRow("softmax", (
+    XGBoostRanker("softmax", (
         ("objective", "softmax"), ("learning_rate", 0.15), ("max_depth", 7), ("subsample", 0.9),
         ("colsample_bytree", 0.3), ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
     ), rounds=200, patience=20, metric="ndcg@5", columns=100),
-    DinRow("din", batch=512, epochs=2, categories=(
+    DINRanker("din", batch=512, epochs=2, categories=(
         "category_value", "category_last", "context_device", "context_os", "context_region",
         "context_referrer",
     )),

@@ -37,17 +37,17 @@ def write_ranking(run: Run, split: str, lists: Lists, path: Path) -> None:
     are about.
     """
     table = pl.read_parquet(run.output / split / "sessions.parquet")
-    aids = pl.read_parquet(run.output / "aids.parquet")["aid"].to_numpy()
+    item_ids = pl.read_parquet(run.output / "items.parquet")["item_id"].to_numpy()
     ((session, items),) = lists.values()
     dense = np.flatnonzero(table["query"].to_numpy())
     full = np.full((dense.size, run.recipe.k), -1, np.int32)
     full[np.searchsorted(dense, session)] = items
-    filled = fill_up(full, _popular(run.output / split / "events.parquet", aids.size))
+    filled = fill_up(full, _popular(run.output / split / "events.parquet", item_ids.size))
     users = table["session"].to_numpy()[dense]
-    columns = [users, *aids[filled].T]
+    columns = [users, *item_ids[filled].T]
     rows = pl.DataFrame(dict(zip(header(run.recipe.k), columns, strict=True))).sort("user_id")
     rows.write_csv(path)
-    if faults := check(path, ranking_layout(run.recipe), Asked(users, aids)):
+    if faults := check(path, ranking_layout(run.recipe), Asked(users, item_ids)):
         raise ValueError(f"the submission would be refused: {'; '.join(faults[:3])}")
 
 
@@ -65,8 +65,8 @@ def fill_up(lists: I32, spare: I32) -> I32:
 
 def _popular(events: Path, n_items: int) -> I32:
     """All items, those of the most events in the last day first, ties by item."""
-    table = pl.read_parquet(events, columns=["aid", "ts"])
-    recent = table.filter(pl.col("ts") > pl.col("ts").max() - 86_400)["aid"].to_numpy()
+    table = pl.read_parquet(events, columns=["item", "ts"])
+    recent = table.filter(pl.col("ts") > pl.col("ts").max() - 86_400)["item"].to_numpy()
     count = np.bincount(recent, minlength=n_items)
     return np.argsort(-count, kind="stable").astype(np.int32)
 
@@ -80,8 +80,10 @@ def ranking_asked(folder: Path, recipe: Recipe) -> Asked:
         )
     others = {folder / TRAIN: "click_article_id", folder / ARTICLES: "article_id"}
     clicks = read_integers(test, CLICK)
-    known = [clicks["aid"]]
-    known += [read_integers(path, {c: "aid"})["aid"] for path, c in others.items() if path.exists()]
+    known = [clicks["item"]]
+    known += [
+        read_integers(path, {c: "item"})["item"] for path, c in others.items() if path.exists()
+    ]
     items = pl.concat(known).unique().to_numpy() if len(known) > len(others) else None
     return Asked(clicks["user"].unique().to_numpy(), items)
 
@@ -94,8 +96,8 @@ def ranking_facts(path: Path, recipe: Recipe) -> tuple[int, int, int]:
 
 
 def ranking_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
-    """session, objective, aid of a CSV file with the columns user_id and click_article_id."""
-    truth = read_integers(path, {"user_id": "session", "click_article_id": "aid"})
+    """session, objective, item of a CSV file with the columns user_id and click_article_id."""
+    truth = read_integers(path, {"user_id": "session", "click_article_id": "item"})
     for user in truth["session"].filter(truth["session"].is_duplicated())[:1]:
         raise ValueError(f"{path}: user {user} stands twice; keep the click that was hidden")
-    return truth.select("session", pl.lit(0).alias("objective"), "aid").cast(TRUTH)
+    return truth.select("session", pl.lit(0).alias("objective"), "item").cast(TRUTH)
