@@ -1,4 +1,4 @@
-"""Flags, locks, and errors turned into exit codes."""
+"""Read flags, lock the output folder, and turn errors into exit codes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import IO
 
 import polars as pl
 
-from src.core import steplog
 from src.core.budget import Budget, enough_memory, free_memory, parse_size
-from src.core.engine import resolve
+from src.core.engines import ENGINES, resolve
 from src.core.run import Run
-from src.data.causal import causal
+from src.core.steplog import StepLog
+from src.data.paths import MADE_BY
+from src.datasets import DATASETS
 
 STOPPED = "stopped; the same command goes on from here"
 # as Python, numpy, torch, XGBoost and the system say it
@@ -28,16 +29,14 @@ NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
-    """The flags that every script shares, turned into a Run."""
-    from src.datasets import RECIPES
-
+    """Turn the flags that every script shares into a Run."""
     parser = argparse.ArgumentParser(
         prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default="demo", choices=sorted(RECIPES))
+    parser.add_argument("--dataset", default="demo", choices=sorted(DATASETS))
     parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
     parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
-    parser.add_argument("--engine", default="auto", choices=("auto", "cpu", "gpu"))
+    parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
     parser.add_argument(
         "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
     )
@@ -48,33 +47,34 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     args = parser.parse_args(argv)
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
-    recipe = causal(RECIPES[args.dataset]) if args.causal else RECIPES[args.dataset]
+    dataset = DATASETS[args.dataset]
     folder = f"{args.dataset}-causal" if args.causal else args.dataset
     output = args.output or Path("output") / folder
     output.mkdir(parents=True, exist_ok=True)
     return Run(
-        recipe=recipe,
+        dataset=dataset,
+        recipe=dataset.recipe.causal() if args.causal else dataset.recipe,
         input=args.input or Path("input") / args.dataset,
         output=output,
         engine=resolve(args.engine),
         budget=Budget(parse_size(args.memory) if args.memory else free_memory(), output),
         sample=args.sample,
-        script=script.resolve(),
+        script=script.name,
+        made_by=MADE_BY,
+        log=StepLog(output, script.stem),
     )
 
 
 def tool_flags(
     name: str, doc: str | None, argv: list[str] | None, **paths: str
 ) -> argparse.Namespace:
-    """The flags of a command that is no step: a dataset and some paths, given with their help."""
-    from src.datasets import RECIPES
-
+    """Read the flags of a command that is no step: a dataset and some paths, with their help."""
     parser = argparse.ArgumentParser(
         prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", required=True, choices=sorted(RECIPES))
-    for path, told in paths.items():
-        parser.add_argument(f"--{path}", required=True, type=Path, help=told)
+    parser.add_argument("--dataset", required=True, choices=sorted(DATASETS))
+    for path, text in paths.items():
+        parser.add_argument(f"--{path}", required=True, type=Path, help=text)
     return parser.parse_args(argv)
 
 
@@ -98,16 +98,16 @@ def locked(folder: Path) -> Iterator[IO[str]]:
 
 
 def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | None = None) -> int:
-    """Run a script's body; its exit code."""
+    """Run the body of a script; return its exit code."""
 
     def go() -> int:
         run = parse(doc, Path(script), argv)
         where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
-        print(f"== {run.script.stem}: {where}", flush=True)
+        print(f"== {Path(script).stem}: {where}", flush=True)
         enough_memory()
-        with locked(run.output), stopped_at_once(run.script.name):
+        with locked(run.output), stopped_at_once(run.script):
             body(run)
-            steplog.forget(run.output, run.script.stem, run.told)
+            run.log.close()
         return 0
 
     return run_cli(Path(script).name, go)
@@ -132,21 +132,21 @@ def stopped_at_once(name: str) -> Iterator[None]:
 
 
 def run_cli(name: str, body: Callable[[], int]) -> int:
-    """The exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
+    """Return the exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
     try:
         return body()
     except KeyboardInterrupt:
         print(f"{name}: {STOPPED}", file=sys.stderr)
         return 130
     except Exception as error:
-        if not (told := _told(error)):
+        if not (message := user_message(error)):
             raise
-        print(f"{name}: {told}", file=sys.stderr)
+        print(f"{name}: {message}", file=sys.stderr)
         return 2
 
 
-def _told(error: Exception) -> str:
-    """The line for what is not our fault; "" for what is."""
+def user_message(error: Exception) -> str:
+    """The line for a mistake of the user's; "" for one of ours."""
     text = str(error).partition("\n")[0]
     if isinstance(error, MemoryError) or any(mark in text for mark in NO_MEMORY):
         return "out of memory; lower --memory or --sample"

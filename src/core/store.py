@@ -7,20 +7,14 @@ file, the new one, or neither, and the same command goes on from there.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
-from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-_parsing = Lock()  # Python 3.11's ast.parse fails when two threads are in it
 
 
 def digest(value: object) -> str:
@@ -39,40 +33,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot put a {type(value).__name__} into a manifest")
-
-
-@cache
-def code_version(script: Path) -> str:
-    """Hash of a script and of all it imports from src/, the recipes in src/datasets/ left out.
-
-    (A recipe's rows enter the keys one by one, so a new row does not rebuild the others.)
-    """
-    seen: dict[str, bytes] = {}
-    todo = [script]
-    while todo:
-        path = todo.pop()
-        name = path.relative_to(ROOT).as_posix()
-        if name in seen or (
-            "datasets" in path.relative_to(ROOT).parts and path.name in ("recipe.py", "__init__.py")
-        ):
-            continue
-        seen[name] = path.read_bytes()
-        with _parsing:
-            tree = ast.parse(seen[name])
-        for node in ast.walk(tree):
-            for module in _imported(node):
-                file = ROOT / (module.replace(".", "/") + ".py")
-                if module.startswith("src") and file.exists():
-                    todo.append(file)
-    return hashlib.sha256(b"".join(seen[k] for k in sorted(seen))).hexdigest()[:16]
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return []
 
 
 def manifest_path(path: Path) -> Path:

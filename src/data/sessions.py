@@ -1,15 +1,19 @@
-"""Events and sessions: the tables every step reads, and the same as arrays for the kernels."""
+"""Sessions of a split as arrays: what kernels read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from src.core.arrays import I8, I32, I64, arrays, offsets_of
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
 from src.data.schemas import EVENTS
+from src.data.splits import split_named
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,30 @@ class Sessions:
     def n_queries(self) -> int:
         return self.n_sessions - self.first_query
 
+    def last_event(self, first: int, end: int) -> I64:
+        """Number of the last event of sessions first : end; -1 where a session has none."""
+        stop = self.offsets[first + 1 : end + 1]
+        return np.where(stop > self.offsets[first:end], stop - 1, -1)
+
+    def last_ts(self, first: int, end: int) -> I32:
+        """Second of the last event of sessions first : end; of an empty one, that of the split."""
+        last = self.last_event(first, end)
+        if (last < 0).any():
+            return np.where(last < 0, self.ts.max(initial=0), self.ts[last]).astype(np.int32)
+        return self.ts[last]
+
     @classmethod
-    def load(cls, output: Path, split: str) -> Sessions:
+    def load(cls, run: Run, split: str) -> Sessions:
         """Read a prepared split, column by column: 17 bytes an event at the peak."""
-        sessions = pl.read_parquet(output / split / "sessions.parquet")
-        n_items = pl.scan_parquet(output / "items.parquet").select(pl.len()).collect().item()
-        events, first_query = output / split / "events.parquet", int((~sessions["query"]).sum())
+        n_items, known = count_rows(paths.items(run)), split_named(run, split)
+        events = paths.events(run, split)
 
         def column(name: str) -> NDArray:
             return arrays(pl.read_parquet(events, columns=[name]), name)[0]
 
-        offsets = offsets_of(column("session"), sessions.height)
+        offsets = offsets_of(column("session"), known.sessions)
         item, ts, type_ = column("item"), column("ts"), column("type")
-        return cls(offsets, item, ts, type_, n_items, first_query)
+        return cls(offsets, item, ts, type_, n_items, known.first_query)
 
     @classmethod
     def from_events(

@@ -1,8 +1,8 @@
 """The datasets: a folder each, with its recipe, reader, splitter and writer."""
 
-from src.data.recipe import Recipe
-from src.datasets.demo.recipe import RECIPE as DEMO
-from src.datasets.otto.recipe import RECIPE as OTTO
-from src.datasets.tianchi.recipe import RECIPE as TIANCHI
+from src.datasets.base import Dataset
+from src.datasets.demo.dataset import Demo
+from src.datasets.otto.dataset import Otto
+from src.datasets.tianchi.dataset import Tianchi
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (OTTO, DEMO, TIANCHI)}
+DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi())}

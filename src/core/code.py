@@ -1,0 +1,120 @@
+"""Tell which code a file was made by: the modules that its maker reaches, prose left out.
+
+The maker is a function; the kinds are the classes of the recipe rows it was given. Their modules,
+and all that these import from this repository, are hashed as syntax trees: comments, docstrings and
+layout do not count, nor what is imported for the type checker alone. Recipes do not count (their
+rows enter the keys one by one), nor the modules that say where and when a file is made, but not
+what is in it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
+from pathlib import Path
+from threading import Lock
+
+ROOT = Path(__file__).resolve().parents[2]
+SILENT = {
+    "src/core/budget.py", "src/core/code.py", "src/core/console.py", "src/core/run.py",
+    "src/core/steplog.py", "src/core/store.py", "src/cli.py",
+}  # fmt: skip
+"""Modules without a say in what a file holds."""
+_parsing = Lock()  # Python 3.11's ast.parse fails when two threads are in it
+
+
+def version(*parts: object) -> str:
+    """Hash the code that functions and the classes of rows (also inside containers) depend on."""
+    return _version(frozenset(file for part in parts for file in sources(part)))
+
+
+def sources(part: object) -> Iterator[Path]:
+    """Yield the files of a function, or of the classes of the dataclass instances in a value."""
+    if isinstance(part, partial):
+        yield from sources(part.func)
+        yield from sources(list(part.args))
+    elif isinstance(part, dict):
+        yield from sources(list(part.values()))
+    elif isinstance(part, list | tuple | set | frozenset):
+        for inner in part:
+            yield from sources(inner)
+    elif is_dataclass(part) and not isinstance(part, type):
+        yield from _file(type(part).__module__)
+        for field in fields(part):
+            yield from sources(getattr(part, field.name))
+    elif callable(part):
+        code = getattr(_function(part), "__code__", None)
+        yield from (_inside(Path(code.co_filename)) if code else _file(type(part).__module__))
+
+
+def _function(part: Callable[..., object]) -> object:
+    return getattr(part, "__func__", part)
+
+
+def _file(module: str) -> Iterator[Path]:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file:
+        yield from _inside(Path(file))
+
+
+def _inside(file: Path) -> Iterator[Path]:
+    if file.is_absolute() and file.is_relative_to(ROOT) and ".venv" not in file.parts:
+        yield file
+
+
+@cache
+def _version(files: frozenset[Path]) -> str:
+    seen: dict[str, str] = {}
+    todo = list(files)
+    while todo:
+        file = todo.pop()
+        name = file.relative_to(ROOT).as_posix()
+        if name not in seen and name not in SILENT and not _is_recipe(file):
+            seen[name], imported = _module(file)
+            todo += [ROOT / path for path in imported]
+    return hashlib.sha256("".join(seen[name] for name in sorted(seen)).encode()).hexdigest()[:16]
+
+
+def _is_recipe(file: Path) -> bool:
+    return "datasets" in file.parts and file.name in ("recipe.py", "__init__.py")
+
+
+@cache
+def _module(file: Path) -> tuple[str, list[str]]:
+    """Hash of a module without its prose, and the files of this repository that it imports."""
+    with _parsing:
+        tree = ast.parse(file.read_bytes())
+    _Prose().visit(tree)
+    names = [name for node in ast.walk(tree) for name in _imported(node)]
+    paths = [name.replace(".", "/") + ".py" for name in names if name.partition(".")[0] == "src"]
+    found = [path for path in dict.fromkeys(paths) if (ROOT / path).exists()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), found
+
+
+class _Prose(ast.NodeTransformer):
+    """Drops texts that stand alone, and what is imported for the type checker only."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 - ast's own name
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def clear() -> None:
+    """Forget what was hashed: for tests that change files."""
+    _version.cache_clear()
+    _module.cache_clear()

@@ -1,0 +1,17 @@
+"""Engines, a class each; `resolve` makes the choice of --engine."""
+
+from src.core.engines.base import Engine
+from src.core.engines.cpu import CpuEngine
+from src.core.engines.gpu import GpuEngine
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, GpuEngine)}
+
+
+def resolve(wanted: str) -> Engine:
+    """Take the engine of that name, ValueError where it cannot be had; `auto`: a GPU if it works."""
+    if wanted == "auto":
+        wanted = GpuEngine.name if GpuEngine.trouble() is None else CpuEngine.name
+    engine = ENGINES[wanted]
+    if trouble := engine.trouble():
+        raise ValueError(f"--engine {wanted}: {trouble}; use --engine {CpuEngine.name}")
+    return engine()

@@ -1,0 +1,81 @@
+"""Where the files of a run lie, and which step makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from src.core.run import Run
+
+MADE_BY = {
+    "matrices": "2_matrices.py",
+    "candidates": "3_candidates.py",
+    "embeddings": "4_embeddings.py",
+    "pool": "4_embeddings.py",
+    "train": "5_features.py",
+    "models": "6_xgb.py",
+    "scores": "6_xgb.py",
+}
+"""The step that fills a folder of the output; all else is from step 1."""
+
+
+def items(run: Run) -> Path:
+    return run.output / "items.parquet"
+
+
+def events(run: Run, split: str) -> Path:
+    return run.output / split / "events.parquet"
+
+
+def sessions(run: Run, split: str) -> Path:
+    return run.output / split / "sessions.parquet"
+
+
+def labels(run: Run, split: str) -> Path:
+    return run.output / split / "labels.parquet"
+
+
+def is_embedding(run: Run, name: str) -> bool:
+    return name in {row.name for row in run.recipe.embeddings}
+
+
+def neighbours(run: Run, split: str, name: str) -> Path:
+    """The neighbours of every item, in a matrix or by an embedding."""
+    folder = "embeddings" if is_embedding(run, name) else "matrices"
+    return run.output / split / folder / f"{name}.parquet"
+
+
+def item_vectors(run: Run, split: str, name: str) -> Path:
+    return run.output / split / "embeddings" / f"{name}.npy"
+
+
+def source_vectors(run: Run, split: str, name: str) -> Path:
+    """Vectors of items as the earlier one of a pair, where an embedding is directed."""
+    return run.output / split / "embeddings" / f"{name}.sources.npy"
+
+
+def query_vectors(run: Run, split: str, name: str) -> Path:
+    return run.output / split / "embeddings" / f"{name}.queries.npy"
+
+
+def checkpoint(run: Run, split: str, name: str) -> Path:
+    return run.output / split / "embeddings" / f".checkpoint-{name}"
+
+
+def embedding_log(run: Run, split: str, name: str) -> Path:
+    """A line per epoch, of embeddings that are trained in epochs."""
+    return run.output / "logs" / "embeddings" / split / f"{name}.csv"
+
+
+def model(run: Run, ranker: str, target: str, fold: int, suffix: str) -> Path:
+    return run.output / "models" / ranker / target / f"fold_{fold}.{suffix}"
+
+
+def model_logs(run: Run, ranker: str, target: str, fold: int) -> Path:
+    """Folder with the logs of one model."""
+    return run.output / "logs" / ranker / target / f"fold_{fold}"
+
+
+def size(files: Iterable[Path]) -> int:
+    """Bytes of those files that exist."""
+    return sum(file.stat().st_size for file in files if file.exists())
