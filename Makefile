@@ -1,4 +1,4 @@
-# Two commands set everything up by themselves: `make submission` and `make test`.
+# Every target sets up its virtual environment the first time. `make help` lists the targets.
 SHELL := /bin/bash
 PYTHON ?= python3
 DATASET ?= demo
@@ -8,10 +8,10 @@ OUTPUT ?= output/$(DATASET)$(if $(CAUSAL),-causal)
 ENGINE ?= auto
 SAMPLE ?= 1
 MEMORY ?=
-# of check and score: the submission, and what really happened
+# check and score: the submission, and the published labels
 FILE ?= $(OUTPUT)/submission.csv
 LABELS ?= $(INPUT)/test_labels.jsonl
-# of bench: share of OTTO's sessions, folder of raw files, flags for the steps and for bench.peers
+# bench: share of OTTO's sessions, folder of raw files, flags of the steps and of bench.peers
 SIZE ?= 0.01
 DATA ?= input/bench-$(SIZE)
 ARGS ?=
@@ -19,60 +19,60 @@ PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
 FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal)
-# requirements-gpu.txt is complete in itself: RAPIDS, and XGBoost with CUDA
+# requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
 .PHONY: help submission data status check score ablation test faults lint bench gpu-check clean
 .DEFAULT_GOAL := help
 
-help:  ## this list
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
 	@echo "make submission DATASET=demo|otto|tianchi INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1"
 	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/valid/labels.parquet"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
-submission: .venv/.ready  ## raw sessions to submission.csv, all seven steps (the demo, by default)
+submission: .venv/.ready  ## run all seven steps: raw files to submission.csv
 	@for step in $(STEPS); do .venv/bin/python $$step.py $(FLAGS) || $(call ended,$$step.py); done
 
-data: .venv/.ready  ## download the raw files with the competition's client, or tell how; check them
+data: .venv/.ready  ## download the raw files, or name the page that has them; check them
 	@.venv/bin/python -m src.tools.download --dataset $(DATASET) --input $(INPUT)
 
-status: .venv/.ready  ## what is done, stale or missing, and why; makes nothing
+status: .venv/.ready  ## list what is done, stale or missing, with the reason
 	@.venv/bin/python -m src.tools.status $(FLAGS)
 
-check: .venv/.ready  ## would the competition take FILE? its first ten faults, against the raw files
+check: .venv/.ready  ## list the first ten faults of FILE, against the raw files
 	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) --file $(FILE)
 
-score: .venv/.ready  ## score FILE offline as the competition does, by LABELS
+score: .venv/.ready  ## score FILE against LABELS, as the competition does
 	@.venv/bin/python -m src.tools.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS)
 
-ablation: .venv/.ready  ## what each group of features and each source of candidates is worth
+ablation: .venv/.ready  ## drop every group of features and of retrievers in turn, and score
 	@.venv/bin/python -m src.tools.ablation $(FLAGS)
 
-test: .venv/.ready  ## unit tests, leak tests and whole runs on tiny worlds
-	.venv/bin/python -m pytest
+test: .venv/.ready  ## run all tests, whole runs on tiny data included
+	.venv/bin/python -m pytest -rs
 
-faults: .venv/.ready  ## kill a tiny run 50 times, fill its disk, take its memory: it goes on
+faults: .venv/.ready  ## kill a tiny run 50 times, fill its disk, take its memory; it must go on
 	KILLS=50 .venv/bin/python -m pytest tests/test_faults.py
 
-lint: .venv/.ready  ## ruff and mypy --strict
+lint: .venv/.ready  ## run ruff and mypy --strict
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 bench: DATASET = otto
 bench: OUTPUT = output/bench-$(SIZE)
-bench: .venv/.bench-ready  ## all steps at SIZE, memory speed, other ways; appends to bench/RESULTS.md
+bench: .venv/.bench-ready  ## measure all steps at SIZE; append to bench/RESULTS.md
 	.venv/bin/python -m bench.steps --dataset $(DATASET) --size $(SIZE) --data $(DATA) --output $(OUTPUT) $(ARGS)
 	.venv/bin/python -m bench.machine
 	.venv/bin/python -m bench.scaling
 	.venv/bin/python -m bench.peers --events $(OUTPUT)/valid/events.parquet $(PEERS)
 
-gpu-check: .venv-gpu/.ready  ## without a GPU: does every polars query translate for RAPIDS?
+gpu-check: .venv-gpu/.ready  ## check that the polars queries translate for RAPIDS; needs no GPU
 	PYTHONPATH=. .venv-gpu/bin/python tests/gpu_check.py
 
-clean:  ## all results of DATASET
+clean:  ## remove the results of DATASET
 	rm -rf $(OUTPUT)
 
 .venv/.ready: $(REQUIREMENTS)
@@ -84,7 +84,7 @@ clean:  ## all results of DATASET
 .venv-gpu/.ready: requirements-gpu.txt
 	@$(call venv,.venv-gpu,$<)
 
-# what a step cannot tell itself: killed from outside, mostly for want of memory
+# A killed step prints nothing itself: mostly the memory ran out.
 define ended
 { code=$$?; case $$code in 134|137|139) echo "$(1): killed, probably out of memory; free some, or \
 lower MEMORY or SAMPLE; the same command goes on from here" >&2;; esac; exit $$code; }
