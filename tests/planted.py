@@ -20,7 +20,9 @@ from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.data.splits import Split, write_splits
-from src.matrices.covisitation import CovisitationMatrix, Span, self_merge
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.self_merge import self_merge
+from src.matrices.span import Span
 from src.metrics.recall import Recall
 
 COMMUNITIES = 6
@@ -64,7 +66,9 @@ def span_of(events: pl.DataFrame) -> Span:
     return Span(int(events["ts"].min()), int(events["ts"].max()))  # type: ignore[arg-type]
 
 
-def run_in(folder: Path, recipe: Recipe = BARE, script: str = "3_candidates.py", **more: Any) -> Run:
+def run_in(
+    folder: Path, recipe: Recipe = BARE, script: str = "3_candidates.py", **more: Any
+) -> Run:
     """A run of a step that reads and writes in a folder."""
     run = Run(
         dataset=None,  # type: ignore[arg-type]

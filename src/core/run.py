@@ -1,4 +1,4 @@
-"""One run of a step: recipe, folders, engine and budget. It builds files and prints a line a step."""
+"""One run of a step: recipe, folders, engine, budget; it builds files and prints lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from src.core.code import version as code_version
 from src.core.steplog import StepLog
 
 if TYPE_CHECKING:
-    from src.core.engine import Engine
+    from src.core.engines import Engine
     from src.data.recipe import Recipe
     from src.datasets.base import Dataset
 

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Walks over the events of a split that several steps need."""
+"""Walk over the events of a split: orders and indexes that several steps need."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 VISIT_GAP = 2 * 3600  # seconds without an event that end a visit
+BEGIN, SIZE, LAST = range(3)  # columns of the postings of `latest_sessions`
 
 
 @njit(cache=True)
@@ -32,29 +33,26 @@ def by_time(ts, item, type_, since):
 
 
 @njit(cache=True)
-def times_by_item(item, ts, kind, n_items, n_kinds):
-    """Ascending event times of every (item, kind) as CSR: list number is item * n_kinds + kind."""
-    starts = np.zeros(n_items * n_kinds + 1, np.int64)
+def times_by_item(item, ts, value, n_items, n_values):
+    """Ascending event times of every (item, value) as CSR: list number item * n_values + value."""
+    offsets = np.zeros(n_items * n_values + 1, np.int64)
     for i in range(item.size):
-        starts[np.int64(item[i]) * n_kinds + kind[i] + 1] += 1
-    for k in range(starts.size - 1):
-        starts[k + 1] += starts[k]
-    at = starts[:-1].copy()
+        offsets[np.int64(item[i]) * n_values + value[i] + 1] += 1
+    for k in range(offsets.size - 1):
+        offsets[k + 1] += offsets[k]
+    at = offsets[:-1].copy()
     times = np.empty(item.size, np.int32)
     for i in range(item.size):
-        k = np.int64(item[i]) * n_kinds + kind[i]
+        k = np.int64(item[i]) * n_values + value[i]
         times[at[k]] = ts[i]
         at[k] += 1
-    for k in range(starts.size - 1):
-        times[starts[k] : starts[k + 1]].sort()
-    return starts, times
-
-
-BEGIN, SIZE, LAST = range(3)  # columns of `holders`
+    for k in range(offsets.size - 1):
+        times[offsets[k] : offsets[k + 1]].sort()
+    return offsets, times
 
 
 @njit(cache=True)
-def shapes(offsets, ts):
+def session_stats(offsets, ts):
     """Second of the last event, and number of events, of every session: int32 (sessions, 2)."""
     out = np.zeros((offsets.size - 1, 2), np.int32)
     for s in range(offsets.size - 1):
@@ -65,13 +63,13 @@ def shapes(offsets, ts):
 
 
 @njit(cache=True)
-def latest_sessions(offsets, item, shape, n_items, sample):
-    """Up to `sample` sessions of each item, the last to end first, and how many there are in all.
+def latest_sessions(offsets, item, stats, n_items, sample_size):
+    """Up to `sample_size` sessions of each item, the last to end first; how many there are in all.
 
-    Returns CSR (starts int64, holders int32: first event of the session, number of its events,
-    second of the last one), and the count of all sessions with each item.
+    stats: of `session_stats`. Returns CSR (offsets int64, postings int32: first event of the
+    session, number of its events, second of the last one), and the count of sessions per item.
     """
-    order = np.argsort(-shape[:, 0].astype(np.int64), kind="mergesort")
+    order = np.argsort(-stats[:, 0].astype(np.int64), kind="mergesort")
     count = np.zeros(n_items, np.int64)
     seen = np.full(n_items, -1, np.int32)
     for s in range(offsets.size - 1):
@@ -79,19 +77,19 @@ def latest_sessions(offsets, item, shape, n_items, sample):
             if seen[item[i]] != s:
                 seen[item[i]] = s
                 count[item[i]] += 1
-    left = np.minimum(count, sample).astype(np.int32)
-    starts = np.zeros(n_items + 1, np.int64)
-    starts[1:] = np.cumsum(left)
-    holders = np.empty((starts[-1], 3), np.int32)
+    left = np.minimum(count, sample_size).astype(np.int32)
+    item_offsets = np.zeros(n_items + 1, np.int64)
+    item_offsets[1:] = np.cumsum(left)
+    postings = np.empty((item_offsets[-1], 3), np.int32)
     seen[:] = -1
     for s in order:
         for i in range(offsets[s], offsets[s + 1]):
             a = item[i]
             if left[a] > 0 and seen[a] != s:
                 seen[a] = s
-                h = starts[a + 1] - left[a]
-                holders[h, BEGIN] = offsets[s]
-                holders[h, SIZE] = shape[s, 1]
-                holders[h, LAST] = shape[s, 0]
+                p = item_offsets[a + 1] - left[a]
+                postings[p, BEGIN] = offsets[s]
+                postings[p, SIZE] = stats[s, 1]
+                postings[p, LAST] = stats[s, 0]
                 left[a] -= 1
-    return starts, holders, count
+    return item_offsets, postings, count

@@ -1,7 +1,7 @@
 """What is made of a dataset, as data: tables of rows, one table a step.
 
-A row is a value of a *kind*: a frozen dataclass in the folder of its step (a retriever of some kind,
-a matrix, ...). So a recipe can be compared, hashed into manifests and printed. To try an idea, add
+A row is a value of a *kind*: a frozen dataclass in the folder of its step (a kind of retriever, a
+kind of matrix, ...). So a recipe can be compared, hashed into manifests and printed. To try an idea, add
 or change a row in src/datasets/<name>/recipe.py; the step that uses it, and those behind it, run
 again by themselves. Kinds are imported here for the type checker only: this module is below them.
 """
@@ -57,12 +57,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for kind, rows in self.tables().items():
-            names = [row.name for row in rows if hasattr(row, "name")]
+            names = [str(row.name) for row in rows if hasattr(row, "name")]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"recipe {self.name}: two {kind} share a name: {twice}")
         both = {row.name for row in self.matrices} & {row.name for row in self.embeddings}
         if both:
-            raise ValueError(f"recipe {self.name}: {sorted(both)}: a matrix and an embedding")
+            raise ValueError(f"recipe {self.name}: a matrix and an embedding share {sorted(both)}")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:

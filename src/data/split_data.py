@@ -67,6 +67,10 @@ class SplitData:
             self._cache[key] = make()
         return cast(T, self._cache[key])
 
+    def has(self, key: Hashable) -> bool:
+        """Whether something is cached under this key."""
+        return key in self._cache
+
     def forget(self) -> None:
-        """Drop all that is cached but the sessions."""
+        """Drop all that is cached; sessions and items stay."""
         self._cache.clear()

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from src.core.run import Run
-from src.data import paths
+from src.data.split_data import SplitData
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -32,19 +31,14 @@ class ItemMatrix(ABC):
         return None
 
     @classmethod
-    def groups(cls, run: Run, split: str, rows: Sequence[Self]) -> list[list[Self]]:
+    def groups(cls, data: SplitData, rows: Sequence[Self]) -> list[list[Self]]:
         """Rows of this kind in groups that are counted together: each alone by default."""
         return [[row] for row in rows]
 
     @classmethod
     @abstractmethod
-    def write(cls, run: Run, split: str, parts: dict[Path, Self]) -> None:
+    def write(cls, data: SplitData, parts: dict[Path, Self]) -> None:
         """Count the rows of a group, each into its (temporary) file.
 
-        Claims its memory and disk from run.budget first.
+        Claims its memory and disk from the budget first.
         """
-
-    @classmethod
-    def inputs(cls, run: Run, split: str) -> list[Path]:
-        """Files that the rows are counted from."""
-        return [paths.events(run, split)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from src.core.arrays import F32, I32, I64, arrays
 
-MATRIX = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
+NEIGHBOURS = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
 """Neighbours item_y of item item_x, heaviest first, ties by item_y."""
 
 
@@ -29,22 +29,22 @@ class Neighbours:
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, n_items: int) -> Neighbours:
-        """CSR of a MATRIX frame."""
-        x, y, weight = arrays(frame, *MATRIX.names())
+        """CSR of a NEIGHBOURS frame."""
+        x, y, weight = arrays(frame, *NEIGHBOURS.names())
         offsets = np.searchsorted(x, np.arange(n_items + 1)).astype(np.int64)
         return cls(offsets, y, weight)
 
     def to_frame(self, first: int = 0) -> pl.DataFrame:
-        """MATRIX frame; `first` is the item that the offsets begin with."""
+        """NEIGHBOURS frame; `first` is the item that the offsets begin with."""
         items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
         x = np.repeat(items, np.diff(self.offsets))
         return pl.DataFrame(
-            {"item_x": x, "item_y": self.item, "weight": self.weight}, schema=MATRIX
+            {"item_x": x, "item_y": self.item, "weight": self.weight}, schema=NEIGHBOURS
         )
 
     @classmethod
     def load(cls, path: Path, n_items: int, top: int) -> Neighbours:
-        """Read the `top` heaviest neighbours of each item of a MATRIX file."""
+        """Read the `top` heaviest neighbours of each item of a NEIGHBOURS file."""
         sizes, near, weight = np.zeros(n_items, np.int64), [], []
         for x, y, w in _row_groups(path):
             counts = np.bincount(x - x[0])
@@ -59,7 +59,7 @@ class Neighbours:
 
     @classmethod
     def mapped(cls, path: Path, n_items: int) -> Neighbours:
-        """All of a MATRIX file, as nameless files beside it that are mapped into memory.
+        """All of a NEIGHBOURS file, as nameless files beside it that are mapped into memory.
 
         What memory is too short for is read from disk again; they are gone when the process ends.
         """
@@ -74,7 +74,7 @@ class Neighbours:
 
 
 def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
-    """The columns of a MATRIX file, piece by piece."""
+    """The columns of a NEIGHBOURS file, piece by piece."""
     file = pq.ParquetFile(path)
     for group in range(file.num_row_groups):
         x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)

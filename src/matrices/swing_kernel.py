@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""The loops behind a `SwingMatrix`: pairs of sessions that share an item, and what else they share."""
+"""Count the votes of pairs of sessions that share an item."""
 
 from __future__ import annotations
 

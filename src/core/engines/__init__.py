@@ -4,11 +4,13 @@ from src.core.engines.base import Engine
 from src.core.engines.cpu import CpuEngine
 from src.core.engines.gpu import GpuEngine
 
+__all__ = ["ENGINES", "CpuEngine", "Engine", "GpuEngine", "resolve"]
+
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, GpuEngine)}
 
 
 def resolve(wanted: str) -> Engine:
-    """Take the engine of that name, ValueError where it cannot be had; `auto`: a GPU if it works."""
+    """Take the engine of that name (`auto`: a GPU if it works); ValueError where it is not there."""
     if wanted == "auto":
         wanted = GpuEngine.name if GpuEngine.trouble() is None else CpuEngine.name
     engine = ENGINES[wanted]

@@ -1,6 +1,6 @@
 """Swing against a plain loop over pairs of sessions, and worked by hand.
 
-pytest tests/test_swing.py
+pytest tests/matrices/test_swing.py
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
-from src.matrices.build import swing
-from src.matrices.neighbours import MATRIX
-from src.matrices.rows import SwingMatrix
+from src.matrices.neighbours import NEIGHBOURS
+from src.matrices.swing import SwingMatrix
 
-ROWS = [SwingMatrix("all", sessions=999, items=999, top_n=200),
-        SwingMatrix("few", alpha=5.0, sessions=9, items=4, top_n=6)]  # fmt: skip
+ROWS = [SwingMatrix("all", max_sessions=999, max_items=999, top_n=200),
+        SwingMatrix("few", alpha=5.0, max_sessions=9, max_items=4, top_n=6)]  # fmt: skip
 
 
 def counted(sessions: Sessions, row: SwingMatrix) -> pl.DataFrame:
-    return pl.concat(swing(sessions, row))
+    return pl.concat(row.count(sessions))
 
 
 def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]:
@@ -33,13 +32,13 @@ def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]
     items, last = {}, {}
     for s, history in histories.items():
         newest = dict.fromkeys(event["item"] for event in reversed(history))
-        items[s], last[s] = set(list(newest)[: row.items]), history[-1]["ts"]
+        items[s], last[s] = set(list(newest)[: row.max_items]), history[-1]["ts"]
     found: dict[int, dict[int, float]] = {}
     for x in range(N_ITEMS):
         holders = [s for s, h in histories.items() if any(e["item"] == x for e in h)]
         holders.sort(key=lambda s: (-last[s], s))
         found[x] = {}
-        for u, v in combinations(holders[: row.sessions], 2):
+        for u, v in combinations(holders[: row.max_sessions], 2):
             both = items[u] & items[v]
             for y in both - {x}:
                 vote = 1 / (sqrt(len(items[u]) * len(items[v])) * (row.alpha + len(both)))
@@ -51,7 +50,7 @@ def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]
 def test_swing_is_a_loop_over_pairs_of_sessions(row: SwingMatrix) -> None:
     events = planted_events()
     table, wanted = counted(sessions_of(events), row), plain(events, row)
-    assert table.schema == MATRIX
+    assert table.schema == NEIGHBOURS
     for (x,), mine in table.group_by("item_x"):
         scores = wanted.pop(x)
         n = min(row.top_n, len(scores))

@@ -20,32 +20,41 @@ from polars.testing import assert_frame_equal
 from src.core.parquet import TableWriter
 from src.data.schemas import EVENTS
 from src.data.units import DAY, HOUR
-from src.datasets.otto import recipe as otto
-from src.matrices import count_kernel as matrix_kernel
-from src.matrices import index_kernel as view_kernel
-from src.matrices.definition import Span, self_merge
-from src.matrices.neighbours import MATRIX, Neighbours
-from src.matrices.rows import CovisitationMatrix
+from src.datasets import DATASETS
+from src.matrices import count
+from src.matrices.count import count_whole
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.event_index import EventIndex, index_events
+from src.matrices.neighbours import NEIGHBOURS, Neighbours
+from src.matrices.self_merge import self_merge
+from src.matrices.span import Span
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
 NOT_IN_A_RECIPE = (
-    CovisitationMatrix("item_norm", tail=30, within=DAY, item_norm=0.5, top_n=3),
-    CovisitationMatrix("session_norm", tail=20, session_norm=True),
-    CovisitationMatrix("step_decay", steps=10, step_decay=0.8),
-    CovisitationMatrix("every_vote", tail=30, within=DAY, once=False),
+    CovisitationMatrix("item_norm", last_events=30, max_gap_s=DAY, item_norm=0.5, top_n=3),
+    CovisitationMatrix("session_norm", last_events=20, session_norm=True),
+    CovisitationMatrix("step_decay", max_steps=10, step_decay=0.8),
+    CovisitationMatrix("every_vote", last_events=30, max_gap_s=DAY, dedupe=False),
     CovisitationMatrix(
-        "itemcf", steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, once=False
-    ),
-    CovisitationMatrix("week", last_days=7.5, within=HOUR, recency=2, source_weight=(1, 0, 5)),
-    CovisitationMatrix(
-        "first_tail", tail=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
+        "itemcf", max_steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, dedupe=False
     ),
     CovisitationMatrix(
-        "one_type", types=(CART,), steps=1, direction="forward", once=False, top_n=1
+        "week", last_days=7.5, max_gap_s=HOUR, time_weight=2, source_weight=(1, 0, 5)
+    ),
+    CovisitationMatrix(
+        "first_tail", last_events=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
+    ),
+    CovisitationMatrix(
+        "one_type", types=(CART,), max_steps=1, direction="forward", dedupe=False, top_n=1
     ),
 )
-ROWS = {row.name: row for row in (*otto.MATRICES, *NOT_IN_A_RECIPE)}
+ROWS = {
+    f"{dataset.name} {row.name}": row
+    for dataset in DATASETS.values()
+    for row in dataset.recipe.matrices
+    if isinstance(row, CovisitationMatrix)
+} | {row.name: row for row in NOT_IN_A_RECIPE}
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 
 
@@ -55,18 +64,18 @@ def planted() -> pl.DataFrame:
 
 
 @cache
-def view_of(types: tuple[int, ...] | None) -> view_kernel.View:  # shared by rows, as in step 2
-    return view_kernel.make_view(sessions_of(planted()), types)
+def view_of(types: tuple[int, ...] | None) -> EventIndex:  # shared by rows, as in step 2
+    return index_events(sessions_of(planted()), types)
 
 
 def counted(row: CovisitationMatrix) -> pl.DataFrame:
-    return matrix_kernel.whole(view_of(row.types), row, span_of(planted())).to_frame()
+    return count_whole(view_of(row.types), row, span_of(planted())).to_frame()
 
 
 def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
     """The matrix, which kernel and self-merge agree on."""
-    view = view_kernel.make_view(sessions_of(events), row.types)
-    frame = matrix_kernel.whole(view, row, span).to_frame()
+    view = index_events(sessions_of(events), row.types)
+    frame = count_whole(view, row, span).to_frame()
     assert_frame_equal(frame, self_merge(events.lazy(), row, span).collect(), check_exact=True)
     return frame
 
@@ -74,7 +83,7 @@ def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFr
 @every_row
 def test_kernel_equals_the_self_merge(row: CovisitationMatrix) -> None:
     want = self_merge(planted().lazy(), row, span_of(planted())).collect()
-    assert want.height > 50 and want.schema == MATRIX
+    assert want.height > 50 and want.schema == NEIGHBOURS
     assert_frame_equal(counted(row), want, check_exact=True)
 
 
@@ -86,17 +95,17 @@ row_of = st.builds(
     name=st.just("any"),
     types=maybe(st.sets(st.integers(0, 2), min_size=1).map(lambda s: tuple(sorted(s)))),
     last_days=maybe(st.sampled_from([0.001, 0.005])),
-    tail=st.integers(1, 8),
+    last_events=st.integers(1, 8),
     first_only=st.booleans(),
     direction=st.sampled_from(["both", "forward"]),
-    within=maybe(st.integers(1, 500)),
-    steps=maybe(st.integers(1, 4)),
+    max_gap_s=maybe(st.integers(1, 500)),
+    max_steps=maybe(st.integers(1, 4)),
     source_weight=weights,
     target_weight=weights,
-    recency=st.sampled_from([0.0, 3.0]),
+    time_weight=st.sampled_from([0.0, 3.0]),
     half_life=maybe(st.sampled_from([3.0, 100.0])),
     step_decay=st.sampled_from([1.0, 0.6]),
-    once=st.booleans(),
+    dedupe=st.booleans(),
     session_norm=st.booleans(),
     item_norm=st.sampled_from([0.0, 0.5]),
     top_n=st.integers(1, 4),
@@ -197,7 +206,7 @@ def test_known_answer(name: str) -> None:
 def test_once_is_per_session_and_sessions_add_up() -> None:
     rows = [(s, a, t, k) for s in (0, 1) for a, t, k in BACK] + [(2, 1, 0, 0), (2, 3, 0, 0)]
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
-    frame = both(events, CovisitationMatrix("t", within=ALL, item_norm=1.0), span_of(events))
+    frame = both(events, CovisitationMatrix("t", max_gap_s=ALL, item_norm=1.0), span_of(events))
     # item 1 has 5 events, item 2 has 2, item 3 has 1: 2 / (5 * 2) and 1 / (5 * 1)
     assert frame.rows() == [(*xy, np.float32(0.2)) for xy in ((1, 2), (1, 3), (2, 1), (3, 1))]
 
@@ -205,11 +214,13 @@ def test_once_is_per_session_and_sessions_add_up() -> None:
 def test_windows_are_anchored_at_the_span() -> None:
     events = pl.DataFrame([(0, a, t, k) for a, t, k in FOUR], schema=EVENTS, orient="row")
     span = Span(-60, DAY + 10)  # other sessions reach farther; item 2 is exactly a day old
-    assert both(events, CovisitationMatrix("t", last_days=1, within=ALL), span)[
+    assert both(events, CovisitationMatrix("t", last_days=1, max_gap_s=ALL), span)[
         "item_x"
     ].to_list() == [3, 4]
     aged = both(
-        events, CovisitationMatrix("t", recency=1, steps=1, direction="forward"), Span(-60, 60)
+        events,
+        CovisitationMatrix("t", time_weight=1, max_steps=1, direction="forward"),
+        Span(-60, 60),
     )
     assert aged.rows() == [(1, 2, 1.5), (2, 3, pytest.approx(1 + 70 / 120)), (3, 4, 1.75)]
 
@@ -222,7 +233,7 @@ def test_a_row_that_would_vote_for_every_pair_is_refused() -> None:
 @every_row
 def test_neighbours_are_ordered_bounded_and_of_one_community(row: CovisitationMatrix) -> None:
     frame = counted(row)
-    x, y, weight = (frame[c].to_numpy() for c in MATRIX.names())
+    x, y, weight = (frame[c].to_numpy() for c in NEIGHBOURS.names())
     assert (x != y).all() and (weight > 0).all()
     assert (x // PER_COMMUNITY == y // PER_COMMUNITY).all()
     assert frame.sort("item_x", -pl.col("weight"), "item_y").equals(frame)
@@ -238,7 +249,7 @@ def test_ranges_of_items_give_the_whole(
     whole, lazy, ranges = counted(row), planted().lazy(), [(0, 1), (1, 37), (37, 90), (90, N_ITEMS)]
     merged = pl.concat([self_merge(lazy, row, span_of(planted()), r).collect() for r in ranges])
     assert_frame_equal(merged, whole, check_exact=True)
-    monkeypatch.setattr(matrix_kernel, "RANGE", 7)
+    monkeypatch.setattr(count, "RANGE", 7)
     assert_frame_equal(counted(row), whole, check_exact=True)
 
 
@@ -247,10 +258,12 @@ def test_rows_counted_together_are_as_alone(
     types: tuple[int, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [row for row in ROWS.values() if row.types == types]
-    monkeypatch.setattr(matrix_kernel, "RANGE", 50)
+    monkeypatch.setattr(count, "RANGE", 50)
     with ExitStack() as stack:
-        writers = [stack.enter_context(TableWriter(tmp_path / row.name, MATRIX)) for row in rows]
-        for low, matrices in matrix_kernel.count(view_of(types), rows, span_of(planted())):
+        writers = [
+            stack.enter_context(TableWriter(tmp_path / row.name, NEIGHBOURS)) for row in rows
+        ]
+        for low, matrices in count.count(view_of(types), rows, span_of(planted())):
             for writer, matrix in zip(writers, matrices, strict=True):
                 writer.add(matrix.to_frame(low))
     for row in rows:
@@ -259,14 +272,14 @@ def test_rows_counted_together_are_as_alone(
 
 def test_load_takes_the_heaviest(tmp_path: Path) -> None:
     frame = counted(ROWS["near6"])
-    with TableWriter(tmp_path / "m", MATRIX) as writer:
+    with TableWriter(tmp_path / "m", NEIGHBOURS) as writer:
         for piece in frame.iter_slices(17):  # items go on in the next row group
             writer.add(piece)
     assert Neighbours.mapped(tmp_path / "m", N_ITEMS).to_frame().equals(frame)
-    with TableWriter(tmp_path / "none", MATRIX) as writer:
+    with TableWriter(tmp_path / "none", NEIGHBOURS) as writer:
         writer.add(frame.clear())
     assert Neighbours.mapped(tmp_path / "none", N_ITEMS).to_frame().is_empty()
-    three = frame.group_by("item_x", maintain_order=True).head(3).select(MATRIX.names())
+    three = frame.group_by("item_x", maintain_order=True).head(3).select(NEIGHBOURS.names())
     assert Neighbours.load(tmp_path / "m", N_ITEMS, top=3).to_frame().equals(three)
 
 
@@ -289,5 +302,5 @@ def test_session_ids_do_not_matter(row: CovisitationMatrix) -> None:
     ids = np.random.default_rng(1).permutation(300).astype(np.int32)
     renamed = planted().with_columns(session=pl.Series(ids[planted()["session"].to_numpy()]))
     renamed = renamed.sort("session", maintain_order=True)
-    view = view_kernel.make_view(sessions_of(renamed), row.types)
-    assert matrix_kernel.whole(view, row, span_of(renamed)).to_frame().equals(counted(row))
+    view = index_events(sessions_of(renamed), row.types)
+    assert count_whole(view, row, span_of(renamed)).to_frame().equals(counted(row))

@@ -1,35 +1,28 @@
-"""Item-item matrices: what a `CovisitationMatrix` means, as a polars self-merge, and the table it gives.
+"""Define a co-visitation matrix: a polars self-merge of the events, which is also the GPU's path.
 
-`self_merge` is the definition, and what runs on a GPU. `src/matrices/count_kernel.py` computes the very
-same table on the CPU without writing out the pairs; a test holds the two equal for every row.
-
+src/matrices/count.py computes the very same table on the CPU without writing out the pairs.
 Votes are fixed-point integers, so their sum does not depend on the order of the events, nor the
 result on the number of threads.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from src.data.units import DAY, Weights
-from src.matrices.rows import CovisitationMatrix
+from src.matrices.span import Span
+
+if TYPE_CHECKING:
+    from src.matrices.covisitation import CovisitationMatrix
 
 SCALE = float(2**24)
 """Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""
 
-NEAR = 256
-"""A decay is the product of two, of a multiple of so many seconds and of the rest, so that the
-kernel finds both in small tables."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """First and last second of a split's own events; windows are anchored here, nowhere else."""
-
-    first: int
-    last: int
+FINE = 256
+"""A decay is the product of two: of a multiple of so many seconds, and of the seconds that remain.
+The kernel finds both in small tables."""
 
 
 def kept_events(events: pl.LazyFrame, row: CovisitationMatrix, span: Span) -> pl.LazyFrame:
@@ -39,10 +32,10 @@ def kept_events(events: pl.LazyFrame, row: CovisitationMatrix, span: Span) -> pl
     if row.last_days is not None:
         events = events.filter(pl.col("ts") > span.last - int(row.last_days * DAY))
     pos, last = pl.col("pos"), pl.col("pos").max().over("session")
-    # signed, or `last - tail` would wrap around in short sessions
+    # signed, or `last - last_events` would wrap around in short sessions
     kept = events.with_row_index("pos").with_columns(pos.cast(pl.Int64))
-    if row.tail is not None:
-        kept = kept.filter(pos > last - row.tail)
+    if row.last_events is not None:
+        kept = kept.filter(pos > last - row.last_events)
     head = pos.min().over("session")
     return kept.with_columns(head=head, length=last - head + 1)
 
@@ -57,13 +50,13 @@ def vote(row: CovisitationMatrix, span: Span) -> pl.Expr:
     """The fixed-point vote of a pair of events (columns of x, and of y with suffix _y)."""
     apart = pl.col("ts_y") - pl.col("ts")
     weight = by_type(row.source_weight, "type") * by_type(row.target_weight, "type_y")
-    if row.recency:
+    if row.time_weight:
         age = (pl.col("ts") - span.first).cast(pl.Float64) / max(span.last - span.first, 1)
-        weight = weight * (1.0 + row.recency * age)
+        weight = weight * (1.0 + row.time_weight * age)
     if row.half_life is not None:
-        near = apart.abs() % NEAR
-        far, near = (t.cast(pl.Float64) / row.half_life for t in (apart.abs() - near, near))
-        weight = weight * (pl.lit(0.5).pow(far) * pl.lit(0.5).pow(near))
+        fine = apart.abs() % FINE
+        coarse, fine = (t.cast(pl.Float64) / row.half_life for t in (apart.abs() - fine, fine))
+        weight = weight * (pl.lit(0.5).pow(coarse) * pl.lit(0.5).pow(fine))
     if row.step_decay != 1.0:
         steps = (pl.col("pos_y") - pl.col("pos")).abs()
         weight = weight * pl.lit(row.step_decay).pow((steps - 1).cast(pl.Float64))
@@ -78,10 +71,10 @@ def pair_filter(row: CovisitationMatrix) -> pl.Expr:
     keep = pl.col("item") != pl.col("item_y")
     if row.direction == "forward":
         keep &= steps > 0
-    if row.within is not None:
-        keep &= (pl.col("ts_y") - pl.col("ts")).abs() < row.within
-    if row.steps is not None:
-        keep &= steps.abs() <= row.steps
+    if row.max_gap_s is not None:
+        keep &= (pl.col("ts_y") - pl.col("ts")).abs() < row.max_gap_s
+    if row.max_steps is not None:
+        keep &= steps.abs() <= row.max_steps
     return keep
 
 
@@ -97,7 +90,7 @@ def self_merge(
     pairs = x.join(y, on="session").filter(pair_filter(row))
     votes = pairs.select("session", item_x="item", item_y="item_y", vote=vote(row, span))
     votes = votes.filter(pl.col("vote") > 0)
-    if row.once:
+    if row.dedupe:
         votes = votes.group_by("session", "item_x", "item_y").agg(pl.col("vote").max())
     summed = votes.group_by("item_x", "item_y").agg(pl.col("vote").sum())
     return top_neighbours(_normalised(summed, kept, row), row.top_n)
@@ -114,7 +107,7 @@ def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: CovisitationMatri
 
 
 def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
-    """The n heaviest neighbours of each item, ties by item id, in MATRIX order."""
+    """The n heaviest neighbours of each item, ties by item id, in NEIGHBOURS order."""
     ordered = pairs.sort("item_x", "weight", "item_y", descending=[False, True, False])
     rank = pl.col("row") - pl.col("row").min().over("item_x")
     return (

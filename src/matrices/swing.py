@@ -1,0 +1,71 @@
+"""Swing: what pairs of sessions with an item share beside it (Yang et al., 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numba import get_num_threads
+
+from src.core.parquet import TableWriter, count_rows
+from src.data import paths
+from src.data.events_kernel import BEGIN, latest_sessions, session_stats
+from src.data.sessions import Sessions
+from src.data.split_data import SplitData
+from src.matrices import swing_kernel
+from src.matrices.base import ItemMatrix
+from src.matrices.neighbours import NEIGHBOURS, Neighbours
+
+RANGE = 10_000  # items whose neighbours are found and written at a time
+
+
+@dataclass(frozen=True)
+class SwingMatrix(ItemMatrix):
+    """Every pair of sessions with x and y votes 1 / (alpha + items it shares) for both.
+
+    The vote is divided by the root of the product of the sessions' numbers of items: few common
+    items say more.
+    """
+
+    alpha: float = 1.0
+    max_sessions: int = 100  # the latest ones of each item that are paired
+    max_items: int = 100  # the latest different ones of each session that are looked at
+    top_n: int = 40  # neighbours kept: by weight, ties by item id
+
+    def __post_init__(self) -> None:
+        if min(self.max_sessions, self.max_items, self.top_n) < 1 or self.alpha <= 0:
+            raise ValueError(f"matrix {self.name}: alpha above 0, all counts at least 1")
+
+    @classmethod
+    def write(cls, data: SplitData, parts: dict[Path, Self]) -> None:
+        """Count the rows of a group one by one."""
+        run, split = data.run, data.split
+        items, events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
+        for part, row in parts.items():
+            memory = 24 * events + 24 * data.n_sessions
+            memory += 12 * items * (row.max_sessions + run.engine.threads)
+            run.budget.claim(f"{split} {row.name}", memory, 8 * row.top_n * items)
+            tables = row.count(Sessions.load(run, split))
+            with TableWriter(part, NEIGHBOURS) as writer:
+                for table in run.progress(tables, f"{split} {row.name}", -(-items // RANGE)):
+                    writer.add(table)
+
+    def count(self, s: Sessions) -> Iterator[pl.DataFrame]:
+        """Yield NEIGHBOURS, range after range of items."""
+        stats = session_stats(s.offsets, s.ts)
+        offsets, latest, _ = latest_sessions(s.offsets, s.item, stats, s.n_items, self.max_sessions)
+        sessions = np.searchsorted(s.offsets, latest[:, BEGIN], side="right") - 1
+        item_offsets, items = swing_kernel.latest_items(s.offsets, s.item, self.max_items)
+        for low in range(0, s.n_items, RANGE):
+            high = min(low + RANGE, s.n_items)
+            size, near, weight = swing_kernel.count(
+                offsets, sessions, item_offsets, items, self.alpha, low, high, self.top_n,
+                get_num_threads(),
+            )  # fmt: skip
+            listed = near >= 0
+            of_range = np.concatenate([[0], np.cumsum(size)])
+            yield Neighbours(of_range, near[listed], weight[listed]).to_frame(low)
