@@ -1,26 +1,30 @@
-"""Let every candidate rule list its items for every query, and say what each list is worth.
+"""Let every retriever list its items for every query, and measure what each list is worth.
 
     python 3_candidates.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,labels}.parquet, matrices/*.parquet  (steps 1, 2)
-Writes output/<dataset>/<split>/lists/part-*.parquet: session, rule, rank, item, score
-       output/<dataset>/logs/lists/{rules,pool,baselines}.csv: recall on the valid split
-(The lists of embeddings join in step 4, which merges all of them into the pool.)
+Writes output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score
+       output/<dataset>/logs/candidates/{retrievers,pool,baselines}.csv: recall on the valid split
+(Retrievers that read embeddings follow in step 4, which merges all lists into the pool.)
 """
 
-from src.candidates.lists import cover, list_parts, rules_of_step
+from src.candidates.lists import retrievers_of_step, write_candidates
+from src.candidates.recall import write_recall
 from src.cli import main
 from src.core.run import Run
-from src.data.shards import load_split
+from src.data.split_data import SplitData
+from src.data.splits import all_splits
 
 
 def body(run: Run) -> None:
-    rules = rules_of_step(run.recipe, embeddings=False)
-    for split in run.splits():
-        with run.step(f"{split} lists of {len(rules)} rules") as facts:
-            facts["blocks made"] = list_parts(run, load_split(run, split), "lists", rules)
-    with run.step("recall of the lists"):
-        cover(run, ["lists"], "lists")
+    retrievers = retrievers_of_step(run, embeddings=False)
+    for split in all_splits(run):
+        data = SplitData(run, split)
+        for row in retrievers:
+            with run.step(f"{split} {row.name}") as summary:
+                summary |= write_candidates(data, row)
+    with run.step("recall of the candidates"):
+        write_recall(run, retrievers, "candidates")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
-
 from src.candidates.rules import World
+
 from src.cli import main
 from src.core.run import Run
 from src.data.shards import Part, load_split, part_files, part_path, parts

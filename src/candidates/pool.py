@@ -1,4 +1,4 @@
-"""The pool: per query the candidates that the rankers see, with what every rule said of them."""
+"""The pool: per query the candidates that rankers see, with rank and score of every retriever."""
 
 from __future__ import annotations
 
@@ -9,68 +9,132 @@ import numpy as np
 import polars as pl
 
 from src.candidates import pool_kernel
+from src.candidates.base import Retriever
+from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
 from src.core.arrays import F32, I32, I64, arrays
+from src.core.run import Run, count_built
+from src.data.shards import QUERIES, Shard, missing_queries, shard_file, shards
+from src.data.split_data import SplitData
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of queries first : first + n as CSR, most votes first.
+    """Candidates of queries first : first + n as CSR, highest RRF score first.
 
-    vote: fused vote (float32); ranks (rows, rules): uint8, 255 where a rule did not name the
-    candidate; scores (rows, rules): float32, 0 there.
+    rrf_score: float32. ranks (candidates, retrievers): uint8, ABSENT where a retriever did not list
+    the candidate. scores (candidates, retrievers): float32, 0 there.
     """
 
     first: int
     offsets: I64
     item: I32
-    vote: F32
+    rrf_score: F32
     ranks: np.ndarray
     scores: F32
 
     @property
-    def session(self) -> I32:
-        """Dense session of each row."""
-        n = self.offsets.size - 1
-        return np.repeat(
-            np.arange(self.first, self.first + n, dtype=np.int32), np.diff(self.offsets)
-        )
+    def n_queries(self) -> int:
+        return self.offsets.size - 1
 
-    def to_frame(self, rules: list[str]) -> pl.DataFrame:
-        columns: dict[str, object] = {"session": self.session, "item": self.item, "vote": self.vote}
-        for r, name in enumerate(rules):
+    @property
+    def end(self) -> int:
+        """Dense session behind the last query."""
+        return self.first + self.n_queries
+
+    @property
+    def session(self) -> I32:
+        """Dense session of each candidate."""
+        sessions = np.arange(self.first, self.end, dtype=np.int32)
+        return np.repeat(sessions, np.diff(self.offsets))
+
+    def to_frame(self, names: list[str]) -> pl.DataFrame:
+        """One row a candidate; names: of the retrievers."""
+        columns: dict[str, object] = {
+            "session": self.session, "item": self.item, "rrf_score": self.rrf_score,
+        }  # fmt: skip
+        for r, name in enumerate(names):
             columns[f"rank_{name}"] = self.ranks[:, r]
             columns[f"score_{name}"] = self.scores[:, r]
         return pl.DataFrame(columns)
 
     @classmethod
-    def load(cls, path: Path, rules: list[str], first: int, end: int) -> Pool:
-        frame = pl.read_parquet(path)
-        session, item, vote = arrays(frame, "session", "item", "vote")
-        offsets = np.searchsorted(session, np.arange(first, end + 1))
-        ranks = frame.select(f"rank_{r}" for r in rules).to_numpy(order="c")
-        scores = frame.select(f"score_{r}" for r in rules).to_numpy(order="c")
-        return cls(first, offsets.astype(np.int64), item, vote, ranks, scores)
+    def load(cls, run: Run, split: str, shard: Shard) -> Pool:
+        """Read the pool of a shard."""
+        names = [row.name for row in run.recipe.retrievers]
+        frame = pl.read_parquet(pool_file(run, split, shard))
+        session, item, rrf_score = arrays(frame, "session", "item", "rrf_score")
+        offsets = np.searchsorted(session, np.arange(shard.first, shard.end + 1))
+        ranks = frame.select(f"rank_{name}" for name in names).to_numpy(order="c")
+        scores = frame.select(f"score_{name}" for name in names).to_numpy(order="c")
+        return cls(shard.first, offsets.astype(np.int64), item, rrf_score, ranks, scores)
+
+    def batch(self, first: int, end: int) -> Pool:
+        """Queries first : end, counted from the pool's own first."""
+        a, b = self.offsets[first], self.offsets[end]
+        return Pool(
+            self.first + first, self.offsets[first : end + 1] - a, self.item[a:b],
+            self.rrf_score[a:b], self.ranks[a:b], self.scores[a:b],
+        )  # fmt: skip
+
+    def keep(self, wanted: np.ndarray) -> Pool:
+        """Only the queries that are marked (bool, one a query); the others become empty."""
+        size = np.diff(self.offsets)
+        rows = np.repeat(wanted, size)
+        offsets = np.concatenate([[0], np.cumsum(size * wanted)]).astype(np.int64)
+        return Pool(
+            self.first, offsets, self.item[rows], self.rrf_score[rows], self.ranks[rows],
+            self.scores[rows],
+        )  # fmt: skip
 
 
-def candidates(lists: pl.DataFrame, first: int, end: int, size: int) -> tuple[I64, I32, F32]:
-    """The `size` most voted items of sessions first : end as CSR: offsets, item, vote.
-
-    lists: LISTS rows sorted by session.
-    """
-    session, rank, item = arrays(lists, "session", "rank", "item")
-    offsets = np.searchsorted(session, np.arange(first, end + 1))
-    best, vote = pool_kernel.fuse(offsets, rank, item, size)
-    full = best >= 0
-    starts = np.concatenate([[0], np.cumsum(full.sum(axis=1))]).astype(np.int64)
-    return starts, best[full], vote[full]
+def pool_file(run: Run, split: str, shard: Shard) -> Path:
+    return shard_file(run.output / split / "pool", shard)
 
 
-def merge(lists: pl.DataFrame, n_rules: int, first: int, end: int, size: int) -> Pool:
-    """Pool of sessions first : end: their candidates, and what every rule said of them."""
-    starts, pool, vote = candidates(lists, first, end, size)
-    session, rule, rank, item, score = arrays(lists, "session", "rule", "rank", "item", "score")
-    offsets = np.searchsorted(session, np.arange(first, end + 1))
-    ranks = np.full((pool.size, n_rules), pool_kernel.ABSENT, np.uint8)
-    scores = np.zeros((pool.size, n_rules), np.float32)
-    pool_kernel.spread(offsets, rule, rank, item, score, starts, pool, ranks, scores)
-    return Pool(first, starts, pool, vote, ranks, scores)
+def top_candidates(lists: CandidateLists, size: int) -> tuple[I64, I32, F32]:
+    """The `size` items of each query with the highest RRF score, as CSR: offsets, item, score."""
+    best, score = pool_kernel.rrf(lists.offsets, lists.rank, lists.item, size)
+    listed = best >= 0
+    offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))]).astype(np.int64)
+    return offsets, best[listed], score[listed]
+
+
+def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Pool:
+    """Merge the lists of queries from session `first` on into a pool of `size` candidates each."""
+    offsets, item, rrf_score = top_candidates(lists, size)
+    ranks = np.full((item.size, n_retrievers), pool_kernel.ABSENT, np.uint8)
+    scores = np.zeros((item.size, n_retrievers), np.float32)
+    pool_kernel.attach_ranks(*lists, offsets, item, ranks, scores)
+    return Pool(first, offsets, item, rrf_score, ranks, scores)
+
+
+def write_pool(data: SplitData) -> dict[str, int]:
+    """Merge the lists of all retrievers into the pool of a split; summary of the shards."""
+    run, split, recipe = data.run, data.split, data.run.recipe
+    rows, claimed = recipe.retrievers, False
+
+    def build(shard: Shard) -> bool:
+        files = shard_candidates(run, split, rows, shard)
+
+        def make(path: Path) -> None:
+            nonlocal claimed
+            claimed = claimed or _claim(data, rows)
+            lists = read_candidates(files, shard)
+            pool = merge(lists, len(rows), shard.first, recipe.pool_size)
+            pool.to_frame([row.name for row in rows]).write_parquet(path)
+
+        key = (shard.first, shard.end, [row.name for row in rows], recipe.pool_size)
+        return run.build(pool_file(run, split, shard), make, key, files)
+
+    return count_built(map(build, run.progress(shards(run, split), f"{split} pool")))
+
+
+def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
+    """Claim what merging a shard takes, and all pools on disk: about .6 bytes a number."""
+    run = data.run
+    numbers = run.recipe.pool_size * (2 * len(rows) + 3)
+    listed = sum(row.length for row in rows)
+    memory = min(QUERIES, data.n_queries) * (40 * listed + 5 * numbers)
+    missing = missing_queries(run, data.split, "pool")
+    run.budget.claim(f"{data.split} pool", memory, 0.6 * numbers * missing)
+    return True

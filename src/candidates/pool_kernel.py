@@ -1,27 +1,26 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Merge the lists of all rules into one pool of candidates per query."""
+"""Fuse the lists of all retrievers into one pool of candidates per query."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
 
-from src.core.topk_kernel import insert_top
+from src.core.topk_kernel import RRF_K, insert_top
 
-ABSENT = 255  # rank of a candidate that a rule did not name
-RRF = 10.0  # reciprocal rank fusion: a rule's vote for its rank r is 1 / (RRF + r)
+ABSENT = 255  # rank of a candidate that a retriever did not list
 
 
 @njit(parallel=True, cache=True)
-def fuse(offsets, rank, item, size):
-    """The best `size` items of each query by fused votes: (item, vote), both (queries, size).
+def rrf(offsets, rank, item, size):
+    """The best `size` items of each query by RRF score: item, score, both (queries, size).
 
     offsets: CSR of the list rows by query. Reciprocal rank fusion: Cormack, Clarke and Buettcher,
     SIGIR 2009.
     """
     n_queries = offsets.size - 1
     best = np.full((n_queries, size), -1, np.int32)
-    vote = np.zeros((n_queries, size), np.float32)
+    score = np.zeros((n_queries, size), np.float32)
     for q in prange(n_queries):
         rows = offsets[q + 1] - offsets[q]
         bits = 4
@@ -39,19 +38,19 @@ def fuse(offsets, rank, item, size):
                 places[k] = found
                 found_item[found], total[found] = item[i], 0.0
                 found += 1
-            total[places[k]] += 1.0 / (RRF + rank[i])
-        n, row, row_vote = 0, best[q], vote[q]
+            total[places[k]] += 1.0 / (RRF_K + rank[i])
+        n, row, row_score = 0, best[q], score[q]
         for p in range(found):
-            n = insert_top(row, row_vote, n, found_item[p], np.float32(total[p]))
-    return best, vote
+            n = insert_top(row, row_score, n, found_item[p], np.float32(total[p]))
+    return best, score
 
 
 @njit(parallel=True, cache=True)
-def spread(offsets, rule, rank, item, score, starts, pool, ranks, scores):
-    """Write each rule's rank and score beside the pool's candidates.
+def attach_ranks(offsets, retriever, rank, item, score, starts, pool, ranks, scores):
+    """Write the rank and score of each retriever beside the candidates of the pool.
 
-    starts: CSR of the pool by query; ranks (rows, rules) filled with ABSENT and scores filled with
-    0 before.
+    starts: CSR of the pool by query. ranks (rows, retrievers) come filled with ABSENT, scores
+    with 0.
     """
     for q in prange(offsets.size - 1):
         first, end = starts[q], starts[q + 1]
@@ -60,5 +59,5 @@ def spread(offsets, rule, rank, item, score, starts, pool, ranks, scores):
         for i in range(offsets[q], offsets[q + 1]):
             at = np.searchsorted(known, item[i])
             if at < known.size and known[at] == item[i]:
-                ranks[first + order[at], rule[i]] = rank[i]
-                scores[first + order[at], rule[i]] = score[i]
+                ranks[first + order[at], retriever[i]] = rank[i]
+                scores[first + order[at], retriever[i]] = score[i]

@@ -1,83 +1,108 @@
-"""What the candidate lists are worth before any model: recall of each rule, of unions, of pools."""
+"""Measure candidates before any model: recall of each retriever, of the pool, of baselines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates import recall_kernel as kernel
+from src.candidates.base import Baseline, Retriever
+from src.candidates.lists import (
+    CandidateLists,
+    candidate_files,
+    read_candidates,
+    shard_candidates,
+)
+from src.candidates.pool import top_candidates
 from src.candidates.pool_kernel import ABSENT
-from src.candidates.rows import Baseline
 from src.core.arrays import I32, I64, arrays
+from src.core.console import show
+from src.core.run import Run
+from src.data import paths
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS
-from src.metrics.scores import QueryScores, bootstrap, score_ranks
+from src.data.shards import Shard, in_turn, shards
+from src.metrics.bootstrap import bootstrap, total_score
+from src.metrics.query_scores import QueryScores, score_ranks
 
 CUTS = (20, 50, 100, 150)
+"""First candidates of the pool whose recall is told."""
+
+
+@dataclass(frozen=True)
+class LabelRanks:
+    """Where the labels of a shard stand."""
+
+    rows: slice  # of the labels
+    in_lists: NDArray[np.uint8]  # (labels, retrievers), ABSENT where a list does not have them
+    in_pool: I32  # or -1
+    in_baselines: list[I32]  # among the first k of each, or -1
 
 
 class CandidateRecall:
-    """Collects where the true items stand, block by block: no more than a block is in memory."""
+    """Collects the ranks of all labels shard by shard: no more than a shard is in memory."""
 
-    def __init__(self, recipe: Recipe, labels: pl.DataFrame) -> None:
-        self.recipe = recipe
-        self.labels = labels
+    def __init__(self, recipe: Recipe, rows: Sequence[Retriever], labels: pl.DataFrame) -> None:
+        self.recipe, self.rows, self.labels = recipe, rows, labels
+        self.names = [row.name for row in rows]
+        self.baselines = [b for b in recipe.baselines if set(b.retrievers) <= set(self.names)]
         self.session, self.objective, self.item = arrays(labels, *LABELS.names())
-        self.found: list[LabelRanks] = []
-        self.pool_rows = self.queries = 0
-        self.rules: set[int] = set()
+        self.ranks: list[LabelRanks] = []
+        self.candidates = self.queries = 0
 
-    def add(self, lists: pl.DataFrame, pool: tuple[I64, I32], first: int, end: int) -> None:
-        """Count one block, first : end: LISTS rows, and its candidates in order (offsets, item)."""
-        low, high = np.searchsorted(self.session, (first, end))
-        query, truth = self.session[low:high] - first, self.item[low:high]
-        session, rule, rank, item = arrays(lists, "session", "rule", "rank", "item")
-        offsets = np.searchsorted(session, np.arange(first, end + 1))
-        n_rules, baselines = len(self.recipe.rules), self.recipe.baselines
-        ranks = kernel.ranks_in_lists(query, truth, offsets, rule, rank, item, n_rules)
-        place = kernel.places(query, truth, *pool)
-        firsts = [self._baseline(row, query, truth, offsets, rule, item) for row in baselines]
-        self.found.append(LabelRanks(slice(low, high), ranks, place, firsts))
-        self.rules |= set(np.unique(rule).tolist())
-        self.pool_rows += pool[1].size
-        self.queries += end - first
+    def add(self, lists: CandidateLists, pool: tuple[I64, I32], shard: Shard) -> None:
+        """Rank the labels of a shard in its lists and in its pool (offsets, items in order)."""
+        low, high = np.searchsorted(self.session, (shard.first, shard.end))
+        query, positive = self.session[low:high] - shard.first, self.item[low:high]
+        in_lists = kernel.ranks_in_lists(
+            query, positive, lists.offsets, lists.retriever, lists.rank, lists.item, len(self.rows)
+        )
+        in_pool = kernel.ranks_in_pool(query, positive, *pool)
+        in_baselines = [self._in_baseline(b, query, positive, lists) for b in self.baselines]
+        self.ranks.append(LabelRanks(slice(low, high), in_lists, in_pool, in_baselines))
+        self.candidates += pool[1].size
+        self.queries += shard.end - shard.first
 
-    def _baseline(
-        self, row: Baseline, query: I32, truth: I32, offsets: I64, rule: NDArray, item: I32
+    def _in_baseline(
+        self, baseline: Baseline, query: I32, positive: I32, lists: CandidateLists
     ) -> I32:
-        """Place of each truth among the first k of a baseline, or -1."""
-        names = [r.name for r in self.recipe.rules]
-        wanted = np.array([names.index(name) for name in row.rules])
+        """Rank of each positive among the first k of a baseline, or -1."""
+        wanted = np.array([self.names.index(name) for name in baseline.retrievers])
         k = self.recipe.k
-        first_k = kernel.concatenated(offsets, rule, item, wanted, k)
-        return kernel.places(query, truth, np.arange(offsets.size) * k, first_k.ravel())
+        first_k = kernel.concatenated(lists.offsets, lists.retriever, lists.item, wanted, k)
+        return kernel.ranks_in_pool(
+            query, positive, np.arange(lists.offsets.size) * k, first_k.ravel()
+        )
 
-    def rules_table(self) -> pl.DataFrame:
-        """One row per rule: recall at k and of its whole list, and of hits no other rule has."""
-        ranks = self.joined("ranks")
-        alone = (ranks != ABSENT).sum(axis=1) == 1
+    def retrievers_table(self) -> pl.DataFrame:
+        """One row a retriever: recall at k, of its whole list, and of hits no other one has."""
+        ranks, k = self.joined("in_lists"), self.recipe.k
+        unique = (ranks != ABSENT).sum(axis=1) == 1
         rows = []
-        for number in sorted(self.rules):
+        for number, name in enumerate(self.names):
             listed = ranks[:, number] != ABSENT
-            row: dict[str, object] = {"rule": self.recipe.rules[number].name}
-            row |= self._recalls(f"@{self.recipe.k}", ranks[:, number] < self.recipe.k)
-            row |= self._recalls("list", listed)
-            row |= self._recalls("only", listed & alone)
+            row: dict[str, object] = {"retriever": name}
+            row |= self._recalls(f"recall_{k}", ranks[:, number] < k)
+            row |= self._recalls("recall", listed)
+            row |= self._recalls("unique_recall", listed & unique)
             rows.append(row)
         return pl.DataFrame(rows)
 
     def pool_table(self) -> pl.DataFrame:
         """Recall of the pool's first candidates, of all of them, and of all lists together."""
-        place = self.joined("place")
+        rank = self.joined("in_pool")
         rows = [
-            {"pool": f"first {c}", **self._recalls("", (place >= 0) & (place < c))} for c in CUTS
+            {"pool": f"first {cut}", **self._recalls("", (rank >= 0) & (rank < cut))}
+            for cut in CUTS
         ]
-        size = self.pool_rows / max(self.queries, 1)
-        rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", place >= 0)})
-        union = (self.joined("ranks") != ABSENT).any(axis=1)
+        size = self.candidates / max(self.queries, 1)
+        rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", rank >= 0)})
+        union = (self.joined("in_lists") != ABSENT).any(axis=1)
         rows.append({"pool": "union of lists", **self._recalls("", union)})
         return pl.DataFrame(rows)
 
@@ -85,70 +110,90 @@ class CandidateRecall:
         """Score of each baseline per objective, and the weighted total with its 95 % interval."""
         weights = [o.weight for o in self.recipe.objectives]
         rows = []
-        for baseline in self.recipe.baselines:
-            tallies = self._tallies(baseline)
-            low, high = bootstrap(tallies, weights, self.recipe.seed)
+        for baseline in self.baselines:
+            scores = self._baseline_scores(baseline)
+            low, high = bootstrap(scores, weights, self.recipe.seed)
             row: dict[str, object] = {"baseline": baseline.name}
-            scores = [t.score() for t in tallies]
-            row |= {o.name: s for o, s in zip(self.recipe.objectives, scores, strict=True)}
-            row["total"] = sum(w * s for w, s in zip(weights, scores, strict=True))
-            row |= {"low": float(low[-1]), "high": float(high[-1])}
-            rows.append(row)
+            named = zip(self.recipe.objective_names, scores, strict=True)
+            row |= {name: of.score() for name, of in named}
+            row |= {"total": total_score(scores, weights)}
+            rows.append(row | {"low": float(low[-1]), "high": float(high[-1])})
         return pl.DataFrame(rows)
 
-    def baseline_tallies(self) -> pl.DataFrame:
-        """Hits and chances of every baseline, objective and query, for paired comparisons."""
+    def baseline_values(self) -> pl.DataFrame:
+        """Value and ideal of every baseline, objective and query, for paired comparisons."""
         tables = []
-        for baseline in self.recipe.baselines:
-            for o, tally in enumerate(self._tallies(baseline)):
-                columns = {"session": tally.session, "hits": tally.hits, "chances": tally.chances}
+        for baseline in self.baselines:
+            for o, scores in enumerate(self._baseline_scores(baseline)):
                 named = {"baseline": pl.lit(baseline.name), "objective": pl.lit(o, pl.Int8)}
-                tables.append(pl.DataFrame(columns).with_columns(**named))
+                tables.append(pl.DataFrame(vars(scores)).with_columns(**named))
         return pl.concat(tables)
 
-    def _tallies(self, baseline: Baseline) -> list[QueryScores]:
-        """One per objective, over the labels of all blocks so far."""
-        number, recipe = self.recipe.baselines.index(baseline), self.recipe
-        place = np.concatenate([f.baselines[number] for f in self.found])
-        covered = np.concatenate([np.arange(f.rows.start, f.rows.stop) for f in self.found])
-        tallies = []
-        for o in range(len(recipe.objectives)):
-            mine = self.objective[covered] == o
-            at = covered[mine]
-            tallies.append(score_ranks(self.session[at], place[mine], recipe.metric, recipe.k))
-        return tallies
+    def _baseline_scores(self, baseline: Baseline) -> list[QueryScores]:
+        """One per objective, over the labels of all shards so far."""
+        number, metric = self.baselines.index(baseline), self.recipe.metric
+        rank = np.concatenate([r.in_baselines[number] for r in self.ranks])
+        covered = np.concatenate([np.arange(r.rows.start, r.rows.stop) for r in self.ranks])
+        scores = []
+        for o in range(len(self.recipe.objectives)):
+            of_objective = self.objective[covered] == o
+            sessions = self.session[covered[of_objective]]
+            scores.append(score_ranks(sessions, rank[of_objective], metric))
+        return scores
 
     def joined(self, name: str) -> NDArray:
-        """An attribute of Found over all labels; absent where no block has covered them."""
-        first = getattr(self.found[0], name)
-        absent = ABSENT if name == "ranks" else -1
+        """An attribute of LabelRanks over all labels; absent where no shard has covered them."""
+        first = getattr(self.ranks[0], name)
+        absent = ABSENT if name == "in_lists" else -1
         out = np.full((len(self.labels), *first.shape[1:]), absent, first.dtype)
-        for found in self.found:
-            out[found.rows] = getattr(found, name)
+        for ranks in self.ranks:
+            out[ranks.rows] = getattr(ranks, name)
         return out
 
     def _recalls(self, suffix: str, hit: NDArray) -> dict[str, object]:
         """Capped recall per objective, where `hit` marks the labels found."""
-        cap = self.recipe.k if self.recipe.metric == "recall" else 1
-        out: dict[str, object] = {}
-        for o, objective in enumerate(self.recipe.objectives):
-            mine = self.objective == o
-            chances = _capped(self.session[mine], cap)
-            found = _capped(self.session[mine & hit], cap)
-            out[f"{objective.name} {suffix}".strip()] = found / max(chances, 1)
-        return out
-
-
-@dataclass(frozen=True)
-class LabelRanks:
-    """Where the labels of a block stand."""
-
-    rows: slice  # of the labels
-    ranks: NDArray[np.uint8]  # (labels, rules), ABSENT where a list does not have them
-    place: I32  # in the pool, or -1
-    baselines: list[I32]  # among the first k of each, or -1
+        cap, recalls = self.recipe.metric.cap, dict[str, object]()
+        for o, name in enumerate(self.recipe.objective_names):
+            of_objective = self.objective == o
+            possible = _capped(self.session[of_objective], cap)
+            found = _capped(self.session[of_objective & hit], cap)
+            recalls["_".join(filter(None, (name, suffix)))] = found / max(possible, 1)
+        return recalls
 
 
 def _capped(session: I32, cap: int) -> int:
     """Sum over sessions of their rows, at most `cap` each."""
     return int(np.minimum(np.unique(session, return_counts=True)[1], cap).sum())
+
+
+def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
+    """Write the recall of some retrievers, their pool and baselines to logs/<name>, and print it.
+
+    On the valid split: {retrievers,pool,baselines}.csv, and baselines.parquet per query.
+    """
+    folder, labels, recipe = run.output / "logs" / name, paths.labels(run, "valid"), run.recipe
+    made = {table: folder / f"{table}.csv" for table in ("retrievers", "pool", "baselines")}
+    values = folder / "baselines.parquet"
+
+    def make(parts: dict[Path, Path]) -> None:
+        recall = CandidateRecall(recipe, rows, pl.read_parquet(labels))
+
+        def read(shard: Shard) -> tuple[CandidateLists, Shard]:
+            return read_candidates(shard_candidates(run, "valid", rows, shard), shard), shard
+
+        for lists, shard in in_turn(read, run.progress(shards(run, "valid"), "recall")):
+            offsets, item, _ = top_candidates(lists, recipe.pool_size)
+            recall.add(lists, (offsets, item), shard)
+        tables = {made[name]: getattr(recall, f"{name}_table")() for name in made}
+        for path, part in parts.items():
+            if path == values:
+                recall.baseline_values().write_parquet(part)
+            else:
+                tables[path].write_csv(part, float_precision=6)
+
+    inputs = [labels, *candidate_files(run, "valid", rows)]
+    key = ([row.name for row in rows], recipe.baselines, recipe.objectives, recipe.metric,
+           recipe.pool_size, recipe.seed)  # fmt: skip
+    run.build_many(dict.fromkeys([*made.values(), values], key), make, inputs)
+    for path in made.values():
+        show(pl.read_csv(path))

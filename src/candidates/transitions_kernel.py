@@ -1,20 +1,32 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""What followed an item in all sessions near a moment: the loops behind `TransitionRetriever`."""
+"""Index what follows every item in time, and list what followed near a moment."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
+from src.core.arrays import F32, I32, I64
 from src.core.topk_kernel import insert_top
 
 REACH = 6  # half-lives after which a vote, under 1/64, counts no more
 STEP = 16  # seconds that votes lie apart are rounded down to multiples of this
 
 
+class Followers(NamedTuple):
+    """What came behind each item, as CSR by item, in the order of time."""
+
+    offsets: I64
+    second: I32
+    item: I32
+    weight: F32
+
+
 @njit(cache=True)
-def followers(offsets, item, ts, type_, n_items, steps, within, target_weight):
-    """Every event that comes at most `steps` and so many seconds behind another of its session.
+def followers(offsets, item, ts, type_, n_items, max_steps, max_gap, target_weight):
+    """Every event that comes at most `max_steps` and so many seconds behind another of its session.
 
     Returns, by the item that is followed: offsets, and the second (ascending), item and weight of
     each follower. An item does not follow itself; a weight of 0 is no follower.
@@ -33,9 +45,9 @@ def followers(offsets, item, ts, type_, n_items, steps, within, target_weight):
         for k in range(order.size):
             j = order[k]
             vote = target_weight[type_[j]]
-            for i in range(j - 1, max(session_start[j], j - steps) - 1, -1):
+            for i in range(j - 1, max(session_start[j], j - max_steps) - 1, -1):
                 x = item[i]
-                if vote == 0.0 or ts[j] - ts[i] > within:
+                if vote == 0.0 or ts[j] - ts[i] > max_gap:
                     break
                 if item[j] == x:
                     continue
@@ -48,14 +60,16 @@ def followers(offsets, item, ts, type_, n_items, steps, within, target_weight):
 
 
 @njit(parallel=True, cache=True)
-def flow_lists(
-    offsets, items, weight, query_ts, starts, moment, follower, loud, decay, ahead, top, n_threads
+def transition_lists(
+    offsets, items, weight, query_ts, starts, moment, follower, follower_weight, decay,
+    looks_ahead, top, n_threads,
 ):  # fmt: skip
-    """Followers of the selected items, (queries, top): item, score.
+    """Lists (queries, top) of followers of the seed items: item, score.
 
-    offsets, items, weight: the selected items of each query as CSR; query_ts: second of each query;
-    starts, moment, item, loud: of `followers`; decay: of a vote by (seconds to the query) // STEP,
-    its end is how far votes reach; ahead: votes at the query's second or later count too.
+    offsets, items, weight: seeds of each query as CSR. query_ts: second of each query. starts,
+    moment, follower, follower_weight: of `followers`. decay: of a vote by (seconds to the query)
+    // STEP; its end is how far votes reach. looks_ahead: votes at the query's second or later
+    count.
     """
     n_queries = offsets.size - 1
     item = np.full((n_queries, top), -1, np.int32)
@@ -67,7 +81,7 @@ def flow_lists(
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             n_touched = 0
             now = np.int64(query_ts[q])
-            until = now + reach if ahead else now
+            until = now + reach if looks_ahead else now
             for u in range(offsets[q], offsets[q + 1]):
                 first, end = starts[items[u]], starts[items[u] + 1]
                 while first < end:
@@ -83,7 +97,7 @@ def flow_lists(
                     if total[y] == 0.0:
                         touched[n_touched] = y
                         n_touched += 1
-                    total[y] += weight[u] * loud[k] * decay[abs(moment[k] - now) // STEP]
+                    total[y] += weight[u] * follower_weight[k] * decay[abs(moment[k] - now) // STEP]
             n, row, row_score = 0, item[q], score[q]
             for v in range(n_touched):
                 y = touched[v]

@@ -1,9 +1,9 @@
 """What is made of a dataset, as data: tables of rows, one table a step.
 
-A row is a value of a *kind*: a frozen dataclass in the folder of its step (a kind of retriever, a
-kind of matrix, ...). So a recipe can be compared, hashed into manifests and printed. To try an idea, add
-or change a row in src/datasets/<name>/recipe.py; the step that uses it, and those behind it, run
-again by themselves. Kinds are imported here for the type checker only: this module is below them.
+A row is a value of a *kind*: a frozen dataclass in the folder of its step (a kind of retriever, of
+matrix, ...). So a recipe can be compared, hashed into manifests and printed. To try an idea, add or
+change a row in src/datasets/<name>/recipe.py; the step that uses it, and those behind it, run again
+by themselves. Kinds are imported here for the type checker only: this module is below them.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for kind, rows in self.tables().items():
-            names = [str(row.name) for row in rows if hasattr(row, "name")]
+            names = [str(getattr(row, "name", number)) for number, row in enumerate(rows)]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"recipe {self.name}: two {kind} share a name: {twice}")
-        both = {row.name for row in self.matrices} & {row.name for row in self.embeddings}
+        tables = {row.name for row in self.embeddings}
+        both = tables.intersection(row.name for row in self.matrices)
         if both:
             raise ValueError(f"recipe {self.name}: a matrix and an embedding share {sorted(both)}")
         self.check_weights("type_weight", self.type_weight)
@@ -94,6 +95,11 @@ class Recipe:
         """Raise ValueError where no matrix or embedding has that name."""
         if name not in {row.name for row in (*self.matrices, *self.embeddings)}:
             raise ValueError(f"{what}: no matrix or embedding named {name}")
+
+    def check_query_vectors(self, what: str, name: str) -> None:
+        """Raise ValueError where no embedding of that name makes query vectors."""
+        if name not in {row.name for row in self.embeddings if row.makes_query_vectors}:
+            raise ValueError(f"{what}: no two-tower model named {name}")
 
     def causal(self) -> Recipe:
         """What `--causal` leaves: rows that see nothing later than the query.

@@ -1,16 +1,10 @@
-"""Tables that several steps read: their columns, declared once."""
+"""Declare the columns of the tables that several steps read."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from src.core.arrays import F32, I32
-
-if TYPE_CHECKING:
-    pass
-
 
 EVENTS = pl.Schema({"session": pl.Int32, "item": pl.Int32, "ts": pl.Int32, "type": pl.Int8})
 """One event a row, sorted by session and time, in file order where times are equal.
@@ -26,10 +20,10 @@ SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
 LABELS = pl.Schema({"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32})
 """What a query session did next, per objective; sorted, without duplicates."""
 
-LISTS = pl.Schema(
-    {"session": pl.Int32, "rule": pl.UInt8, "rank": pl.UInt8, "item": pl.Int32, "score": pl.Float32}
+CANDIDATES = pl.Schema(
+    {"session": pl.Int32, "rank": pl.UInt8, "item": pl.Int32, "score": pl.Float32}
 )
-"""One candidate a row: `rule` is the row number in the recipe, `rank` counts from 0."""
+"""One candidate of one retriever a row, by session and rank; `rank` counts from 0."""
 
 TopLists = tuple[I32, F32]
 """Items (int32, -1 where a list ends) and scores, both of shape (queries, top)."""

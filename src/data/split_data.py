@@ -29,6 +29,7 @@ class SplitData:
         known = split_named(run, split)
         self.n_sessions, self.first_query = known.sessions, known.first_query
         self._cache: dict[Hashable, object] = {}
+        self._used: set[Hashable] = set()  # since `forget_unused`
 
     @property
     def n_queries(self) -> int:
@@ -63,6 +64,7 @@ class SplitData:
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returned when this key was first asked for."""
+        self._used.add(key)
         if key not in self._cache:
             self._cache[key] = make()
         return cast(T, self._cache[key])
@@ -70,6 +72,11 @@ class SplitData:
     def has(self, key: Hashable) -> bool:
         """Whether something is cached under this key."""
         return key in self._cache
+
+    def forget_unused(self) -> None:
+        """Drop what nobody has asked for since this was last called."""
+        self._cache = {key: value for key, value in self._cache.items() if key in self._used}
+        self._used.clear()
 
     def forget(self) -> None:
         """Drop all that is cached; sessions and items stay."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.run import Run
 
@@ -25,6 +25,8 @@ class Embedding(ABC):
     paths.item_vectors (float32, (items, dim), unit length; 0 for items without a vector) and
     paths.neighbours; some also paths.source_vectors or paths.query_vectors.
     """
+
+    makes_query_vectors: ClassVar[bool] = False  # paths.query_vectors, for every objective
 
     name: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, I32, I64, arrays
+from src.data import paths
+from src.data.split_data import SplitData
 
 NEIGHBOURS = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
 """Neighbours item_y of item item_x, heaviest first, ties by item_y."""
@@ -71,6 +74,19 @@ class Neighbours:
                 weight.write(w.data)
             offsets = np.concatenate([[0], np.cumsum(sizes)])
             return cls(offsets, _mapped(near, np.int32), _mapped(weight, np.float32))
+
+
+def top_neighbours(data: SplitData, name: str, top: int) -> Neighbours:
+    """The `top` heaviest neighbours of each item, in a matrix or by an embedding."""
+    path = paths.neighbours(data.run, data.split, name)
+    load = partial(Neighbours.load, path, data.n_items, top)
+    return data.cached(("neighbours", name, top), load)
+
+
+def all_neighbours(data: SplitData, name: str) -> Neighbours:
+    """All neighbours of each item, mapped into memory."""
+    path = paths.neighbours(data.run, data.split, name)
+    return data.cached(("neighbours", name), partial(Neighbours.mapped, path, data.n_items))
 
 
 def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:

@@ -21,7 +21,7 @@ class MRR(Metric):
 
     def gains(self) -> F64:
         """The reciprocal of the rank, counted from 1."""
-        return 1.0 / (1.0 + np.arange(self.k))
+        return 1.0 / (1.0 + np.arange(self.k, dtype=np.float64))
 
     @property
     def cap(self) -> int:

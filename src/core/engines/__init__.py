@@ -10,7 +10,7 @@ ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine
 
 
 def resolve(wanted: str) -> Engine:
-    """Take the engine of that name (`auto`: a GPU if it works); ValueError where it is not there."""
+    """Take the engine of that name (`auto`: a GPU if it works); ValueError if not there."""
     if wanted == "auto":
         wanted = GpuEngine.name if GpuEngine.trouble() is None else CpuEngine.name
     engine = ENGINES[wanted]

@@ -1,0 +1,59 @@
+"""Propose the neighbours of the seed items, in one matrix or by one embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numba import get_num_threads
+
+from src.candidates import item_to_item_kernel
+from src.candidates.base import Retriever
+from src.candidates.seeds import Seeds
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import TopLists
+from src.data.split_data import SplitData
+from src.matrices.neighbours import top_neighbours
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ItemToItemRetriever(Retriever):
+    """Neighbours of the seed items, their weights summed over the seeds (ItemCF)."""
+
+    matrix: str  # or embedding
+    seeds: Seeds
+    neighbours: int = 20  # how many of each seed
+    normalize: bool = True  # each seed's neighbour weights sum to 1; else each neighbour counts 1
+    top: int = 50
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.matrix,)
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError where the table is missing, or weights lack an event type."""
+        super().check(recipe)
+        recipe.check_weights(f"retriever {self.name}", self.seeds.type_weight)
+
+    def memory(self, run: Run, split: str) -> float:
+        """The heaviest neighbours, and sums over all items per thread."""
+        items = count_rows(paths.items(run))
+        pairs = count_rows(paths.neighbours(run, split, self.matrix))
+        table = 8 * min(items * self.neighbours, pairs) + 8 * items
+        return table + run.engine.threads * 12 * items
+
+    def causal(self) -> None:
+        """Nothing: the table was made from all of the split."""
+
+    def lists(self, data: SplitData, first: int, end: int) -> TopLists:
+        """Sum the neighbours' weights of each query's seeds."""
+        near = top_neighbours(data, self.matrix, self.neighbours)
+        return item_to_item_kernel.item_to_item_lists(
+            *self.seeds.select(data, first, end), near.offsets, near.item, near.weight,
+            self.neighbours, self.normalize, self.top, get_num_threads(),
+        )  # fmt: skip

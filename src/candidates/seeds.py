@@ -1,0 +1,53 @@
+"""Choose the seed items of a query: which items of its history a retriever starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from src.candidates import seeds_kernel
+from src.candidates.seeds_kernel import Scope
+from src.core.arrays import F64, I32, I64
+from src.data.split_data import SplitData
+from src.data.units import Weights
+
+SCOPES = tuple(scope.name.lower() for scope in Scope)
+
+
+class SeedItems(NamedTuple):
+    """Weighted seed items of some queries as CSR, latest first."""
+
+    offsets: I64
+    item: I32
+    weight: F64
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Which history items are seeds, and their weights.
+
+    Scopes: "all" events; the current "visit" (visits are split by gaps of over 2 hours); the
+    "visit_ends", the last event of each visit; the last "day" (24 h before the last event).
+    The weight of an item is the sum over its events of decay ** (events back) * type weight.
+    """
+
+    scope: str = "all"
+    max_items: int | None = None  # only the latest different items
+    decay: float = 0.9
+    type_weight: Weights = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ValueError(f"scope {self.scope!r}: one of {', '.join(SCOPES)}")
+
+    def select(self, data: SplitData, first: int, end: int) -> SeedItems:
+        """Select the seeds of sessions first : end; none where a session has no event."""
+        s = data.sessions
+        unbounded = np.iinfo(np.int64).max
+        return SeedItems(*seeds_kernel.select_items(
+            s.offsets, s.item, s.ts, s.type, first, end, SCOPES.index(self.scope),
+            unbounded if self.max_items is None else self.max_items, float(self.decay),
+            np.array(self.type_weight, np.float64),
+        ))  # fmt: skip

@@ -1,0 +1,82 @@
+"""Propose the items nearest to the query's vector in a two-tower model; exact search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from src.candidates.base import Retriever
+from src.core import nearest
+from src.core.arrays import F32, I64
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import TopLists
+from src.data.split_data import SplitData
+from src.data.vectors import item_vectors, query_vectors
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+
+class SearchedItems(NamedTuple):
+    """The most frequent items of a split, ascending, and their vectors."""
+
+    item: I64
+    vectors: F32
+
+
+@dataclass(frozen=True)
+class TwoTowerRetriever(Retriever):
+    """Items nearest to the query's vector of one objective."""
+
+    model: str  # an embedding that makes query vectors
+    objective: int  # its number in Recipe.objectives
+    max_items: int = 100_000  # only the most frequent items of the split are looked at
+    top: int = 100
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError where the objective is not in the recipe."""
+        super().check(recipe)
+        recipe.check_query_vectors(f"retriever {self.name}", self.model)
+        if not 0 <= self.objective < len(recipe.objectives):
+            raise ValueError(f"retriever {self.name}: no objective {self.objective}, count from 0")
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """The events, and the vectors of items and queries."""
+        vectors = (paths.item_vectors, paths.query_vectors)
+        return [paths.events(run, split), *(path(run, split, self.model) for path in vectors)]
+
+    def memory(self, run: Run, split: str) -> float:
+        """The vectors of the searched items."""
+        items = max(count_rows(paths.items(run)), 1)
+        size = paths.size([paths.item_vectors(run, split, self.model)])
+        return size * min(self.max_items, items) / items
+
+    def causal(self) -> None:
+        """Nothing: the model was trained on the whole split."""
+
+    def lists(self, data: SplitData, first: int, end: int) -> TopLists:
+        """Search the nearest items of each query's vector; of a zero vector, none."""
+        items = data.cached(
+            ("searched items", self.model, self.max_items), lambda: self._items(data)
+        )
+        queries = query_vectors(data, self.model, first, end)[self.objective]
+        row, score = nearest.nearest(queries, items.vectors, self.top)
+        listed = (row >= 0) & queries.any(axis=1)[:, None]
+        return (
+            np.where(listed, items.item[row].astype(np.int32), np.int32(-1)),
+            np.where(listed, score, np.float32(0.0)),
+        )
+
+    def _items(self, data: SplitData) -> SearchedItems:
+        count = np.bincount(data.sessions.item, minlength=data.n_items)
+        items = nearest.frequent(count, self.max_items)
+        return SearchedItems(items, item_vectors(data, self.model)[items])
