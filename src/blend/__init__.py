@@ -1,1 +1,1 @@
-"""Step 7: blend the rankers, score the blend, keep experiments."""
+"""Step 7: blend the rankers, score the blend, compare it with baselines and with former runs."""

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Top lists of a weighted blend of scores, and what they hit: what the weight search repeats."""
+"""Transforms that make the scores of different rankers comparable within a query."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import math
 import numpy as np
 from numba import njit, prange
 
-RRF = 10.0  # a member's vote for its rank r is 1 / (RRF + r)
+from src.core.topk_kernel import RRF_K
 
 
 @njit(parallel=True, cache=True)
-def rank_votes(starts, item, score):
-    """1 / (RRF + rank of the candidate in its query); ties by item id."""
+def rank_votes(offsets, item, score):
+    """1 / (RRF_K + rank of the candidate in its query), float32; ranks from 0, ties by item."""
     votes = np.empty(score.size, np.float32)
-    for q in prange(starts.size - 1):
-        first, end = starts[q], starts[q + 1]
+    for q in prange(offsets.size - 1):
+        first, end = offsets[q], offsets[q + 1]
         by_item = np.argsort(item[first:end], kind="mergesort")
         order = by_item[np.argsort(-score[first:end][by_item], kind="mergesort")]
         for rank in range(order.size):
-            votes[first + order[rank]] = 1.0 / (RRF + rank)
+            votes[first + order[rank]] = 1.0 / (RRF_K + rank)
     return votes
 
 
 @njit(parallel=True, cache=True)
-def softmax(starts, score):
-    """The share that softmax gives the candidate's score in its query."""
-    votes = np.empty(score.size, np.float32)
-    for q in prange(starts.size - 1):
-        first, end = starts[q], starts[q + 1]
-        most, total = score[first], 0.0
+def softmax(offsets, score):
+    """Softmax of the scores within each query, float32."""
+    share = np.empty(score.size, np.float32)
+    for q in prange(offsets.size - 1):
+        first, end = offsets[q], offsets[q + 1]
+        highest, total = score[first], 0.0
         for r in range(first, end):
-            most = max(most, score[r])
+            highest = max(highest, score[r])
         for r in range(first, end):
-            total += math.exp(score[r] - most)
+            total += math.exp(score[r] - highest)
         for r in range(first, end):
-            votes[r] = math.exp(score[r] - most) / total
-    return votes
+            share[r] = math.exp(score[r] - highest) / total
+    return share

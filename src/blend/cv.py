@@ -1,4 +1,9 @@
-"""What the run should score: out-of-fold scores, intervals, and the gain over each baseline."""
+"""Search the blends of all objectives: cv.json, and the score of every query.
+
+cv.json holds the score of each objective, out of fold, with interval and folds; the chosen blend;
+and the scores of the alternatives. logs/query_scores.parquet has the value and the ideal of every
+query with a positive: what is compared with baselines and with former runs.
+"""
 
 from __future__ import annotations
 
@@ -10,158 +15,130 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.blend import experiments
-from src.core.arrays import F64, I64
-from src.core.console import show
+from src.blend.blend import STACK, TENTHS, Blend
+from src.blend.search import BlendSearch
+from src.blend.stacking import ALL_FOLDS
+from src.core.arrays import F64, I64, arrays
 from src.core.run import Run
+from src.data import paths
 from src.data.folds import folds
-from src.metrics.scores import QueryScores, bootstrap
-
-HITS = "hits.parquet"
+from src.data.shards import shard_files
+from src.metrics.bootstrap import bootstrap, total_score
+from src.metrics.query_scores import QueryScores
+from src.rankers.sampling import trainable_objectives
 
 
 @dataclass(frozen=True)
-class Blended:
-    """One objective after blending."""
+class Outcome:
+    """What a search found for one objective."""
 
-    tally: QueryScores  # out of fold, under weights that the query's own fold had no say in
-    pool_recall: float  # of a perfect order of the candidates
-    space: str  # of the chosen blend
-    weights: dict[str, float]  # of each ranker; none where they are stacked
-    compared: dict[str, float]  # score of each ranker alone and of the best of each space
-    stack: F64 | None  # weights of stacked rankers: of their scores, then of their rank votes
+    scores: QueryScores  # each fold under the blend that was chosen on the others
+    oracle_score: float  # of a perfect order of the pool
+    blend: Blend  # chosen on all folds
+    weights: dict[str, float]  # of each ranker; empty for STACK and without a ranker
+    alternatives: dict[str, float]  # score of each ranker alone and of each transform's best
+    stack: F64 | None  # weights of the meta-features, fitted on all folds
 
 
-def write_cv(run: Run, blended: dict[str, Blended], parts: dict[Path, Path]) -> None:
-    """Write those of cv.json, gains.csv and hits.parquet that `parts` asks for.
+def cv_path(run: Run) -> Path:
+    return run.output / "cv.json"
 
-    And a line to experiments.csv, before hits.parquet, which it is compared with, has changed.
-    """
+
+def query_scores_path(run: Run) -> Path:
+    return run.output / "logs" / "query_scores.parquet"
+
+
+def write_cv(run: Run) -> list[bool]:
+    """Bring cv.json and query_scores.parquet up to date; return for each whether it was built."""
+    recipe, files = run.recipe, [cv_path(run), query_scores_path(run)]
+    trainable = trainable_objectives(run)
+    columns = {
+        name: [row.score_column(name) for row in recipe.rankers] if name in trainable else []
+        for name in recipe.objective_names
+    }
+
+    def make(parts: dict[Path, Path]) -> None:
+        outcomes = search(run, columns)
+        for path, part in parts.items():
+            if path == cv_path(run):
+                part.write_text(json.dumps(summarize(run, outcomes), indent=1))
+            else:
+                tables = [o.scores for o in outcomes.values()]
+                query_table(tables).write_parquet(part)
+
+    labels = paths.labels(run, "valid")
+    inputs = [labels, paths.sessions(run, "valid"), *shard_files(run, "valid", "scores")]
+    rows = (recipe.objectives, recipe.metric, recipe.folds, recipe.seed, columns,
+            [row.name for row in recipe.rankers])  # fmt: skip
+    built = run.build_many(dict.fromkeys(files, rows), make, inputs)
+    return [file in built for file in files]
+
+
+def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
+    """Search the best blend of some score columns, for each objective."""
     recipe, fold = run.recipe, folds(run, "valid")
-    tallies, shares = [b.tally for b in blended.values()], [o.weight for o in recipe.objectives]
-    low, high = bootstrap(tallies, shares, recipe.seed)
-    objectives: dict[str, dict[str, Any]] = {
+    labels = pl.read_parquet(paths.labels(run, "valid"))
+    run.budget.claim("blend", BlendSearch.memory(recipe, labels))
+    outcomes = {}
+    for number, (name, scored) in enumerate(columns.items()):
+        truth = labels.filter(objective=number)
+        found = BlendSearch(recipe, shard_files(run, "valid", "scores"), scored, truth, fold)
+        scores, blend = found.cross_fitted()
+        rankers = [row.name for row in recipe.rankers] if scored else []
+        weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}
+        stack = found.stacks[ALL_FOLDS] if blend.transform == STACK else None
+        alternatives = found.best_by_transform()
+        outcomes[name] = Outcome(scores, found.oracle_score, blend, weights, alternatives, stack)
+    return outcomes
+
+
+def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    """Return the content of cv.json."""
+    recipe, fold = run.recipe, folds(run, "valid")
+    scores = [outcome.scores for outcome in outcomes.values()]
+    weights = [objective.weight for objective in recipe.objectives]
+    low, high = bootstrap(scores, weights, recipe.seed)
+    objectives = {
         name: {
-            # null where the held-out sessions hold no label of this objective
-            "score": b.tally.score() if b.tally.chances.any() else None,
+            # null where the held-out sessions have no positive of this objective
+            "score": o.scores.score() if o.scores.ideal.any() else None,
             "ci95": [low[i], high[i]],
-            **by_fold(b.tally, fold, recipe.folds),
-            "pool_recall": b.pool_recall,
-            "blend": b.weights,
-            "blend_space": b.space,
-            "compared": b.compared,
-            "stack": None if b.stack is None else b.stack.tolist(),
+            **fold_scores(o.scores, fold, recipe.folds),
+            "oracle_score": o.oracle_score,
+            "weights": o.weights,
+            "transform": o.blend.transform,
+            "alternatives": o.alternatives,
+            "stack": None if o.stack is None else o.stack.tolist(),
         }
-        for i, (name, b) in enumerate(blended.items())
+        for i, (name, o) in enumerate(outcomes.items())
     }
-    head: dict[str, Any] = {
+    return {
         "dataset": recipe.name,
-        "metric": f"{recipe.metric}@{recipe.k}",
-        "score": total(tallies, shares),
+        "metric": str(recipe.metric),
+        "score": total_score(scores, weights),
         "ci95": [low[-1], high[-1]],
+        "objectives": objectives,
     }
-    scores = {name: of["score"] for name, of in objectives.items()}
-    experiments.append(run, head, scores, since_the_last(run, tallies, shares))
-    text = {
-        "cv.json": json.dumps(head | {"objectives": objectives}, indent=1),
-        "gains.csv": against_baselines(run, tallies, shares).write_csv(float_precision=6),
-    }
-    for path, part in parts.items():
-        if path.name in text:
-            part.write_text(text[path.name])
-        elif path.name == HITS:
-            hits_table(tallies).write_parquet(part)
 
 
-def by_fold(tally: QueryScores, fold: I64, n: int) -> dict[str, Any]:
-    """The score of each of n folds, their mean and standard deviation; fold: of every session."""
-    scores = [tally.score(fold[tally.session] == f) for f in range(n)]
-    return {"folds": scores, "mean": float(np.mean(scores)), "spread": float(np.std(scores))}
+def fold_scores(scores: QueryScores, fold: I64, n: int) -> dict[str, Any]:
+    """Score of each of n folds, their mean and standard deviation; fold: of every session."""
+    values = [scores.score(fold[scores.session] == f) for f in range(n)]
+    return {"folds": values, "mean": float(np.mean(values)), "std": float(np.std(values))}
 
 
 def read_cv(run: Run) -> dict[str, Any]:
-    """cv.json."""
-    return json.loads((run.output / "cv.json").read_text())
+    """Read cv.json."""
+    return json.loads(cv_path(run).read_text())
 
 
-def blends(run: Run) -> dict[str, str]:
-    """How the rankers of each objective are mixed, in words."""
-    return {
-        name: " ".join([of["blend_space"], *(f"{r} {w}" for r, w in of["blend"].items())])
-        for name, of in read_cv(run)["objectives"].items()
-    }
-
-
-def show_cv(run: Run) -> None:
-    """Print the final tables."""
-    cv, sessions = read_cv(run), pl.scan_parquet(run.output / "valid" / "sessions.parquet")
-    queries = sessions.select(pl.col("query").sum()).collect().item()
-    print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
-    show(pl.DataFrame([_row(name, o) for name, o in cv["objectives"].items()]))
-    print(f"\n{cv['metric']} against lists without a model; gain: of the pipeline over the list")
-    show(pl.read_csv(run.output / "logs" / "gains.csv"))
-    last = pl.read_csv(run.output / "experiments.csv").row(-1, named=True)
-    if last["change"] and last["gain"] is not None:
-        told = f"{last['gain']:+.4f} [{last['gain low']:+.4f}, {last['gain high']:+.4f}]"
-        print(f"\nsince the run before: {told}  {last['change']}")
-
-
-def total(tallies: list[QueryScores], shares: list[float]) -> float:
-    """The competition's score: the weighted sum over the objectives."""
-    return sum(w * t.score() for w, t in zip(shares, tallies, strict=True))
-
-
-def _row(name: str, objective: dict) -> dict[str, object]:
-    row = {"objective": name, "score": objective["score"]}
-    row |= dict(zip(("low", "high"), objective["ci95"], strict=True))
-    row |= {f"fold {f}": score for f, score in enumerate(objective["folds"])}
-    return row | {"pool": objective["pool_recall"]}
-
-
-def hits_table(tallies: list[QueryScores]) -> pl.DataFrame:
-    """What each query wins, of what could be won: a row per objective and query with a truth."""
-    tables = [pl.DataFrame({"objective": o} | vars(tally)) for o, tally in enumerate(tallies)]
+def query_table(scores: list[QueryScores]) -> pl.DataFrame:
+    """Stack scores of objectives: objective (its number), session, value, ideal."""
+    tables = [pl.DataFrame({"objective": o} | vars(s)) for o, s in enumerate(scores)]
     return pl.concat(tables).cast({"objective": pl.Int8})
 
 
-def against(tallies: list[QueryScores], hits: pl.DataFrame) -> list[QueryScores]:
-    """What each query wins more than others' `hits` (objective, hits) of the same queries.
-
-    The chances are the same: the difference of two scores is the score of this.
-    """
-    theirs = [hits.filter(objective=o)["hits"].to_numpy() for o in range(len(tallies))]
-    pairs = zip(tallies, theirs, strict=True)
-    return [QueryScores(mine.session, mine.hits - other, mine.chances) for mine, other in pairs]
-
-
-def gain(tallies: list[QueryScores], shares: list[float], seed: int) -> dict[str, float]:
-    """Of differences: the total and its interval."""
-    low, high = bootstrap(tallies, shares, seed)
-    return {"gain": total(tallies, shares), "gain low": low[-1], "gain high": high[-1]}
-
-
-def since_the_last(
-    run: Run, tallies: list[QueryScores], shares: list[float]
-) -> dict[str, float | None]:
-    """The paired gain over the last run of this folder, if that was of the same queries."""
-    path, asked = run.output / "logs" / HITS, ["objective", "session", "chances"]
-    if path.exists():
-        last = pl.read_parquet(path)
-        if last.select(asked).equals(hits_table(tallies).select(asked)):
-            return {**gain(against(tallies, last), shares, run.recipe.seed)}
-    return dict.fromkeys(("gain", "gain low", "gain high"))
-
-
-def against_baselines(run: Run, tallies: list[QueryScores], shares: list[float]) -> pl.DataFrame:
-    """Scores of the baselines, and the paired gain of the pipeline over each of them."""
-    table = pl.read_csv(run.output / "logs" / "pool" / "baselines.csv").drop("low", "high")
-    theirs = pl.read_parquet(run.output / "logs" / "pool" / "baselines.parquet")
-    names = [o.name for o in run.recipe.objectives]
-    scores = {n: t.score() for n, t in zip(names, tallies, strict=True)}
-    rows: list[dict[str, object]] = [
-        {"baseline": "this pipeline", **scores, "total": total(tallies, shares)}
-    ]
-    for row in table.iter_rows(named=True):
-        more = against(tallies, theirs.filter(baseline=row["baseline"]))
-        rows.append(row | gain(more, shares, run.recipe.seed))
-    return pl.DataFrame(rows)
+def scores_of(table: pl.DataFrame, n_objectives: int) -> list[QueryScores]:
+    """Undo `query_table`."""
+    names = ("session", "value", "ideal")
+    return [QueryScores(*arrays(table.filter(objective=o), *names)) for o in range(n_objectives)]

@@ -1,77 +1,127 @@
-"""experiments.csv: a line per finished run of a recipe, to compare ideas by looking."""
+"""experiments.csv: a line per finished run of a recipe, to compare ideas by looking.
+
+logs/experiments/ keeps what the next line is compared with: the rows of every recipe that has a
+line, and the query scores of the last line.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
+import shutil
+from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from src.blend import cv
+from src.blend.comparisons import Delta, paired_delta
 from src.core import store
+from src.core.code import version as code_version
 from src.core.run import Run
 from src.data.recipe import Recipe
-from src.features.table import Features
 
-SHOWN = 8  # changed rows that a line names
+CHANGES = 8  # changed rows that a line names
+DIGEST = 8  # characters of a digest in a line
+SAME = ("recipe", "code", "score", "sample")  # two lines that agree in these are one
+
+
+def experiments_path(run: Run) -> Path:
+    return run.output / "experiments.csv"
+
+
+def add_experiment(run: Run, n_features: int) -> bool:
+    """Add a line, unless the last one is of the same recipe, code, score and sample."""
+    if run.dry:
+        return False
+    path, folder = experiments_path(run), run.output / "logs" / "experiments"
+    digests = {"recipe": pl.String, "code": pl.String}  # which may look like numbers
+    table = pl.read_csv(path, schema_overrides=digests) if path.exists() else None
+    line = _line(run, n_features, folder, None if table is None else table["recipe"][-1])
+    new = table is None or not table.select(SAME).tail(1).equals(line.select(SAME))
+    if new:
+        rows = json.dumps(rows_of(run.recipe), indent=1)
+        store.write_text(folder / f"{line['recipe'][0]}.json", rows)
+        lines = line if table is None else pl.concat([table, line], how="diagonal_relaxed")
+        store.write_text(path, lines.write_csv())
+    _keep_scores(run, folder)
+    return new
+
+
+def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> pl.DataFrame:
+    """The line of this run; last_recipe: digest of the recipe of the line before."""
+    found, recipe = cv.read_cv(run), run.recipe
+    scores = {name: entry["score"] for name, entry in found["objectives"].items()}
+    rows = rows_of(recipe)
+    before = folder / f"{last_recipe}.json"
+    return pl.DataFrame(
+        {
+            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+            "recipe": store.digest(rows)[:DIGEST],
+            "code": code_version(add_experiment, recipe)[:DIGEST],
+            "metric": found["metric"],
+            "score": found["score"], "low": found["ci95"][0], "high": found["ci95"][1],
+            **scores,
+            "features": n_features,
+            "rankers": "+".join(row.name for row in recipe.rankers),
+            "sample": run.sample,
+            "change": changed(json.loads(before.read_text()), rows) if before.exists() else "",
+            **_delta(run, folder),
+        }
+    )  # fmt: skip
+
+
+def _delta(run: Run, folder: Path) -> dict[str, float | None]:
+    """Compare with the last line; nulls where that is of other queries or other labels."""
+    last, queries = _last_scores(folder), ["objective", "session", "ideal"]
+    if last.exists():
+        old, new = pl.read_parquet(last), pl.read_parquet(cv.query_scores_path(run))
+        if old.select(queries).equals(new.select(queries)):
+            n = len(run.recipe.objectives)
+            delta = paired_delta(cv.scores_of(new, n), cv.scores_of(old, n), run.recipe)
+            return dict(delta._asdict())
+    return dict.fromkeys(Delta._fields)
+
+
+def _keep_scores(run: Run, folder: Path) -> None:
+    """Copy the query scores for the next line; also where a kill came before the copy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / ".part-last.parquet"
+    with store.none_left(part):
+        shutil.copyfile(cv.query_scores_path(run), part)
+        store.replace(part, _last_scores(folder))
+
+
+def _last_scores(folder: Path) -> Path:
+    """Query scores of the last line."""
+    return folder / "last.parquet"
 
 
 def rows_of(recipe: Recipe) -> dict[str, str]:
-    """Every row and number of a recipe that can change a score, each with its hash."""
+    """Name every row and number of a recipe that can change a score; values are digests.
+
+    A row is named by its kind, its first field and the beginning of its digest.
+    """
+    tables: dict[str, tuple[Any, ...]] = {"objectives": recipe.objectives, **recipe.tables()}
     found = {}
     for field in fields(recipe):
         value = getattr(recipe, field.name)
-        if callable(value) or field.name in ("expect", "source"):
-            continue
-        if isinstance(value, tuple) and (not value or is_dataclass(value[0])):
-            for row in value:
-                first = [str(getattr(row, f.name)) for f in fields(row)[:1]]
-                name = " ".join([type(row).__name__, *first, store.digest(row)[:4]])
-                found[name] = store.digest(row)
+        if field.name in tables:
+            found |= {_row_name(row): store.digest(row) for row in value}
         else:
             found[f"{field.name}={value}"] = store.digest(value)
     return found
 
 
+def _row_name(row: Any) -> str:
+    first = [str(getattr(row, field.name)) for field in fields(row)[:1]]
+    return " ".join([type(row).__name__, *first, store.digest(row)[:4]])
+
+
 def changed(before: dict[str, str], now: dict[str, str]) -> str:
-    """What came (+) and went (-), in words."""
-    told = [f"+{name}" for name in now if name not in before]
-    told += [f"-{name}" for name in before if name not in now]
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return "; ".join(told[:SHOWN]) + more
-
-
-def append(
-    run: Run, head: dict[str, Any], scores: dict[str, Any], gain: dict[str, float | None]
-) -> None:
-    """Add a line to experiments.csv, unless the last one is of the same recipe, code and score."""
-    path, rows = run.output / "experiments.csv", rows_of(run.recipe)
-    digests = {"recipe": pl.String, "code": pl.String}  # which may look like numbers
-    table = pl.read_csv(path, schema_overrides=digests) if path.exists() else None
-    recipe = store.digest(rows)[:8]
-    folder = run.output / "logs" / "recipes"
-    before = folder / f"{table['recipe'][-1] if table is not None else recipe}.json"
-    known = json.loads(before.read_text()) if before.exists() else rows
-    line = pl.DataFrame(
-        {
-            "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-            "recipe": recipe,
-            "code": store.code_version(run.script)[:8],
-            "metric": head["metric"],
-            "score": head["score"], "low": head["ci95"][0], "high": head["ci95"][1],
-            **scores,
-            "features": len(Features(run.recipe).names),
-            "rankers": "+".join(row.name for row in run.recipe.rankers),
-            "sample": run.sample,
-            "change": changed(known, rows),
-            **gain,
-        }
-    )  # fmt: skip
-    if table is not None:
-        same = ["recipe", "code", "score", "sample"]
-        if table.select(same).tail(1).equals(line.select(same)):
-            return
-        line = pl.concat([table, line], how="diagonal_relaxed")
-    store.write_text(folder / f"{recipe}.json", json.dumps(rows, indent=1))
-    store.write_text(path, line.write_csv())
+    """Name the rows that came (+) and went (-)."""
+    changes = [f"+{name}" for name in now if name not in before]
+    changes += [f"-{name}" for name in before if name not in now]
+    more = f" and {len(changes) - CHANGES} more" if len(changes) > CHANGES else ""
+    return "; ".join(changes[:CHANGES]) + more

@@ -1,1 +1,1 @@
-"""One page about a run: report.html."""
+"""report.html: one page about a run."""

@@ -1,4 +1,4 @@
-"""Pieces of an HTML page: sections, plots with their numbers below, tables. All text is escaped."""
+"""HTML of the page: sections, plots with their numbers, tables. All text is escaped."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what it tells, and HTML pieces; nothing is shown of one without pieces."""
+    """A heading, a text, and HTML elements; a section without elements is not shown."""
 
-    key: str
+    key: str  # id of the element
     title: str
-    told: str
-    pieces: list[str]
+    text: str
+    html: list[str]
 
 
 def templates() -> dict[str, str]:
-    """The page's frame, style and script."""
+    """Read the page's frame, style and script."""
     return {name: (TEMPLATES / name).read_text() for name in ("page.html", "page.css", "page.js")}
 
 
 def page(title: str, sections: Iterable[Section], data: object) -> str:
-    """The whole document; `data` is what its script reads."""
-    shown = [section for section in sections if section.pieces]
+    """Build the whole document; `data` is what the page's script reads."""
+    shown = [section for section in sections if section.html]
     files = templates()
-    parts = {
+    values = {
         "title": escape(title),
         "style": files["page.css"],
         "links": " ".join(f'<a href="#{s.key}">{escape(s.title)}</a>' for s in shown),
@@ -42,38 +42,39 @@ def page(title: str, sections: Iterable[Section], data: object) -> str:
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         "script": files["page.js"],
     }
-    pieces = files["page.html"].split("@@")  # text, name, text, name, ...
-    return "".join(parts[p] if n % 2 else p for n, p in enumerate(pieces))
+    texts = files["page.html"].split("@@")  # text, name, text, name, ...
+    return "".join(values[text] if n % 2 else text for n, text in enumerate(texts))
 
 
 def _section(section: Section) -> str:
-    head = f"<h2>{escape(section.title)}</h2><p>{escape(section.told)}</p>"
-    return f'<section id="{section.key}">{head}{"".join(section.pieces)}</section>'
+    head = f"<h2>{escape(section.title)}</h2><p>{escape(section.text)}</p>"
+    return f'<section id="{section.key}">{head}{"".join(section.html)}</section>'
 
 
 def grid(figures: Iterable[str]) -> str:
-    """Figures beside each other, as many as there is room for."""
-    found = "".join(figures)
-    return f'<div class="grid">{found}</div>' if found else ""
+    """Put figures beside each other, as many as there is room for."""
+    joined = "".join(figures)
+    return f'<div class="grid">{joined}</div>' if joined else ""
 
 
 def figure(title: str, svg: str, numbers: pl.DataFrame) -> str:
-    """A plot under its title, with a table of its numbers to open."""
+    """Show a plot under its title, with a table of its numbers to open."""
     name = escape(title)
     labelled = svg.replace('role="img"', f'role="img" aria-label="{name}"', 1)
     head = f"<figcaption>{name}</figcaption>"
-    return f"<figure>{head}{labelled}{folded('numbers', numbers)}</figure>"
+    return f"<figure>{head}{labelled}{details('numbers', numbers)}</figure>"
 
 
-def folded(summary: str, frame: pl.DataFrame) -> str:
-    """A table to open."""
+def details(summary: str, frame: pl.DataFrame) -> str:
+    """Show a table to open."""
     return f"<details><summary>{escape(summary)}</summary>{table(frame)}</details>"
 
 
 def table(frame: pl.DataFrame) -> str:
-    """A table that scrolls inside its box."""
+    """Show a table that scrolls inside its box; headings have spaces for underscores."""
     numeric = [dtype.is_numeric() for dtype in frame.dtypes]
-    head = "".join(_cell("th", name, n) for name, n in zip(frame.columns, numeric, strict=True))
+    heads = [name.replace("_", " ") for name in frame.columns]
+    head = "".join(_cell("th", text, n) for text, n in zip(heads, numeric, strict=True))
     rows = (
         "".join(_cell("td", show(v), n) for v, n in zip(row, numeric, strict=True))
         for row in frame.iter_rows()
@@ -87,7 +88,7 @@ def _cell(tag: str, text: str, numeric: bool) -> str:
 
 
 def show(value: object) -> str:
-    """A value as a reader wants it."""
+    """Format a value for a reader."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float):

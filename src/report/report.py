@@ -1,6 +1,6 @@
-"""report.html: a whole run on one page that opens offline; docs/report.md goes through it.
+"""Write report.html: a whole run on one page that opens offline (docs/report.md).
 
-It is made from the files of a run alone, so it can be made again at any time.
+The page is made from the files of a run alone, so it can be made again at any time.
 """
 
 from __future__ import annotations
@@ -9,81 +9,93 @@ import hashlib
 import json
 from pathlib import Path
 
-from src.core import steplog
+from src.blend.comparisons import vs_baselines_path
+from src.blend.cv import cv_path, read_cv
+from src.blend.experiments import experiments_path
+from src.blend.final_blend import final_blends
 from src.core.run import Run
-from src.data.shards import part_files
-from src.embeddings.train import log_path
-from src.rankers.score import log_folder, model_path
-from src.report import data as report_data
-from src.report import page, sections
-from src.report.data import Blend, Blends, Sample
-from src.report.sections import Report
+from src.data import paths
+from src.data.shards import shard_files
+from src.data.splits import all_splits
+from src.report import candidate_sections as candidates
+from src.report import page, partial_effects
+from src.report import run_sections as about_run
+from src.report import score_sections as scores
+from src.report import training_sections as training
+from src.report.browse import browse
+from src.report.contents import Contents, best_with_importance, trained_models
+from src.report.sample import Blends
 
-SHOWN = ("types", "objectives", "metric", "k", "rules", "rankers", "features", "folds", "seed",
-         "expect")  # fmt: skip
-"""What of the recipe the page shows."""
+SECTIONS = (
+    scores.score, scores.baselines, candidates.browse, candidates.recall, candidates.retrievers,
+    training.epochs, training.curves, training.features, training.effects, scores.blends,
+    scores.breakdowns, scores.ablation, scores.experiments, about_run.steps, about_run.counts,
+)  # fmt: skip
 
 
 def write_report(run: Run) -> bool:
-    """Bring report.html up to date; False when it was.
+    """Bring report.html up to date; True when it was built.
 
-    logs/steps.json is no reason to make it again: seconds differ from run to run.
+    A new logs/steps.json is no reason to build it again: seconds differ from run to run.
     """
-    blends = blends_of(run)
+    recipe, blends = run.recipe, final_blends(run)
     rows = {
-        "recipe": {name: getattr(run.recipe, name) for name in SHOWN},
+        "types": recipe.types,
+        "objectives": recipe.objectives,
+        "metric": recipe.metric,
+        "retrievers": [row.name for row in recipe.retrievers],
+        "rankers": recipe.rankers,
+        "features": recipe.features,
+        "folds": recipe.folds,
+        "seed": recipe.seed,
         "templates": page.templates(),
         "logs": {str(f.relative_to(run.output)): _digest(f) for f in _logs(run, blends)},
     }
 
     def make(path: Path) -> None:
-        path.write_text(html(run, blends))
+        path.write_text(html(Contents.load(run)))
 
     return run.build(run.output / "report.html", make, rows, _inputs(run, blends))
 
 
-def html(run: Run, blends: Blends) -> str:
-    """The page."""
-    sample = Sample.load(run, blends)
-    cv = json.loads((run.output / "cv.json").read_text())
-    report = Report(run, cv, blends, sample, steplog.read(run.output))
+def html(contents: Contents) -> str:
+    """Build the page."""
+    run, cv = contents.run, contents.cv
     title = f"{run.recipe.name}: {cv['metric']} {page.show(cv['score'])}"
-    shown = [section(report) for section in sections.ALL]
-    return page.page(title, shown, report_data.browse(run, sample, blends))
-
-
-def blends_of(run: Run) -> Blends:
-    """How the final lists are ordered."""
-    objectives = json.loads((run.output / "cv.json").read_text())["objectives"]
-    return {name: Blend.of(run.recipe, name, found) for name, found in objectives.items()}
+    sections = [section(contents) for section in SECTIONS]
+    return page.page(title, sections, browse(run, contents.sample, contents.blends))
 
 
 def _inputs(run: Run, blends: Blends) -> list[Path]:
-    place = run.output / "valid"
-    inputs = [place / f"{name}.parquet" for name in ("sessions", "events", "labels")]
-    logs = [run.output / "logs" / name for name in ("gains.csv", "pool/baselines.parquet")]
-    inputs += [run.output / "items.parquet", run.output / "cv.json", *logs]
+    baselines = run.output / "logs" / "pool" / "baselines.parquet"  # the recall tables go with it
+    inputs = [file(run, "valid") for file in (paths.sessions, paths.events, paths.labels)]
+    inputs += [paths.items(run), cv_path(run), vs_baselines_path(run), baselines]
     for folder in ("pool", "train", "scores"):
-        inputs += part_files(run, "valid", folder)
-    return inputs + [model_path(run, b.best, name, 0) for name, b in blends.items() if b.best]
+        inputs += shard_files(run, "valid", folder)
+    cv = read_cv(run)
+    for name, final in blends.items():
+        if row := best_with_importance(cv, final):
+            inputs.append(partial_effects.model_file(run, row, name))
+    return inputs
 
 
 def _logs(run: Run, blends: Blends) -> list[Path]:
-    """Tables that the page shows where they are there: without manifests, so told by content."""
+    """Tables on the page that have no manifest: their content is part of the key."""
     logs = run.output / "logs"
-    found = [run.output / "experiments.csv"]
-    found += [logs / f"{name}.csv" for name in ("pool/rules", "pool/pool", "ablation")]
-    found += [log_path(run, split, e) for e in run.recipe.embeddings for split in run.splits()]
-    for row, name in sections.learned(blends):
+    files = [experiments_path(run), logs / "ablation.csv"]
+    files += [logs / "pool" / f"{name}.csv" for name in ("retrievers", "pool")]
+    embeddings = [row.name for row in run.recipe.embeddings]
+    files += [paths.embedding_log(run, split, e) for e in embeddings for split in all_splits(run)]
+    for ranker, target in trained_models(blends):
         for fold in range(run.recipe.folds):
-            folder = log_folder(run, row, name, fold)
-            found += [folder / file for file in ("curve.csv", "importance.csv", "fold.json")]
-    return [file for file in found if file.exists()]
+            folder = paths.model_logs(run, ranker.name, target, fold)
+            files += [folder / name for name in ("curve.csv", "importance.csv", "fold.json")]
+    return [file for file in files if file.exists()]
 
 
 def _digest(file: Path) -> str:
-    """Of what a log tells, but for what it took."""
-    text = file.read_bytes()
+    """Hash a log without the time and memory that it took."""
+    content = file.read_bytes()
     if file.name == "fold.json":
-        text = json.dumps(json.loads(text) | {"seconds": None, "peak_gib": None}).encode()
-    return hashlib.sha256(text).hexdigest()[:16]
+        content = json.dumps(json.loads(content) | {"seconds": None, "peak_gib": None}).encode()
+    return hashlib.sha256(content).hexdigest()[:16]

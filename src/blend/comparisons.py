@@ -1,0 +1,59 @@
+"""Paired comparisons of the pipeline: with every baseline, and with former runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from src.blend.cv import query_scores_path, scores_of
+from src.core.run import Run
+from src.data.recipe import Recipe
+from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.query_scores import QueryScores
+
+PIPELINE = "this pipeline"
+
+
+class Delta(NamedTuple):
+    """Difference of two total scores on the same queries, with its 95 % interval."""
+
+    delta: float
+    delta_low: float
+    delta_high: float
+
+
+def paired_delta(scores: list[QueryScores], others: list[QueryScores], recipe: Recipe) -> Delta:
+    """Compare scores (one per objective) with others of the same queries."""
+    pairs = zip(scores, others, strict=True)
+    differences = [paired_difference(mine, other.value) for mine, other in pairs]
+    weights = [objective.weight for objective in recipe.objectives]
+    low, high = bootstrap(differences, weights, recipe.seed)
+    return Delta(total_score(differences, weights), float(low[-1]), float(high[-1]))
+
+
+def vs_baselines_path(run: Run) -> Path:
+    return run.output / "logs" / "vs_baselines.csv"
+
+
+def write_vs_baselines(run: Run) -> bool:
+    """Bring vs_baselines.csv up to date: scores of the pipeline and of baselines, and deltas."""
+    recipe, baselines = run.recipe, run.output / "logs" / "pool" / "baselines.parquet"
+    names, weights = recipe.objective_names, [o.weight for o in recipe.objectives]
+
+    def row(name: str, scores: list[QueryScores]) -> dict[str, object]:
+        by_objective = {n: s.score() for n, s in zip(names, scores, strict=True)}
+        return {"baseline": name, **by_objective, "total": total_score(scores, weights)}
+
+    def make(path: Path) -> None:
+        scores = scores_of(pl.read_parquet(query_scores_path(run)), len(names))
+        rows, table = [row(PIPELINE, scores)], pl.read_parquet(baselines)
+        for baseline in recipe.baselines:
+            others = scores_of(table.filter(baseline=baseline.name), len(names))
+            delta = paired_delta(scores, others, recipe)
+            rows.append(row(baseline.name, others) | delta._asdict())
+        pl.DataFrame(rows).write_csv(path, float_precision=6)
+
+    rows = (recipe.objectives, recipe.seed, [baseline.name for baseline in recipe.baselines])
+    return run.build(vs_baselines_path(run), make, rows, [query_scores_path(run), baselines])

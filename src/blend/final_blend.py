@@ -1,0 +1,73 @@
+"""The chosen blend of each objective, and the lists of the submission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.blend.blend import TENTHS, Blend
+from src.blend.cv import cv_path, read_cv
+from src.blend.scored_candidates import final_lists
+from src.core.arrays import F64
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import Lists
+from src.data.shards import shard_files
+from src.rankers.base import Ranker
+
+
+@dataclass(frozen=True)
+class FinalBlend:
+    """How the candidates of one objective are ordered in the end."""
+
+    objective: str
+    rankers: tuple[Ranker, ...]  # trained for the objective; none: the order of the pool stays
+    blend: Blend
+    stack: F64 | None  # weights of the meta-features for STACK
+
+    @property
+    def columns(self) -> list[str]:
+        """Score columns of the rankers."""
+        return [row.score_column(self.objective) for row in self.rankers]
+
+
+def final_blends(run: Run) -> dict[str, FinalBlend]:
+    """Read the chosen blends from cv.json."""
+    blends = {}
+    for name, entry in read_cv(run)["objectives"].items():
+        scored = entry["alternatives"]  # has the column of every ranker that was trained
+        rankers = tuple(row for row in run.recipe.rankers if row.score_column(name) in scored)
+        tenths = tuple(round(TENTHS * weight) for weight in entry["weights"].values())
+        blend = Blend(entry["transform"], tenths if rankers else (TENTHS,))
+        stack = None if entry["stack"] is None else np.array(entry["stack"])
+        blends[name] = FinalBlend(name, rankers, blend, stack)
+    return blends
+
+
+def describe_blends(run: Run) -> dict[str, object]:
+    """Write the blend of each objective in words, for the progress line."""
+    return {
+        name: " ".join([entry["transform"], *(f"{r} {w}" for r, w in entry["weights"].items())])
+        for name, entry in read_cv(run)["objectives"].items()
+    }
+
+
+def write_submission(run: Run, split: str) -> bool:
+    """Bring submission.csv up to date for the queries of a split; True when it was built."""
+
+    def make(path: Path) -> None:
+        files, lists = shard_files(run, split, "scores"), Lists()
+        for name, final in final_blends(run).items():
+            columns, k = final.columns, run.recipe.k
+            lists[name] = final_lists(files, columns, final.blend, final.stack, k)
+        run.dataset.write_submission(run, split, lists, path)
+
+    inputs = [cv_path(run), paths.items(run), paths.sessions(run, split), paths.events(run, split)]
+    inputs += shard_files(run, split, "scores")
+    rows = (split, run.recipe.objective_names, run.recipe.k)
+    return run.build(
+        run.output / "submission.csv", make, rows, inputs, code=run.dataset.write_submission
+    )

@@ -1,0 +1,100 @@
+"""Candidates of queries with the scores of all rankers, and their blended score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from src.blend import blend_kernel
+from src.blend.blend import RANK, SOFTMAX, STACK, Blend
+from src.core.arrays import F32, F64, I32, I64, arrays
+from src.metrics import ranking_kernel
+
+
+@dataclass(frozen=True)
+class ScoredCandidates:
+    """All candidates of some queries (CSR) with the scores of each ranker for one objective."""
+
+    session: I32  # of each query
+    offsets: I64
+    item: I32
+    scores: list[F32]  # one array per ranker
+
+    @classmethod
+    def load(
+        cls, file: Path, columns: Sequence[str], sessions: I64 | None = None
+    ) -> ScoredCandidates:
+        """Read some score columns of a file, of all its sessions or of the given ones (ascending).
+
+        Without a column the order of the pool is the score.
+        """
+        table = pl.read_parquet(file, columns=["session", "item", *columns])
+        if sessions is not None:
+            table = table.filter(np.isin(table["session"].to_numpy(), sessions))
+        row_session, item, *scores = arrays(table, "session", "item", *columns)
+        session, offsets = np.unique(row_session, return_index=True)
+        offsets = np.append(offsets, table.height)
+        pool_rank = np.arange(item.size) - np.repeat(offsets[:-1], np.diff(offsets))
+        return cls(session, offsets, item, scores or [-pool_rank.astype(np.float32)])
+
+    @cached_property
+    def transformed(self) -> dict[str, list[F32]]:
+        """Transformed scores of each ranker, by transform."""
+        return {
+            RANK: [blend_kernel.rank_votes(self.offsets, self.item, s) for s in self.scores],
+            SOFTMAX: [blend_kernel.softmax(self.offsets, s) for s in self.scores],
+        }
+
+    @property
+    def meta_features(self) -> F32:
+        """Features of stacking: the scores, then the rank votes; (rows, 2 * rankers)."""
+        return np.column_stack([*self.scores, *self.transformed[RANK]])
+
+    def blended(self, blend: Blend, stack: F64 | None = None) -> F32:
+        """Score of each candidate under a blend.
+
+        stack: weights of the meta-features for STACK, (2 * rankers) or (rows, 2 * rankers).
+        """
+        if blend.transform == STACK:
+            assert stack is not None
+            return (self.meta_features * stack).sum(axis=1).astype(np.float32)
+        pairs = zip(blend.weights, self.transformed[blend.transform], strict=True)
+        return np.sum([np.float32(w) * s for w, s in pairs if w], axis=0, dtype=np.float32)
+
+    def top_rows(self, score: F32, k: int) -> I64:
+        """Rows of the k best candidates of each query: (queries, k), -1 at the end; ties by item."""
+        return ranking_kernel.top_rows(self.offsets, self.item, score, k)
+
+    def top_items(self, score: F32, k: int) -> I32:
+        """The k best items of each query: (queries, k), -1 at the end."""
+        rows = self.top_rows(score, k)
+        return np.where(rows >= 0, self.item[rows], -1).astype(np.int32)
+
+    def of_rows(self, values: NDArray) -> NDArray:
+        """Repeat a value per query for each of its candidates."""
+        return np.repeat(values, np.diff(self.offsets))
+
+    def is_positive(self, truth: pl.DataFrame) -> NDArray[np.bool_]:
+        """Mark the candidates that are positives; truth: session, item."""
+        rows = pl.DataFrame({"session": self.of_rows(self.session), "item": self.item})
+        positives = truth.select("session", "item", positive=pl.lit(True))
+        joined = rows.join(positives, on=["session", "item"], how="left", maintain_order="left")
+        return joined["positive"].fill_null(False).to_numpy()
+
+
+def final_lists(
+    files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int
+) -> tuple[I32, I32]:
+    """Rank the candidates of score files: sessions (n,), their k best items (n, k), -1 at the end."""
+    sessions, lists = [], []
+    for file in files:
+        candidates = ScoredCandidates.load(file, columns)
+        sessions.append(candidates.session)
+        lists.append(candidates.top_items(candidates.blended(blend, stack), k))
+    return np.concatenate(sessions), np.concatenate(lists)

@@ -1,0 +1,78 @@
+"""Single queries with history, positives and candidates: the data of the page's script."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from src.candidates.pool_kernel import ABSENT
+from src.core.run import Run
+from src.data import paths
+from src.data.shards import shard_files
+from src.report.sample import Blends, Sample, of_sessions
+
+QUERIES = 100  # to browse
+FIRST = 30  # candidates of each objective
+HISTORY = 50  # last events of a session
+
+
+def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
+    """Collect some queries: history, positives, the best candidates and who retrieved them."""
+    recipe = run.recipe
+    chosen = sample.queries.bottom_k(QUERIES, by="unit").sort("raw")
+    sessions = chosen["session"].to_list()
+    # as text: a number of a script is exact up to 2^53 only
+    item_ids = pl.read_parquet(paths.items(run))["item_id"].cast(pl.String)
+    ranks = [f"rank_{row.name}" for row in recipe.retrievers]
+    pool = pl.concat(
+        of_sessions(pl.scan_parquet(file).select("session", "item", *ranks), sessions)
+        for file in shard_files(run, "valid", "pool")
+    )
+    candidates = sample.candidates.filter(pl.col("session").is_in(sessions))
+    candidates = candidates.join(pool, on=["session", "item"], maintain_order="left")
+    queries = []
+    for session, raw in chosen.select("session", "raw").iter_rows():
+        positives = sample.positives.filter(pl.col("session") == session)
+        events = sample.events.filter(pl.col("session") == session).select("item", "ts", "type")
+        rows = candidates.filter(pl.col("session") == session)
+        queries.append({
+            "id": str(raw),
+            "events": events.height,
+            "history": [[item_ids[item], ts, event_type]
+                        for item, ts, event_type in events.tail(HISTORY).iter_rows()],
+            "positives": [[item_ids[item], *rest] for item, *rest in
+                          positives.select("item", "objective", "pool_rank", "rank").iter_rows()],
+            "candidates": rows.height,
+            "rows": _rows(rows, positives, blends, ranks, item_ids),
+        })  # fmt: skip
+    return {
+        "types": recipe.types, "objectives": list(blends), "k": recipe.k, "first": FIRST,
+        "retrievers": [row.name for row in recipe.retrievers],
+        "rankers": [[row.name for row in final.rankers] for final in blends.values()],
+        "queries": queries,
+    }  # fmt: skip
+
+
+def _rows(
+    candidates: pl.DataFrame, positives: pl.DataFrame, blends: Blends, ranks: list[str],
+    item_ids: pl.Series,
+) -> list[list[object]]:  # fmt: skip
+    """The best candidates of one query under each objective, and all positives among them.
+
+    A row: item, pool rank, [number of a retriever, rank in its list] of each list it is in, per
+    objective the final rank and the scores of the rankers, and the objectives it is positive for.
+    """
+    positive_for: dict[int, list[int]] = {}
+    for o, item in positives.select("objective", "item").iter_rows():
+        positive_for.setdefault(item, []).append(o)
+    final_ranks = [f"final_rank_{name}" for name in blends]
+    best = pl.min_horizontal(final_ranks) < FIRST
+    shown = candidates.filter(best | pl.col("item").is_in(list(positive_for)))
+    rows: list[list[object]] = []
+    for row in shown.iter_rows(named=True):
+        lists = [[n, row[rank]] for n, rank in enumerate(ranks) if row[rank] != ABSENT]
+        scores = [[round(row[c], 3) for c in final.columns] for final in blends.values()]
+        rows.append([
+            item_ids[row["item"]], row["pool_rank"], sorted(lists, key=lambda pair: pair[1]),
+            [row[rank] for rank in final_ranks], scores, positive_for.get(row["item"], []),
+        ])  # fmt: skip
+    return rows

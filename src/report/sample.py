@@ -1,0 +1,113 @@
+"""Sampled queries of `valid` with all candidates and positives: what the page counts anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from src.blend.final_blend import FinalBlend
+from src.blend.scored_candidates import ScoredCandidates
+from src.core.arrays import arrays, hash_unit
+from src.core.run import Run
+from src.data import paths
+from src.data.shards import shard_files
+
+QUERIES = 30_000  # sampled, about: drawn by a hash of their raw id
+SEED_OFFSET = 5  # so that the sample does not follow another draw of the recipe's seed
+
+Blends = dict[str, FinalBlend]
+"""The final blend of each objective."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some queries of `valid`."""
+
+    queries: pl.DataFrame  # session, raw (its id), unit (the hash that drew it)
+    n_queries: int  # of `valid`, sampled or not
+    candidates: pl.DataFrame  # session, item, pool_rank, scores, final_rank_<objective>
+    positives: pl.DataFrame  # session, objective, item, pool_rank, rank (null: no candidate), facts
+    events: pl.DataFrame  # visible events of the queries
+
+    @classmethod
+    def load(cls, run: Run, blends: Blends) -> Sample:
+        """Read the sample shard by shard: one shard and the sample are in memory."""
+        queries, n_queries = draw(run)
+        sessions = queries["session"].to_list()
+        columns = list(dict.fromkeys(c for final in blends.values() for c in final.columns))
+        scores = (
+            of_sessions(pl.scan_parquet(file).select("session", "item", *columns), sessions)
+            for file in shard_files(run, "valid", "scores")
+        )
+        candidates = with_ranks(pl.concat(scores), blends)
+        events = pl.scan_parquet(paths.events(run, "valid"))
+        visible = of_sessions(events.select("session", "item", "ts", "type"), sessions)
+        labels = of_sessions(pl.scan_parquet(paths.labels(run, "valid")), sessions)
+        positives = with_facts(label_ranks(labels, candidates, blends), events, visible)
+        return cls(queries, n_queries, candidates, positives, visible)
+
+
+def draw(run: Run) -> tuple[pl.DataFrame, int]:
+    """Draw the queries; return them in order, and how many there are to draw from."""
+    table = (
+        pl.scan_parquet(paths.sessions(run, "valid"))
+        .with_row_index("dense")
+        .filter("query")
+        .select(session=pl.col("dense").cast(pl.Int32), raw="session")
+        .with_columns(unit=hash_unit(pl.col("raw"), run.recipe.seed + SEED_OFFSET))
+        .collect()
+    )
+    return table.filter(pl.col("unit") < QUERIES / max(table.height, 1)), table.height
+
+
+def of_sessions(table: pl.LazyFrame, sessions: list[int]) -> pl.DataFrame:
+    """Read the rows of some sessions."""
+    return table.filter(pl.col("session").is_in(sessions)).collect()
+
+
+def with_ranks(candidates: pl.DataFrame, blends: Blends) -> pl.DataFrame:
+    """Add pool_rank and the rank in the final order of each objective; ranks count from 0."""
+    session, item = arrays(candidates, "session", "item")
+    queries, offsets = np.unique(session, return_index=True)
+    offsets = np.append(offsets, session.size)
+    pool_rank = np.arange(session.size) - np.repeat(offsets[:-1], np.diff(offsets))
+    pool_rank = pool_rank.astype(np.int16)
+    ranks = {"pool_rank": pool_rank}
+    for name, final in blends.items():
+        rank = pool_rank
+        if final.rankers:
+            scores = arrays(candidates, *final.columns)
+            scored = ScoredCandidates(queries, offsets, item, scores)
+            score = scored.blended(final.blend, final.stack)
+            # ties by item, as in the submission
+            rank = np.empty_like(pool_rank)
+            rank[np.lexsort((item, -score, session))] = pool_rank
+        ranks[f"final_rank_{name}"] = rank
+    return candidates.with_columns(pl.Series(name, values) for name, values in ranks.items())
+
+
+def label_ranks(labels: pl.DataFrame, candidates: pl.DataFrame, blends: Blends) -> pl.DataFrame:
+    """Add pool_rank, and the rank under the label's own objective."""
+    joined = labels.join(candidates, on=["session", "item"], how="left", maintain_order="left")
+    ranks = [
+        pl.when(pl.col("objective") == o).then(f"final_rank_{name}")
+        for o, name in enumerate(blends)
+    ]
+    return joined.select("session", "objective", "item", "pool_rank", rank=pl.coalesce(ranks))
+
+
+def with_facts(
+    positives: pl.DataFrame, events: pl.LazyFrame, visible: pl.DataFrame
+) -> pl.DataFrame:
+    """Add events of the session and of the item, and the item's age at the query in seconds."""
+    items = events.group_by("item").agg(item_events=pl.len(), born=pl.col("ts").min())
+    sessions = visible.group_by("session").agg(session_events=pl.len(), now=pl.col("ts").max())
+    return (
+        positives.join(items.collect(engine="streaming"), on="item", how="left")
+        .join(sessions, on="session", how="left")
+        .with_columns(
+            pl.col("item_events").fill_null(0), item_age=pl.col("now") - pl.col("born")
+        )
+    )

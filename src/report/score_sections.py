@@ -1,0 +1,129 @@
+"""Sections about scores: the score, baselines, blends, breakdowns, ablation, former runs."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from src.report import plots
+from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
+from src.report.contents import Contents, best_with_importance
+from src.report.page import Section, details, figure, grid, show, table
+
+
+def score(contents: Contents) -> Section:
+    """The total and every objective, with intervals and folds."""
+    cv, rows = contents.cv, []
+    for o in contents.run.recipe.objectives:
+        entry = cv["objectives"][o.name]
+        row = {"objective": o.name, "weight": o.weight, "score": entry["score"]}
+        row |= dict(zip(("low", "high"), entry["ci95"], strict=True))
+        row |= {f"fold_{f}": value for f, value in enumerate(entry["folds"])}
+        rows.append(row | {"oracle_score": entry["oracle_score"]})
+    total = {"objective": "total", "score": cv["score"], "low": cv["ci95"][0]}
+    rows.append(total | {"high": cv["ci95"][1]})
+    numbers = pl.DataFrame(rows, infer_schema_length=None)
+    scored = [row for row in rows if row["score"] is not None]
+    svg = plots.intervals(
+        [row["objective"] for row in scored], [row["score"] for row in scored],
+        [(row["low"], row["high"]) for row in scored],
+        [[row[name] for name in row if name.startswith("fold_")] for row in scored],
+    )  # fmt: skip
+    low, high = map(show, cv["ci95"])
+    big = f'<p class="big">{show(cv["score"])} <small>[{low}, {high}]</small></p>'
+    text = (
+        f"{cv['metric']} on all {contents.sample.n_queries:,} queries of valid, out of fold. "
+        "Intervals are 95 %, by bootstrap over sessions. The short marks are the folds. "
+        "The oracle score is that of a perfect order of the pool."
+    )
+    return Section("score", "Score", text, [big, figure("score", svg, numbers)])
+
+
+def baselines(contents: Contents) -> Section:
+    """The pipeline against every baseline."""
+    text = (
+        "Baselines are lists without a model. The delta is the score of the pipeline minus the "
+        "score of the baseline: paired, with 95 % intervals."
+    )
+    numbers, html = contents.csv("logs/vs_baselines.csv"), []
+    if not numbers.is_empty():
+        rows = numbers.filter(pl.col("delta").is_not_null())
+        ends = list(rows.select("delta_low", "delta_high").iter_rows())
+        names = [
+            f"{name}: {delta:+.3f}" for name, delta in rows.select("baseline", "delta").iter_rows()
+        ]
+        svg = plots.intervals(names, rows["delta"].to_list(), ends, zero=True)
+        html = [figure("delta over a baseline", svg, numbers)]
+    return Section("baselines", "Against baselines", text, html)
+
+
+def blends(contents: Contents) -> Section:
+    """Weights of the rankers, alternatives, and scores of positives and other candidates."""
+    rows, alternatives = [], []
+    for name, entry in contents.cv["objectives"].items():
+        rows.append({"objective": name, "transform": entry["transform"], **entry["weights"]})
+        for blend, value in entry["alternatives"].items():
+            alternatives.append({"objective": name, "blend": blend, "score": value})
+    weights = pl.DataFrame(rows, infer_schema_length=None)
+    figures = []
+    for o, (name, final) in enumerate(contents.blends.items()):
+        row = best_with_importance(contents.cv, final)
+        if row is None:
+            continue
+        edges, shares = score_histogram(contents.sample, o, row.score_column(name))
+        svg = plots.histogram(edges, shares, "score")
+        numbers = pl.DataFrame({"from": edges[:-1], **shares})
+        figures.append(figure(f"{row.name}, {name}", svg, numbers))
+    text = (
+        "The transform of the scores and the weight of each ranker. An objective that no ranker "
+        "is trained for keeps the order of the pool. Alternatives are each ranker alone and the "
+        "best blend of each transform, chosen in hindsight. The plots show the out-of-fold scores "
+        "of the best ranker of trees: shares of the positives and of the other candidates. "
+        f"Counted on {contents.counted_on}."
+    )
+    tables = [table(weights), details("alternatives", pl.DataFrame(alternatives))]
+    return Section("blends", "Blends and scores", text, [*tables, grid(figures)])
+
+
+def breakdowns(contents: Contents) -> Section:
+    """Share of the positives found, by session and by item."""
+    k, html = contents.run.recipe.k, []
+    for by in BREAKDOWNS:
+        numbers, figures = break_down(contents.sample.positives, by, k), []
+        for o, name in enumerate(contents.blends):
+            rows = numbers.filter(objective=o).drop("objective")
+            series = {
+                "in the pool": rows["in_pool"].to_list(),
+                f"in the first {k}": rows[f"in_first_{k}"].to_list(),
+            }
+            if rows.height:
+                svg = plots.columns(rows[by.column].to_list(), series)
+                figures.append(figure(f"{by.title}, {name}", svg, rows))
+        html.append(grid(figures))
+    text = (
+        "Share of the positives that are in the pool and in the first "
+        f"{k} of the final list. By visible events of the session. By events of the item in all "
+        "that valid shows. By time since the first such event of the item ('not yet': it comes "
+        "after the query, or never). Every positive counts, without a cap per query. "
+        f"Counted on {contents.counted_on}."
+    )
+    return Section("breakdowns", "For whom it works", text, html)
+
+
+def ablation(contents: Contents) -> Section:
+    """The score without each part, where an ablation was run."""
+    text = "Score lost when a part is dropped, all else equal, with 95 % intervals."
+    numbers, html = contents.csv("logs/ablation.csv"), []
+    if not numbers.is_empty():
+        rows = numbers.drop_nulls(["loss", "low", "high"])
+        ends = list(rows.select("low", "high").iter_rows())
+        svg = plots.intervals(rows["dropped"].to_list(), rows["loss"].to_list(), ends, zero=True)
+        html = [figure("loss without", svg, numbers)]
+    return Section("ablation", "Ablation", text, html)
+
+
+def experiments(contents: Contents) -> Section:
+    """All lines of experiments.csv."""
+    rows = contents.csv("experiments.csv")
+    text = "The runs in this output folder. The delta compares a run with the run before it."
+    html = [] if rows.is_empty() else [table(rows)]
+    return Section("experiments", "Experiments", text, html)

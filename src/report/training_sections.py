@@ -1,0 +1,117 @@
+"""Sections about training: epochs of embeddings, learning curves and features of rankers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import polars as pl
+
+from src.core.run import Run
+from src.data import paths
+from src.data.splits import all_splits
+from src.report import partial_effects, plots
+from src.report.contents import Contents, TrainedModel, best_with_importance, trained_models
+from src.report.page import Section, details, figure, grid
+from src.report.plots import Line
+
+TOP = 15  # features whose gain is shown
+EFFECTS = 4  # features whose partial effect is shown
+POINTS = 60  # of a learning curve that are drawn
+ROUNDS = 15  # of a learning curve that are in its table
+
+
+def epochs(contents: Contents) -> Section:
+    """Loss and recall of every epoch, of embeddings that are trained in epochs."""
+    run, figures = contents.run, []
+    for row in run.recipe.embeddings:
+        files = {split: paths.embedding_log(run, split, row.name) for split in all_splits(run)}
+        logs = {split: pl.read_csv(file) for split, file in files.items() if file.exists()}
+        for column in ("loss", "recall@20") if logs else ():
+            lines = [
+                Line(split, log["epoch"].to_list(), log[column].to_list(), n % len(plots.SERIES))
+                for n, (split, log) in enumerate(logs.items())
+            ]
+            svg = plots.lines(lines, "epoch", column)
+            shown = [log.select(pl.lit(split).alias("split"), "epoch", column)
+                     for split, log in logs.items()]  # fmt: skip
+            figures.append(figure(f"{row.name}, {column}", svg, pl.concat(shown)))
+    text = (
+        "Training loss, and recall@20 on held-out sessions, of the embeddings that are trained in "
+        "epochs. The epoch with the best recall is kept."
+    )
+    return Section("epochs", "Embeddings", text, [grid(figures)] if figures else [])
+
+
+def curves(contents: Contents) -> Section:
+    """The metric of early stopping, by round."""
+    figures = []
+    for model in trained_models(contents.blends):
+        lines, summaries, numbers = [], [], []
+        for fold in range(contents.run.recipe.folds):
+            folder = paths.model_logs(contents.run, model.ranker.name, model.target, fold)
+            curve = pl.read_csv(folder / "curve.csv")
+            summaries.append({"fold": fold, **json.loads((folder / "fold.json").read_text())})
+            few = curve.gather_every(-(-curve.height // POINTS))
+            x, colour = few["round"].to_list(), fold % len(plots.SERIES)
+            metric = curve.columns[-1].removeprefix("valid_")  # the last one stops training
+            if f"train_{metric}" in few.columns:
+                lines.append(Line("", x, few[f"train_{metric}"].to_list(), colour, dashed=True))
+            lines.append(Line(f"fold {fold}", x, few[f"valid_{metric}"].to_list(), colour))
+            few = curve.gather_every(-(-curve.height // ROUNDS))
+            numbers.append(few.select(pl.lit(fold).alias("fold"), pl.all()))
+        svg = plots.lines(lines, "round", metric)
+        shown = figure(f"{model.ranker.name}, {model.target}", svg, pl.concat(numbers))
+        figures.append(f"<div>{shown}{details('folds', pl.DataFrame(summaries))}</div>")
+    text = (
+        "The metric of early stopping by round. Solid lines: the held-out fold; its best round is "
+        "kept. Dashed lines: the training rows. Each objective has training rows of its own."
+    )
+    return Section("curves", "Learning curves", text, [grid(figures)] if figures else [])
+
+
+def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFrame:
+    """Share of a model's gain by feature: mean over some folds."""
+    folders = [paths.model_logs(run, model.ranker.name, model.target, fold) for fold in folds]
+    tables = [pl.read_csv(folder / "importance.csv") for folder in folders]  # its own columns each
+    shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
+              for t in tables]  # fmt: skip
+    sums = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").sum())
+    mean = sums.with_columns(pl.col("gain", "cover", "splits") / len(folds))
+    return mean.sort("gain", "feature", descending=[True, False]).rename({"gain": "gain_share"})
+
+
+def features(contents: Contents) -> Section:
+    """Features with the largest gain."""
+    run, figures = contents.run, []
+    for model in trained_models(contents.blends):
+        if not model.ranker.has_importance:
+            continue
+        best = importance(run, model, range(run.recipe.folds)).head(TOP)
+        svg = plots.bars(best["feature"].to_list(), {"gain": best["gain_share"].to_list()})
+        figures.append(figure(f"{model.ranker.name}, {model.target}", svg, best))
+    text = "Share of the total gain by feature, mean over the folds. importance.csv has all of them."
+    return Section("features", "Most important features", text, [grid(figures)] if figures else [])
+
+
+def effects(contents: Contents) -> Section:
+    """Mean score by value of the most important features, by the model of fold 0."""
+    run, figures = contents.run, []
+    for name, final in contents.blends.items():
+        row = best_with_importance(contents.cv, final)
+        if row is None:
+            continue
+        # of fold 0 alone: models of other folds may have other columns
+        ranked = importance(run, TrainedModel(row, row.target(name)), [0])
+        best = ranked["feature"].head(EFFECTS).to_list()
+        for feature, numbers in partial_effects.partial_effects(run, row, name, best).items():
+            line = Line("", numbers["value"].to_list(), numbers["mean_score"].to_list())
+            svg = plots.lines([line], feature, "mean score")
+            figures.append(figure(f"{name}: {feature}", svg, numbers))
+    text = (
+        "Partial dependence: the mean score (log-odds or ranking score) when all rows get one "
+        "value of a feature. Scores are by the best single ranker of trees, its model of fold 0, "
+        f"on about {partial_effects.ROWS:,} rows of that fold. A retriever's rank of 255 means "
+        "that the item is not in its list."
+    )
+    return Section("effects", "Partial effects", text, [grid(figures)] if figures else [])
