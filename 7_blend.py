@@ -19,6 +19,7 @@ from src.blend.results import show_results
 from src.cli import main
 from src.core.run import Run, count_built
 from src.data.splits import scored_splits
+from src.features.table import FeatureTable
 from src.report.report import write_report
 
 
@@ -31,8 +32,7 @@ def body(run: Run) -> None:
         summary |= count_built([write_submission(run, split)])
     with run.step("report") as summary:
         comparison = write_vs_baselines(run)
-        columns = [name for row in run.recipe.features for name in row.all_names(run.recipe)]
-        add_experiment(run, len(columns))
+        add_experiment(run, n_features=len(FeatureTable(run.recipe).names))
         summary |= count_built([comparison, write_report(run)])
     show_results(run)
     print(f"\n{run.output / 'submission.csv'}  ({split} queries)\n{cv_path(run)}")

@@ -25,7 +25,7 @@ from src.data.folds import folds
 from src.data.shards import shard_files
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.query_scores import QueryScores
-from src.rankers.sampling import trainable_objectives
+from src.rankers.train_table import trainable_objectives
 
 
 @dataclass(frozen=True)

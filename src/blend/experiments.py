@@ -104,7 +104,7 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
     A row is named by its kind, its first field and the beginning of its digest.
     """
     tables: dict[str, tuple[Any, ...]] = {"objectives": recipe.objectives, **recipe.tables()}
-    found = {}
+    found: dict[str, str] = {}
     for field in fields(recipe):
         value = getattr(recipe, field.name)
         if field.name in tables:

@@ -68,7 +68,10 @@ class ScoredCandidates:
         return np.sum([np.float32(w) * s for w, s in pairs if w], axis=0, dtype=np.float32)
 
     def top_rows(self, score: F32, k: int) -> I64:
-        """Rows of the k best candidates of each query: (queries, k), -1 at the end; ties by item."""
+        """Rows of the k best candidates of each query: (queries, k), -1 at the end.
+
+        Ties go by item.
+        """
         return ranking_kernel.top_rows(self.offsets, self.item, score, k)
 
     def top_items(self, score: F32, k: int) -> I32:
@@ -91,7 +94,10 @@ class ScoredCandidates:
 def final_lists(
     files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int
 ) -> tuple[I32, I32]:
-    """Rank the candidates of score files: sessions (n,), their k best items (n, k), -1 at the end."""
+    """Rank the candidates of score files.
+
+    Returns sessions (n,) and their k best items (n, k), -1 at the end.
+    """
     sessions, lists = [], []
     for file in files:
         candidates = ScoredCandidates.load(file, columns)

@@ -60,9 +60,7 @@ def break_down(positives: pl.DataFrame, by: Breakdown, k: int) -> pl.DataFrame:
     return table.with_columns(names).drop("bin")
 
 
-def recall_curves(
-    positives: pl.DataFrame, objectives: list[str], k: int, cap: int
-) -> pl.DataFrame:
+def recall_curves(positives: pl.DataFrame, objectives: list[str], k: int, cap: int) -> pl.DataFrame:
     """Recall of the first n candidates, k among them, before and after the rankers.
 
     A query counts `cap` positives at most. Columns: first, <objective>_pool, <objective>_reranked.

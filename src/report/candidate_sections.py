@@ -12,6 +12,7 @@ from src.report.page import Section, figure, grid, table
 from src.report.plots import Line
 
 TOP = 15  # retrievers whose unique recall is shown
+UNION = "union of lists"  # a row of pool.csv (src/candidates/recall.py)
 
 
 def browse(contents: Contents) -> Section:
@@ -53,9 +54,6 @@ def recall(contents: Contents) -> Section:
     )
     html = [table(pl.concat([numbers, last], how="diagonal")), grid(figures)]
     return Section("recall", "Recall, from lists to the top", text, html)
-
-
-UNION = "union of lists"  # a row of pool.csv (src/candidates/recall.py)
 
 
 def retrievers(contents: Contents) -> Section:

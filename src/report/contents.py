@@ -62,10 +62,8 @@ def trained_models(blends: Blends) -> list[TrainedModel]:
     return list(dict.fromkeys(models))
 
 
-def best_with_importance(cv: dict[str, Any], final: FinalBlend) -> Ranker | None:
-    """The ranker with the best score alone, among those that log the importance of features."""
+def best_explainable(cv: dict[str, Any], final: FinalBlend) -> Ranker | None:
+    """The ranker with the best score alone, among those that score by features only."""
     scores = cv["objectives"][final.objective]["alternatives"]
-    rows = [row for row in final.rankers if row.has_importance]
-    return max(
-        rows, key=lambda row: float(scores[row.score_column(final.objective)]), default=None
-    )
+    rows = [row for row in final.rankers if row.features_only]
+    return max(rows, key=lambda row: float(scores[row.score_column(final.objective)]), default=None)

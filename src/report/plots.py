@@ -1,4 +1,4 @@
-"""Plots as inline SVG: drawn by matplotlib, coloured by the page's CSS, dark mode included."""
+"""Draw plots as inline SVG with matplotlib; the CSS of the page colours them, also in dark mode."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # that it fills its cache
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # else a line for a new cache
 
-WIDTH, HEIGHT = 3.9, 2.3  # inches; 72 units of the SVG each
-BELOW, ABOVE = 0.42, 0.22  # of the axes: for the ticks and their label; for the legend
-RIGHT, TICKS = 0.2, 5  # half of the last tick's number; numbers along x, at most, about
+WIDTH, HEIGHT = 3.9, 2.3  # inches; an inch is 72 units of the SVG
+BELOW, ABOVE = 0.42, 0.22  # inches around the axes: room for tick labels, and for the legend
+RIGHT = 0.2  # inches: room for half of the last tick label
+TICKS = 5  # along x, about
 INK, FAINT = "#0a00f0", "#0a00f1"
 SERIES = tuple(f"#0a000{n}" for n in range(6))
 COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
-"""Stands-in that no plot means; the style sheet says what they look like, by day and by night."""
+"""Placeholder colours, and the CSS variables that replace them in the SVG."""
 
 LOOK: Any = {
     "svg.fonttype": "none", "font.size": 9, "axes.edgecolor": FAINT, "axes.labelcolor": INK,
@@ -33,22 +34,22 @@ LOOK: Any = {
     "legend.labelcolor": INK, "svg.hashsalt": "report",
 }  # fmt: skip
 
-DOTTED = 15  # points of a line, at most, that are shown as dots too
+DOTTED = 15  # a line of at most so many points also has dots
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot; `series` is the number of its colour."""
+    """A line of a plot; a line without a name is not in the legend."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    series: int = 0
+    series: int = 0  # number of its colour
     dashed: bool = False
 
 
 def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HEIGHT) -> str:
-    """An <svg> of what `paint` puts on the axes, which begin `left` inches from the edge."""
+    """Return an <svg> of what `paint` puts on the axes, `left` inches from the edge."""
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(WIDTH, height))
         figure.subplots_adjust(left / WIDTH, BELOW / height, 1 - RIGHT / WIDTH, 1 - ABOVE / height)
@@ -59,25 +60,28 @@ def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HE
 
 
 def room(names: Sequence[str]) -> float:
-    """Inches that names beside an axis take."""
+    """Inches that the names beside an axis take."""
     return 0.15 + 0.078 * max(map(len, names))
 
 
 def _inline(svg: str) -> str:
-    """The bare element, as wide as its box; ids that are only names go, colours become ours."""
+    """Reduce a file to its <svg>, as wide as its box, with CSS variables as colours.
+
+    Ids of groups go: nothing refers to them, and they repeat from plot to plot.
+    """
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[a-z]+[\d_a-z]*">', "<g>", svg)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 role="img"', svg)
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
-    for stand_in, name in COLOURS.items():
-        svg = svg.replace(stand_in, f"var({name})")
+    for colour, name in COLOURS.items():
+        svg = svg.replace(colour, f"var({name})")
     return re.sub(r"\s*\n\s*", "\n", svg)
 
 
 def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) -> str:
-    """Lines over a common axis; those without a name are not in the legend."""
+    """Draw lines over a common axis."""
 
     def paint(axes: Axes) -> None:
         for line in drawn:
@@ -99,7 +103,7 @@ def lines(drawn: Sequence[Line], x: str = "", y: str = "", log_x: bool = False) 
 
 
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "") -> str:
-    """Horizontal bars, the first name on top; several series lie over each other, first behind."""
+    """Draw horizontal bars, the first name on top; the first series lies behind the others."""
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))[::-1]
@@ -116,7 +120,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "
 
 
 def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
-    """Upright bars beside each other, from 0 to 1."""
+    """Draw upright bars beside each other, from 0 to 1."""
 
     def paint(axes: Axes) -> None:
         at, width = np.arange(len(names)), 0.8 / len(series)
@@ -135,17 +139,17 @@ def intervals(
     names: Sequence[str],
     centre: Sequence[float],
     ends: Sequence[tuple[float, float]],
-    dots: Sequence[Sequence[float]] = (),
+    marks: Sequence[Sequence[float]] = (),
     zero: bool = False,
 ) -> str:
-    """A point and its interval for each name; with dots beside (folds), and a line at 0."""
+    """Draw a point and its interval for each name; optional marks (folds), and a line at 0."""
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))[::-1]
         low, high = np.array(ends, np.float64).reshape(-1, 2).T
         axes.hlines(at, low, high, color=SERIES[0], linewidth=2.5)
         axes.plot(centre, at, "o", color=SERIES[0], markersize=4)
-        for y, values in zip(at, dots, strict=False):
+        for y, values in zip(at, marks, strict=False):
             axes.plot(values, [y - 0.22] * len(values), "|", color=SERIES[1], markersize=7)
         if zero:
             axes.axvline(0, color=INK, linewidth=0.8)
@@ -157,7 +161,7 @@ def intervals(
 
 
 def histogram(edges: Sequence[float], series: Mapping[str, Sequence[float]], x: str) -> str:
-    """Shares per bin as steps."""
+    """Draw shares per bin as steps."""
 
     def paint(axes: Axes) -> None:
         for n, (name, values) in enumerate(series.items()):
@@ -169,7 +173,7 @@ def histogram(edges: Sequence[float], series: Mapping[str, Sequence[float]], x: 
 
 
 def _legend(axes: Axes, entries: int) -> None:
-    """Above the plot, where it hides nothing."""
+    """Put the legend above the plot, where it hides nothing."""
     if entries:
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=min(entries, 4), fontsize=8,

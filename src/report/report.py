@@ -18,12 +18,12 @@ from src.data import paths
 from src.data.shards import shard_files
 from src.data.splits import all_splits
 from src.report import candidate_sections as candidates
-from src.report import page, partial_effects
+from src.report import page
 from src.report import run_sections as about_run
 from src.report import score_sections as scores
 from src.report import training_sections as training
 from src.report.browse import browse
-from src.report.contents import Contents, best_with_importance, trained_models
+from src.report.contents import Contents, best_explainable, trained_models
 from src.report.sample import Blends
 
 SECTIONS = (
@@ -45,7 +45,6 @@ def write_report(run: Run) -> bool:
         "metric": recipe.metric,
         "retrievers": [row.name for row in recipe.retrievers],
         "rankers": recipe.rankers,
-        "features": recipe.features,
         "folds": recipe.folds,
         "seed": recipe.seed,
         "templates": page.templates(),
@@ -74,8 +73,8 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
         inputs += shard_files(run, "valid", folder)
     cv = read_cv(run)
     for name, final in blends.items():
-        if row := best_with_importance(cv, final):
-            inputs.append(partial_effects.model_file(run, row, name))
+        if row := best_explainable(cv, final):
+            inputs.append(row.model_file(run, name, 0))
     return inputs
 
 

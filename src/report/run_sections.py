@@ -53,7 +53,10 @@ def disk(run: Run) -> pl.DataFrame:
 def counts(contents: Contents) -> Section:
     """What step 1 counted."""
     prepared = contents.steps.get("1_preparation", {})
-    rows = [{"table": name, "count": key, "value": show(value)}
-            for name, step in prepared.items() for key, value in step["summary"].items()]  # fmt: skip
+    rows = [
+        {"table": name, "count": key, "value": show(value)}
+        for name, step in prepared.items()
+        for key, value in step["summary"].items()
+    ]
     html = [details("counted by step 1", pl.DataFrame(rows))] if rows else []
     return Section("counts", "Data", "Sessions, events and items as step 1 counted them.", html)

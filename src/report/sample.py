@@ -107,7 +107,5 @@ def with_facts(
     return (
         positives.join(items.collect(engine="streaming"), on="item", how="left")
         .join(sessions, on="session", how="left")
-        .with_columns(
-            pl.col("item_events").fill_null(0), item_age=pl.col("now") - pl.col("born")
-        )
+        .with_columns(pl.col("item_events").fill_null(0), item_age=pl.col("now") - pl.col("born"))
     )

@@ -6,7 +6,7 @@ import polars as pl
 
 from src.report import plots
 from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
-from src.report.contents import Contents, best_with_importance
+from src.report.contents import Contents, best_explainable
 from src.report.page import Section, details, figure, grid, show, table
 
 
@@ -66,7 +66,7 @@ def blends(contents: Contents) -> Section:
     weights = pl.DataFrame(rows, infer_schema_length=None)
     figures = []
     for o, (name, final) in enumerate(contents.blends.items()):
-        row = best_with_importance(contents.cv, final)
+        row = best_explainable(contents.cv, final)
         if row is None:
             continue
         edges, shares = score_histogram(contents.sample, o, row.score_column(name))

@@ -11,7 +11,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.splits import all_splits
 from src.report import partial_effects, plots
-from src.report.contents import Contents, TrainedModel, best_with_importance, trained_models
+from src.report.contents import Contents, TrainedModel, best_explainable, trained_models
 from src.report.page import Section, details, figure, grid
 from src.report.plots import Line
 
@@ -85,12 +85,12 @@ def features(contents: Contents) -> Section:
     """Features with the largest gain."""
     run, figures = contents.run, []
     for model in trained_models(contents.blends):
-        if not model.ranker.has_importance:
+        if not model.ranker.features_only:
             continue
         best = importance(run, model, range(run.recipe.folds)).head(TOP)
         svg = plots.bars(best["feature"].to_list(), {"gain": best["gain_share"].to_list()})
         figures.append(figure(f"{model.ranker.name}, {model.target}", svg, best))
-    text = "Share of the total gain by feature, mean over the folds. importance.csv has all of them."
+    text = "Share of the total gain by feature, mean over the folds; importance.csv has all."
     return Section("features", "Most important features", text, [grid(figures)] if figures else [])
 
 
@@ -98,7 +98,7 @@ def effects(contents: Contents) -> Section:
     """Mean score by value of the most important features, by the model of fold 0."""
     run, figures = contents.run, []
     for name, final in contents.blends.items():
-        row = best_with_importance(contents.cv, final)
+        row = best_explainable(contents.cv, final)
         if row is None:
             continue
         # of fold 0 alone: models of other folds may have other columns

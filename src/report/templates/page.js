@@ -21,35 +21,35 @@ function cells(values, className = "") {
 }
 
 function history(found) {
-  const seen = found.history.map(([aid, ts, type]) =>
-    cells([new Date(ts * 1000).toISOString().slice(0, 19).replace("T", " "), data.types[type], aid]));
+  const seen = found.history.map(([item, ts, type]) =>
+    cells([new Date(ts * 1000).toISOString().slice(0, 19).replace("T", " "), data.types[type], item]));
   return table(["time", "event", "item"], seen.reverse());
 }
 
-const hits = found => found.true.filter(([, , , rank]) => rank !== null && rank < data.k).length;
+const hits = found => found.positives.filter(([, , , rank]) => rank !== null && rank < data.k).length;
 
 function truth(found) {
-  const rows = found.true.map(([aid, o, place, rank]) => {
-    const where = rank === null ? "not a candidate: no rule, or too few votes"
-      : `rank ${rank + 1}${rank < data.k ? ", a hit" : ""} (in the pool ${place + 1})`;
-    const row = cells([data.objectives[o], aid, where], rank !== null && rank < data.k ? "hit" : "");
-    row.lastChild.className = "told";
+  const rows = found.positives.map(([item, o, poolRank, rank]) => {
+    const where = rank === null ? "no candidate: in no list, or cut off the pool"
+      : `rank ${rank + 1}${rank < data.k ? ", a hit" : ""} (pool rank ${poolRank + 1})`;
+    const row = cells([data.objectives[o], item, where], rank !== null && rank < data.k ? "hit" : "");
+    row.lastChild.className = "text";
     return row;
   });
-  return table(["what happened", "item", "where we had it"], rows);
+  return table(["objective", "item", "rank"], rows);
 }
 
 function candidates(found) {
-  const shown = new Set(found.history.map(([aid]) => aid));
+  const shown = new Set(found.history.map(([item]) => item));
   const rows = [...found.rows].sort((a, b) => a[3][objective] - b[3][objective]);
-  const heads = ["rank", "item", "came true", ...data.rankers[objective], "in pool", "proposed by: rank"];
-  return table(heads, rows.map(([aid, place, rules, ranks, scores, true_], n) => {
+  const heads = ["rank", "item", "positive for", ...data.rankers[objective], "pool rank", "retriever: rank"];
+  return table(heads, rows.map(([item, poolRank, lists, ranks, scores, objectives], n) => {
     const rank = ranks[objective];
-    const by = rules.map(([rule, r]) => `${data.rules[rule]}: ${r + 1}`).join(", ");
-    const came = true_.map(o => data.objectives[o]).join(", ");
+    const by = lists.map(([retriever, r]) => `${data.retrievers[retriever]}: ${r + 1}`).join(", ");
+    const positiveFor = objectives.map(o => data.objectives[o]).join(", ");
     const first = rank >= data.k && n && rows[n - 1][3][objective] < data.k;
-    const row = cells([rank + 1, aid + (shown.has(aid) ? " (seen)" : ""), came,
-      ...scores[objective].map(score => score.toFixed(3)), place + 1, by], (came ? "hit " : "") + (first ? "cut" : ""));
+    const row = cells([rank + 1, item + (shown.has(item) ? " (seen)" : ""), positiveFor,
+      ...scores[objective].map(score => score.toFixed(3)), poolRank + 1, by], (positiveFor ? "hit " : "") + (first ? "cut" : ""));
     scores[objective].forEach((_, m) => { row.children[3 + m].className = "n"; });
     row.lastChild.className = "wide";
     return row;
@@ -61,7 +61,7 @@ function show() {
   const found = data.queries[query];
   const pick = make("select", { id: "pick", ariaLabel: "query", onchange: () => go(pick.selectedIndex) },
     ...data.queries.map((q, n) => make("option", { value: q.id, selected: n === query, textContent:
-      `session ${q.id}: ${hits(q)} of ${q.true.length} found, ${q.events} events` })));
+      `session ${q.id}: ${hits(q)} of ${q.positives.length} found, ${q.events} events` })));
   const tabs = data.objectives.map((name, o) => make("button",
     { id: `for-${o}`, textContent: name, ariaPressed: String(o === objective), onclick: () => { objective = o; show(); } }));
   browser.replaceChildren(
@@ -69,9 +69,9 @@ function show() {
       make("button", { id: "back", textContent: "‹", ariaLabel: "previous", onclick: () => go(query - 1) }), pick,
       make("button", { id: "next", textContent: "›", ariaLabel: "next", onclick: () => go(query + 1) }), ...tabs),
     make("h3", { textContent:
-      `What the session shows, latest first: ${found.history.length} of ${found.events} events` }), history(found),
-    make("h3", { textContent: "What really happened" }), truth(found),
-    make("h3", { textContent: `Candidates for ${data.objectives[objective]}: ${found.rows.length} of ${found.of}` }),
+      `Visible events, latest first: ${found.history.length} of ${found.events} events` }), history(found),
+    make("h3", { textContent: "Ground truth" }), truth(found),
+    make("h3", { textContent: `Candidates for ${data.objectives[objective]}: ${found.rows.length} of ${found.candidates}` }),
     candidates(found));
   browser.querySelectorAll(".box")[2].id = "candidates";
   if (focused) document.getElementById(focused)?.focus();

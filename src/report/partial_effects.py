@@ -1,0 +1,52 @@
+"""Partial dependence (Friedman, 2001) of a ranker's score on single features."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from src.core.run import Run
+from src.data.shards import shard_files
+from src.features.table import FeatureTable
+from src.rankers.base import Ranker
+
+FILES = 5  # of the training table, at most, that rows are read from
+ROWS = 1000  # about, that are looked at
+GRID = 12  # values of a feature, at most
+
+
+def held_out_rows(run: Run, objective: str) -> pl.DataFrame:
+    """Read features of some training rows of fold 0, from files spread over all."""
+    files = shard_files(run, "valid", "train")
+    wanted = (pl.col("fold") == 0) & pl.col(f"label_{objective}").is_not_null()
+    if len(files) > FILES:
+        files = [files[n * len(files) // FILES] for n in range(FILES)]
+    names, tables = FeatureTable(run.recipe).names, []
+    for file in files:
+        rows = pl.scan_parquet(file).filter(wanted).select(names).collect()
+        tables.append(rows.gather_every(max(1, rows.height * len(files) // ROWS)))
+    return pl.concat(tables)
+
+
+def partial_effects(
+    run: Run, row: Ranker, objective: str, features: list[str]
+) -> dict[str, pl.DataFrame]:
+    """Compute the mean score when all rows get one value of a feature: value, mean_score.
+
+    The model is that of fold 0, which has not learned from the rows. The values are quantiles.
+    """
+    model = row.load(row.model_file(run, objective, 0), run)
+    frame = held_out_rows(run, objective)
+    X = frame.to_numpy(order="c").astype(np.float32)
+    effects = {}
+    for name in features:
+        column = frame.columns.index(name)
+        shares = np.linspace(0.02, 0.98, GRID)
+        values = np.unique(np.quantile(X[:, column], shares, method="nearest"))
+        means = []
+        for value in values:
+            changed = X.copy()
+            changed[:, column] = value
+            means.append(float(model.margins(changed, frame.columns).mean()))
+        effects[name] = pl.DataFrame({"value": values, "mean_score": means})
+    return effects
