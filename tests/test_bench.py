@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from needs import needs_package
 from planted import planted_events
 from polars.testing import assert_frame_equal
 from tiny import RECIPE
@@ -133,22 +134,22 @@ def test_other_ways_find_the_same(name: str, events: Path) -> None:
     merged = ways.merge(events, row(name), LIMITS)
     assert merged[1] is not None and merged[2]["ranges"] > 2
     assert_frame_equal(merged[1], ours, check_exact=True)
-    pytest.importorskip("duckdb")
+    needs_package("duckdb")
     joined = ways.duckdb(events, row(name), LIMITS)[1]
     assert joined is not None and joined.schema == MATRIX
     assert_frame_equal(joined, ours, check_exact=True)
 
 
 def test_plain_products_find_the_same(events: Path) -> None:
-    pytest.importorskip("scipy")
+    needs_package("scipy")
     found, _, facts = ways.scipy(events, row("recent"), LIMITS)
     assert found > ways.kernel(events, row("recent"), LIMITS)[0] and facts["ranges"] > 2
-    pytest.importorskip("sparse_dot_topn")
+    needs_package("sparse_dot_topn")
     assert ways.sparse_dot_topn(events, row("recent"), LIMITS)[0] == found
 
 
 def test_pandas_finds_the_same(events: Path) -> None:
-    pytest.importorskip("pandas")
+    needs_package("pandas")
     found, _, facts = ways.pandas(events, row("day_carts"), LIMITS)
     assert found == ways.kernel(events, row("day_carts"), LIMITS)[0] < facts["pairs"]
 
@@ -160,7 +161,7 @@ def test_sql_says_what_it_cannot() -> None:
 
 
 def test_top_of_a_product() -> None:
-    sparse = pytest.importorskip("scipy.sparse")
+    sparse = needs_package("scipy.sparse")
     product = sparse.csr_matrix(np.array([[9, 1, 2, 2], [0, 5, 7, 0]], np.float32))
     x, y = plain._top(product, 1, 2)  # items 1 and 2
     assert x.tolist() == [1, 1, 2] and y.tolist() == [0, 2, 1]
