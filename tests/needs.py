@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
+from warnings import catch_warnings, simplefilter
 
 import pytest
 
@@ -33,10 +35,10 @@ def needs_browser() -> str:
 
 def needs_package(name: str) -> ModuleType:
     """A module of bench/requirements.txt, imported."""
-    try:
+    with suppress(ImportError), catch_warnings():
+        simplefilter("ignore")  # a package may warn while it is imported
         return importlib.import_module(name)
-    except ImportError:
-        lacking(f"{name} is not installed: pip install -r bench/requirements.txt")
+    lacking(f"{name} is not installed: pip install -r bench/requirements.txt")
 
 
 def needs_file(variable: str, content: str) -> Path:
