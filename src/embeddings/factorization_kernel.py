@@ -1,12 +1,13 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""The loops behind matrix factorisation: pairs of items, and Adagrad on them.
+"""Loops of matrix factorization: pairs of items, and Adagrad on them.
 
-Items are dealt to `parts` groups by their number. A thread goes through all pairs whose source is
-of one group, and touches targets of one group only: the pair's own, where it is of that group, and
-its share of the drawn ones. So threads touch different rows, and after `parts` rounds every pair
-has met all targets: the bytes depend on `parts`, not on threads. (Gemulla et al., 2011, do the same
-without draws; to draw from the group of the own target only would be wrong: an item with few
-successors would never be told from the other groups.)
+Items belong to `groups` groups by their number. A thread walks all pairs whose source is of one
+group. It changes targets of one group only: that of the pair, where it is of this group, and its
+share of the drawn ones. So threads change different rows. After `groups` rounds every pair has met
+all targets. The bytes depend on `groups`, not on threads.
+
+Gemulla et al. (2011) do the same without draws. To draw from the group of the pair's target only
+would be wrong: nothing would tell an item with few successors from the other groups.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ from numba import njit, prange, uint64
 
 
 @njit(cache=True)
-def count_pairs(offsets, first, end, steps):
-    """Pairs of events of sessions first : end that are at most `steps` positions apart."""
+def count_pairs(offsets, first, end, max_steps):
+    """Count the pairs of events of sessions first : end, at most max_steps positions apart."""
     n = 0
     for s in range(first, end):
         size = offsets[s + 1] - offsets[s]
-        for d in range(1, min(steps, size - 1) + 1):
+        for d in range(1, min(max_steps, size - 1) + 1):
             n += size - d
     return n
 
 
 @njit(cache=True)
-def write_pairs(offsets, item, first, end, steps, source, target):
-    """Write (earlier item, later item) of those pairs; pairs of an item with itself are left out.
+def write_pairs(offsets, item, first, end, max_steps, source, target):
+    """Write (earlier item, later item) of those pairs, but for pairs of an item with itself.
 
     Returns how many were written.
     """
     n = 0
     for s in range(first, end):
         for i in range(offsets[s] + 1, offsets[s + 1]):
-            for j in range(max(offsets[s], i - steps), i):
+            for j in range(max(offsets[s], i - max_steps), i):
                 if item[j] != item[i]:
                     source[n] = item[j]
                     target[n] = item[i]
@@ -46,33 +47,36 @@ def write_pairs(offsets, item, first, end, steps, source, target):
 
 
 @njit(cache=True)
-def into_groups(source, target, order, parts):
-    """The pairs by group of the source, in `order` within; starts int64 (parts + 1), then both."""
-    starts = np.zeros(parts + 1, np.int64)
+def group_pairs(source, target, order, groups):
+    """Sort pairs by the group of the source, and by `order` within.
+
+    Returns the offsets of the groups, int64 (groups + 1), then sources and targets.
+    """
+    offsets = np.zeros(groups + 1, np.int64)
     for p in range(source.size):
-        starts[source[p] % parts + 1] += 1
-    for g in range(parts):
-        starts[g + 1] += starts[g]
-    at = starts[:-1].copy()
+        offsets[source[p] % groups + 1] += 1
+    for g in range(groups):
+        offsets[g + 1] += offsets[g]
+    end = offsets[:-1].copy()
     x = np.empty(source.size, np.int32)
     y = np.empty(source.size, np.int32)
     for p in order:
-        g = source[p] % parts
-        x[at[g]] = source[p]
-        y[at[g]] = target[p]
-        at[g] += 1
-    return starts, x, y
+        g = source[p] % groups
+        x[end[g]] = source[p]
+        y[end[g]] = target[p]
+        end[g] += 1
+    return offsets, x, y
 
 
 @njit(cache=True)
 def alias_table(chance):
-    """Vose's table (1991) to draw from: number i stays with chance keep[i], else becomes other[i].
+    """Make Vose's alias table (1991) for draws in proportion to `chance` (float64, positive).
 
-    chance: float64, any positive numbers.
+    Number i stays with chance keep[i] (float32), else it becomes alias[i] (int32).
     """
     n = chance.size
     keep = chance * (n / max(chance.sum(), 1e-300))
-    other = np.arange(n).astype(np.int32)
+    alias = np.arange(n).astype(np.int32)
     small = np.empty(n, np.int32)
     large = np.empty(n, np.int32)
     n_small = n_large = 0
@@ -86,7 +90,7 @@ def alias_table(chance):
     while n_small and n_large:
         n_small -= 1
         a, b = small[n_small], large[n_large - 1]
-        other[a] = b
+        alias[a] = b
         keep[b] -= 1.0 - keep[a]
         if keep[b] < 1.0:
             n_large -= 1
@@ -96,12 +100,12 @@ def alias_table(chance):
         keep[small[i]] = 1.0
     for i in range(n_large):
         keep[large[i]] = 1.0
-    return keep.astype(np.float32), other
+    return keep.astype(np.float32), alias
 
 
 @njit(inline="always")
 def random_bits(state):
-    """The next state of a 64-bit generator (xorshift, Marsaglia, 2003)."""
+    """Return the next state of a 64-bit generator (xorshift, Marsaglia, 2003)."""
     state ^= state << uint64(13)
     state ^= state >> uint64(7)
     return state ^ (state << uint64(17))
@@ -109,7 +113,7 @@ def random_bits(state):
 
 @njit(fastmath=True, inline="always")
 def product(u, v):
-    """Dot product of two rows, in whatever order is fastest."""
+    """Return the dot product of two rows, summed in whatever order is fastest."""
     total = np.float32(0.0)
     for d in range(u.size):
         total += u[d] * v[d]
@@ -117,29 +121,29 @@ def product(u, v):
 
 
 @njit(cache=True, fastmath=True)
-def learn_group(
-    x, y, group, parts, items, keep, other, negatives, rate, state, sources, targets,
-    source_sum, target_sum,
+def train_group(
+    x, y, group, groups, items, keep, alias, negatives, rate, state, sources, targets,
+    source_squares, target_squares,
 ):  # fmt: skip
-    """Adagrad on the pairs x, y and one group of targets; returns the sum of the losses.
+    """Run Adagrad on the pairs x, y and one group of targets; return the sum of the losses.
 
-    items, keep, other: the targets of the group, and the alias table to draw `negatives` of them
-    for each pair. sources, targets: float32 (items, size); their sums of mean squared gradients,
-    float32 (items), for one rate a row.
+    items, keep, alias: the targets of the group, and the alias table that draws `negatives` of
+    them for each pair. sources, targets: float32 (items, dim). Their squares, float32 (items): sums
+    of mean squared gradients, for one rate a row.
     """
-    size = sources.shape[1]
-    change = np.empty(size, np.float32)
+    dim = sources.shape[1]
+    change = np.empty(dim, np.float32)
     loss = 0.0
     for p in range(x.size):
         u = sources[x[p]]
         change[:] = 0.0
-        for k in range(0 if y[p] % parts == group else 1, negatives + 1):
+        for k in range(0 if y[p] % groups == group else 1, negatives + 1):
             i = y[p]
             if k > 0:
                 state = random_bits(state)
                 drawn = np.int64((state >> uint64(33)) % uint64(items.size))
                 if np.float32((state & uint64(0xFFFFFF)) / 16777216.0) >= keep[drawn]:
-                    drawn = other[drawn]
+                    drawn = alias[drawn]
                 i = items[drawn]
                 if i == y[p] or i == x[p]:
                     continue
@@ -152,34 +156,37 @@ def learn_group(
             if k == 0:
                 error = -error
             square = error * error
-            target_sum[i] += square * product(u, u) / size
-            step = rate * error / math.sqrt(target_sum[i] + 1e-6)
-            for d in range(size):
+            target_squares[i] += square * product(u, u) / dim
+            step = rate * error / math.sqrt(target_squares[i] + 1e-6)
+            for d in range(dim):
                 change[d] += error * v[d]
                 v[d] -= step * u[d]
-        source_sum[x[p]] += product(change, change) / size
-        step = rate / math.sqrt(source_sum[x[p]] + 1e-6)
-        for d in range(size):
+        source_squares[x[p]] += product(change, change) / dim
+        step = rate / math.sqrt(source_squares[x[p]] + 1e-6)
+        for d in range(dim):
             u[d] -= step * change[d]
     return loss
 
 
 @njit(parallel=True, cache=True)
-def learn(
-    parts, starts, x, y, group_starts, items, keep, other, negatives, rate, seed,
-    sources, targets, source_sum, target_sum, loss,
+def train(
+    groups, offsets, x, y, group_offsets, items, keep, alias, negatives, rate, seed,
+    sources, targets, source_squares, target_squares, loss,
 ):  # fmt: skip
-    """`learn_group` on all groups of sources and of targets; losses are added up by both."""
-    for shift in range(parts):
-        for g in prange(parts):
-            t = (g + shift) % parts
-            b = g * parts + t
-            mine = slice(starts[g], starts[g + 1])
-            group = slice(group_starts[t], group_starts[t + 1])
+    """Run `train_group` on all groups of sources and of targets.
+
+    loss: float64 (groups * groups), where each adds its own.
+    """
+    for shift in range(groups):
+        for g in prange(groups):
+            t = (g + shift) % groups
+            b = g * groups + t
+            pairs = slice(offsets[g], offsets[g + 1])
+            group = slice(group_offsets[t], group_offsets[t + 1])
             state = uint64(seed) * uint64(0x9E3779B97F4A7C15) + uint64(b + 1) * uint64(
                 0xBF58476D1CE4E5B9
             )
-            loss[b] += learn_group(
-                x[mine], y[mine], t, parts, items[group], keep[group], other[group], negatives,
-                rate, state | uint64(1), sources, targets, source_sum, target_sum,
+            loss[b] += train_group(
+                x[pairs], y[pairs], t, groups, items[group], keep[group], alias[group], negatives,
+                rate, state | uint64(1), sources, targets, source_squares, target_squares,
             )  # fmt: skip

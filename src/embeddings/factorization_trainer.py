@@ -1,33 +1,41 @@
-"""Matrix factorisation of which item follows which: a `FactorizationEmbedding`, learned by numba kernels.
+"""Train a FactorizationEmbedding with numba kernels.
 
-Logistic matrix factorisation with drawn negatives (Mikolov et al., 2013, read as one by Levy and
+Logistic matrix factorization with drawn negatives (Mikolov et al., 2013, read as one by Levy and
 Goldberg, 2014), as OTTO's third place used it, but directed: an item has one vector as the earlier
 item of a pair and another as the later one. Adagrad with one rate per row (Duchi et al., 2011).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from src.core import nearest as search
 from src.core.arrays import F32, I32, I64, count_items
-from src.core.early_stopping import HELD_OUT, Log, best, finished
+from src.core.nearest import frequent, nearest
+from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
 from src.data.units import DAY
 from src.embeddings import factorization_kernel as kernel
-from src.embeddings.rows import FactorizationEmbedding
-from src.embeddings.vectors import unit
+from src.embeddings.base import HELD_OUT, unit
 
-PARTS = 2  # groups of items, and so threads; their number is in the bytes, that of threads is not
-CHUNK = 2**20  # pairs in memory at a time, about
+if TYPE_CHECKING:
+    from src.embeddings.factorization import FactorizationEmbedding
+
+GROUPS = 2
+"""Groups of items, a thread each. Bytes depend on this number, not on that of threads."""
+BATCH_PAIRS = 2**20
+"""Pairs in memory at a time, about."""
 
 
 def kept_sessions(sessions: Sessions, row: FactorizationEmbedding) -> tuple[I64, I32]:
-    """CSR of the items of the events that a row looks at, of sessions with two of them at least."""
+    """Select the events that a row reads, of sessions with two of them at least.
+
+    Returns a CSR of items: offsets (int64) and items (int32).
+    """
     keep = np.ones(sessions.item.size, np.bool_)
     if row.types is not None:
         keep &= np.isin(sessions.type, row.types)
@@ -42,104 +50,107 @@ def kept_sessions(sessions: Sessions, row: FactorizationEmbedding) -> tuple[I64,
     return offsets, sessions.item[keep]
 
 
-class Trainer:
+class FactorizationTrainer:
     """One row on one split: pairs of items in, vectors of both sides out."""
 
     def __init__(self, sessions: Sessions, row: FactorizationEmbedding, seed: int) -> None:
         self.row, self.seed, self.n_items = row, seed, sessions.n_items
+        self.stopping = EarlyStopping("recall@20", row.patience, row.epochs)
         self.offsets, self.item = kept_sessions(sessions, row)
         self.count = count_items(self.item, self.n_items)
         self.log: Log = []
         rng = np.random.default_rng([seed, 0])
         n = self.offsets.size - 1
-        self.held = np.zeros(n, np.bool_)
-        self.held[rng.choice(n, min(HELD_OUT, n // 20), replace=False)] = True
-        shape = (self.n_items, row.size)
-        self.sources = ((rng.random(shape, np.float32) - 0.5) / row.size).astype(np.float32)
+        self.held_out = np.zeros(n, np.bool_)
+        self.held_out[rng.choice(n, min(HELD_OUT, n // 20), replace=False)] = True
+        shape = (self.n_items, row.dim)
+        self.sources = ((rng.random(shape, np.float32) - 0.5) / row.dim).astype(np.float32)
         self.targets = np.zeros(shape, np.float32)
-        self.sums = np.zeros((2, self.n_items), np.float32)
+        self.squares = np.zeros((2, self.n_items), np.float32)  # of gradients, of both sides
         self.best = self.sources, self.targets
-        self._groups()
+        self._prepare_draws()
 
-    def _groups(self) -> None:
-        """The targets of every group, ascending, with a table to draw them from."""
+    def _prepare_draws(self) -> None:
+        """Make the alias table of every group of targets, which ascend in it."""
         seen = np.flatnonzero(self.count)
-        groups = [seen[seen % PARTS == g] for g in range(PARTS)]
-        self.group_starts = np.concatenate([[0], np.cumsum([g.size for g in groups])])
+        groups = [seen[seen % GROUPS == g] for g in range(GROUPS)]
+        self.group_offsets = np.concatenate([[0], np.cumsum([g.size for g in groups])])
         self.items = np.concatenate(groups).astype(np.int32)
         tables = [
-            kernel.alias_table(self.count[g].astype(np.float64) ** self.row.popularity)
+            kernel.alias_table(self.count[g].astype(np.float64) ** self.row.ns_exponent)
             for g in groups
         ]
-        self.keep, self.other = (np.concatenate(arrays) for arrays in zip(*tables, strict=True))
+        self.keep_chance, self.alias = (np.concatenate(t) for t in zip(*tables, strict=True))
 
     @property
     def done(self) -> bool:
-        """All epochs are over, or the last ones did not help."""
-        return self.offsets.size < 2 or finished(self.log, self.row)
+        """Whether all epochs are over, or the last ones did not help, or no session is kept."""
+        return self.offsets.size < 2 or self.stopping.done(self.log)
 
     @property
-    def facts(self) -> dict[str, object]:
-        """What there is to tell of the training."""
-        chunks, most = len(self._chunks()), max(1, self.row.pairs // CHUNK)
-        part = {"only parts": f"{most} of {chunks} an epoch"} if chunks > most else {}
-        return {**part, "epochs": len(self.log), **best(self.log)}
+    def summary(self) -> dict[str, object]:
+        """What the progress line tells."""
+        n, most = len(self._batches()), max(1, self.row.max_pairs // BATCH_PAIRS)
+        part = {"batches per epoch": f"{most} of {n}"} if n > most else {}
+        return {**part, "epochs": len(self.log), **self.stopping.best(self.log)}
 
-    def epoch(self, progress: Callable[[list[int]], Iterable[int]] = iter) -> None:
-        """Learn from every pair of the sessions once, then see what the held-out ones say."""
-        number, loss, pairs = len(self.log), np.zeros(PARTS * PARTS), 0
+    def epoch(self, progress: Progress = all_batches) -> Line:
+        """Train on every pair of the sessions once; return loss and recall@20."""
+        number, loss, pairs = len(self.log), np.zeros(GROUPS * GROUPS), 0
         rng = np.random.default_rng([self.seed, 1, number])
-        chunks = self._chunks()
-        some = rng.permutation(len(chunks))[: max(1, self.row.pairs // CHUNK)]
-        for chunk in progress(some.tolist()):
-            x, y = self._pairs(*chunks[chunk], ~self.held)
-            starts, x, y = kernel.into_groups(x, y, rng.permutation(x.size), PARTS)
-            kernel.learn(
-                PARTS, starts, x, y, self.group_starts, self.items, self.keep, self.other,
-                -(-self.row.negatives // PARTS), self.row.rate, int(rng.integers(2**31)),
-                self.sources, self.targets, self.sums[0], self.sums[1], loss,
+        batches = self._batches()
+        order = rng.permutation(len(batches))[: max(1, self.row.max_pairs // BATCH_PAIRS)]
+        for batch in progress(order.tolist(), number):
+            x, y = self._pairs(*batches[batch], ~self.held_out)
+            offsets, x, y = kernel.group_pairs(x, y, rng.permutation(x.size), GROUPS)
+            kernel.train(
+                GROUPS, offsets, x, y, self.group_offsets, self.items, self.keep_chance, self.alias,
+                -(-self.row.negatives_per_pair // GROUPS), self.row.learning_rate,
+                int(rng.integers(2**31)), self.sources, self.targets,
+                self.squares[0], self.squares[1], loss,
             )  # fmt: skip
             pairs += x.size
-        line = {"epoch": number, "loss": loss.sum() / max(pairs, 1), "recall@20": self._recall()}
-        self.log.append(line)
-        if best(self.log) is line:
-            self.best = self.sources.copy(), self.targets.copy()
+        return {"epoch": number, "loss": loss.sum() / max(pairs, 1), "recall@20": self._recall()}
 
-    def _chunks(self) -> list[tuple[int, int]]:
-        """First and end session of stretches of about CHUNK pairs."""
-        ends = self.offsets[1:] * self.row.steps // CHUNK
-        borders = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), self.offsets.size - 1]
-        return [(a, b) for a, b in pairwise(borders) if a < b]
+    def keep(self) -> None:
+        """Keep the vectors as the best so far."""
+        self.best = self.sources.copy(), self.targets.copy()
 
-    def _pairs(self, first: int, end: int, wanted: np.ndarray) -> tuple[I32, I32]:
-        """Pairs of the wanted sessions among first : end."""
+    def _batches(self) -> list[tuple[int, int]]:
+        """Cut the sessions into runs, first and end, of about BATCH_PAIRS pairs."""
+        ends = self.offsets[1:] * self.row.max_steps // BATCH_PAIRS
+        cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), self.offsets.size - 1]
+        return [(a, b) for a, b in pairwise(cuts) if a < b]
+
+    def _pairs(self, first: int, end: int, chosen: NDArray[np.bool_]) -> tuple[I32, I32]:
+        """List the pairs of the chosen sessions among first : end."""
         size = np.diff(self.offsets[first : end + 1])
-        mine = wanted[first:end]
-        offsets = np.concatenate([[0], np.cumsum(size[mine])]).astype(np.int64)
-        events = self.item[self.offsets[first] : self.offsets[end]][np.repeat(mine, size)]
+        ours, n_steps = chosen[first:end], self.row.max_steps
+        offsets = np.concatenate([[0], np.cumsum(size[ours])]).astype(np.int64)
+        events = self.item[self.offsets[first] : self.offsets[end]][np.repeat(ours, size)]
         n = offsets.size - 1
-        x = np.empty(kernel.count_pairs(offsets, 0, n, self.row.steps), np.int32)
+        x = np.empty(kernel.count_pairs(offsets, 0, n, n_steps), np.int32)
         y = np.empty_like(x)
-        n = kernel.write_pairs(offsets, events, 0, n, self.row.steps, x, y)
+        n = kernel.write_pairs(offsets, events, 0, n, n_steps, x, y)
         return x[:n], y[:n]
 
     def _recall(self) -> float:
         """Share of held-out pairs whose target is among the 20 nearest of all items.
 
-        Nearest by cosine x ln(1 + count): by the log-odds themselves, the first epoch would be
-        best, where vectors are short and the most frequent items are everyone's neighbours.
+        Nearest by cosine x ln(1 + count). By the log-odds themselves the first epoch would be best:
+        vectors are short there, and the most frequent items are everyone's neighbours.
         """
-        x, y = self._pairs(0, self.offsets.size - 1, self.held)
+        x, y = self._pairs(0, self.offsets.size - 1, self.held_out)
         if not x.size:
             return 0.0
-        some = np.random.default_rng([self.seed, 2]).permutation(x.size)[:HELD_OUT]
-        x, y = x[some], y[some]
-        items = search.frequent(self.count, self.row.among)
-        place = np.full(self.n_items, -1)
-        place[items] = np.arange(items.size)
-        loud = np.log1p(self.count[items])[:, None].astype(np.float32)
-        targets = unit(self.targets[items]) * loud
-        near, _ = search.nearest(unit(self.sources[x]), targets, 20, place[x])
+        drawn = np.random.default_rng([self.seed, 2]).permutation(x.size)[:HELD_OUT]
+        x, y = x[drawn], y[drawn]
+        items = frequent(self.count, self.row.max_items)
+        row_of = np.full(self.n_items, -1)
+        row_of[items] = np.arange(items.size)
+        scale = np.log1p(self.count[items])[:, None].astype(np.float32)
+        targets = unit(self.targets[items]) * scale
+        near, _ = nearest(unit(self.sources[x]), targets, 20, skip=row_of[x])
         return float((items[near] == y[:, None]).any(axis=1).mean())
 
     def vectors(self) -> tuple[F32, F32]:
@@ -150,16 +161,16 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything that training changes to a file."""
         lines = [list(line.values()) for line in self.log]
-        with open(path, "wb") as f:
-            np.savez(f, log=lines, sources=self.sources, targets=self.targets, sums=self.sums,
-                     best_sources=self.best[0], best_targets=self.best[1])  # fmt: skip
+        with open(path, "wb") as file:
+            np.savez(file, log=lines, sources=self.sources, targets=self.targets,
+                     squares=self.squares, best_sources=self.best[0],
+                     best_targets=self.best[1])  # fmt: skip
 
     def load(self, path: Path) -> None:
-        """Go on from such a file."""
-        with np.load(path, allow_pickle=False) as parts:
+        """Resume from such a file."""
+        with np.load(path, allow_pickle=False) as state:
             names = ("epoch", "loss", "recall@20")
-            self.log = [dict(zip(names, line, strict=True)) for line in parts["log"].tolist()]
-            self.sources, self.targets, self.sums = (
-                parts[name] for name in ("sources", "targets", "sums")
-            )
-            self.best = parts["best_sources"], parts["best_targets"]
+            self.log = [dict(zip(names, line, strict=True)) for line in state["log"].tolist()]
+            self.sources, self.targets = state["sources"], state["targets"]
+            self.squares = state["squares"]
+            self.best = state["best_sources"], state["best_targets"]
