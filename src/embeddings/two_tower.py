@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from src.core.run import Run
 from src.data import paths
@@ -31,6 +31,8 @@ class TwoTowerEmbedding(Embedding):
     both towers share. Trained on each of the next events against drawn items
     (two_tower_trainer.py has the papers).
     """
+
+    makes_query_vectors: ClassVar[bool] = True
 
     encoder: str = "pool"  # attention weights of the events and a perceptron; or "gru", "lags"
     dim: int = 64
