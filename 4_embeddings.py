@@ -4,7 +4,7 @@
 
 Reads  output/<dataset>/<split>/{events,labels}.parquet, candidates/*/*.parquet  (steps 1, 3)
 Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, dim), unit length
-       output/<dataset>/<split>/embeddings/<row>.sources.npy: the same, as the earlier item of a pair
+       output/<dataset>/<split>/embeddings/<row>.sources.npy: the same, as earlier items
        output/<dataset>/<split>/embeddings/<row>.queries.npy: float32 (objectives, queries, dim)
        output/<dataset>/<split>/embeddings/<row>.parquet: item_x, item_y, weight
        output/<dataset>/logs/embeddings/<split>/<row>.csv: loss and metrics of every epoch
