@@ -1,0 +1,190 @@
+"""Blends, their search and the final lists: against plain loops, and cases made by hand.
+
+pytest tests/blend/test_blend_search.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from planted import BARE
+
+from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends
+from src.blend.scored_candidates import ScoredCandidates, final_lists
+from src.blend.search import BlendSearch
+from src.blend.stacking import ALL_FOLDS
+from src.data.recipe import Recipe
+from src.metrics import ranking_kernel
+from src.metrics.mrr import MRR
+from src.metrics.query_scores import score_lists
+from src.metrics.recall import Recall
+
+RECIPE = replace(BARE, metric=Recall(3))
+ONE = replace(BARE, metric=Recall(1))
+
+
+def candidates(rng: np.random.Generator, rankers: int = 2, queries: int = 10) -> ScoredCandidates:
+    """Queries of up to 12 candidates, scores full of ties."""
+    sizes = rng.integers(1, 13, queries)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    item = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
+    scores = [rng.integers(0, 4, item.size).astype(np.float32) for _ in range(rankers)]
+    session = np.arange(5, 5 + queries, dtype=np.int32)
+    return ScoredCandidates(session, offsets, item, scores)
+
+
+def plain_order(c: ScoredCandidates, q: int, score: np.ndarray) -> list[int]:
+    return sorted(range(c.offsets[q], c.offsets[q + 1]), key=lambda r: (-score[r], c.item[r]))
+
+
+def stored(folder: Path, shards: list[ScoredCandidates], names: list[str]) -> list[Path]:
+    """Score files of some shards."""
+    files = [folder / f"scores-{n}.parquet" for n in range(len(shards))]
+    for shard, file in zip(shards, files, strict=True):
+        session = np.repeat(shard.session, np.diff(shard.offsets))
+        columns = dict(zip(names, shard.scores, strict=True))
+        pl.DataFrame({"session": session, "item": shard.item} | columns).write_parquet(file)
+    return files
+
+
+def test_kernels() -> None:
+    rng = np.random.default_rng(4)
+    c, k = candidates(rng), 5
+    votes, shares = c.transformed[RANK][0], c.transformed[SOFTMAX][0]
+    rows = ranking_kernel.top_rows(c.offsets, c.item, c.scores[0], k)
+    positive = rng.random(c.item.size) < 0.3
+    recall, mrr = (
+        ranking_kernel.list_values(rows, positive, metric.gains(), metric.first_hit_only)
+        for metric in (Recall(k), MRR(k))
+    )
+    for q in range(10):
+        order = plain_order(c, q, c.scores[0])
+        assert rows[q].tolist() == (order + [-1] * k)[:k]
+        assert [votes[r] for r in order] == [np.float32(1 / (10 + i)) for i in range(len(order))]
+        power = np.exp(c.scores[0][order].astype(float))
+        assert shares[order] == pytest.approx(power / power.sum())
+        at = [i for i, r in enumerate(order[:k]) if positive[r]]
+        assert recall[q] == len(at) and mrr[q] == (1 / (1 + at[0]) if at else 0.0)
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, replace(BARE, metric=MRR(3))])
+def test_a_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> None:
+    rng, names = np.random.default_rng(5), ["a", "b"]
+    whole = candidates(rng)
+    cut, at = 4, whole.offsets[4]  # the same in two shards
+    shards = [
+        ScoredCandidates(whole.session[:cut], whole.offsets[: cut + 1], whole.item[:at],
+                         [s[:at] for s in whole.scores]),
+        ScoredCandidates(whole.session[cut:], whole.offsets[cut:] - at, whole.item[at:],
+                         [s[at:] for s in whole.scores]),
+    ]  # fmt: skip
+    files = stored(tmp_path, shards, names)
+    item = [1, 2, *whole.item[:3], *whole.item[30:32], 4]
+    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "item": item})
+    truth = truth.unique(maintain_order=True).cast(pl.Int32)
+    search = BlendSearch(recipe, files, names, truth, np.zeros(40, np.int64))
+    for blend in (Blend(RANK, (10, 0)), Blend(RANK, (3, 7)), Blend(SOFTMAX, (6, 4))):
+        session, lists = final_lists(files, names, blend, None, 3)
+        a, b = whole.transformed[blend.transform]
+        score = a * blend.weights[0] + b * blend.weights[1]
+        plain = [[int(whole.item[r]) for r in plain_order(whole, q, score)[:3]] for q in range(10)]
+        assert [[x for x in row if x >= 0] for row in lists.tolist()] == plain
+        query, rank = np.nonzero(lists >= 0)
+        frame = pl.DataFrame({"session": session[query], "item": lists[query, rank], "rank": rank})
+        wanted = score_lists(frame.lazy(), truth.lazy(), recipe.metric)
+        found = search.query_scores(blend)
+        assert found.session.tolist() == wanted.session.tolist()
+        assert found.value == pytest.approx(wanted.value) and sum(found.value) > 0
+        assert found.ideal.tolist() == wanted.ideal.tolist()
+
+
+def test_all_blends() -> None:
+    assert all_blends(1) == [Blend(RANK, (10,))]
+    two = all_blends(2)
+    assert two[0] == Blend(RANK, (5, 5)), "equal weights, unless others are better"
+    assert two[1:3] == [Blend(RANK, (0, 10)), Blend(RANK, (10, 0))]
+    assert len(two) == len(set(two)) == 2 + 9 + 9 + 1 and two[-1] == Blend(STACK, ())
+    three = all_blends(3)
+    assert three[0] == Blend(RANK, (3, 3, 3)) and len(three) == 1 + 3 + 2 * 63 + 1
+
+
+def test_without_a_ranker_the_pool_stays_as_it_is(tmp_path: Path) -> None:
+    c = candidates(np.random.default_rng(8))
+    (file,) = stored(tmp_path, [c], ["a", "b"])
+    session, lists = final_lists([file], [], all_blends(1)[0], None, 3)
+    assert session.tolist() == c.session.tolist()
+    for q, row in enumerate(lists.tolist()):
+        first, end = c.offsets[q : q + 2]
+        assert row == [*c.item[first:end].tolist(), -1, -1, -1][:3]
+
+
+def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the first ranker is right in fold 0 only, the second in fold 1 only: who looks at the own
+    # fold hits everything, who looks at the other fold nothing; ties go to the smaller, wrong, item
+    offsets, item = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
+    first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
+    c = ScoredCandidates(np.arange(4, dtype=np.int32), offsets, item, [first, 3 - first])
+    truth = pl.DataFrame({"session": [0, 1, 2, 3], "item": [2, 2, 2, 2]}).cast(pl.Int32)
+    recipe, fold = replace(ONE, folds=2), np.array([0, 0, 1, 1])
+    search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
+    assert search.cross_fitted()[1] == Blend(RANK, (5, 5))  # nothing is significantly better
+    every = np.arange(len(search.blends))
+    monkeypatch.setattr(search, "best", lambda mask: search.blends[search._first(every, mask)])
+    scores, _ = search.cross_fitted()
+    assert scores.value.tolist() == [0, 0, 0, 0] and scores.ideal.tolist() == [1, 1, 1, 1]
+    assert search.query_scores(Blend(RANK, (10, 0))).value.tolist() == [1, 1, 0, 0]
+    assert search.oracle_score == 1.0
+
+
+def noisy(
+    rng: np.random.Generator, n: int, noise: list[float]
+) -> tuple[ScoredCandidates, pl.DataFrame]:
+    """Queries with 6 candidates, one of them positive; each ranker sees it, with noise."""
+    true = rng.integers(0, 6, n)
+    seen = np.where(np.arange(6) == true[:, None], 1.0, 0.0).ravel()
+    scores = [(seen + rng.normal(0, s, seen.size)).astype(np.float32) for s in noise]
+    offsets, item = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
+    truth = pl.DataFrame({"session": np.arange(n), "item": true}).cast(pl.Int32)
+    return ScoredCandidates(np.arange(n, dtype=np.int32), offsets, item, scores), truth
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_a_ranker_of_noise_is_not_kept(seed: int, tmp_path: Path) -> None:
+    names, fold = ["a", "good", "b"], np.arange(1500) % 4
+    c, truth = noisy(np.random.default_rng(seed), 1500, [9.0, 1.0, 9.0])
+    search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
+    scores, blend = search.cross_fitted()
+    assert blend == Blend(RANK, (0, 10, 0))
+    assert scores.value.tolist() == search.query_scores(blend).value.tolist()
+    assert search.values.sum(axis=1).max() > scores.value.sum()  # one of so many blends is lucky
+
+
+def test_rankers_that_help_each_other_are_kept(tmp_path: Path) -> None:
+    names, fold = ["a", "b", "noise"], np.arange(3000) % 4
+    c, truth = noisy(np.random.default_rng(7), 3000, [0.6, 0.6, 9.0])
+    search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
+    scores, blend = search.cross_fitted()
+    assert min(blend.weights[:2]) > 0 == blend.weights[2]
+    assert scores.score() > search.query_scores(Blend(RANK, (10, 0, 0))).score() + 0.05
+
+
+def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
+    # the score says who is right, in fold 1 the other way round
+    rng, n = np.random.default_rng(6), 400
+    good = rng.random(2 * n).astype(np.float32)
+    offsets, item = np.arange(0, 2 * n + 1, 2), np.tile(np.array([1, 2], np.int32), n)
+    fold = np.arange(n) % 2
+    right = (good[1::2] > good[::2]) ^ (fold == 1)  # is item 2 the positive
+    truth = pl.DataFrame({"session": np.arange(n), "item": 1 + right}).cast(pl.Int32)
+    noise = rng.random(2 * n).astype(np.float32)
+    c = ScoredCandidates(np.arange(n, dtype=np.int32), offsets, item, [good, noise])
+    recipe = replace(ONE, folds=2)
+    search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
+    assert search.query_scores(Blend(STACK, ())).score() < 0.1
+    assert search.stacks[0][0] < 0 < search.stacks[1][0] and ALL_FOLDS in search.stacks
