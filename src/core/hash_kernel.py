@@ -30,7 +30,7 @@ def prefetch(typing, array, index):
 
 
 @njit(forceinline=True)
-def tabletable_bits(entries):
+def table_bits(entries):
     """So many bits that a table of 2 ** bits slots is at most half full."""
     bits = 4
     while 1 << bits < 2 * entries:

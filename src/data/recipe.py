@@ -93,7 +93,8 @@ class Recipe:
 
     def check_neighbours(self, what: str, name: str) -> None:
         """Raise ValueError where no matrix or embedding has that name."""
-        if name not in {row.name for row in (*self.matrices, *self.embeddings)}:
+        matrices = {row.name for row in self.matrices}
+        if name not in matrices | {row.name for row in self.embeddings}:
             raise ValueError(f"{what}: no matrix or embedding named {name}")
 
     def check_query_vectors(self, what: str, name: str) -> None:

@@ -1,0 +1,113 @@
+"""Recall of retrievers, pool and baselines against fractions by plain loops.
+
+pytest tests/candidates/test_recall.py
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from planted import BARE
+from test_pool import END, FIRST, ITEMS, NAMES, SIZE, Ranked, listed, plain_pool
+from test_pool import ranked as ranked
+
+from src.candidates import pool
+from src.candidates.base import Baseline
+from src.candidates.history import HistoryRetriever
+from src.candidates.recall import CUTS, CandidateRecall
+from src.candidates.recall_kernel import concatenated
+from src.candidates.seeds import Seeds
+from src.data import shards
+from src.data.recipe import Recipe
+from src.data.schemas import LABELS
+from src.data.shards import Shard
+from src.metrics.mrr import MRR
+from src.metrics.recall import Recall
+
+RECIPE = replace(
+    BARE, metric=Recall(3), retrievers=tuple(HistoryRetriever(r, Seeds()) for r in NAMES),
+    baselines=(Baseline("one", ("knn",)), Baseline("three", ("near", "popular", "own"))),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def labels() -> pl.DataFrame:
+    rng = np.random.default_rng(3)
+    rows = rng.integers(0, [END + 5, 3, ITEMS], (500, 3))
+    return pl.DataFrame(sorted(set(map(tuple, rows.tolist()))), schema=LABELS, orient="row")
+
+
+def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path) -> CandidateRecall:
+    made = CandidateRecall(recipe, recipe.retrievers, labels)
+    for number, block in enumerate(shards.batches(FIRST, END, 11)):
+        shard = Shard(number, *block)
+        lists = listed(ranked, folder, shard)
+        made.add(lists, pool.top_candidates(lists, SIZE)[:2], shard)
+    return made
+
+
+def ground_truth(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
+    true: dict[int, set[int]] = defaultdict(set)
+    for session, o, item in labels.iter_rows():
+        if o == objective:
+            true[session].add(item)
+    return true
+
+
+def recall(labels: pl.DataFrame, o: int, lists: dict[int, list[int]], cap: int) -> float:
+    true = ground_truth(labels, o)
+    hits = sum(min(cap, len(t & set(lists.get(s, [])))) for s, t in true.items())
+    return float(Fraction(hits, sum(min(cap, len(t)) for t in true.values())))
+
+
+@pytest.mark.parametrize(("recipe", "cap"), [(RECIPE, 3), (replace(RECIPE, metric=MRR(3)), 1)])
+def test_recall_of_retrievers_and_pool(
+    recipe: Recipe, cap: int, ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    made, queries = measured(recipe, ranked, labels, tmp_path), range(FIRST, END)
+    retrievers, pools = made.retrievers_table(), made.pool_table()
+    assert retrievers["retriever"].to_list() == list(NAMES)
+    sorted_pool = {s: [a for a, _ in plain_pool(ranked, s, SIZE)] for s in queries}
+    union = {s: [a for r in ranked for a in ranked[r][s]] for s in queries}
+    for o, objective in enumerate(recipe.objectives):
+        for r in range(4):
+            alone = {s: [a for a in ranked[r][s] if union[s].count(a) == 1] for s in queries}
+            lists = {
+                "recall_3": {s: ranked[r][s][:3] for s in queries},
+                "recall": ranked[r],
+                "unique_recall": alone,
+            }
+            for name, items in lists.items():
+                found = retrievers[f"{objective.name}_{name}"][r]
+                assert found == recall(labels, o, items, cap)
+        cuts = [{s: p[:c] for s, p in sorted_pool.items()} for c in CUTS]
+        wanted = [recall(labels, o, items, cap) for items in (*cuts, sorted_pool, union)]
+        assert pools[objective.name].to_list() == wanted
+    assert made.candidates == sum(map(len, sorted_pool.values()))
+
+
+def test_concatenated_lists_and_baselines(
+    ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    joined = {
+        s: list(dict.fromkeys(ranked[1][s] + ranked[3][s] + ranked[0][s]))
+        for s in range(FIRST, END)
+    }
+    lists = listed(ranked, tmp_path)
+    first = concatenated(lists.offsets, lists.retriever, lists.item, np.array([1, 3, 0]), 30)
+    for row, items in zip(first, joined.values(), strict=True):
+        assert row.tolist() == [*items, *[-1] * 30][:30]
+    found = measured(RECIPE, ranked, labels, tmp_path).baselines_table()
+    in_shards = labels.filter(pl.col("session").is_between(FIRST, END - 1))
+    for row, lists_of in zip(found.iter_rows(named=True), (ranked[2], joined), strict=True):
+        first3 = {s: items[:3] for s, items in lists_of.items()}
+        scores = [recall(in_shards, o, first3, 3) for o in range(3)]
+        assert [row[o.name] for o in RECIPE.objectives] == scores
+        assert row["total"] == pytest.approx(np.dot(scores, [0.1, 0.3, 0.6]))
+        assert row["low"] < row["total"] < row["high"]
