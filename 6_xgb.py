@@ -1,49 +1,40 @@
-"""Train the rankers, 4 folds per objective, and score every candidate of both splits.
+"""Train the rankers, a model per objective and fold, and score the candidates of valid and test.
 
     python 6_xgb.py --dataset otto
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
-Writes output/<dataset>/logs/rankers.csv: score of each, out of fold
-       output/<dataset>/models/<ranker>/<objective>/fold_<i>.ubj (of a DinRow: .pt)
-       output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: {params,fold}.json,
-       {curve,importance}.csv  (<objective> is "all" where one model learns all of them)
+Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.<suffix>: ubj of XGBoost, pt of nets
+       output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: curve.csv, params.json, fold.json; of
+       trees importance.csv  (<objective> is "all" where one model learns all of them)
        output/<dataset>/<split>/scores/part-*.parquet: session, item, <ranker>_<objective>
-Scores of `valid` are out of fold, those of `test` the mean of the folds.
+       output/<dataset>/logs/rankers.csv: out-of-fold score of each ranker, in all and by fold
+Scores of `valid` are out of fold, those of `test` the mean over the folds.
 """
-
-from functools import partial
 
 from src.cli import main
 from src.core.console import show
-from src.core.run import Run
-from src.data.shards import load_split, part_files, parts
-from src.rankers import xgb as ranker
-from src.rankers.rows import taught
-from src.rankers.sampling import trainable
-from src.rankers.score import fold_scores, score_part, together, train_fold
+from src.core.run import Run, count_built
+from src.data.splits import scored_splits
+from src.rankers.score import score_rankers, score_split
+from src.rankers.train import training_groups
+from src.rankers.train_table import train_files, trainable_objectives
 
 
 def body(run: Run) -> None:
-    recipe = run.recipe
-    run.need(file for split in run.learning_splits() for file in part_files(run, split, "train"))
-    able = trainable(run)
-    for objective in recipe.objectives:
-        if objective.name not in able:
-            print(f"{objective.name}: too few labels to learn from, the pool's order stays")
-    for group, objectives in together(run, able):
-        names = ", ".join(row.name for row in group)
-        with run.step(f"{taught(group[0], objectives[0])} {names}") as facts:
-            train = partial(train_fold, run, group, objectives)
-            tasks = [partial(train, fold) for fold in range(recipe.folds)]
-            facts["models made"] = sum(ranker.in_parallel(run.engine, tasks))
-    for split in run.scored_splits():
-        world = load_split(run, split)
-        with run.step(f"{split} scores") as facts:
-            blocks = run.progress(parts(world), f"{split} scores")
-            facts["blocks made"] = sum([score_part(run, world, part, able) for part in blocks])
-    with run.step("scores of the folds"):
-        table = fold_scores(run, able)
-        print(f"\nout-of-fold {recipe.metric}@{recipe.k}")
+    run.require(train_files(run))
+    objectives = trainable_objectives(run)
+    for name in run.recipe.objective_names:
+        if name not in objectives:
+            print(f"{name}: too few labels to learn from, the pool's order stays")
+    for group in training_groups(run, objectives):
+        with run.step(group.name) as summary:
+            summary |= count_built(group.train())
+    for split in scored_splits(run):
+        with run.step(f"{split} scores") as summary:
+            summary |= count_built(score_split(run, split, objectives))
+    with run.step("out-of-fold scores"):
+        table = score_rankers(run, objectives)
+        print(f"\nout-of-fold {run.recipe.metric}")
         show(table)
 
 

@@ -1,33 +1,56 @@
-"""XGBoost's trees as arrays that a kernel asks twice as fast as XGBoost does (bench/scoring.py).
+"""XGBoost's trees as arrays, which a kernel scores twice as fast as XGBoost (bench/scoring.py).
 
-Every tree is filled up to one depth: below a leaf all nodes ask something, and all leaves are that
-leaf's. The same float32 comparisons and sums in the same order: the scores are XGBoost's, bit by
-bit.
+Every tree is filled up to one depth: below a leaf all nodes split, and all their leaves have its
+value. The comparisons and sums are the same in float32 and in the same order, so the scores are
+XGBoost's, bit by bit.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xgboost as xgb
 
 from src.core.arrays import F32, I64
-from src.rankers import compiled_trees_kernel as forest_kernel
+from src.rankers import compiled_trees_kernel
+from src.rankers.base import RankerModel
+from src.rankers.batches import CandidateBatch
 
-DEEPEST = 8  # all nodes of a tree are asked: it pays while there are not too many
+MAX_DEPTH = 8
+"""Every node of a tree is evaluated, which is slower than XGBoost where trees are deeper."""
+
+
+class TreeModel(RankerModel):
+    """Trees: a score depends on the candidate's features alone."""
+
+    @abstractmethod
+    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+        """Log-odds or ranking score of some rows of X; columns: those of X that are `names`."""
+
+    def predict(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
+        """Score some rows (None: all) of X, whose columns have these names."""
+        column = {name: number for number, name in enumerate(names)}
+        rows = np.arange(len(X)) if rows is None else rows
+        return self.margins(X, np.array([column[name] for name in self.names], np.int64), rows)
+
+    def scores(self, batch: CandidateBatch) -> F32:
+        """Score the candidates of a batch by their features."""
+        return self.predict(batch.X, batch.names, batch.rows)
 
 
 @dataclass(frozen=True)
-class CompiledTrees:
+class CompiledTrees(TreeModel):
     """Trees (rows) of inner nodes 0, 1-2, 3-6, ...: `sign * x >= threshold` goes to the second.
 
-    A missing value fails that, so the second is the child that missing values do not go to.
+    A missing value fails the comparison: missing values go to the first child.
     """
 
-    names: list[str]  # of the columns that `feature` counts
+    feature_names: list[str]  # `feature` holds indices of these
     feature: I64
     sign: F32
     threshold: F32
@@ -35,8 +58,8 @@ class CompiledTrees:
     base: np.float32
 
     @classmethod
-    def of(cls, model: xgb.Booster) -> CompiledTrees | None:
-        """The trees of a model with feature names; None where they are too deep."""
+    def compile(cls, model: xgb.Booster) -> CompiledTrees | None:
+        """Compile a model with feature names; None where its trees are too deep."""
         learner = json.loads(model.save_raw("json"))["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]
         size = [len(tree["left_children"]) for tree in trees]
@@ -47,35 +70,64 @@ class CompiledTrees:
             return np.concatenate([np.array(tree[key], dtype) for tree in trees])
 
         left, right = joined("left_children"), joined("right_children")
-        here, is_leaf = np.arange(left.size), left < 0  # a leaf is its own children
-        left, right = (np.where(is_leaf, here, start + child) for child in (left, right))
+        node, is_leaf = np.arange(left.size), left < 0  # a leaf becomes its own children
+        left, right = (np.where(is_leaf, node, start + child) for child in (left, right))
         value, to_left = joined("split_conditions", np.float32), joined("default_left") == 1
         after = np.nextafter(-value, np.float32(np.inf))  # -x >= after: x < value
         threshold, sign = np.where(to_left, value, after), np.where(to_left, 1, -1)
-        no, yes = np.where(to_left, left, right), np.where(to_left, right, left)
-        feature, at = joined("split_indices"), root[:, None]
-        asked: list[np.ndarray] = []
-        while not is_leaf[at].all() or not asked:
-            if len(asked) == DEEPEST:
+        first, second = np.where(to_left, left, right), np.where(to_left, right, left)
+        feature, level = joined("split_indices"), root[:, None]
+        levels: list[np.ndarray] = []
+        while not is_leaf[level].all() or not levels:
+            if len(levels) == MAX_DEPTH:
                 return None
-            asked.append(at)
-            at = np.stack([no[at], yes[at]], axis=2).reshape(root.size, -1)
-        nodes = np.concatenate(asked, axis=1)
+            levels.append(level)
+            level = np.stack([first[level], second[level]], axis=2).reshape(root.size, -1)
+        nodes = np.concatenate(levels, axis=1)
         return cls(
             list(model.feature_names or []), feature[nodes], sign[nodes].astype(np.float32),
-            threshold[nodes], value[at], _base(learner),
+            threshold[nodes], value[level], _base_score(learner),
         )  # fmt: skip
 
+    @property
+    def names(self) -> list[str]:
+        return self.feature_names
+
     def margins(self, X: F32, columns: I64, rows: I64) -> F32:
-        """Log-odds or ranking score of some rows of X; columns: those of X that are `names`."""
         trees = (self.feature, self.sign, self.threshold, self.leaf, self.base)
-        found: F32 = forest_kernel.margins(X, rows, columns, *trees)
-        return found
+        margins: F32 = compiled_trees_kernel.margins(X, rows, columns, *trees)
+        return margins
 
 
-def _base(learner: dict) -> np.float32:
+def _base_score(learner: dict) -> np.float32:
     """What the sum of the trees begins with."""
     base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
     if learner["objective"]["name"] == "binary:logistic":
         return np.float32(-math.log(1.0 / base - 1.0))
     return base
+
+
+@dataclass(frozen=True)
+class XGBoostTrees(TreeModel):
+    """Trees that are too deep to be compiled: XGBoost scores."""
+
+    model: xgb.Booster
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.model.feature_names or [])
+
+    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+        margins: F32 = self.model.inplace_predict(X[np.ix_(rows, columns)], predict_type="margin")
+        return margins
+
+
+def load(path: Path, threads: int) -> TreeModel:
+    """Read a model of XGBoost."""
+    return tree_model(xgb.Booster(model_file=bytearray(path.read_bytes())), threads)
+
+
+def tree_model(model: xgb.Booster, threads: int) -> TreeModel:
+    """Compile a model, or wrap it where its trees are too deep."""
+    model.set_param({"nthread": threads})
+    return CompiledTrees.compile(model) or XGBoostTrees(model)

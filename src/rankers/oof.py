@@ -1,137 +1,120 @@
-"""Everything that has labels, out of fold: for comparing columns, candidates and rankers.
+"""Evaluate columns, candidates and rankers out of fold, on all splits with labels.
 
-Step 6 scores `valid` only, and lets every model learn from all sessions of the windows that are
-only learned from (`earlier_<n>`, `more_<n>`). Here those have folds too, no model sees its fold's
-sessions in any window, and their queries are scored as well: more of them tell smaller differences.
-src/tools/ablation.py and bench/rankers.py compare this way.
+Step 6 scores `valid` only, and its models learn from all sessions of the splits with role "train".
+Here those splits have folds too: no model learns from a session of its fold in any split, and their
+queries are scored as well. More queries make smaller differences visible. src/tools/ablation.py and
+bench/rankers.py compare this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from src.core.arrays import F32, F64, I8, I32, I64
+from src.core.arrays import F32, F64, I8, I64
 from src.core.run import Run
+from src.data import paths
 from src.data.folds import all_folds
-from src.data.recipe import Recipe
-from src.data.shards import load_split, part_files, parts
-from src.features.table import Features
+from src.data.shards import shards
+from src.data.split_data import SplitData
+from src.data.splits import labelled_splits
+from src.features.table import FeatureTable
 from src.metrics import ranking_kernel
-from src.metrics.scores import QueryScores
-from src.rankers import xgb as ranker
-from src.rankers.rows import XGBoostRanker
-from src.rankers.sampling import Sampler, claim, ground_truth, keep_queries, pools, trainable
-from src.rankers.train_set import Rows
+from src.metrics.base import Metric
+from src.metrics.query_scores import QueryScores
+from src.rankers.base import RankerModel, out_of_fold_scores
+from src.rankers.batches import (
+    CandidateBatch,
+    Mask,
+    claim_batches,
+    keep_queries,
+    keep_rows,
+    pools,
+)
+from src.rankers.sampling import ground_truth, labels_of
+from src.rankers.train_set import TrainSet
+from src.rankers.train_table import splits_of_files, trainable_objectives
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Candidates of whole queries as CSR, in the pool's order: items, features, what came true.
+class EvalBatch:
+    """Some queries of a split that have positives, with all their candidates.
 
-    label: (rows), or (rows, objectives); starts: the first row of each query, and the end.
+    candidates: the pool has other queries too, which are empty. label: (candidates, objectives);
+    fold: of each query of the pool. Of each query that is evaluated: query, its index in the pool;
+    session, its raw id, which other splits may have too; ideal, (objectives, queries).
     """
 
-    item: I32
-    X: F32
-    label: np.ndarray
-    starts: I64
-
-    def take(self, rows: np.ndarray) -> Sample:
-        """The marked rows."""
-        running = np.concatenate([[0], np.cumsum(rows)])
-        return Sample(self.item[rows], self.X[rows], self.label[rows], running[self.starts])
-
-    @property
-    def query(self) -> I64:
-        """The number of each row's query."""
-        return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
-
-    @property
-    def place(self) -> I64:
-        """The place of each row in its query, from 0."""
-        return np.arange(self.item.size) - self.starts[:-1][self.query]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Some queries of a window that have a truth, with all their candidates.
-
-    session: raw ids, which other windows may have too; fold, and chances (objectives, queries) of
-    each; sample: with the labels of all objectives.
-    """
-
-    session: I64
+    candidates: CandidateBatch
+    label: NDArray[np.uint8]
     fold: I64
-    chances: F64
-    sample: Sample
+    query: I64
+    session: I64
+    ideal: F64
 
-    def won(self, recipe: Recipe, sample: Sample, objective: int, score: F32) -> QueryScores:
-        """What the queries win when a score ranks a sample, or what is left of it."""
-        best = ranking_kernel.top_rows(sample.starts, sample.item, score, recipe.k)
-        true = sample.label[:, objective] == 1
-        hits = ranking_kernel.gains(best, true, recipe.metric == "mrr")
-        return QueryScores(self.session, hits, self.chances[objective])
+    def keep_rows(self, mask: Mask) -> EvalBatch:
+        """Keep the marked candidates, X copied; the ideal stays that of all."""
+        pool = keep_rows(self.candidates.pool, mask)
+        X = self.candidates.X[self.candidates.rows[mask]]
+        candidates = replace(self.candidates, pool=pool, X=X, rows=np.arange(len(X)))
+        return replace(self, candidates=candidates, label=self.label[mask])
+
+    def scores(self, models: Sequence[RankerModel]) -> F32:
+        """Score each candidate by the model of its fold; models: one a fold."""
+        return out_of_fold_scores(models, self.candidates, self.fold)
+
+    def query_scores(self, metric: Metric, objective: int, score: F32) -> QueryScores:
+        """Evaluate the lists that a score makes of the candidates."""
+        pool = self.candidates.pool
+        best = ranking_kernel.top_rows(pool.offsets, pool.item, score, metric.k)
+        positive = self.label[:, objective] == 1
+        value = ranking_kernel.list_values(best, positive, metric.gains(), metric.first_hit_only)
+        return QueryScores(self.session, value[self.query], self.ideal[objective])
 
 
-def folds_of_rows(run: Run, rows: Rows) -> I8:
-    """`all_folds` of the rows of all training files."""
-    splits = [split for split in run.learning_splits() for _ in part_files(run, split, "train")]
-    found = [
-        all_folds(run, split)[rows.session[first:end]]
-        for split, (first, end) in zip(splits, pairwise(rows.starts), strict=True)
+def with_all_folds(run: Run, train_set: TrainSet) -> TrainSet:
+    """Give the rows of all splits their fold, where step 5 has -1 outside of `valid`."""
+    splits, files = splits_of_files(run), pairwise(train_set.file_offsets)
+    fold = {split: all_folds(run, split).astype(np.int8) for split in dict.fromkeys(splits)}
+    folds: list[I8] = [
+        fold[split][train_set.session[first:end]]
+        for split, (first, end) in zip(splits, files, strict=True)
     ]
-    return np.concatenate(found).astype(np.int8)
+    return replace(train_set, fold=np.concatenate(folds))
 
 
-def asked(run: Run, at_most: int) -> Iterator[Asked]:
-    """Queries of all windows that have labels, about so many at most, of each alike."""
-    features, recipe, splits = Features(run.recipe), run.recipe, run.learning_splits()
-    cap = recipe.k if recipe.metric == "recall" else 1
+def eval_batches(run: Run, max_queries: int) -> Iterator[EvalBatch]:
+    """Yield about max_queries queries at most, in equal parts of all splits with labels."""
+    features, splits = FeatureTable(run.recipe), labelled_splits(run)
     for split in splits:
-        world, truth, fold = load_split(run, split), ground_truth(run, split), all_folds(run, split)
-        raw = pl.read_parquet(run.output / split / "sessions.parquet")["session"].to_numpy()
-        chances = np.zeros((len(truth), world.n_sessions))
-        for o, table in enumerate(truth):
-            chances[o] = np.bincount(table["session"], minlength=world.n_sessions).clip(max=cap)
-        queries = np.flatnonzero(chances.any(axis=0))
-        wanted = np.zeros(world.n_sessions, np.bool_)
-        wanted[queries[:: max(1, -(-queries.size * len(splits) // at_most))]] = True
-        claim(run, world, "features")
-        for part in run.progress(parts(world), split):
-            for pool in pools(run, world, part):
-                mine = wanted[pool.first : pool.first + pool.offsets.size - 1]
-                some = keep_queries(pool, mine)
-                label = np.column_stack([Sampler(t, 0.0, 0).label(some) for t in truth])
-                session = pool.first + np.flatnonzero(mine)
-                starts = np.append(some.offsets[:-1][mine], some.item.size)
-                sample = Sample(some.item, features.compute(world, some), label, starts)
-                yield Asked(raw[session], fold[session], chances[:, session], sample)
+        data, truth, fold = SplitData(run, split), ground_truth(run, split), all_folds(run, split)
+        raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
+        counts = [np.bincount(t["session"], minlength=data.n_sessions) for t in truth]
+        ideal = np.array([run.recipe.metric.ideal(count) for count in counts])
+        queries = np.flatnonzero(ideal.any(axis=0))
+        wanted = np.zeros(data.n_sessions, np.bool_)
+        wanted[queries[:: max(1, -(-queries.size * len(splits) // max_queries))]] = True
+        claim_batches(data, "features", 0.0)
+        for shard in run.progress(shards(run, split), split):
+            for whole in pools(data, shard):
+                sessions = slice(whole.first, whole.first + whole.offsets.size - 1)
+                query = np.flatnonzero(wanted[sessions])
+                pool = keep_queries(whole, wanted[sessions])
+                batch = CandidateBatch.compute(features, data, pool)
+                label = np.column_stack([labels_of(pool, t) for t in truth])
+                session = whole.first + query
+                yield EvalBatch(
+                    batch, label, fold[sessions], query, raw[session], ideal[:, session]
+                )
 
 
-def out_of_fold(models: list[ranker.Trees], sample: Sample, names: list[str], fold: I64) -> F32:
-    """Score of each row, by the model that never saw its session; fold: of each row."""
-    score = np.zeros(len(sample.X), np.float32)
-    for f in np.unique(fold):
-        rows = np.flatnonzero(fold == f)
-        score[rows] = ranker.predict([models[f]], sample.X, names, rows)
-    return score
-
-
-def first_trees(recipe: Recipe) -> XGBoostRanker:
-    """The first ranker of trees that learns one objective; ValueError where there is none."""
-    for row in recipe.rankers:
-        if isinstance(row, XGBoostRanker) and not row.shared:
-            return row
-    raise ValueError(f"recipe {recipe.name}: no XGBoostRanker learns one objective")
-
-
-def some_learnable(run: Run) -> list[str]:
-    """Those of `learnable`; ValueError where there is none."""
-    if able := trainable(run):
-        return able
+def require_trainable(run: Run) -> list[str]:
+    """Objectives that are trainable; ValueError where there is none."""
+    if objectives := trainable_objectives(run):
+        return objectives
     raise ValueError("too few labels to learn any objective from; take more data")

@@ -1,27 +1,35 @@
-"""The sampled rows of step 5, fed to XGBoost file by file: never all features in memory."""
+"""The training table read back: all columns but the features, which stay in the files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, I8, I32, I64, arrays
 
+HEAD = ("session", "item", "fold")
+LABEL = "label_"
+"""Columns that are no features: HEAD, and those whose name begins with LABEL."""
+SELECTION_ROWS = 15_000
+"""Rows that features are selected by."""
+Mask = NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows sampled for some objectives: all but the features, which stay in the files.
+class TrainSet:
+    """The rows that are sampled for one or more objectives.
 
-    session, item, label, fold (-1: in no one's) and query, one a row; query ascends: a number per
-    file and session. starts: the first row of each file, and the end. label: the grade, which is
-    the place (from 1) of the last objective that came true; of one objective that is 1 or 0.
+    One a row: session, item, label, fold (-1: all folds learn from it) and query, a number per file
+    and session, ascending. label: the grade, which is the place (from 1) of the last objective that
+    the row is a positive of, 0 for a negative; of one objective that is 1 or 0. file_offsets: the
+    first row of each file, and the end.
     """
 
     files: tuple[Path, ...]
@@ -31,15 +39,15 @@ class Rows:
     label: I8
     fold: I8
     query: I32
-    starts: I64
+    file_offsets: I64
 
     @classmethod
-    def load(cls, files: Sequence[Path], objectives: Sequence[str]) -> Rows:
+    def read(cls, files: Sequence[Path], objectives: Sequence[str]) -> TrainSet:
         """Read all but the features."""
-        grades = [pl.col(f"label_{name}") * (n + 1) for n, name in enumerate(objectives)]
+        grades = [pl.col(f"{LABEL}{name}") * (n + 1) for n, name in enumerate(objectives)]
         heads = [
             pl.scan_parquet(file)
-            .select("session", "item", "fold", label=pl.max_horizontal(grades))
+            .select(*HEAD, label=pl.max_horizontal(grades))
             .drop_nulls("label")
             .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
@@ -48,62 +56,76 @@ class Rows:
         head = pl.concat(heads)
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
         session, item, label, fold = arrays(head, "session", "item", "label", "fold")
-        starts = np.cumsum([0, *(h.height for h in heads)])
-        numbers = query.to_numpy().astype(np.int32)
+        offsets = np.cumsum([0, *(h.height for h in heads)])
         return cls(
-            tuple(files), tuple(objectives), session, item, label, fold, numbers, starts
+            tuple(files), tuple(objectives), session, item, label, fold,
+            query.to_numpy().astype(np.int32), offsets,
         )  # fmt: skip
 
-    def features(self, file: int, names: list[str]) -> F32:
-        """Some features of the rows of one file, float32 of shape (rows, names)."""
-        scan, sampled = pl.scan_parquet(self.files[file]), pl.lit(False)
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of all features, in the order of the table."""
+        names = pl.read_parquet_schema(self.files[0])
+        return [name for name in names if name not in HEAD and not name.startswith(LABEL)]
+
+    @cached_property
+    def offsets(self) -> I64:
+        """First row of each query, and the end."""
+        return np.append(np.flatnonzero(np.diff(self.query, prepend=-1)), self.query.size)
+
+    def file_features(self, file: int, names: list[str]) -> F32:
+        """Read some features of the rows of one file: float32 (rows, names)."""
+        sampled = pl.lit(False)
         for objective in self.objectives:
-            sampled |= pl.col(f"label_{objective}").is_not_null()
-        table = scan.filter(sampled).select(names).collect()
+            sampled |= pl.col(f"{LABEL}{objective}").is_not_null()
+        table = pl.scan_parquet(self.files[file]).filter(sampled).select(names).collect()
         X = np.empty((table.height, len(names)), np.float32)
         for column, name in enumerate(names):
             X[:, column] = table[name].to_numpy()
         return X
 
-    def gather(self, mask: NDArray[np.bool_], names: list[str]) -> F32:
-        """Some features of the marked rows, all in memory."""
-        found = [np.empty((0, len(names)), np.float32)]
-        for file, (first, end) in enumerate(pairwise(self.starts)):
+    def load(self, mask: Mask, names: list[str]) -> F32:
+        """Read some features of the marked rows of all files into memory."""
+        batches = [np.empty((0, len(names)), np.float32)]
+        for file, (first, end) in enumerate(pairwise(self.file_offsets)):
             if mask[first:end].any():
-                found.append(self.features(file, names)[mask[first:end]])
-        return np.concatenate(found)
+                batches.append(self.file_features(file, names)[mask[first:end]])
+        return np.concatenate(batches)
 
-    def some(self, mask: NDArray[np.bool_], at_most: int) -> NDArray[np.bool_]:
-        """The mask, left true for about so many rows: whole queries of evenly spaced files."""
-        in_file = np.diff(np.concatenate([[0], np.cumsum(mask)])[self.starts])
-        stride = max(1, round(mask.sum() / max(at_most, int(in_file.max()))))
+    def subsample(self, mask: Mask, max_rows: int) -> Mask:
+        """Keep a mask true for about max_rows rows: whole queries of evenly spaced files."""
+        in_file = np.diff(np.concatenate([[0], np.cumsum(mask)])[self.file_offsets])
+        stride = max(1, round(mask.sum() / max(max_rows, int(in_file.max()))))
         kept = np.arange(len(self.files)) % stride == 0
-        few: NDArray[np.bool_] = mask & np.repeat(kept, np.diff(self.starts))
-        return few & (self.query % max(1, round(few.sum() / at_most)) == 0)
+        of_files: Mask = mask & np.repeat(kept, np.diff(self.file_offsets))
+        return of_files & (self.query % max(1, round(of_files.sum() / max_rows)) == 0)
 
+    def counts(self, fold: int) -> dict[str, int]:
+        """Count the rows and positives that a fold's model learns from and is stopped by."""
+        counts = {}
+        for part, rows in (("train", self.fold != fold), ("valid", self.fold == fold)):
+            counts[f"{part}_rows"] = int(rows.sum())
+            counts[f"{part}_positives"] = int((self.label[rows] > 0).sum())
+        return counts
 
-class Batches(xgb.DataIter):
-    """Some rows for a QuantileDMatrix, a file a batch."""
+    def check(self, target: str, fold: int) -> None:
+        """Raise ValueError where the train or the valid rows of a fold have one grade only."""
+        for rows in (self.fold != fold, self.fold == fold):
+            if np.unique(self.label[rows]).size < 2:
+                raise ValueError(
+                    f"objective {target}, fold {fold}: no positive among {rows.sum()} rows; "
+                    "take more data (a larger --sample) or fewer folds"
+                )
 
-    def __init__(self, rows: Rows, mask: NDArray[np.bool_], names: list[str]):
-        self.rows, self.mask, self.names = rows, mask, names
-        self.file = 0
-        super().__init__()
+    def reading_memory(self, max_features: int | None) -> float:
+        """Bytes that a fold takes to select features, and to read a file at a time."""
+        n_features = len(self.names)
+        largest = int(np.diff(self.file_offsets).max())
+        selected_by = 0
+        if max_features is not None and max_features < n_features:
+            selected_by = min(SELECTION_ROWS + largest, self.label.size) * n_features
+        return selected_by + 8.0 * largest * n_features
 
-    def reset(self) -> None:
-        """Begin anew."""
-        self.file = 0
-
-    def next(self, input_data: Callable[..., None]) -> bool:
-        """Hand the rows of the next file over; False behind the last one."""
-        rows = self.rows
-        while self.file < len(rows.files):
-            first, end = rows.starts[self.file : self.file + 2]
-            chosen = np.flatnonzero(self.mask[first:end])
-            self.file += 1
-            if chosen.size:
-                X = rows.features(self.file - 1, self.names)
-                label = rows.label[first + chosen]
-                input_data(data=X[chosen], label=label, feature_names=self.names)
-                return True
-        return False
+    def cells(self, max_features: int | None) -> int:
+        """Count the cells of the features that a ranker keeps."""
+        return self.label.size * min(max_features or len(self.names), len(self.names))

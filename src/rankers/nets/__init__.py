@@ -1,0 +1,1 @@
+"""Nets of rankers, as modules of torch: no data, no training."""

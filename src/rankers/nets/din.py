@@ -1,0 +1,59 @@
+"""The deep interest network (Zhou et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from src.embeddings.sequence_batch import GAPS
+
+if TYPE_CHECKING:
+    from src.rankers.net_inputs import InputSizes
+
+ATTENTION_UNITS = 32
+INIT_STD = 0.05  # of vectors
+
+
+class DIN(nn.Module):
+    """Scores candidates by their features and their session's last events.
+
+    A small net weighs each event by the candidate's vector, the event's, their product and
+    difference. The weighted sum of the events enters the top layers, beside the candidate's vector,
+    those of its categories, and all numbers; a linear term of the numbers is added to the score.
+    """
+
+    def __init__(self, dim: int, hidden_units: Sequence[int], sizes: InputSizes) -> None:
+        super().__init__()
+        self.item = nn.Embedding(sizes.items, dim, sparse=True)
+        self.event_type = nn.Embedding(sizes.event_types, dim)
+        self.recency = nn.Embedding(GAPS, dim)
+        self.category = nn.ModuleList(nn.Embedding(n, dim) for n in sizes.categories)
+        for table in (self.item, self.event_type, self.recency, *self.category):
+            nn.init.normal_(table.weight, std=INIT_STD)
+        self.attention = nn.Sequential(
+            nn.Linear(4 * dim, ATTENTION_UNITS), nn.PReLU(), nn.Linear(ATTENTION_UNITS, 1)
+        )
+        layers: list[nn.Module] = []
+        width = sizes.numbers + (3 + len(sizes.categories)) * dim
+        for units in hidden_units:
+            layers += [nn.Linear(width, units), nn.PReLU()]
+            width = units
+        self.top = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.linear = nn.Linear(sizes.numbers, 1)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Scores (rows) of a batch of src/rankers/net_inputs.py."""
+        candidate = self.item(batch["item"])
+        events = self.item(batch["history"])
+        events = events + self.event_type(batch["event_type"]) + self.recency(batch["recency"])
+        events = events[batch["query"]]
+        beside = candidate[:, None].expand_as(events)
+        pair = torch.cat([events, beside, events * beside, events - beside], dim=2)
+        weight = self.attention(pair) * batch["mask"][batch["query"], :, None]
+        interest = (weight * events).sum(1)
+        codes = [table(batch["codes"][:, c]) for c, table in enumerate(self.category)]
+        inputs = [batch["numbers"], candidate, interest, candidate * interest, *codes]
+        return (self.top(torch.cat(inputs, 1)) + self.linear(batch["numbers"]))[:, 0]

@@ -1,0 +1,47 @@
+"""Feature selection: keep the columns that a short model gains most by."""
+
+from __future__ import annotations
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from src.core.arrays import F32
+from src.rankers.base import FitTask
+from src.rankers.train_set import SELECTION_ROWS, TrainSet
+
+ROUNDS, MAX_BIN = 20, 64
+PARAMS: tuple[tuple[str, float | int | str], ...] = (
+    ("objective", "binary:logistic"), ("tree_method", "hist"), ("max_depth", 6),
+    ("learning_rate", 0.3), ("colsample_bytree", 0.3), ("max_bin", MAX_BIN), ("nthread", 1),
+)  # fmt: skip
+"""Of the short model."""
+
+
+def features_of(task: FitTask, train_set: TrainSet, max_features: int | None) -> list[str]:
+    """Names of the features that a model reads: all, or the best of them in the table's order."""
+    if max_features is None or max_features >= len(train_set.names):
+        return train_set.names
+    return select_features(task, train_set, max_features)
+
+
+def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> list[str]:
+    """Select features by some of the rows that the task's fold learns from."""
+    rows = train_set.subsample(train_set.fold != task.fold, SELECTION_ROWS)
+    X, names = train_set.load(rows, train_set.names), train_set.names
+    label = train_set.label[rows] > 0
+    return top_features_by_gain(X, label, names, max_features, task.engine.device, task.seed)
+
+
+def top_features_by_gain(
+    X: F32, label: NDArray, names: list[str], max_features: int, device: str, seed: int
+) -> list[str]:
+    """Names of the columns of X with the highest total gain, in their order; at least one.
+
+    Ties go by name. Where no column splits, the first one is returned.
+    """
+    rows = xgb.QuantileDMatrix(X, label, feature_names=names, nthread=1, max_bin=MAX_BIN)
+    params = dict(PARAMS) | {"device": device, "seed": seed}
+    gain = xgb.train(params, rows, ROUNDS).get_score(importance_type="total_gain")
+    best = sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:max_features] or names[:1]
+    return [name for name in names if name in best]
