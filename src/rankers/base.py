@@ -39,8 +39,8 @@ class Ranker(ABC):
 
     suffix: ClassVar[str]  # of the files of models
     features_only: ClassVar[bool]
-    """A score depends on nothing but the candidate's features: models are TreeModels, and their
-    logs hold an importance.csv."""
+    """A score depends on the candidate's features alone: models have `margins`, and their logs an
+    importance.csv."""
 
     name: str
 
@@ -108,6 +108,13 @@ class RankerModel(ABC):
     @abstractmethod
     def scores(self, batch: CandidateBatch) -> F32:
         """Score the candidates of a batch; only the order within a query matters."""
+
+    def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
+        """Score some rows (None: all) of X, whose columns have these names, by features alone.
+
+        Log-odds or ranking scores. Only models of rankers with `features_only` can.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs more than features")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from src.candidates.pool import Pool
+from src.candidates.pool import Pool, pool_file
 from src.core.arrays import F32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.shards import Shard, batches, shard_file
+from src.data.shards import Shard, batches
 from src.data.split_data import SplitData
 from src.features.table import FeatureTable
 
@@ -49,46 +49,20 @@ class CandidateBatch:
     def keep_queries(self, mask: Mask) -> CandidateBatch:
         """Keep the candidates of the marked queries; the other queries become empty."""
         rows = np.repeat(mask, np.diff(self.pool.offsets))
-        return replace(self, pool=keep_rows(self.pool, rows), rows=self.rows[rows])
+        return replace(self, pool=self.pool.keep(mask), rows=self.rows[rows])
 
 
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
-    retrievers = [row.name for row in data.run.recipe.retrievers]
-    path = shard_file(data.run.output / data.split / "pool", shard)
-    whole = Pool.load(path, retrievers, shard.first, shard.end)
-    for first, end in batches(0, shard.end - shard.first, QUERIES):
-        yield pool_slice(whole, first, end)
-
-
-def pool_slice(pool: Pool, first: int, end: int) -> Pool:
-    """Take queries first : end of a pool, counted from its own first."""
-    a, b = pool.offsets[first], pool.offsets[end]
-    return Pool(
-        pool.first + first, pool.offsets[first : end + 1] - a, pool.item[a:b],
-        pool.rrf_score[a:b], pool.ranks[a:b], pool.scores[a:b],
-    )  # fmt: skip
-
-
-def keep_rows(pool: Pool, rows: Mask) -> Pool:
-    """Keep the marked candidates of a pool; a query that loses all of them becomes empty."""
-    running = np.concatenate([[0], np.cumsum(rows, dtype=np.int64)])
-    return Pool(
-        pool.first, running[pool.offsets], pool.item[rows], pool.rrf_score[rows],
-        pool.ranks[rows], pool.scores[rows],
-    )  # fmt: skip
-
-
-def keep_queries(pool: Pool, mask: Mask) -> Pool:
-    """Keep the candidates of the marked queries; the other queries become empty."""
-    return keep_rows(pool, np.repeat(mask, np.diff(pool.offsets)))
+    whole = Pool.load(data.run, data.split, shard)
+    for first, end in batches(0, whole.n_queries, QUERIES):
+        yield whole.batch(first, end)
 
 
 def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
     """Files that the candidates of a shard and their features are read and computed from."""
-    pool = shard_file(run.output / split / "pool", shard)
     tables = [file for row in run.recipe.features for file in row.inputs(run, split)]
-    return list(dict.fromkeys([paths.events(run, split), pool, *tables]))
+    return list(dict.fromkeys([paths.events(run, split), pool_file(run, split, shard), *tables]))
 
 
 def claim_batches(data: SplitData, step: str, written: float) -> None:

@@ -29,18 +29,16 @@ class TreeModel(RankerModel):
     """Trees: a score depends on the candidate's features alone."""
 
     @abstractmethod
-    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
-        """Log-odds or ranking score of some rows of X; columns: those of X that are `names`."""
+    def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
+        """Score some rows of X; columns: those of X that are `names`."""
 
-    def predict(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
-        """Score some rows (None: all) of X, whose columns have these names."""
+    def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
         column = {name: number for number, name in enumerate(names)}
-        rows = np.arange(len(X)) if rows is None else rows
-        return self.margins(X, np.array([column[name] for name in self.names], np.int64), rows)
+        columns = np.array([column[name] for name in self.names], np.int64)
+        return self.sum_trees(X, columns, np.arange(len(X)) if rows is None else rows)
 
     def scores(self, batch: CandidateBatch) -> F32:
-        """Score the candidates of a batch by their features."""
-        return self.predict(batch.X, batch.names, batch.rows)
+        return self.margins(batch.X, batch.names, batch.rows)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class CompiledTrees(TreeModel):
     def names(self) -> list[str]:
         return self.feature_names
 
-    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+    def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
         trees = (self.feature, self.sign, self.threshold, self.leaf, self.base)
         margins: F32 = compiled_trees_kernel.margins(X, rows, columns, *trees)
         return margins
@@ -117,7 +115,7 @@ class XGBoostTrees(TreeModel):
     def names(self) -> list[str]:
         return list(self.model.feature_names or [])
 
-    def margins(self, X: F32, columns: I64, rows: I64) -> F32:
+    def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
         margins: F32 = self.model.inplace_predict(X[np.ix_(rows, columns)], predict_type="margin")
         return margins
 

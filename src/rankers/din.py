@@ -1,4 +1,4 @@
-"""A deep interest network as a ranker; src/rankers/net_trainer.py trains it."""
+"""A deep interest network as a ranker; src/rankers/nets/trainer.py trains it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from src.core.run import Run
 from src.rankers.base import FitTask, Ranker
 
 if TYPE_CHECKING:
-    from src.rankers.net_inputs import FoldQueries, InputSizes
-    from src.rankers.net_trainer import NetModel
+    from src.rankers.nets.inputs import FoldQueries, InputSizes
+    from src.rankers.nets.trainer import NetModel
     from src.rankers.nets.din import DIN
     from src.rankers.train_set import TrainSet
 
@@ -48,14 +48,14 @@ class DINRanker(Ranker):
 
     def prepare(self, run: Run, task: FitTask, train_set: TrainSet) -> FoldQueries:
         """Read whole queries with their histories."""
-        from src.rankers.net_inputs import FoldQueries, train_histories
+        from src.rankers.nets.inputs import FoldQueries, train_histories
 
         histories = train_histories(run, train_set, self.max_len)
         return FoldQueries.read(self, task, train_set, histories, len(run.recipe.types))
 
     def fit(self, task: FitTask, data: FoldQueries, path: Path) -> None:
         """Train a net epoch by epoch."""
-        from src.rankers.net_trainer import fit
+        from src.rankers.nets.trainer import fit
 
         fit(self, task, data).save(path)
 
@@ -67,6 +67,6 @@ class DINRanker(Ranker):
 
     def load(self, path: Path, run: Run) -> NetModel:
         """Read a net and the scales of its inputs."""
-        from src.rankers.net_trainer import NetModel
+        from src.rankers.nets.trainer import NetModel
 
         return NetModel.load(self, path, len(run.recipe.types), run.engine)

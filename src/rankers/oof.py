@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from src.candidates.pool import Pool
 from src.core.arrays import F32, F64, I8, I64
 from src.core.run import Run
 from src.data import paths
@@ -28,14 +29,7 @@ from src.metrics import ranking_kernel
 from src.metrics.base import Metric
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel, out_of_fold_scores
-from src.rankers.batches import (
-    CandidateBatch,
-    Mask,
-    claim_batches,
-    keep_queries,
-    keep_rows,
-    pools,
-)
+from src.rankers.batches import CandidateBatch, Mask, claim_batches, pools
 from src.rankers.sampling import ground_truth, labels_of
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import splits_of_files, trainable_objectives
@@ -59,7 +53,11 @@ class EvalBatch:
 
     def keep_rows(self, mask: Mask) -> EvalBatch:
         """Keep the marked candidates, X copied; the ideal stays that of all."""
-        pool = keep_rows(self.candidates.pool, mask)
+        pool, running = self.candidates.pool, np.concatenate([[0], np.cumsum(mask)])
+        pool = Pool(
+            pool.first, running[pool.offsets], pool.item[mask], pool.rrf_score[mask],
+            pool.ranks[mask], pool.scores[mask],
+        )  # fmt: skip
         X = self.candidates.X[self.candidates.rows[mask]]
         candidates = replace(self.candidates, pool=pool, X=X, rows=np.arange(len(X)))
         return replace(self, candidates=candidates, label=self.label[mask])
@@ -102,9 +100,9 @@ def eval_batches(run: Run, max_queries: int) -> Iterator[EvalBatch]:
         claim_batches(data, "features", 0.0)
         for shard in run.progress(shards(run, split), split):
             for whole in pools(data, shard):
-                sessions = slice(whole.first, whole.first + whole.offsets.size - 1)
+                sessions = slice(whole.first, whole.end)
                 query = np.flatnonzero(wanted[sessions])
-                pool = keep_queries(whole, wanted[sessions])
+                pool = whole.keep(wanted[sessions])
                 batch = CandidateBatch.compute(features, data, pool)
                 label = np.column_stack([labels_of(pool, t) for t in truth])
                 session = whole.first + query

@@ -84,8 +84,8 @@ class SplitScorer:
         """Score a batch: out of fold, or by the mean of all models."""
         if self.fold is None:
             return mean_scores(models, batch)
-        first, n_queries = batch.pool.first, batch.pool.offsets.size - 1
-        return out_of_fold_scores(models, batch, self.fold[first : first + n_queries])
+        fold = self.fold[batch.pool.first : batch.pool.end]
+        return out_of_fold_scores(models, batch, fold)
 
 
 def score_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:

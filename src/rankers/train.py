@@ -90,8 +90,8 @@ class TrainingGroup:
             for path, part in parts.items():
                 tasks[path].ranker.fit(tasks[path], data, part)
 
-        rows: dict[Path, object] = {path: (task.ranker, self.objectives, fold, recipe.folds, recipe.seed)
-                for path, task in tasks.items()}  # fmt: skip
+        numbers = (self.objectives, fold, recipe.folds, recipe.seed)
+        rows: dict[Path, object] = {p: (task.ranker, *numbers) for p, task in tasks.items()}
         built = run.build_many(rows, fit, files)
         return [path in built for path in tasks]
 

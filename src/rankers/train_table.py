@@ -19,7 +19,7 @@ from src.data.shards import Shard, missing_queries, shard_file, shard_files, sha
 from src.data.split_data import SplitData
 from src.data.splits import labelled_splits
 from src.features.table import FeatureTable
-from src.rankers.batches import batch_inputs, claim_batches, keep_queries, pools
+from src.rankers.batches import batch_inputs, claim_batches, pools
 from src.rankers.sampling import Sampler, ground_truth, labels_of, samplers
 from src.rankers.train_set import LABEL
 
@@ -138,9 +138,9 @@ class TrainTableBuilder:
         in its pool has no rows.
         """
         labels = [labels_of(pool, truth) for truth in self.truth]
-        useful = np.zeros(pool.offsets.size - 1, np.bool_)
+        useful = np.zeros(pool.n_queries, np.bool_)
         useful[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
-        kept, of_useful = keep_queries(pool, useful), np.repeat(useful, np.diff(pool.offsets))
+        kept, of_useful = pool.keep(useful), np.repeat(useful, np.diff(pool.offsets))
         labels = [label[of_useful] for label in labels]
         pairs = zip(samplers, labels, strict=True)
         sampled = [sampler.sample(kept, label) for sampler, label in pairs]

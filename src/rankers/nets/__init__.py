@@ -1,1 +1,1 @@
-"""Nets of rankers, as modules of torch: no data, no training."""
+"""Neural rankers: modules of torch, their inputs and their training."""

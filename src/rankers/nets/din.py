@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from src.embeddings.sequence_batch import GAPS
 
 if TYPE_CHECKING:
-    from src.rankers.net_inputs import InputSizes
+    from src.rankers.nets.inputs import InputSizes
 
 ATTENTION_UNITS = 32
 INIT_STD = 0.05  # of vectors
@@ -45,7 +45,7 @@ class DIN(nn.Module):
         self.linear = nn.Linear(sizes.numbers, 1)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Scores (rows) of a batch of src/rankers/net_inputs.py."""
+        """Scores (rows) of a batch of src/rankers/nets/inputs.py."""
         candidate = self.item(batch["item"])
         events = self.item(batch["history"])
         events = events + self.event_type(batch["event_type"]) + self.recency(batch["recency"])

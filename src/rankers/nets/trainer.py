@@ -26,7 +26,7 @@ from src.rankers.base import FitTask, RankerModel
 from src.rankers.batches import CandidateBatch
 from src.rankers.din import DINRanker
 from src.rankers.losses import softmax_loss
-from src.rankers.net_inputs import FoldQueries, InputScaler, QueryRows, last_events
+from src.rankers.nets.inputs import FoldQueries, InputScaler, QueryRows, last_events
 
 SCORED_QUERIES = 100  # at a time
 STOP_BY = "valid_mrr"
@@ -74,14 +74,13 @@ class NetModel(RankerModel):
     def scores(self, batch: CandidateBatch) -> F32:
         """Score the candidates of a batch by their features and their sessions' last events."""
         pool = batch.pool
-        n_queries, item = pool.offsets.size - 1, pool.item
-        sessions = np.arange(pool.first, pool.first + n_queries)
+        sessions = np.arange(pool.first, pool.end)
         histories = last_events(batch.data.sessions, sessions, self.ranker.max_len)
         columns = [batch.names.index(name) for name in self.names]
         X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
-        no_label = np.zeros(item.size, np.int8)
-        rows = QueryRows.of(self.scaler, pool.offsets, no_label, item, [X], histories)
-        return self.score_queries(rows, np.arange(n_queries), self.engine.threads)
+        no_label = np.zeros(pool.item.size, np.int8)
+        rows = QueryRows.of(self.scaler, pool.offsets, no_label, pool.item, [X], histories)
+        return self.score_queries(rows, np.arange(pool.n_queries), self.engine.threads)
 
     def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
         """Score all rows of some queries; the same on any number of threads."""
