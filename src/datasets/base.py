@@ -1,10 +1,11 @@
-"""What a dataset is: its recipe, and how its raw files are read and its submission is written."""
+"""What a dataset is: a recipe, a reader of raw files, and a writer of submissions."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -16,30 +17,38 @@ from src.datasets.submission_rows import Expected, SubmissionFormat
 
 @dataclass(frozen=True)
 class RawFile:
-    """A raw file of a competition: its rows, and the milliseconds between which its times lie."""
+    """A raw file as the competition published it."""
 
     name: str  # or a pattern
     rows: int
-    first: int
+    first: int  # ms since 1970: no time is earlier
+    last: int  # ms since 1970: no time is later
+
+
+class RawSummary(NamedTuple):
+    """What a raw file holds."""
+
+    rows: int
+    first: int  # ms since 1970: the earliest time
     last: int
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the raw files come from, and what they hold."""
+    """Where the raw files come from."""
 
     page: str
     licence: str
-    kaggle: str  # what Kaggle's client calls the competition; "" where it is not there
+    kaggle: str  # Kaggle's name of the competition; "" for one on another site
     files: tuple[RawFile, ...]
 
 
 @dataclass(frozen=True)
 class Dataset(ABC):
-    """One dataset; a subclass in src/datasets/<name>/dataset.py, registered in src/datasets."""
+    """One dataset: a subclass in src/datasets/<name>/dataset.py, registered in src/datasets."""
 
     recipe: Recipe
-    source: Source | None = None  # None: nothing to download
+    source: Source | None = None  # None: there is nothing to download
 
     @property
     def name(self) -> str:
@@ -47,27 +56,30 @@ class Dataset(ABC):
 
     @abstractmethod
     def prepare(self, run: Run) -> None:
-        """Step 1: turn the raw files in run.input into items.parquet and the splits.
+        """Turn the raw files in run.input into items.parquet, the splits and splits.json (step 1).
 
         Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
         """
 
     @abstractmethod
     def write_submission(self, run: Run, split: str, lists: Lists, path: Path) -> None:
-        """Step 7: write the lists of a split's queries; ValueError if they would be refused."""
+        """Write the lists of a split's queries (step 7).
+
+        Raises ValueError where the competition would refuse them.
+        """
 
     @abstractmethod
     def submission_format(self) -> SubmissionFormat:
-        """How a row of the submission is written."""
+        """Describe how the competition wants the rows of a submission."""
 
     @abstractmethod
     def expected(self, folder: Path) -> Expected:
-        """Queries and items of the raw files in a folder: what a submission must and may hold."""
+        """Read the queries that a submission must hold, and its possible items, from raw files."""
 
     @abstractmethod
     def read_ground_truth(self, path: Path) -> pl.DataFrame:
-        """TRUTH of the labels that were published after the competition."""
+        """Read the labels that were published after the competition, as a TRUTH table."""
 
     @abstractmethod
-    def summarize_raw(self, path: Path) -> tuple[int, int, int]:
-        """Rows of a raw file, and its first and last time in ms."""
+    def summarize_raw(self, path: Path) -> RawSummary:
+        """Count the rows of a raw file, and find its first and last time."""

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""How the people of the simulated shop behave, session by session (see src/datasets/demo/simulate.py)."""
+"""Simulate the customers of a shop, session by session (src/datasets/demo/simulate.py)."""
 
 from __future__ import annotations
 
@@ -16,48 +16,54 @@ U64 = NDArray[np.uint64]
 Bool = NDArray[np.bool_]
 
 CLICK, CART, ORDER = range(3)
-BIRTH, PEAK, FADE = range(3)
+BIRTH, PEAK, FADE_DAYS = range(3)
 DAY_MS = 86_400_000
 PAUSE_MS = 1_800_000  # longest gap inside a visit
 LONGEST = 500  # events of a session, as in OTTO
 
-# How people behave, tuned until shape and recalls are near OTTO's; tests/test_simulate.py says how
-# near. Pairs are mu and sigma of a log-normal.
-AGAIN, BACK, NEXT, VARIANT, JUMP = 0.04, 0.22, 0.44, 0.50, 0.60  # cumulative; else by topic
-COMPLEMENT = 0.6  # after a cart, in place of NEXT
-RESUME = 0.5  # chance that a return visit begins with an item seen before
+# Behaviour of customers, tuned until shape and recalls are near OTTO's; test_simulate.py holds how
+# near. Pairs are mu and sigma of a log-normal distribution.
+# Cumulative chances of the next item in a visit; beyond the last one, a popular item of the topic:
+REPEAT = 0.04  # the last item again
+REVISIT = 0.22  # an earlier item of the session
+LINKED = 0.44  # an item that the last one links to
+VARIANT = 0.50  # an item of the same family
+OTHER_TOPIC = 0.60  # a popular item of another community
+AFTER_CART = 0.6  # instead of LINKED: a complement of an item that was put into the cart
+RESUME = 0.5  # chance that a later visit begins with an item of the session
 LINKS, FIRST_COMPLEMENT = 8, 7  # of each item; complements are in the next community
 LINK_BIAS = 2.0  # 1: links lead to any item; more: to popular ones
 SPREAD = 1.9  # sigma of the items' popularity inside a community
 GAP = (10.6, 1.1)  # ms between two events of a visit
 VISIT = (1.15, 1.06)  # clicks of a visit
-PACE = (3.65, 1.75)  # a person's mean days between visits
-TO_CART, KEEN = 0.115, 1.2  # chance that a click fills the cart; sigma of it between people
-TO_ORDER, FORGET = 0.19, 0.4  # chances that a visit ends in an order; else in giving up the cart
-BLIND_CART, AT_ONCE = 0.02, 0.07  # chances: a session starts with a cart; an order lacks its cart
+PACE = (3.65, 1.75)  # mean days between the visits of a person
+TO_CART, CART_SIGMA = 0.115, 1.2  # chance of a cart after a click; its sigma between people
+TO_ORDER, DROP_CART = 0.19, 0.4  # chances at the end of a visit: an order; else an emptied cart
+STARTS_WITH_CART = 0.02  # chance of a session
+NO_CART_EVENT = 0.07  # chance that an ordered item has no event of type cart
 RHYTHM = np.repeat([2, 12, 24, 26, 33, 40, 22], [6, 3, 4, 4, 3, 2, 2]).cumsum() / 488.0
 """Share of the day's visits begun by the end of each hour: quiet nights, busy evenings."""
 
 
 class Shop(NamedTuple):
-    """Tables; an item's slot is its community's first plus its rank by popularity there."""
+    """Items by slot: the first slot of the community plus the item's rank by popularity in it."""
 
     seed: int
     first: I64  # slot of each community, and the number of slots
     community: I32  # of each slot
     cdf: F64  # popularity of the communities
-    trend: F32  # 3 x slots: BIRTH, PEAK (-inf: sells steadily), FADE to 1/e; all in days
+    trend: F32  # 3 x slots, in days: BIRTH, PEAK (-inf: none), and from there to 1/e: FADE_DAYS
     aid: I32  # public id of each slot
-    allowed: Bool  # slots on sale: in test only the items of train, as in OTTO
+    allowed: Bool  # slots on sale: in test only items of train, as in OTTO
 
 
-class Row(NamedTuple):
-    """One session while it is written."""
+class SessionBuffer(NamedTuple):
+    """Events of one session, or of many: a row each."""
 
     slot: I64
     ts: I64  # ms since the start of train
     type: I8
-    end: int  # all events are before
+    end: int  # all events are earlier
 
 
 @nb.njit(cache=True)
@@ -76,7 +82,7 @@ def _hash(seed: int, a: int, b: int) -> np.uint64:
 
 @nb.njit(cache=True)
 def _unit(state: U64) -> float:
-    """Next number in [0, 1) of a stream."""
+    """Draw a number in [0, 1)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     return (_mix(state[0]) >> np.uint64(11)) * 2.0**-53
 
@@ -87,13 +93,13 @@ def _normal(state: U64) -> float:
 
 
 @nb.njit(cache=True)
-def _log_normal(of: tuple[float, float], state: U64) -> float:
-    return exp(of[0] + of[1] * _normal(state))
+def _log_normal(mu_sigma: tuple[float, float], state: U64) -> float:
+    return exp(mu_sigma[0] + mu_sigma[1] * _normal(state))
 
 
 @nb.njit(cache=True)
 def _back(n: int, mean: float, state: U64) -> int:
-    """Index of an earlier one of n events, `mean` steps back on average."""
+    """Draw an earlier one of n events, `mean` steps back on average."""
     return max(0, n - 1 - int(-mean * log(1 - _unit(state))))
 
 
@@ -109,16 +115,16 @@ def _on_sale(shop: Shop, slot: int, day: float) -> bool:
 
 @nb.njit(cache=True)
 def _accepts(shop: Shop, slot: int, day: float, state: U64) -> bool:
-    """Whether someone led to an item takes it: items come, trend and fade."""
+    """Draw whether a customer takes an item: one that is on sale, and the sooner near its peak."""
     heat = 0.5 if np.isinf(shop.trend[PEAK, slot]) else 0.06
     if heat < 0.5 and day >= shop.trend[PEAK, slot]:
-        heat += exp((shop.trend[PEAK, slot] - day) / shop.trend[FADE, slot])
+        heat += exp((shop.trend[PEAK, slot] - day) / shop.trend[FADE_DAYS, slot])
     return _on_sale(shop, slot, day) and _unit(state) < heat
 
 
 @nb.njit(cache=True)
 def _popular(shop: Shop, c: int, day: float, state: U64) -> int:
-    """An item of a community, drawn by popularity (log-normal over its ranks) and trend."""
+    """Draw an item of a community by popularity (log-normal over its ranks) and trend."""
     slot = shop.first[c]
     for _ in range(30):
         share = 0.5 * erfc((SPREAD + _normal(state)) / sqrt(2.0))
@@ -132,7 +138,7 @@ def _popular(shop: Shop, c: int, day: float, state: U64) -> int:
 
 @nb.njit(cache=True)
 def linked(shop: Shop, slot: int, link: int) -> int:
-    """Where an item leads to: LINKS directed links; the last are complements."""
+    """Slot that a link of an item leads to; links from FIRST_COMPLEMENT on are complements."""
     c = (shop.community[slot] + (link >= FIRST_COMPLEMENT)) % shop.cdf.size
     unit = (_hash(shop.seed, slot, link) >> np.uint64(11)) * 2.0**-53
     return shop.first[c] + int((shop.first[c + 1] - shop.first[c]) * unit**LINK_BIAS)
@@ -140,36 +146,36 @@ def linked(shop: Shop, slot: int, link: int) -> int:
 
 @nb.njit(cache=True)
 def _variant(shop: Shop, slot: int, state: U64) -> int:
-    """One of the eight or so items of the same family, which has popular and rare ones."""
+    """Draw one of the eight or so items of the same family, which has popular and rare ones."""
     first, end = shop.first[shop.community[slot]], shop.first[shop.community[slot] + 1]
     families = max(1, (end - first) // 8)
     return min(end - 1, first + (slot - first) % families + families * int(8 * _unit(state)))
 
 
 @nb.njit(cache=True)
-def _next_item(shop: Shop, row: Row, n: int, topic: int, day: float, state: U64) -> int:
-    """Where someone goes inside a visit, after n > 0 events of the session."""
+def _next_item(shop: Shop, row: SessionBuffer, n: int, topic: int, day: float, state: U64) -> int:
+    """Draw the next item inside a visit, after n > 0 events of the session."""
     u, last = _unit(state), row.slot[n - 1]
-    if u < AGAIN:
+    if u < REPEAT:
         return last
-    if u < BACK:
+    if u < REVISIT:
         return row.slot[_back(max(1, n - 1), 4.0, state)]
-    if u < VARIANT or (row.type[n - 1] == CART and u < COMPLEMENT):
+    if u < VARIANT or (row.type[n - 1] == CART and u < AFTER_CART):
         to = _variant(shop, last, state)
         if row.type[n - 1] == CART:
             to = linked(shop, last, FIRST_COMPLEMENT)
-        elif u < NEXT:
+        elif u < LINKED:
             to = linked(shop, last, int(LINKS * _unit(state) ** 2))
         if _accepts(shop, to, day, state):
             return to
-    elif u < JUMP:
+    elif u < OTHER_TOPIC:
         topic = _community(shop, state)
     return _popular(shop, topic, day, state)
 
 
 @nb.njit(cache=True)
 def _next_visit(t: int, pace: float, state: U64) -> int:
-    """Time of the next visit: `pace` days later on average; its hour follows the rhythm."""
+    """Draw the time of the next visit: `pace` days later on average, its hour by RHYTHM."""
     t += PAUSE_MS
     then = t - pace * log(1 - _unit(state)) * DAY_MS
     if then - t > DAY_MS / 4:
@@ -179,8 +185,8 @@ def _next_visit(t: int, pace: float, state: U64) -> int:
 
 
 @nb.njit(cache=True)
-def _add(row: Row, n: int, slot: int, t: int, type: int) -> int:
-    """Append an event if there is room and time left; the number of events then."""
+def _add(row: SessionBuffer, n: int, slot: int, t: int, type: int) -> int:
+    """Append an event if there is room and time left; return the number of events."""
     if n < LONGEST and t < row.end:
         row.slot[n], row.ts[n], row.type[n] = slot, t, type
         n += 1
@@ -188,14 +194,14 @@ def _add(row: Row, n: int, slot: int, t: int, type: int) -> int:
 
 
 @nb.njit(cache=True)
-def _session(shop: Shop, row: Row, session: int, t: int) -> tuple[int, int]:
-    """One person's events from ms t on: how many, and how many of them are before the cut."""
+def _session(shop: Shop, row: SessionBuffer, session: int, t: int) -> tuple[int, int]:
+    """Simulate a person from ms t on; return the numbers of all events and of visible ones."""
     state = np.array([_hash(shop.seed, session, -1)], np.uint64)
     homes = (_community(shop, state), _community(shop, state), _community(shop, state))
     pace = _log_normal(PACE, state)
-    to_cart = TO_CART * _log_normal((-KEEN * KEEN / 2, KEEN), state)
+    cart_share = TO_CART * _log_normal((-CART_SIGMA * CART_SIGMA / 2, CART_SIGMA), state)
     cart = np.empty(LONGEST, np.int64)
-    n = full = 0
+    n = in_cart = 0
     while n < LONGEST and t < row.end:
         day, topic = t / DAY_MS, homes[int(3 * _unit(state) ** 2)]
         clicks = max(1 + (n == 0), int(_log_normal(VISIT, state)))
@@ -206,27 +212,31 @@ def _session(shop: Shop, row: Row, session: int, t: int) -> tuple[int, int]:
                 slot = row.slot[_back(n, 5.0, state)]
             else:
                 slot = _popular(shop, topic, day, state)
-            blind = n == 0 and _unit(state) < BLIND_CART
-            n = _add(row, n, slot, t, CART if blind else CLICK)
+            no_click = n == 0 and _unit(state) < STARTS_WITH_CART
+            n = _add(row, n, slot, t, CART if no_click else CLICK)
             t += min(PAUSE_MS, int(_log_normal(GAP, state)))
-            if (blind or _unit(state) < to_cart) and full < LONGEST and slot not in cart[:full]:
-                cart[full] = slot
-                full += 1
-                if not blind and _unit(state) >= AT_ONCE:
+            to_cart = no_click or _unit(state) < cart_share
+            if to_cart and in_cart < LONGEST and slot not in cart[:in_cart]:
+                cart[in_cart] = slot
+                in_cart += 1
+                if not no_click and _unit(state) >= NO_CART_EVENT:
                     n = _add(row, n, slot, t, CART)
                     t += min(PAUSE_MS, int(_log_normal(GAP, state)))
-        if full and _unit(state) < TO_ORDER:
-            for k in range(full):
+        if in_cart and _unit(state) < TO_ORDER:
+            for k in range(in_cart):
                 n = _add(row, n, cart[k], t, ORDER)
-            full = 0
-        full *= _unit(state) >= FORGET
+            in_cart = 0
+        in_cart *= _unit(state) >= DROP_CART
         t = _next_visit(t, pace, state)
     return n, 1 + int((n - 1) * _unit(state))
 
 
 @nb.njit(cache=True)
-def fill(shop: Shop, rows: Row, first: int, start: I64, length: I64, cut: I64) -> None:
-    """One session a row, the first with id `first`."""
+def fill(shop: Shop, rows: SessionBuffer, first: int, start: I64, length: I64, cut: I64) -> None:
+    """Simulate sessions first, first + 1, ... into the rows of a buffer.
+
+    length, cut: numbers of events and of visible events of each session; written.
+    """
     for i in range(start.size):
-        row = Row(rows.slot[i], rows.ts[i], rows.type[i], rows.end)
+        row = SessionBuffer(rows.slot[i], rows.ts[i], rows.type[i], rows.end)
         length[i], cut[i] = _session(shop, row, first + i, start[i])

@@ -1,7 +1,7 @@
-"""Session logs as JSON lines: blocks of whole lines, parsed into tables; a fault names its line.
+"""Parse session logs in JSON lines into tables; raise errors that name the line.
 
-A line that is not of the shape the kernel reads gets a second look by Python's json, which says
-what is wrong with it, or gives it back in that shape (other key order, extra keys, escapes).
+The kernel reads lines of one shape. Python's json reads every other line: it finds the fault, or
+rewrites a valid line (other key order, extra keys, escapes) in the shape of the kernel.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.datasets.otto.jsonl_kernel import LARGEST, NEWEST, OLDEST, scan, type_names
+from src.datasets.otto.jsonl_kernel import LARGEST, scan, type_names
+from src.datasets.times import NEWEST, OLDEST
 
 RAW = pl.Schema(
     {
@@ -26,16 +27,22 @@ RAW = pl.Schema(
 )
 """One event a row, in file order: line from 1, position in the session from 0, ts in ms."""
 SMALLEST_EVENT = 24  # bytes; bounds the events of a block
+LONGEST_INT = 99  # digits: Python refuses to parse much longer integers
+SHOWN = 40  # characters of a wrong value in a message
 
 
 def find(folder: Path, stem: str) -> Path | None:
-    """The file of this stem: .jsonl, .jsonl.gz or .jsonl.zst, in this order."""
+    """Find the file of this stem: .jsonl, .jsonl.gz or .jsonl.zst, in this order."""
     paths = (folder / f"{stem}.jsonl{suffix}" for suffix in ("", ".gz", ".zst"))
     return next((path for path in paths if path.is_file()), None)
 
 
 def parse(block: bytes, first: int, path: Path, types: tuple[str, ...]) -> pl.DataFrame:
-    """The events (RAW) of whole lines, the first being line `first` of the file at `path`."""
+    """Parse whole lines into RAW events.
+
+    first: number of the block's first line in the file at `path`. Raises ValueError, naming file
+    and line, for a malformed line.
+    """
     names, data = type_names(types), np.frombuffer(block, np.uint8)
     table = np.empty((len(RAW), data.size // SMALLEST_EVENT + 1), np.int64)
     at, line, row = scan(data, 0, first, names, table, 0)
@@ -43,23 +50,26 @@ def parse(block: bytes, first: int, path: Path, types: tuple[str, ...]) -> pl.Da
         stop = block.find(b"\n", at)
         stop = data.size if stop < 0 else stop
         try:
-            plain = np.frombuffer(second_look(block[at:stop], types), np.uint8)
+            rewritten = np.frombuffer(parse_slow(block[at:stop], types), np.uint8)
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from None
-        done, _, row = scan(plain, 0, line, names, table, row)
-        assert done == plain.size, f"{path}, line {line}: read {done} of {plain.size} bytes"
+        done, _, row = scan(rewritten, 0, line, names, table, row)
+        assert done == rewritten.size, f"{path}, line {line}: {done} of {rewritten.size} bytes"
         at, line, row = scan(data, min(stop + 1, data.size), line + 1, names, table, row)
     columns = dict(zip(RAW, table[:, :row], strict=True))
     return pl.DataFrame(columns).cast(RAW)
 
 
-def second_look(text: bytes, types: tuple[str, ...]) -> bytes:
-    """The line in the kernel's shape (nothing for a blank line); ValueError says what is wrong."""
+def parse_slow(text: bytes, types: tuple[str, ...]) -> bytes:
+    """Rewrite a line in the kernel's shape, a blank line as nothing; raise ValueError for a fault.
+
+    The error message has no file and line yet.
+    """
     if not text.strip():
         return b""
-    found = decode(text)
-    session = _integer(found, "session", "the line")
-    events = found.get("events") if isinstance(found, dict) else None
+    value = decode(text)
+    session = _integer(value, "session", "the line")
+    events = value.get("events") if isinstance(value, dict) else None
     if not isinstance(events, list) or not events:
         raise ValueError(f"session {session} has no events; remove the line or give it a list")
     last, out = OLDEST, []
@@ -71,9 +81,9 @@ def second_look(text: bytes, types: tuple[str, ...]) -> bytes:
 
 
 def decode(text: bytes) -> object:
-    """A line of JSON; ValueError says what is wrong with it."""
+    """Decode a line of JSON; raise ValueError with the fault and its cure."""
     try:
-        return json.loads(text.decode(), object_pairs_hook=_no_key_twice, parse_int=_number)
+        return json.loads(text.decode(), object_pairs_hook=_unique_keys, parse_int=_number)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text; save or download the file again") from None
     except json.JSONDecodeError as error:
@@ -84,28 +94,28 @@ def decode(text: bytes) -> object:
 
 
 def _number(digits: str) -> float:
-    """int, but a float where Python's int would refuse the length."""
-    return int(digits) if len(digits) < 99 else float(digits)
+    """Parse an integer, as a float where it is too long for Python's int."""
+    return int(digits) if len(digits) < LONGEST_INT else float(digits)
 
 
-def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
-        raise ValueError(f"a key stands twice among {keys}; remove one")
+        raise ValueError(f"a key appears twice among {keys}; remove one")
     return dict(pairs)
 
 
-def _integer(found: object, key: str, where: str) -> int:
-    """The whole number from 0 to 2^63 - 1 under a key."""
-    if not isinstance(found, dict):
+def _integer(value: object, key: str, where: str) -> int:
+    """Return the integer, from 0 to 2^63 - 1, under a key."""
+    if not isinstance(value, dict):
         raise ValueError(f"{where} is not a JSON object; write {{...}}")
-    if key not in found:
+    if key not in value:
         raise ValueError(f'{where} has no "{key}"; add it')
-    value = found[key]
-    if type(value) is not int or not 0 <= value <= LARGEST:
-        told = json.dumps(value)[:40]
-        raise ValueError(f'"{key}" of {where} is {told}; give a whole number from 0 to 2^63 - 1')
-    return value
+    number = value[key]
+    if type(number) is not int or not 0 <= number <= LARGEST:
+        shown = json.dumps(number)[:SHOWN]
+        raise ValueError(f'"{key}" of {where} is {shown}; give a whole number from 0 to 2^63 - 1')
+    return number
 
 
 def _time(event: object, last: int, where: str) -> int:
@@ -123,6 +133,6 @@ def _type(event: object, types: tuple[str, ...], where: str) -> str:
     if not isinstance(event, dict) or "type" not in event:
         raise ValueError(f'{where} has no "type"; add it')
     if event["type"] not in types:
-        told = json.dumps(event["type"])[:40]
-        raise ValueError(f"{where} has unknown type {told}; the types are {', '.join(types)}")
+        shown = json.dumps(event["type"])[:SHOWN]
+        raise ValueError(f"{where} has unknown type {shown}; the types are {', '.join(types)}")
     return json.dumps(event["type"])

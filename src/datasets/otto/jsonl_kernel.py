@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Reads lines of JSON of exactly one shape, every byte checked; stops at a line of another shape.
+"""Read lines of JSON of one shape and check every byte; stop at a line of another shape.
 
-The shape: {"session":0,"events":[{"aid":1,"ts":1659304800025,"type":"clicks"},...]} with blanks
-where JSON allows them, whole numbers from 0 to 2^63 - 1, known types, and times that do not go
-back, in ms, from OLDEST to NEWEST. (polars' JSON reader takes missing, null and doubled keys, -0
-and 1 for "1" without a word, and is six times slower.)
+The shape: {"session":0,"events":[{"aid":1,"ts":1659304800025,"type":"clicks"},...]}. Blanks may be
+where JSON allows them. Numbers are whole, from 0 to 2^63 - 1; types are known. Times are in ms,
+from OLDEST to NEWEST, and never go back. (The JSON reader of polars accepts missing, null and
+repeated keys, -0, and 1 for "1". It is six times slower, too.)
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from numba import njit
 from numpy.typing import NDArray
 
 from src.core.arrays import I64
+from src.datasets.times import NEWEST, OLDEST
 
-OLDEST = 10**11  # ms: 1973; smaller times are seconds
-NEWEST = (2**31 - 1) * 1000 + 999  # ms: the last second that fits Int32
 LARGEST = 2**63 - 1
 
 U8 = NDArray[np.uint8]
 
 
 def template(text: str) -> U8:
-    """Bytes to match; 0, written ~, stands for any number of blanks."""
+    """Convert a text to bytes to match; ~ becomes 0, which matches any number of blanks."""
     return np.frombuffer(text.replace("~", "\0").encode(), np.uint8)
 
 
 def type_names(types: tuple[str, ...]) -> U8:
-    """A template a row: the name, its closing quote and the end of the event."""
+    """Build a template per event type: the name, its closing quote and the end of the event."""
     ends = [json.dumps(name)[1:] + "~}" for name in types]
     longest = max(map(len, ends))
     return np.stack([template(end.ljust(longest, "~")) for end in ends])
@@ -43,7 +42,7 @@ COMMA, END = template("~,"), template("~]~}~")
 
 @njit(inline="always")
 def _match(data: U8, i: int, wanted: U8) -> int:
-    """The byte after the template, which begins at byte i, or -1."""
+    """Match a template at byte i; return the byte after it, or -1."""
     if i < 0:
         return -1
     for k in range(wanted.size):
@@ -60,7 +59,10 @@ def _match(data: U8, i: int, wanted: U8) -> int:
 
 @njit(cache=True)
 def _number(data: U8, i: int) -> tuple[int, int]:
-    """The whole number at byte i and the byte after it, or -1: no sign, no leading zero."""
+    """Read the whole number at byte i; return it and the byte after it, or -1.
+
+    The number has no sign and no leading zero.
+    """
     if i < 0:
         return 0, -1
     start, value = i, 0
@@ -75,7 +77,10 @@ def _number(data: U8, i: int) -> tuple[int, int]:
 
 @njit(cache=True)
 def _name(data: U8, i: int, names: U8) -> tuple[int, int]:
-    """Which of the names (a template a row) stands at byte i, and the byte after it, or -1."""
+    """Match one of the names (a template a row) at byte i; return its row and the byte after it.
+
+    Both are -1 where none matches.
+    """
     for n in range(names.shape[0]):
         j = _match(data, i, names[n])
         if j >= 0:
@@ -85,17 +90,17 @@ def _name(data: U8, i: int, names: U8) -> tuple[int, int]:
 
 @njit(cache=True)
 def _line(data: U8, i: int, line: int, names: U8, table: I64, row: int) -> tuple[int, int]:
-    """Read one line's events into the table; the byte after the line or -1, and the next row."""
+    """Read the events of one line into the table; return the byte after it (or -1), and the row."""
     session, i = _number(data, _match(data, i, SESSION))
     i, position, last = _match(data, i, EVENTS), 0, OLDEST
     while i >= 0:
         aid, i = _number(data, _match(data, i, AID))
         ts, i = _number(data, _match(data, i, TS))
-        kind, i = _name(data, _match(data, i, TYPE), names)
+        event_type, i = _name(data, _match(data, i, TYPE), names)
         if i < 0 or ts < last or ts > NEWEST:
             return -1, row
         table[0, row], table[1, row], table[2, row] = line, session, position
-        table[3, row], table[4, row], table[5, row] = aid, ts, kind
+        table[3, row], table[4, row], table[5, row] = aid, ts, event_type
         row, position, last = row + 1, position + 1, ts
         more = _match(data, i, COMMA)
         if more < 0:
@@ -110,8 +115,8 @@ def _line(data: U8, i: int, line: int, names: U8, table: I64, row: int) -> tuple
 def scan(data: U8, at: int, line: int, names: U8, table: I64, row: int) -> tuple[int, int, int]:
     """Read lines from byte `at` until the end or a line of another shape.
 
-    Fills columns of the table from `row` on: line, session, position, aid, ts, type (row of
-    `names`, see `type_names`). Returns where it stopped: byte, line and row.
+    Fills the table from column `row` on; its rows are line, session, position, aid, ts and type (a
+    row of `names`, see `type_names`). Returns byte, line and row where it stopped.
     """
     while at < data.size:
         i, after = _line(data, at, line, names, table, row)

@@ -1,21 +1,16 @@
-"""The raw files as parquet parts, resumable, and a table of their sessions."""
+"""Convert a raw file to parquet parts that survive a kill, and a table of its sessions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from src.core import store
+from src.core.run import Run
 from src.core.text_blocks import blocks
-from src.data.recipe import Expect
 from src.datasets.otto.jsonl import find, parse
-
-if TYPE_CHECKING:
-    from src.core.run import Run
-
 
 SESSION_ROWS = pl.Schema(
     {
@@ -27,29 +22,39 @@ SESSION_ROWS = pl.Schema(
         "part": pl.Int32,
     }
 )
-"""One session a row, in file order: ms of its first and last event, and the part they are in."""
+"""One session a row, in file order: ms of its first and last event, and the part that holds it."""
 
 
-PACKED = 6  # bytes of a raw file per byte of a compressed one, about
+COMPRESSION = 6  # bytes of a raw file per byte of a compressed one, about
 MEMORY, MEMORY_SHARE, DISK_SHARE = 6e8, 0.18, 0.45  # bytes that step 1 takes, and per raw byte
 
 
 @dataclass(frozen=True)
-class Raw:
-    """One raw file, read into parts."""
+class SessionLog:
+    """One raw file as parquet parts."""
 
     source: Path
     table: Path  # output/raw/<stem>.parquet: SESSION_ROWS
 
     def sessions(self) -> pl.LazyFrame:
+        """Scan SESSION_ROWS."""
         return pl.scan_parquet(self.table)
 
     def counts(self) -> tuple[int, int]:
-        """Sessions and events."""
+        """Count sessions and events."""
         row = self.sessions().select(pl.len(), pl.col("events").sum()).collect().row(0)
         return int(row[0]), int(row[1])
 
+    def start(self) -> int:
+        """Time of the first event, in ms."""
+        return int(self.sessions().select(pl.col("first").min()).collect().item())
+
+    def end(self) -> int:
+        """Time of the last event, in ms."""
+        return int(self.sessions().select(pl.col("last").max()).collect().item())
+
     def parts(self) -> list[Path]:
+        """List the files of all parts."""
         last = self.sessions().select(pl.col("part").max()).collect().item()
         return [self.part(n) for n in range(last + 1)]
 
@@ -57,40 +62,39 @@ class Raw:
         return self.table.with_name(f"{self.table.stem}-{n:04}.parquet")
 
     def events(self) -> pl.LazyFrame:
-        """All events (RAW), in file order."""
+        """Scan all events (RAW), in file order."""
         return pl.scan_parquet(self.parts())
 
 
-def read(run: Run, stem: str) -> Raw | None:
-    """Bring output/raw/<stem>*.parquet up to date; None where there is no such raw file.
+def read_log(run: Run, stem: str) -> SessionLog | None:
+    """Bring output/raw/<stem>*.parquet up to date; return None where the raw file is missing.
 
     A killed run goes on after its last whole part.
     """
     source = find(run.input, stem)
     if source is None:
         return None
-    raw = Raw(source, run.output / "raw" / f"{stem}.parquet")
+    log = SessionLog(source, run.output / "raw" / f"{stem}.parquet")
     stat = source.stat()
     rows = {
         "source": (source.name, stat.st_size, stat.st_mtime_ns),
         "types": run.recipe.types,
-        "code": store.code_version(Path(__file__)),
     }
 
     def make(path: Path) -> None:
-        size = stat.st_size * (PACKED if source.suffix != ".jsonl" else 1)
+        size = stat.st_size * (COMPRESSION if source.suffix != ".jsonl" else 1)
         run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
         count = 0
         for line, block in blocks(source):
             parser = _Parser(block, line, source, run.recipe.types)
-            run.build(raw.part(count), parser, {**rows, "line": line}, [])
+            run.build(log.part(count), parser, {**rows, "line": line}, [])
             count += 1
-        _sessions(raw, count).write_parquet(path)
+        _session_rows(log, count).write_parquet(path)
 
-    if raw.table.exists() and not all(store.fingerprint(part) for part in raw.parts()):
-        raw.table.unlink()
-    run.build(raw.table, make, rows, [])
-    return raw
+    if log.table.exists() and not all(store.fingerprint(part) for part in log.parts()):
+        log.table.unlink()
+    run.build(log.table, make, rows, [])
+    return log
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,14 @@ class _Parser:
         parse(self.block, self.line, self.source, self.types).write_parquet(path)
 
 
-def _sessions(raw: Raw, count: int) -> pl.DataFrame:
-    """SESSION_ROWS of the first `count` parts; refuses a file without any, and an id twice."""
+def _session_rows(log: SessionLog, count: int) -> pl.DataFrame:
+    """Build SESSION_ROWS of the first `count` parts.
+
+    Raises ValueError for a file without sessions, and for a session id that appears twice.
+    """
     tables = [pl.DataFrame(schema=SESSION_ROWS)]
     for n in range(count):
-        rows = pl.read_parquet(raw.part(n), columns=["line", "session", "ts", "position"])
+        rows = pl.read_parquet(log.part(n), columns=["line", "session", "ts", "position"])
         starts = rows.with_row_index("start").filter(pl.col("position") == 0)
         end = starts["start"].shift(-1, fill_value=rows.height)
         columns = {"last": rows["ts"].gather(end - 1), "events": end - starts["start"]}
@@ -118,15 +125,15 @@ def _sessions(raw: Raw, count: int) -> pl.DataFrame:
         tables.append(table.select(SESSION_ROWS.names()).cast(SESSION_ROWS))
     sessions = pl.concat(tables)
     if sessions.is_empty():
-        raise ValueError(f"{raw.source} is empty; download it again")
+        raise ValueError(f"{log.source} is empty; download it again")
     for session in sessions["session"].filter(~sessions["session"].is_first_distinct())[:1]:
         lines = sessions.filter(session=session)["line"].to_list()
-        raise ValueError(f"{raw.source}: session {session} stands in lines {lines}; keep one")
+        raise ValueError(f"{log.source}: session {session} appears in lines {lines}; keep one")
     return sessions
 
 
-def refuse_common_sessions(train: Raw, test: Raw) -> None:
-    """Raise when a session is in both files."""
+def refuse_common_sessions(train: SessionLog, test: SessionLog) -> None:
+    """Raise ValueError where a session is in both files."""
     both = test.sessions().join(train.sessions(), on="session").sort("line").head(1)
     for row in both.collect(engine="streaming").iter_rows(named=True):
         raise ValueError(
@@ -135,20 +142,9 @@ def refuse_common_sessions(train: Raw, test: Raw) -> None:
         )
 
 
-def refuse_swapped_files(train: Raw, test: Raw) -> None:
-    """Raise when the test sessions are over before the first train session begins."""
-    ends = test.sessions().select(pl.col("last").max()).collect().item()
-    if ends < train.sessions().select(pl.col("first").min()).collect().item():
+def refuse_swapped_files(train: SessionLog, test: SessionLog) -> None:
+    """Raise ValueError where all test sessions end before the first train session begins."""
+    if test.end() < train.start():
         raise ValueError(
             f"{test.source} ends before {train.source} begins; are the two files swapped?"
         )
-
-
-def refuse_other_download(raw: Raw, wanted: Expect, items: int) -> None:
-    """Raise when a file is not the one the recipe expects."""
-    sessions, events = raw.counts()
-    found = Expect(sessions, events, items)
-    if found != wanted:
-        told = [f"{e.sessions:,} sessions, {e.events:,} events, {e.items:,} items"
-                for e in (found, wanted)]  # fmt: skip
-        raise ValueError(f"{raw.source}: {told[0]}; wanted {told[1]}; download it again")

@@ -1,99 +1,95 @@
-"""News recommendation (Tianchi entrance/531842): the article that ends a user's visit, MRR@5.
+"""Recipe of the news clicks: the article that ends a user's visit, MRR@5.
 
-The real clicks of Globo.com, October 2017. Event types: 0 clicks inside a visit, 1 its last click,
-30 s after the one before (src/datasets/tianchi/clicklog.py). Where a row takes up a public solution's idea, the
-comment names it: L = LogicJake (2nd place), I = ikaruga (3rd place), F = fun-rec (the tutorial).
+Event types: 0 clicks inside a visit, 1 its last click (src/datasets/tianchi/clicklog.py). Comments
+mark rows that follow a public solution: L is LogicJake (2nd place), I is ikaruga (3rd place), F is
+fun-rec (the tutorial).
 """
 
-from src.candidates.rows import (
-    Baseline,
-    ItemToItemRetriever,
-    NewItemRetriever,
-    PopularRetriever,
-    Seeds,
-    SessionKnnRetriever,
-    TransitionRetriever,
-    TwoTowerRetriever,
-)
-from src.data.recipe import Objective, RawFile, Recipe, Source
+from src.candidates.base import Baseline
+from src.candidates.item_to_item import ItemToItemRetriever
+from src.candidates.new_items import NewItemRetriever
+from src.candidates.popular import PopularRetriever
+from src.candidates.seeds import Seeds
+from src.candidates.session_knn import SessionKnnRetriever
+from src.candidates.transitions import TransitionRetriever
+from src.candidates.two_tower import TwoTowerRetriever
+from src.data.recipe import Objective, Recipe
 from src.data.units import DAY, HOUR
-from src.datasets.tianchi.clicklog import prepare_clicks
-from src.datasets.tianchi.submission import (
-    ranking_asked,
-    ranking_facts,
-    ranking_layout,
-    ranking_truth,
-    write_ranking,
-)
-from src.embeddings.rows import PretrainedEmbedding, TwoTowerEmbedding, Word2VecEmbedding
-from src.features.rows import (
-    ContextFeature,
-    ContextPopularityFeature,
-    EmbeddingFeature,
-    FeatureGroup,
-    ItemAgeFeature,
-    ItemAttributeFeature,
-    ItemStatisticsFeature,
-    MatrixFeature,
-    PopularityFeature,
-    TwoTowerFeature,
-)
-from src.matrices.rows import CovisitationMatrix, SwingMatrix
-from src.rankers.rows import DINRanker, Ranker, XGBoostRanker
+from src.embeddings.pretrained import PretrainedEmbedding
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.context import ContextFeature
+from src.features.item_age import ItemAgeFeature
+from src.features.item_attribute import ItemAttributeFeature
+from src.features.item_item import EmbeddingFeature, MatrixFeature
+from src.features.item_statistics import ItemStatisticsFeature
+from src.features.pool import PoolFeature
+from src.features.popularity import ContextPopularityFeature, PopularityFeature
+from src.features.session import SessionFeature
+from src.features.session_item import SessionItemFeature
+from src.features.two_tower import TwoTowerFeature
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.swing import SwingMatrix
+from src.metrics.mrr import MRR
+from src.rankers.din import DINRanker
+from src.rankers.xgb import XGBoostRanker
 
 CLICK, END = 0, 1
 MINUTE = 60
-VISIT = 30 * MINUTE + 1  # seconds within which the next click is of the same visit
+VISIT = 30 * MINUTE + 1  # seconds: the next click of the same visit comes before
 ENDS = (0.0, 1.0, 0.0)
 
 # fmt: off
 MATRICES = (
-    CovisitationMatrix("end_next", direction="forward", steps=1, within=VISIT, once=False,
-              target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
-    CovisitationMatrix("next", direction="forward", steps=1, within=VISIT, once=False, top_n=100),
-    CovisitationMatrix("visit_end", direction="forward", steps=20, within=VISIT, once=False,
-              target_weight=ENDS, top_n=100),
-    CovisitationMatrix("visit", steps=5, within=VISIT, step_decay=0.8, top_n=100),
-    CovisitationMatrix("day", tail=100, within=DAY, half_life=HOUR, top_n=100),
-    CovisitationMatrix("itemcf", tail=100, steps=30, step_decay=0.9, session_norm=True, item_norm=0.5,
-              top_n=100),  # L, F, its constant time terms left out
-    CovisitationMatrix("binetwork", tail=200, session_norm=True, top_n=100),  # L
+    CovisitationMatrix("end_next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
+                       target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
+    CovisitationMatrix("next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
+                       top_n=100),
+    CovisitationMatrix("visit_end", direction="forward", max_steps=20, max_gap_s=VISIT,
+                       dedupe=False, target_weight=ENDS, top_n=100),
+    CovisitationMatrix("visit", max_steps=5, max_gap_s=VISIT, step_decay=0.8, top_n=100),
+    CovisitationMatrix("day", last_events=100, max_gap_s=DAY, half_life=HOUR, top_n=100),
+    CovisitationMatrix("itemcf", last_events=100, max_steps=30, step_decay=0.9, session_norm=True,
+                       item_norm=0.5, top_n=100),  # L, F, without their constant time terms
+    CovisitationMatrix("binetwork", last_events=200, session_norm=True, top_n=100),  # L
     SwingMatrix("swing", top_n=100),
 )
 
 EMBEDDINGS = (
-    Word2VecEmbedding("w2v", size=64, window=3, epochs=3, negative=5, min_count=2),  # L
-    PretrainedEmbedding("content", "articles_emb.csv", "article_id"),  # F; where the download has it
-    TwoTowerEmbedding("net", ahead=1, epochs=2, positions=2_000_000, rate=0.003),
+    Word2VecEmbedding("w2v", dim=64, window=3, epochs=3, negative=5, min_count=2),  # L
+    PretrainedEmbedding("content", "articles_emb.csv", "article_id"),  # F; if the file is there
+    TwoTowerEmbedding("net", n_targets=1, epochs=2, max_positions=2_000_000, learning_rate=0.003),
 )
 
-LAST = Seeds(last=1)
-LAST2 = Seeds(last=2, recency=0.7)
-RECENT = Seeds(last=10, recency=0.7)
-RULES = (
+LAST = Seeds(max_items=1)
+LAST2 = Seeds(max_items=2, decay=0.7)
+RECENT = Seeds(max_items=10, decay=0.7)
+RETRIEVERS = (
     ItemToItemRetriever("end_next", "end_next", LAST, neighbours=100),
     ItemToItemRetriever("next", "next", LAST2, neighbours=100),
     ItemToItemRetriever("visit_end", "visit_end", LAST2, neighbours=100),
     ItemToItemRetriever("visit", "visit", RECENT, neighbours=100),
     ItemToItemRetriever("day", "day", RECENT, neighbours=100),
-    ItemToItemRetriever("itemcf", "itemcf", LAST2, neighbours=100),  # L: the last two clicks only
+    ItemToItemRetriever("itemcf", "itemcf", LAST2, neighbours=100),  # L: only the last two clicks
     ItemToItemRetriever("binetwork", "binetwork", LAST, neighbours=100),
     ItemToItemRetriever("swing", "swing", LAST2, neighbours=100),
     TransitionRetriever("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
     TransitionRetriever("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),
     TransitionRetriever("flow_6h", LAST, half_life=6 * HOUR, target_weight=ENDS),
     TransitionRetriever("flow_any", LAST2, half_life=2 * HOUR),
-    TransitionRetriever("flow_far", RECENT, steps=3, half_life=HOUR),
-    TransitionRetriever("flow_before", LAST, half_life=HOUR, ahead=False, target_weight=ENDS),
-    SessionKnnRetriever("readers", sample=500, query_decay=2.0, recency_days=1.0, item_decay=3.0),  # F: UserCF
-    PopularRetriever("popular_10m", window=10 * MINUTE, bucket=MINUTE, top=50),
-    PopularRetriever("popular_around", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE, top=50),
-    PopularRetriever("popular_ends", window=30 * MINUTE, bucket=MINUTE, ahead=15 * MINUTE,
-                type_weight=ENDS, top=50),
-    PopularRetriever("popular_day", window=DAY, bucket=10 * MINUTE, top=50),
-    NewItemRetriever("fresh", "created", days=1.0, same="category", top=30),
-    NewItemRetriever("cold", "created", days=1.0, same="category", near="words", apart=100.0,
-              unseen=True, top=5),  # F: the four rules for articles never clicked
+    TransitionRetriever("flow_far", RECENT, max_steps=3, half_life=HOUR),
+    TransitionRetriever("flow_before", LAST, half_life=HOUR, looks_ahead=False, target_weight=ENDS),
+    SessionKnnRetriever("readers", sample_size=500, query_decay=2.0, recency_days=1.0,
+                        item_decay=3.0),  # F: UserCF
+    PopularRetriever("popular_10m", window_s=10 * MINUTE, bucket_s=MINUTE, top=50),
+    PopularRetriever("popular_around", window_s=30 * MINUTE, bucket_s=MINUTE,
+                     lookahead_s=15 * MINUTE, top=50),
+    PopularRetriever("popular_ends", window_s=30 * MINUTE, bucket_s=MINUTE,
+                     lookahead_s=15 * MINUTE, type_weight=ENDS, top=50),
+    PopularRetriever("popular_day", window_s=DAY, bucket_s=10 * MINUTE, top=50),
+    NewItemRetriever("fresh", "created", max_age_days=1.0, same="category", top=30),
+    NewItemRetriever("cold", "created", max_age_days=1.0, same="category", near="words",
+                     max_distance=100.0, unseen=True, top=5),  # F: rules for unread articles
     ItemToItemRetriever("w2v", "w2v", LAST2),
     ItemToItemRetriever("content", "content", LAST2, top=30),
     TwoTowerRetriever("net_ends", "net", objective=0, top=50),
@@ -109,15 +105,20 @@ BASELINES = (
     Baseline("next click, near in time", ("flow_1h", "next", "popular_10m")),
 )
 
-WINDOWS = (10 * MINUTE, HOUR, 6 * HOUR, DAY)
-FEATURES: tuple[FeatureGroup, ...] = (
+BACK = (10 * MINUTE, HOUR, 6 * HOUR, DAY, None)  # windows before the query
+AROUND = (5 * MINUTE, 15 * MINUTE, HOUR)  # windows that reach as far beyond the query
+FEATURES = (
+    PoolFeature(),
+    SessionFeature(),
+    SessionItemFeature(),
     *(MatrixFeature(m.name, ("position", "time"), ("sum",), 1, None) for m in MATRICES),
     EmbeddingFeature("w2v", ("position",), ("mean", "max"), 1, None),
     EmbeddingFeature("content", ("position",), ("max",), 1, None),
     TwoTowerFeature("net"),
-    *(PopularityFeature(t, (*WINDOWS, None)) for t in (CLICK, END)),
-    *(PopularityFeature(t, (w,), w) for t in (CLICK, END) for w in (5 * MINUTE, 15 * MINUTE, HOUR)),
-    *(ContextPopularityFeature(c, (w,), w) for c in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
+    *(PopularityFeature(t, BACK) for t in (CLICK, END)),
+    *(PopularityFeature(t, (w,), w) for t in (CLICK, END) for w in AROUND),
+    *(ContextPopularityFeature(column, (w,), w)
+      for column in ("region", "os", "referrer") for w in (HOUR, 6 * HOUR)),
     ItemAgeFeature(),
     ItemStatisticsFeature(),
     ItemStatisticsFeature(last_days=1),
@@ -128,50 +129,30 @@ FEATURES: tuple[FeatureGroup, ...] = (
 )
 # fmt: on
 
-RANKERS: tuple[Ranker, ...] = (
+RANKERS = (
     XGBoostRanker("softmax", (
         ("objective", "softmax"), ("learning_rate", 0.15), ("max_depth", 7), ("subsample", 0.9),
         ("colsample_bytree", 0.3), ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
-    ), rounds=200, patience=20, metric="ndcg@5", columns=100),
-    DINRanker("din", batch=512, epochs=2, categories=(
+    ), num_boost_round=200, early_stopping_rounds=20, eval_metric="ndcg@5", max_features=100),
+    DINRanker("din", batch_size=512, epochs=2, categories=(
         "category_value", "category_last", "context_device", "context_os", "context_region",
         "context_referrer",
     )),
 )  # fmt: skip
 
-OCTOBER_2017, YEAR = 1_506_816_000_000, 365 * DAY * 1000  # ms
-SOURCE = Source(
-    page="https://tianchi.aliyun.com/competition/entrance/531842",
-    licence="Globo.com's clicks, for academic use only",
-    kaggle="",
-    files=(
-        RawFile("train_click_log.csv", 1_112_623, OCTOBER_2017, OCTOBER_2017 + 50 * DAY * 1000),
-        RawFile("testA_click_log.csv", 518_010, OCTOBER_2017, OCTOBER_2017 + 50 * DAY * 1000),
-        RawFile("articles.csv", 364_047, OCTOBER_2017 - 12 * YEAR, OCTOBER_2017 + YEAR),
-    ),
-)
-
 RECIPE = Recipe(
     name="tianchi",
-    prepare=prepare_clicks,
-    write_submission=write_ranking,
-    layout=ranking_layout,
-    asked=ranking_asked,
-    truth=ranking_truth,
-    facts=ranking_facts,
     types=("clicks", "ends"),
     objectives=(Objective("ends", 1.0, next_only=True),),
-    metric="mrr",
-    k=5,
+    metric=MRR(5),
     matrices=MATRICES,
     embeddings=EMBEDDINGS,
-    rules=RULES,
+    retrievers=RETRIEVERS,
     baselines=BASELINES,
     features=FEATURES,
     rankers=RANKERS,
-    train_queries=400_000,
+    min_train_queries=400_000,
     pool_size=100,
-    train_rows=4_500_000,
-    negatives=25.0,
-    source=SOURCE,
+    max_train_rows=4_500_000,
+    negatives_per_positive=25.0,
 )
