@@ -2,8 +2,8 @@
 
     python 1_preparation.py --dataset otto
 
-Reads  input/<dataset>: the competition's files, as the recipe's `prepare` wants them
-Writes output/<dataset>/{items.parquet,splits.json} and, for <split> in valid, test, earlier_<n>:
+Reads  input/<dataset>: the competition's files
+Writes output/<dataset>/{items.parquet,splits.json} and, for <split> in valid, test, train_<n>:
        output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test)
 """
 
@@ -12,7 +12,7 @@ from src.core.run import Run
 
 
 def body(run: Run) -> None:
-    run.recipe.prepare(run)
+    run.dataset.prepare(run)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Would the competition take this file? The first ten faults of any submission, with their cures.
+"""Check any submission as the competition would: its first ten faults, each with a cure.
 
     python -m src.tools.check --dataset otto --input input/otto --file submission.csv
 
-Reads the raw test file for the queries; the raw train file, where it is there, for the items.
+Reads the queries from the raw test file. Reads the items from all raw files, if none is missing.
 """
 
 from __future__ import annotations
@@ -10,32 +10,34 @@ from __future__ import annotations
 import argparse
 
 from src.cli import run_cli, tool_flags
-from src.datasets import RECIPES
-from src.datasets import submission_rows as answers
+from src.datasets import DATASETS
+from src.datasets.submission_rows import MAX_FAULTS, check, require_file
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    told = {"input": "folder of the raw files", "file": "the submission"}
-    return tool_flags("check", __doc__, argv, **told)
+    """Read the flags."""
+    paths = {"input": "folder of the raw files", "file": "the submission"}
+    return tool_flags("check", __doc__, argv, **paths)
 
 
 def body(args: argparse.Namespace) -> int:
-    """Print the faults, or that there are none; 2 where there are."""
-    recipe = RECIPES[args.dataset]
-    layout = recipe.layout(recipe)
-    answers.there(args.file)
-    asked = recipe.asked(args.input, recipe)
-    faults = answers.check(args.file, layout, asked)
+    """Print the faults, or that there are none; return 2 where there are some."""
+    dataset = DATASETS[args.dataset]
+    fmt = dataset.submission_format()
+    require_file(args.file)
+    expected = dataset.expected(args.input)
+    faults = check(args.file, fmt, expected)
     for fault in faults:
         print(f"{args.file}, {fault}")
-    if len(faults) == answers.TOLD:
-        print("(the first ten; there may be more)")
+    if len(faults) == MAX_FAULTS:
+        print(f"(the first {MAX_FAULTS}; there may be more)")
     if not faults:
-        rows = asked.queries.size * len(layout.objectives)
-        items = "any items" if asked.items is None else f"{asked.items.size:,} items"
-        print(f"{args.file}: right, {rows:,} rows for {asked.queries.size:,} queries, of {items}")
-        if asked.items is None:
-            print("(that the items exist was not checked: not all raw files are there)")
+        queries, items = expected.queries.size, expected.items
+        of = "any items" if items is None else f"{items.size:,} items"
+        rows = queries * len(fmt.objectives)
+        print(f"{args.file}: right, {rows:,} rows for {queries:,} queries, of {of}")
+        if items is None:
+            print("(whether the items exist was not checked: a raw file is missing)")
     return 2 if faults else 0
 
 

@@ -2,33 +2,43 @@
 
     python -m src.tools.score --dataset otto --file submission.csv --labels test_labels.jsonl
 
-The labels: what was published after the competition (JSON lines of the organisers' form, or a CSV
-file of users and articles, as the dataset has it), or a labels.parquet made by step 1. All queries
-of the labels count; one without a row has no hits.
+The labels are those published after the competition, in the dataset's form, or a labels.parquet of
+step 1. All queries of the labels count; a query without a row scores 0.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from src.cli import run_cli, tool_flags
-from src.data.recipe import Recipe
+from src.core.console import show
 from src.data.schemas import LABELS
-from src.datasets import RECIPES
-from src.datasets import submission_rows as answers
+from src.datasets import DATASETS
+from src.datasets import submission_rows as submissions
+from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH
-from src.metrics import scores as metrics
+from src.metrics.bootstrap import bootstrap
+from src.metrics.query_scores import score_lists
+
+
+class Hits(NamedTuple):
+    """What a submission holds of the ground truth."""
+
+    table: pl.DataFrame  # session, objective, item, rank from 0
+    rows: int  # of the submission that belong to a query of the ground truth
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    return tool_flags("score", __doc__, argv, file="the submission", labels="what really happened")
+    """Read the flags."""
+    return tool_flags("score", __doc__, argv, file="the submission", labels="the ground truth")
 
 
-def made_labels(path: Path) -> pl.DataFrame:
-    """TRUTH of a labels.parquet of step 1, by the tables beside it."""
+def read_labels(path: Path) -> pl.DataFrame:
+    """Read a labels.parquet of step 1, and the tables beside it, as a TRUTH table."""
     labels = pl.read_parquet(path)
     if labels.schema != LABELS:
         raise ValueError(f"{path} has columns {labels.columns}; give a labels.parquet of step 1")
@@ -38,58 +48,56 @@ def made_labels(path: Path) -> pl.DataFrame:
     return raw.cast(TRUTH)
 
 
-def hits(path: Path, recipe: Recipe, truth: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """The items of a submission that came true, with their rank; how many of its rows count."""
-    layout, found, names = recipe.layout(recipe), [], []
-    asked = truth.select("session", "objective").unique()
-    for block in answers.read(path, layout):
-        rows = block.cast({"objective": pl.Int64}).join(asked, on=["session", "objective"])
-        names.append(rows.select("line", "session", "objective"))
-        lists = rows.with_columns(pl.col("items").str.split(layout.between).list.head(recipe.k))
+def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> Hits:
+    """Find the items of a submission that are in the ground truth."""
+    fmt, found, counted = dataset.submission_format(), [], []
+    queries = truth.select("session", "objective").unique()
+    for batch in submissions.read(path, fmt):
+        rows = batch.cast({"objective": pl.Int64}).join(queries, on=["session", "objective"])
+        counted.append(rows.select("line", "session", "objective"))
+        lists = rows.with_columns(pl.col("items").str.split(fmt.separator).list.head(fmt.k))
         items = lists.select(
             "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
         ).explode("item", "rank", empty_as_null=False)
-        items = items.with_columns(answers.integers(items["item"]))
+        items = items.with_columns(submissions.integers(items["item"]))
         found.append(items.join(truth, on=truth.columns))
-    named = pl.concat(names)
-    for line in named.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
+    rows = pl.concat(counted)
+    for line in rows.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
         raise ValueError(f"{path}, line {line}: a row that was there before; keep one")
-    return pl.concat(found), named.height
+    return Hits(pl.concat(found), rows.height)
 
 
-def score(path: Path, recipe: Recipe, truth: pl.DataFrame) -> pl.DataFrame:
-    """A row per objective, and the weighted total of them: what was hit of what could be.
+def score(path: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
+    """Score a submission: a row per objective, then the weighted total; 95 % intervals.
 
-    With 95 % intervals, to hold against those of cv.json.
+    Columns: objective, weight, queries, ideal and value (sums over queries), score, low, high.
+    Raises ValueError where no row belongs to a query of the ground truth.
     """
-    hit, n_rows = hits(path, recipe, truth)
-    if not n_rows:
+    recipe, hit = dataset.recipe, hits(path, dataset, truth)
+    if not hit.rows:
         raise ValueError(f"{path} has no row for any query of the labels; give those of its split")
-    table, tallies = [], []
+    rows, scores = [], []
     for n, objective in enumerate(recipe.objectives):
-        mine, true = (t.lazy().filter(pl.col("objective") == n) for t in (hit, truth))
-        tally = metrics.tally(mine, true, recipe.metric, recipe.k)
-        tallies.append(tally)
-        table.append({"objective": objective.name, "weight": objective.weight,
-                      "queries": tally.session.size, "of": int(tally.chances.sum()),
-                      "hit": tally.hits.sum(), "score": tally.score()})  # fmt: skip
-    rows = pl.DataFrame(table)
-    total = {"objective": "total", "score": float((rows["weight"] * rows["score"]).sum())}
-    low, high = metrics.bootstrap(tallies, rows["weight"].to_list(), recipe.seed)
-    rows = pl.concat([rows, pl.DataFrame([total])], how="diagonal")
-    return rows.with_columns(low=pl.Series(low), high=pl.Series(high))
+        lists, labels = (t.lazy().filter(pl.col("objective") == n) for t in (hit.table, truth))
+        scores.append(of := score_lists(lists, labels, recipe.metric))
+        rows.append({"objective": objective.name, "weight": objective.weight,
+                     "queries": of.session.size, "ideal": int(of.ideal.sum()),
+                     "value": of.value.sum(), "score": of.score()})  # fmt: skip
+    table = pl.DataFrame(rows)
+    total = {"objective": "total", "score": float((table["weight"] * table["score"]).sum())}
+    low, high = bootstrap(scores, table["weight"].to_list(), recipe.seed)
+    table = pl.concat([table, pl.DataFrame([total])], how="diagonal")
+    return table.with_columns(low=pl.Series(low), high=pl.Series(high))
 
 
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
-    recipe = RECIPES[args.dataset]
-    answers.there(args.file)
-    made = args.labels.suffix == ".parquet"
-    truth = made_labels(args.labels) if made else recipe.truth(args.labels, recipe)
-    table = score(args.file, recipe, truth)
-    print(f"{recipe.metric}@{recipe.k} of {args.file}")
-    from src.core.console import show
-
+    dataset = DATASETS[args.dataset]
+    submissions.require_file(args.file)
+    of_step_1 = args.labels.suffix == ".parquet"
+    truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
+    table = score(args.file, dataset, truth)
+    print(f"{dataset.recipe.metric} of {args.file}")
     show(table)
     return 0
 

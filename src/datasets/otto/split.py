@@ -26,8 +26,9 @@ def make_splits(run: Run) -> None:
     """Make items.parquet and the tables of all splits.
 
     Without test.jsonl there is no `test`. Where `valid` has fewer queries than min_train_queries,
-    the windows before it become train_1, train_2, ... Raises ValueError or FileNotFoundError, naming
-    file, line and cure, for wrong raw files.
+    the windows before it become train_1, train_2, ...
+
+    Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
     forget_splits(run)
     train, test = _read(run, "train"), _read(run, "test")
