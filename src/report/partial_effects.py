@@ -9,6 +9,7 @@ from src.core.run import Run
 from src.data.shards import shard_files
 from src.features.table import FeatureTable
 from src.rankers.base import Ranker
+from src.rankers.train_set import LABEL
 
 FILES = 5  # of the training table, at most, that rows are read from
 ROWS = 1000  # about, that are looked at
@@ -18,7 +19,7 @@ GRID = 12  # values of a feature, at most
 def held_out_rows(run: Run, objective: str) -> pl.DataFrame:
     """Read features of some training rows of fold 0, from files spread over all."""
     files = shard_files(run, "valid", "train")
-    wanted = (pl.col("fold") == 0) & pl.col(f"label_{objective}").is_not_null()
+    wanted = (pl.col("fold") == 0) & pl.col(f"{LABEL}{objective}").is_not_null()
     if len(files) > FILES:
         files = [files[n * len(files) // FILES] for n in range(FILES)]
     names, tables = FeatureTable(run.recipe).names, []

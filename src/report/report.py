@@ -31,6 +31,7 @@ SECTIONS = (
     training.epochs, training.curves, training.features, training.effects, scores.blends,
     scores.breakdowns, scores.ablation, scores.experiments, about_run.steps, about_run.counts,
 )  # fmt: skip
+TABLES = ("pool/retrievers", "pool/pool", "rankers")  # of logs/, that are on the page
 
 
 def write_report(run: Run) -> bool:
@@ -66,9 +67,9 @@ def html(contents: Contents) -> str:
 
 
 def _inputs(run: Run, blends: Blends) -> list[Path]:
-    baselines = run.output / "logs" / "pool" / "baselines.parquet"  # the recall tables go with it
     inputs = [file(run, "valid") for file in (paths.sessions, paths.events, paths.labels)]
-    inputs += [paths.items(run), cv_path(run), vs_baselines_path(run), baselines]
+    inputs += [paths.items(run), cv_path(run), vs_baselines_path(run)]
+    inputs += [run.output / "logs" / f"{name}.csv" for name in TABLES]
     for folder in ("pool", "train", "scores"):
         inputs += shard_files(run, "valid", folder)
     cv = read_cv(run)
@@ -82,7 +83,6 @@ def _logs(run: Run, blends: Blends) -> list[Path]:
     """Tables on the page that have no manifest: their content is part of the key."""
     logs = run.output / "logs"
     files = [experiments_path(run), logs / "ablation.csv"]
-    files += [logs / "pool" / f"{name}.csv" for name in ("retrievers", "pool")]
     embeddings = [row.name for row in run.recipe.embeddings]
     files += [paths.embedding_log(run, split, e) for e in embeddings for split in all_splits(run)]
     for ranker, target in trained_models(blends):

@@ -75,12 +75,17 @@ def blends(contents: Contents) -> Section:
         figures.append(figure(f"{row.name}, {name}", svg, numbers))
     text = (
         "The transform of the scores and the weight of each ranker. An objective that no ranker "
-        "is trained for keeps the order of the pool. Alternatives are each ranker alone and the "
-        "best blend of each transform, chosen in hindsight. The plots show the out-of-fold scores "
+        "is trained for keeps the order of the pool. Rankers: the out-of-fold score of each one. "
+        "Alternatives: each ranker alone, and the best blend of each transform in hindsight. "
+        "The plots show the out-of-fold scores "
         "of the best ranker of trees: shares of the positives and of the other candidates. "
         f"Counted on {contents.counted_on}."
     )
-    tables = [table(weights), details("alternatives", pl.DataFrame(alternatives))]
+    tables = [
+        table(weights),
+        details("rankers", contents.csv("logs/rankers.csv")),
+        details("alternatives", pl.DataFrame(alternatives)),
+    ]
     return Section("blends", "Blends and scores", text, [*tables, grid(figures)])
 
 
