@@ -226,7 +226,7 @@ NEED_A_HISTORY = [*OWN, *LOOK_UPS, *KNN, *FLOW, *FRESH[1:]]
 def test_a_query_without_events_does_not_see_its_neighbour(tmp_path: Path, row: Retriever) -> None:
     """The session before the empty one is full of events, and ends before the split does."""
     before = [(A, 1000, 0), (B, 1100, 1), (A, 1200, 2), (C, 1300, 0)]
-    late = [(D, 90_000, 0), (E, 95_000, 1), (D, 99_000, 0)]
+    late = [(D, 90_000, 0), (E, 97_000, 1), (D, 99_000, 0)]
     known = {"created": [900] * 5, "category": [1, 1, 2, 2, 3], "words": [100, 101, 102, 103, 104]}
     data = small_split(tmp_path, [late, before, []], 3, known=known)
     near = [(x, y, 1.0) for x in range(5) for y in range(5) if x != y]
