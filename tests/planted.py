@@ -25,6 +25,7 @@ from src.matrices.self_merge import self_merge
 from src.matrices.span import Span
 from src.metrics.recall import Recall
 
+ROOT = Path(__file__).resolve().parents[1]
 COMMUNITIES = 6
 PER_COMMUNITY = 20
 N_ITEMS = COMMUNITIES * PER_COMMUNITY + 1  # the last item never occurs

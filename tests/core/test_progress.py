@@ -14,7 +14,7 @@ import subprocess
 import sys
 import termios
 
-from worlds import ROOT
+from planted import ROOT
 
 WORK = f"""
 import sys, time

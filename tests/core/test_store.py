@@ -5,24 +5,24 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from planted import ROOT
 
-from src.candidates.rows import HistoryRetriever, Seeds
+from src.candidates.history import HistoryRetriever
+from src.candidates.seeds import Seeds
 from src.cli import locked, main, parse
 from src.core import store
-from src.core.engine import Engine
+from src.core.engines import CpuEngine, GpuEngine
 from src.core.run import Run
-from src.matrices.rows import CovisitationMatrix
+from src.matrices.covisitation import CovisitationMatrix
 
-ROOT = Path(__file__).resolve().parent.parent
-KEY = {"rows": CovisitationMatrix("m", steps=1), "inputs": {"events": "abc"}}
+KEY = {"rows": CovisitationMatrix("m", max_steps=1), "inputs": {"events": "abc"}}
 
 
 def writes(text: str) -> Callable[[Path], object]:
@@ -75,12 +75,12 @@ def test_made_once_then_up_to_date(path: Path) -> None:
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, path.name + ".json"]
     manifest = json.loads(store.manifest_path(path).read_text())
     assert manifest["digest"] == store.digest(KEY) == store.fingerprint(path)
-    assert manifest["key"]["rows"]["steps"] == 1  # a person can read what it was made from
+    assert manifest["key"]["rows"]["max_steps"] == 1  # a person can read what it was made from
 
 
 def test_made_again_when_the_key_changed(path: Path) -> None:
     store.build(path, KEY, writes("one"))
-    changed = {**KEY, "rows": CovisitationMatrix("m", steps=2)}
+    changed = {**KEY, "rows": CovisitationMatrix("m", max_steps=2)}
     assert store.build(path, changed, writes("two"))
     assert path.read_text() == "two" and store.fingerprint(path) == store.digest(changed)
 
@@ -107,7 +107,7 @@ def test_a_make_that_raises_leaves_nothing(path: Path) -> None:
 
 def test_a_make_that_raises_leaves_the_old_file_whole_but_not_valid(path: Path) -> None:
     store.build(path, KEY, writes("one"))
-    changed = {**KEY, "rows": CovisitationMatrix("m", steps=2)}
+    changed = {**KEY, "rows": CovisitationMatrix("m", max_steps=2)}
     with pytest.raises(RuntimeError):
         store.build(path, changed, breaks)
     assert path.read_text() == "one"
@@ -140,12 +140,12 @@ def test_digest_sees_every_field_and_the_kind_of_row() -> None:
     @dataclass(frozen=True)
     class Other:
         name: str
-        select: Seeds
+        seeds: Seeds
         top: int
 
-    rule = HistoryRetriever("own", Seeds(), 100)
-    rows = [rule, replace(rule, top=99), replace(rule, select=Seeds(recency=0.8)),
-            Other("own", Seeds(), 100), [rule], [rule, rule], "own", 0, None]  # fmt: skip
+    row = HistoryRetriever("own", Seeds(), 100)
+    rows = [row, replace(row, top=99), replace(row, seeds=Seeds(decay=0.8)),
+            Other("own", Seeds(), 100), [row], [row, row], "own", 0, None]  # fmt: skip
     assert len({store.digest(r) for r in rows}) == len(rows)
     assert store.digest({"a": 1, "b": 2}) == store.digest({"b": 2, "a": 1})
     with pytest.raises(TypeError, match="cannot put a function"):
@@ -158,7 +158,7 @@ def test_digest_sees_every_field_and_the_kind_of_row() -> None:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     found = parse("", ROOT / "2_matrices.py", ["--output", str(tmp_path), "--engine", "cpu"])
-    return replace(found, engine=Engine("cpu", 1))
+    return replace(found, engine=CpuEngine(1))
 
 
 def test_run_build_depends_on_rows_inputs_and_engine(run: Run) -> None:
@@ -173,58 +173,7 @@ def test_run_build_depends_on_rows_inputs_and_engine(run: Run) -> None:
     store.build(events, {"made": 2}, writes("events"))
     assert run.build(table, writes("m"), 2, [events])
     assert run.build(table, writes("m"), 2, [])
-    assert replace(run, engine=Engine("gpu", 1)).build(table, writes("m"), 2, [])
-
-
-# --- code_version -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    code = (ROOT / "2_matrices.py").read_text() + "\nfrom src.datasets import otto\n"
-    (tmp_path / "2_matrices.py").write_text(code)
-    monkeypatch.setattr(store, "ROOT", tmp_path)
-    store.code_version.cache_clear()
-    yield tmp_path
-    store.code_version.cache_clear()
-
-
-def version(tree: Path) -> str:
-    store.code_version.cache_clear()
-    return store.code_version(tree / "2_matrices.py")
-
-
-@pytest.mark.parametrize(
-    ("file", "changes"),
-    [
-        ("2_matrices.py", True),
-        ("src/matrices/count_kernel.py", True),  # from src import matrix_kernel
-        ("src/matrices/definition.py", True),  # from src.matrices import ...
-        ("src/data/recipe.py", True),
-        ("src/nobody_imports_this.py", False),
-        ("src/datasets/otto/recipe.py", False),  # its rows enter the keys one by one
-        ("src/datasets/__init__.py", False),
-    ],
-)
-def test_code_version_follows_the_imports(tree: Path, file: str, changes: bool) -> None:
-    before = version(tree)
-    assert version(tree) == before
-    with open(tree / file, "a") as f:
-        f.write("\n# changed\n")
-    assert (version(tree) != before) == changes
-
-
-@pytest.mark.parametrize(
-    "line", ["import src.a", "from src import a", "from src.a import x", "def f():\n import src.a"]
-)
-def test_code_version_knows_every_form_of_import(tree: Path, line: str) -> None:
-    (tree / "src" / "a.py").write_text("from src.b import x\n")
-    (tree / "src" / "b.py").write_text("x = 1\n")
-    (tree / "2_matrices.py").write_text(line + "\n")
-    before = version(tree)
-    (tree / "src" / "b.py").write_text("x = 2\n")
-    assert version(tree) != before
+    assert replace(run, engine=GpuEngine(1)).build(table, writes("m"), 2, [])
 
 
 # --- one process a folder, one line an error ----------------------------------------------------
