@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import numpy as np
+
 from src.candidates.pool import Pool
-from src.core.arrays import F32
+from src.core.arrays import F32, I8, I32, I64
 from src.core.run import Run
 from src.data.split_data import SplitData
+from src.features.weightings_kernel import History, Weighting, weigh_history
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
+
+HISTORY_EVENTS = 100  # latest events of a session that are compared with the candidates
 
 
 class Memory(NamedTuple):
@@ -24,7 +31,24 @@ class Memory(NamedTuple):
     mapped: float = 0.0
 
 
-@dataclass(frozen=True)
+class Events(NamedTuple):
+    """All events of a split as CSR: those of session s are offsets[s] : offsets[s + 1]."""
+
+    offsets: I64
+    item: I32
+    ts: I32
+    type: I8
+
+
+class Candidates(NamedTuple):
+    """Candidates of sessions first : first + n as CSR: rows offsets[q] : offsets[q + 1] of X."""
+
+    first: int
+    offsets: I64
+    item: I32
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """Some queries with their candidates: what columns are computed from."""
 
@@ -41,6 +65,33 @@ class Block:
     def end(self) -> int:
         """Dense session behind the last query."""
         return self.pool.first + self.pool.offsets.size - 1
+
+    @property
+    def events(self) -> Events:
+        sessions = self.data.sessions
+        return Events(sessions.offsets, sessions.item, sessions.ts, sessions.type)
+
+    @property
+    def candidates(self) -> Candidates:
+        return Candidates(self.pool.first, self.pool.offsets, self.pool.item)
+
+    @cached_property
+    def query_ts(self) -> I32:
+        """Time of each query (int32, seconds): that of its last event."""
+        return self.data.query_ts(self.first, self.end)
+
+    @cached_property
+    def history(self) -> History:
+        """Different items of the last HISTORY_EVENTS events of each query, with their weights."""
+        weights = np.array(self.recipe.type_weight, np.float64)
+        return weigh_history(self.events, self.first, self.end, HISTORY_EVENTS, weights)
+
+    def context(self, column: str) -> I32:
+        """A context column of each query's last event; 0, as where it is unknown, without one."""
+        last = self.data.sessions.last_event(self.first, self.end)
+        values = np.zeros(last.size, np.int32)
+        values[last >= 0] = self.data.context(column)[last[last >= 0]]
+        return values
 
 
 @dataclass(frozen=True)
@@ -90,3 +141,17 @@ class FeatureGroup(ABC):
         X: float32 (candidates, all columns). A session without an event has no history: the
         docstring of the kind says what its columns then hold.
         """
+
+
+def labels(members: Iterable[IntEnum]) -> tuple[str, ...]:
+    """Names of members as they stand in recipes and columns: in lower case."""
+    return tuple(member.name.lower() for member in members)
+
+
+WEIGHTINGS = labels(Weighting)
+
+
+def require_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError where some names are not among those that are known."""
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"{what}: {unknown} not in {tuple(known)}")

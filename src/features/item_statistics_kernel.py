@@ -1,109 +1,123 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""What all visible sessions did with each item: one walk over a split's events."""
+"""Count what all visible sessions did with each item: one walk over the events of a split."""
 
 from __future__ import annotations
 
 import math
+from enum import CONTINUOUS, UNIQUE, IntEnum, verify
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
-from src.features.features_kernel import DAY, POSITION, RECSYS, TIME, TYPE, event_weight
+from src.features.weightings_kernel import Weighting, event_weight
 
-WEIGHTS = (POSITION, TYPE, DAY, TIME, RECSYS)
-MEANS = ("place", "length", "ends", "wait", "again")
+MAX_TYPES = 7  # types, pairs of types, and RETURNED: bits of an int64
+RETURNED = 62  # the bit of an item that the session came back to
 
 
-def names(types: tuple[str, ...]) -> list[str]:
-    """The columns of `item_statistics`, in order."""
-    pairs = [f"{a}_to_{b}" for a in types for b in types]
-    weights = ["position", "type", "day", "time", "recsys"]
-    return [
-        *(f"events_{t}" for t in types), "sessions", *(f"sessions_{t}" for t in types),
-        *(f"weight_{w}" for w in weights), *(f"share_{t}" for t in types[1:]), *pairs, *MEANS,
-    ]  # fmt: skip
+@verify(UNIQUE, CONTINUOUS)
+class Group(IntEnum):
+    """Groups of columns, in order; `column_groups` of item_statistics.py names their columns."""
+
+    EVENTS = 0  # on the item, per type
+    SESSIONS = 1  # with the item
+    TYPE_SESSIONS = 2  # with such an event on the item, per type
+    WEIGHT = 3  # of the events in their sessions, per weighting
+    SHARE = 4  # of the events, per type but the first
+    CONVERSION = 5  # of the sessions with a type, share with another one later, per pair of types
+    MEAN = 6  # see Mean
+
+
+@verify(UNIQUE, CONTINUOUS)
+class Mean(IntEnum):
+    """Means over the events on an item, or over its sessions."""
+
+    PLACE = 0  # in the session: 0 for the first event, 1 for the last
+    LENGTH = 1  # events of the session
+    EXIT_RATE = 2  # share of the events that are the last of their session
+    LOG_GAP = 3  # ln(1 + seconds to the next event), where there is one
+    RETURN_RATE = 4  # share of the sessions that came back to the item
+
+
+WEIGHTS = tuple(weighting for weighting in Weighting if weighting != Weighting.EQUAL)
+N_WEIGHTS = len(WEIGHTS)
 
 
 @njit(cache=True)
-def item_statistics(offsets, item, ts, type_, n_items, n_types, since, type_weight, n_columns):
-    """A row of `names` for each item, float32, of the events from second `since` on.
+def item_statistics(events, n_items, n_types, since, type_weight, groups):
+    """Compute the columns of `Group` for each item from the events from second `since` on.
 
-    events and sessions count; weight_<w> sums the events' weights in their sessions; share_<t> is
-    the type's share of the events; <a>_to_<b> the share of the sessions with an event of type a in
-    which one of type b followed (conversion; of one type: bought again); place is the mean place in
-    the session (0: first, 1: last), length the mean number of its events, ends the share of events
-    that are their session's last, wait the mean ln(1 + seconds to the next event), again the share
-    of its sessions that came back to it.
+    groups: int64, the first column of each group, and the number of all columns. Returns float32
+    (items, columns).
     """
-    out = np.zeros((n_items, n_columns), np.float64)
-    sessions, of_type, weights, _, pairs, means = _starts(n_types)
-    mark = np.full(n_items, -1, np.int64)  # the session an item was seen in last
-    seen = np.zeros(n_items, np.int64)  # bits: its types there; above them, the pairs; then again
-    waits = np.zeros(n_items, np.int64)
-    for s in range(offsets.size - 1):
-        begin, stop = offsets[s], offsets[s + 1]
+    out = np.zeros((n_items, groups[-1]), np.float64)
+    mean = groups[Group.MEAN]
+    session_of = np.full(n_items, -1, np.int64)  # the session an item was seen in last
+    seen = np.zeros(n_items, np.int64)  # bits there: types, pairs of types, RETURNED
+    n_gaps = np.zeros(n_items, np.int64)
+    for s in range(events.offsets.size - 1):
+        begin, stop = events.offsets[s], events.offsets[s + 1]
         n = stop - begin
         for i in range(begin, stop):
-            if ts[i] < since:
+            if events.ts[i] < since:
                 continue
-            x, t = item[i], np.int64(type_[i])
-            if mark[x] != s:
-                mark[x], seen[x] = s, 0
-                out[x, sessions] += 1
-            elif not seen[x] >> 62 & 1:
-                seen[x] |= np.int64(1) << 62
-                out[x, means + 4] += 1
-            out[x, t] += 1
+            x, t = events.item[i], np.int64(events.type[i])
+            if session_of[x] != s:
+                session_of[x], seen[x] = s, 0
+                out[x, groups[Group.SESSIONS]] += 1
+            elif not seen[x] >> RETURNED & 1:
+                seen[x] |= np.int64(1) << RETURNED
+                out[x, mean + Mean.RETURN_RATE] += 1
+            out[x, groups[Group.EVENTS] + t] += 1
             for a in range(n_types):
                 pair = a * n_types + t
                 if seen[x] >> a & 1 and not seen[x] >> (n_types + pair) & 1:
                     seen[x] |= np.int64(1) << (n_types + pair)
-                    out[x, pairs + pair] += 1
+                    out[x, groups[Group.CONVERSION] + pair] += 1
             if not seen[x] >> t & 1:
                 seen[x] |= 1 << t
-                out[x, of_type + t] += 1
-            for k in range(len(WEIGHTS)):
-                seconds = ts[stop - 1] - ts[i]
-                w = event_weight(WEIGHTS[k], stop - 1 - i, n, seconds, type_weight[t])
-                out[x, weights + k] += w
-            out[x, means] += (i - begin) / (n - 1) if n > 1 else 1.0
-            out[x, means + 1] += n
+                out[x, groups[Group.TYPE_SESSIONS] + t] += 1
+            seconds = events.ts[stop - 1] - events.ts[i]
+            for k in range(N_WEIGHTS):
+                weight = event_weight(WEIGHTS[k], stop - 1 - i, n, seconds, type_weight[t])
+                out[x, groups[Group.WEIGHT] + k] += weight
+            out[x, mean + Mean.PLACE] += (i - begin) / (n - 1) if n > 1 else 1.0
+            out[x, mean + Mean.LENGTH] += n
             if i == stop - 1:
-                out[x, means + 2] += 1
+                out[x, mean + Mean.EXIT_RATE] += 1
             else:
-                out[x, means + 3] += math.log(1.0 + ts[i + 1] - ts[i])
-                waits[x] += 1
-    _means(out, waits, n_types)
+                out[x, mean + Mean.LOG_GAP] += math.log(1.0 + events.ts[i + 1] - events.ts[i])
+                n_gaps[x] += 1
+    _divide(out, n_gaps, n_types, groups)
     return out.astype(np.float32)
 
 
 @njit(cache=True)
-def _means(out, waits, n_types):
-    """Divide what `item_statistics` has summed."""
-    sessions, of_type, _, shares, pairs, means = _starts(n_types)
-    for x in range(waits.size):
-        events = 0.0
+def _divide(out, n_gaps, n_types, groups):
+    """Turn the sums of `item_statistics` into shares and means."""
+    mean = groups[Group.MEAN]
+    for x in range(n_gaps.size):
+        n_events = 0.0
         for t in range(n_types):
-            events += out[x, t]
-        if events == 0.0:
+            n_events += out[x, groups[Group.EVENTS] + t]
+        if n_events == 0.0:
             continue
         for t in range(1, n_types):
-            out[x, shares + t - 1] = out[x, t] / events
+            out[x, groups[Group.SHARE] + t - 1] = out[x, groups[Group.EVENTS] + t] / n_events
         for a in range(n_types):
+            n_sessions = max(out[x, groups[Group.TYPE_SESSIONS] + a], 1.0)
             for b in range(n_types):
-                out[x, pairs + a * n_types + b] /= max(out[x, of_type + a], 1.0)
-        for c in range(3):
-            out[x, means + c] /= events
-        out[x, means + 3] /= max(waits[x], 1)
-        out[x, means + 4] /= out[x, sessions]
+                out[x, groups[Group.CONVERSION] + a * n_types + b] /= n_sessions
+        out[x, mean + Mean.PLACE] /= n_events
+        out[x, mean + Mean.LENGTH] /= n_events
+        out[x, mean + Mean.EXIT_RATE] /= n_events
+        out[x, mean + Mean.LOG_GAP] /= max(n_gaps[x], 1)
+        out[x, mean + Mean.RETURN_RATE] /= out[x, groups[Group.SESSIONS]]
 
 
-@njit(cache=True)
-def _starts(n_types):
-    """The first column of each kind of `names` but the first: sessions, sessions of a type, ..."""
-    sessions = n_types
-    of_type = sessions + 1
-    weights = of_type + n_types
-    shares = weights + len(WEIGHTS)
-    pairs = shares + n_types - 1
-    return sessions, of_type, weights, shares, pairs, pairs + n_types * n_types
+@njit(parallel=True, cache=True)
+def table_columns(item, table, column, X):
+    """Write the row of the table of each candidate; table: (items, columns)."""
+    for r in prange(item.size):
+        for c in range(table.shape[1]):
+            X[r, column + c] = table[item[r], c]

@@ -1,0 +1,31 @@
+"""Columns of the age of the candidate: seconds since its first and its latest event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from src.core.arrays import F32
+from src.features.base import Block, FeatureGroup, labels
+from src.features.item_age_kernel import SeenColumn, seen_columns
+from src.features.item_times import item_times
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ItemAgeFeature(FeatureGroup):
+    """Seconds from the first and from the latest event on the candidate, by anyone, to the query.
+
+    -1 without an event before the query. Of a session without an event, its query has a time too.
+    """
+
+    def names(self, recipe: Recipe) -> list[str]:
+        return [f"seen_{name}" for name in labels(SeenColumn)]
+
+    def causal(self) -> Self:
+        return self
+
+    def fill(self, block: Block, X: F32, column: int) -> None:
+        seen_columns(block.candidates, block.query_ts, item_times(block.data), column, X)

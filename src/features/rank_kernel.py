@@ -1,0 +1,55 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+"""Rank columns within the query."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+AT_A_TIME = 6  # columns that are ranked together: neighbouring columns share cache lines
+
+
+@njit(fastmath={"reassoc"})  # sums of ones: exact in any order
+def _ranks(values, n, nonzero, row, out):
+    """Write to out[:n] how many of values[:n] are higher than each; nonzero, row: scratch.
+
+    Most values are 0: only the others are compared with each other.
+    """
+    n_nonzero, n_positive = 0, 0
+    for r in range(n):
+        if values[r] != 0.0:
+            nonzero[n_nonzero], row[n_nonzero] = values[r], r
+            n_nonzero += 1
+            n_positive += 1 if values[r] > 0.0 else 0
+    out[:n] = n_positive
+    for p in range(n_nonzero):
+        value, higher = nonzero[p], np.float32(0.0)
+        for other in range(n_nonzero):
+            higher += np.float32(1.0) if nonzero[other] > value else np.float32(0.0)
+        out[row[p]] = higher if value > 0.0 else higher + np.float32(n - n_nonzero)
+
+
+@njit(parallel=True, cache=True)
+def rank_columns(offsets, sources, targets, X, n_threads):
+    """Write the ranks of columns `sources` to `targets`: 0 for the highest; ties share the best.
+
+    offsets: CSR of the queries.
+    """
+    n_queries = offsets.size - 1
+    longest = np.diff(offsets).max()
+    for t in prange(n_threads):
+        values = np.empty((AT_A_TIME, longest), np.float32)
+        ranks = np.empty((AT_A_TIME, longest), np.float32)
+        nonzero, row = np.empty(longest, np.float32), np.empty(longest, np.int32)
+        for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
+            first, n = offsets[q], offsets[q + 1] - offsets[q]
+            for k in range(0, sources.size, AT_A_TIME):
+                n_columns = min(AT_A_TIME, sources.size - k)
+                for r in range(n):
+                    for c in range(n_columns):
+                        values[c, r] = X[first + r, sources[k + c]]
+                for c in range(n_columns):
+                    _ranks(values[c], n, nonzero, row, ranks[c])
+                for r in range(n):
+                    for c in range(n_columns):
+                        X[first + r, targets[k + c]] = ranks[c, r]
