@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class ItemAgeFeature(FeatureGroup):
     """Seconds from the first and from the latest event on the candidate, by anyone, to the query.
 
-    -1 without an event before the query. Of a session without an event, its query has a time too.
+    -1 where the candidate has no event before the query. SplitData.query_ts is the query's time,
+    also that of a session without an event.
     """
 
     def names(self, recipe: Recipe) -> list[str]:

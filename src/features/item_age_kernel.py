@@ -24,7 +24,7 @@ N_SEEN = len(SeenColumn)
 
 @njit(parallel=True, cache=True)
 def seen_columns(candidates, query_ts, times, column, X):
-    """Write seconds from the candidate's first and latest event before the query; -1 without one."""
+    """Write seconds from the candidate's first and latest event to the query; -1 without one."""
     for q in prange(query_ts.size):
         now = np.int64(query_ts[q])
         for r in range(candidates.offsets[q], candidates.offsets[q + 1]):

@@ -15,6 +15,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
+from src.data.vectors import item_vectors, source_vectors
 from src.features.base import WEIGHTINGS, Block, FeatureGroup, Memory, labels, require_known
 from src.features.item_item_kernel import Cell, matrix_columns, vector_columns
 from src.features.weightings_kernel import N_LATEST, Weighting
@@ -139,16 +140,9 @@ class EmbeddingFeature(ItemItemFeature):
         return Memory(float(paths.size(self.inputs(run, split))))
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        vectors, *sources = (
-            mapped_vectors(block.data, file)
-            for file in self.inputs(block.data.run, block.data.split)
-        )
+        sources = source_vectors(block.data, self.table)
+        vectors = item_vectors(block.data, self.table)
         vector_columns(
-            block.candidates, block.history, sources[0] if sources else vectors, vectors,
+            block.candidates, block.history, sources, vectors,
             self.least, self.cells, column, X, get_num_threads(),
         )  # fmt: skip
-
-
-def mapped_vectors(data: SplitData, file: Path) -> F32:
-    """Vectors of a file, mapped: read when they are looked at."""
-    return data.cached(("mapped vectors", file), lambda: np.load(file, mmap_mode="r"))

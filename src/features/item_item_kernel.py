@@ -121,8 +121,8 @@ def matrix_columns(
 ):
     """Write the cells of the weights of candidates among the neighbours of history items.
 
-    near: CSR of the items; a candidate that is no neighbour has weight 0. cells: int64 (columns, 2),
-    a Cell and its weighting, or the number of events back where it is LATEST.
+    near: CSR of the items; a candidate that is no neighbour has weight 0. cells: int64
+    (columns, 2), a Cell and its weighting; behind LATEST stands how many events back.
     """
     n_queries = candidates.offsets.size - 1
     longest = np.diff(candidates.offsets).max()

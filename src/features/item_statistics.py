@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,10 +45,11 @@ def column_groups(types: tuple[str, ...]) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class ItemStatisticsFeature(FeatureGroup):
-    """What all sessions did with the candidate: src/features/item_statistics_kernel.py has the list.
+    """Counts, weights, conversion and means over all sessions with the candidate.
 
-    Of all visible events, or of the last days of the split's own history: transductive. The
-    query's session is no special case, with or without events.
+    `Group` and `Mean` of item_statistics_kernel.py describe the columns. They count all visible
+    events, or those of the last days of the split's own history: transductive. They are the same
+    for every query, with or without events.
     """
 
     last_days: float | None = None

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class SessionItemFeature(FeatureGroup):
     """Events of the session on the candidate: counts, recency, and their weight per weighting.
 
-    Where the session has no event on the candidate, as a session without an event has none at all,
-    counts and weights are 0 and all else is -1. Weights are those of the last HISTORY_EVENTS events.
+    Counts and weights are 0, and all else is -1, where the session has no event on the candidate:
+    everywhere, of a session without an event. Weights count the last HISTORY_EVENTS events.
     """
 
     def names(self, recipe: Recipe) -> list[str]:

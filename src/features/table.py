@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 from numba import get_num_threads
 
 from src.candidates.pool import Pool
 from src.core.arrays import F32
-from src.core.run import Run
-from src.data import paths
 from src.data.recipe import Recipe
 from src.data.split_data import SplitData
 from src.features.base import Block
@@ -42,11 +39,6 @@ class FeatureTable:
         for group in self.recipe.features:
             names.setdefault(type(group).__name__, []).extend(group.all_names(self.recipe))
         return names
-
-    def inputs(self, run: Run, split: str) -> list[Path]:
-        """Files that the columns are computed from, beside the pool."""
-        files = [file for group in self.recipe.features for file in group.inputs(run, split)]
-        return [paths.events(run, split), *dict.fromkeys(files)]
 
     def compute(self, data: SplitData, pool: Pool, wanted: Collection[str] | None = None) -> F32:
         """Compute X, float32 of shape (rows of the pool, names).

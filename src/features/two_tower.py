@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from src.core.arrays import F32
 from src.core.run import Run
 from src.data import paths
+from src.data.vectors import item_vectors, query_vectors
 from src.features.base import Block, FeatureGroup, Memory
-from src.features.item_item import mapped_vectors
 from src.features.two_tower_kernel import cosine_columns
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 class TwoTowerFeature(FeatureGroup):
     """Cosine of the candidate and the query vector, a column and a rank per objective.
 
-    The model gives every query a vector: that of a session without an event is what its encoder
-    makes of no events.
+    The query vector of a session without an event is 0, and so are its cosines.
     """
 
-    model: str  # an embedding with query vectors
+    model: str  # an embedding that makes query vectors
+
+    def check(self, recipe: Recipe) -> None:
+        recipe.check_query_vectors("two-tower feature", self.model)
 
     def names(self, recipe: Recipe) -> list[str]:
         return [f"{self.model}_{objective.name}" for objective in recipe.objectives]
@@ -48,9 +50,6 @@ class TwoTowerFeature(FeatureGroup):
         """Nothing: the model is trained on the whole split."""
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        data = block.data
-        files = self.inputs(data.run, data.split)
-        vectors, queries = (mapped_vectors(data, file) for file in files)
-        first = data.first_query
-        queries = queries[:, block.first - first : block.end - first]
+        queries = query_vectors(block.data, self.model, block.first, block.end)
+        vectors = item_vectors(block.data, self.model)
         cosine_columns(block.candidates, queries, vectors, column, X)
