@@ -29,7 +29,7 @@ def body(run: Run) -> None:
                 summary |= embedding.build(run, split)
         data = SplitData(run, split)
         for retriever in retrievers_of_step(run, embeddings=True):
-            with run.step(f"{split} {retriever.name}") as summary:
+            with run.step(f"{split} candidates of {retriever.name}") as summary:
                 summary |= write_candidates(data, retriever)
         with run.step(f"{split} pool") as summary:
             summary |= write_pool(data)
