@@ -169,8 +169,10 @@ class FactorizationTrainer:
     def load(self, path: Path) -> None:
         """Resume from such a file."""
         with np.load(path, allow_pickle=False) as state:
-            names = ("epoch", "loss", "recall@20")
-            self.log = [dict(zip(names, line, strict=True)) for line in state["log"].tolist()]
+            self.log = [
+                {"epoch": int(epoch), "loss": loss, "recall@20": recall}
+                for epoch, loss, recall in state["log"].tolist()
+            ]
             self.sources, self.targets = state["sources"], state["targets"]
             self.squares = state["squares"]
             self.best = state["best_sources"], state["best_targets"]
