@@ -1,4 +1,4 @@
-"""Factorize which item follows which: item vectors as the earlier and as the later one."""
+"""Factorise which item follows which: item vectors as the earlier and as the later one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.embeddings.neighbours import write_likely_neighbours
 
 @dataclass(frozen=True)
 class FactorizationEmbedding(Embedding):
-    """Logistic matrix factorization of pairs of items that are near in a session.
+    """Logistic matrix factorisation of pairs of items that are near in a session.
 
     Directed: neighbours and cosines compare items as the earlier one of a pair with others as the
     later one. The item vectors are those of the later one.

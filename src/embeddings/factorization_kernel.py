@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Loops of matrix factorization: pairs of items, and Adagrad on them.
+"""Loops of matrix factorisation: pairs of items, and Adagrad on them.
 
 Items belong to `groups` groups by their number. A thread walks all pairs whose source is of one
 group. It changes targets of one group only: that of the pair, where it is of this group, and its

@@ -1,6 +1,6 @@
 """Train a FactorizationEmbedding with numba kernels.
 
-Logistic matrix factorization with drawn negatives (Mikolov et al., 2013, read as one by Levy and
+Logistic matrix factorisation with drawn negatives (Mikolov et al., 2013, read as one by Levy and
 Goldberg, 2014), as OTTO's third place used it, but directed: an item has one vector as the earlier
 item of a pair and another as the later one. Adagrad with one rate per row (Duchi et al., 2011).
 """

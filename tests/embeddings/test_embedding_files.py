@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import BARE, planted_events, run_in, write_split
+from planted import BARE, planted_events, write_split
 
 from src.core import store
 from src.core.run import Run

@@ -1,6 +1,6 @@
-"""The two-tower net: windows against plain loops, planted worlds, and the search behind its lists.
+"""The two-tower net: its arrays against plain loops, planted worlds, the same bytes.
 
-pytest tests/test_sequence.py
+pytest tests/embeddings/test_two_tower.py
 """
 
 from __future__ import annotations
@@ -10,42 +10,35 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
-import numba
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from planted import planted_events, sessions_of
-from worlds import ROOT
+from planted import BARE, planted_events, sessions_of
 
-from src.candidates.pool import Pool
-from src.candidates.rows import TwoTowerRetriever
-from src.candidates.rules import World, lists_of
-from src.core import nearest as search
-from src.core.early_stopping import best, finished
+from src.core.training import EarlyStopping, Log, train_epoch, train_in_epochs
+from src.data.recipe import Objective
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
-from src.datasets import RECIPES
-from src.embeddings import two_tower_trainer as sequence
-from src.embeddings import vectors as embeddings
-from src.embeddings.rows import TwoTowerEmbedding
+from src.embeddings import two_tower_metrics, two_tower_nets
+from src.embeddings.neighbours import neighbours_by_likelihood
+from src.embeddings.sequence_batch import GAPS, SequenceBatch, bucket
+from src.embeddings.two_tower import ENCODERS, TwoTowerEmbedding
 from src.embeddings.two_tower_batches import (
-    GAPS,
-    Negatives,
+    NegativeSampler,
     Targets,
-    Windows,
-    bucket,
     epoch_batches,
     split_positions,
 )
-from src.features.rows import TwoTowerFeature
-from src.features.table import Features
+from src.embeddings.two_tower_trainer import training_of
 
+ROOT = Path(__file__).resolve().parents[2]
 RING = 30  # items of the planted world
 CLICK, BUY = 0, 1
-ROW = TwoTowerEmbedding("net", size=16, last=4, ahead=1, negatives=16, batch=128, epochs=12, rate=0.02,
-                  patience=12)  # fmt: skip
+ROW = TwoTowerEmbedding("net", dim=16, max_len=4, n_targets=1, batch_negatives=16, batch_size=128,
+                        epochs=12, learning_rate=0.02, patience=12)  # fmt: skip
 
 
 def ring(n_sessions: int = 260, length: int = 12, seed: int = 1) -> Sessions:
@@ -55,9 +48,9 @@ def ring(n_sessions: int = 260, length: int = 12, seed: int = 1) -> Sessions:
     for session in range(n_sessions):
         state, ts = int(rng.integers(RING)), 1_660_000_000 + int(rng.integers(10**6))
         for _ in range(length):
-            kind = int(rng.integers(2))
-            state, ts = (state + 1 + kind) % RING, ts + int(rng.integers(100))
-            rows.append((session, state, ts, kind))
+            event_type = int(rng.integers(2))
+            state, ts = (state + 1 + event_type) % RING, ts + int(rng.integers(100))
+            rows.append((session, state, ts, event_type))
     events = pl.DataFrame(rows, schema=EVENTS, orient="row")
     return Sessions.from_events(events, n_sessions, RING + 1, n_sessions - 40)
 
@@ -67,66 +60,82 @@ def planted() -> Sessions:
     return sessions_of(planted_events(), 260)
 
 
-def trained(sessions: Sessions, row: TwoTowerEmbedding, tmp_path: Path, stop_after: int = 0, seed: int = 3
-            ) -> tuple[np.ndarray, np.ndarray, list]:  # fmt: skip
-    """Item vectors, query vectors and log; killed, and gone on with, after some epochs."""
-    file = tmp_path / "state"
-    with sequence.training(sessions, row, 3, seed, "cpu") as trainer:
-        while not trainer.done:
-            trainer.epoch()
-            if len(trainer.log) == stop_after:
-                trainer.save(file)
-                break
-        if not stop_after:
-            trainer.query_vectors([CLICK, BUY], tmp_path / "q.npy")
-            return trainer.item_vectors(), np.load(tmp_path / "q.npy"), trainer.log
-    with sequence.training(sessions, row, 3, seed, "cpu") as trainer:
-        trainer.load(file)
-        while not trainer.done:
-            trainer.epoch()
-        trainer.query_vectors([CLICK, BUY], tmp_path / "q.npy")
-        return trainer.item_vectors(), np.load(tmp_path / "q.npy"), trainer.log
+class Trained(NamedTuple):
+    """What a training leaves."""
+
+    items: np.ndarray
+    queries: np.ndarray
+    log: Log
 
 
-# --- windows
+def trained(
+    sessions: Sessions, row: TwoTowerEmbedding, tmp_path: Path, stop_after: int = 0, seed: int = 3
+) -> Trained:
+    """Vectors and log; with `stop_after`, killed after so many epochs and resumed."""
+    file, state = tmp_path / "q.npy", tmp_path / "state"
+    if stop_after:
+        with training_of(sessions, row, 3, seed, "cpu") as trainer:
+            for _ in range(stop_after):
+                train_epoch(trainer)
+            trainer.save(state)
+    with training_of(sessions, row, 3, seed, "cpu") as trainer:
+        if stop_after:
+            trainer.load(state)
+        train_in_epochs(trainer)
+        towers = trainer.best_towers()
+        towers.write_query_vectors([CLICK, BUY], file)
+        return Trained(towers.item_vectors(), np.load(file), trainer.log)
 
 
-@pytest.mark.parametrize("last", [1, 5])
-def test_windows(planted: Sessions, last: int) -> None:
+# --- sequences
+
+
+@pytest.mark.parametrize("max_len", [1, 5])
+def test_sequences(planted: Sessions, max_len: int) -> None:
     s, position = planted, np.arange(planted.item.size)[::7]
-    w = Windows.of(s, position, last)
+    batch = SequenceBatch.of(s, position, max_len)
     for i, p in enumerate(position):
         begin = max(b for b in s.offsets if b <= p)
-        mine = range(p, max(begin - 1, p - last), -1)  # newest first
-        pad = [0] * (last - len(mine))
-        assert w.item[i].tolist() == [s.item[j] for j in mine] + [-1] * len(pad)
-        assert w.kind[i].tolist() == [s.type[j] for j in mine] + pad
-        ago = [int(s.ts[p] - s.ts[j]) for j in mine]
-        assert w.ago[i].tolist() == [min(x.bit_length(), GAPS - 1) for x in ago] + pad
-        step = [0, *(b - a for a, b in pairwise(ago))]
-        assert w.step[i].tolist() == [min(x.bit_length(), GAPS - 1) for x in step] + pad
-        assert w.hour[i] == s.ts[p] // 3600 % 24
+        mine = range(p, max(begin - 1, p - max_len), -1)  # newest first
+        pad = [0] * (max_len - len(mine))
+        assert batch.item[i].tolist() == [s.item[j] for j in mine] + [-1] * len(pad)
+        assert batch.event_type[i].tolist() == [s.type[j] for j in mine] + pad
+        recency = [int(s.ts[p] - s.ts[j]) for j in mine]
+        assert batch.recency[i].tolist() == [min(x.bit_length(), GAPS - 1) for x in recency] + pad
+        gap = [0, *(b - a for a, b in pairwise(recency))]
+        assert batch.gap[i].tolist() == [min(x.bit_length(), GAPS - 1) for x in gap] + pad
+        assert batch.hour[i] == s.ts[p] // 3600 % 24
 
 
-def test_a_window_does_not_see_what_follows(planted: Sessions) -> None:
+def test_a_session_without_an_event_is_padding(planted: Sessions) -> None:
+    batch = SequenceBatch.of(planted, np.array([-1, 40, -1]), 5)
+    other = SequenceBatch.of(planted, np.array([40]), 5)
+    for name in ("item", "event_type", "recency", "gap", "hour"):
+        values = getattr(batch, name)
+        assert (values[[0, 2]] == (-1 if name == "item" else 0)).all()
+        assert values[1].tolist() == getattr(other, name)[0].tolist()
+    assert batch.mask.any(axis=1).tolist() == [False, True, False]
+
+
+def test_a_sequence_does_not_hold_what_follows(planted: Sessions) -> None:
     s = planted
     position = (s.offsets[:-1] + s.offsets[1:]) // 2  # and behind them, all is different
     later = np.arange(s.item.size) > np.repeat(position, np.diff(s.offsets))
     other = replace(s, item=s.item + 1 * later, type=s.type + 1 * later, ts=s.ts + 99 * later)
-    for name in ("item", "kind", "ago", "step", "hour"):
-        one, two = (getattr(Windows.of(of, position, 5), name) for of in (s, other))
+    for name in ("item", "event_type", "recency", "gap", "hour"):
+        one, two = (getattr(SequenceBatch.of(of, position, 5), name) for of in (s, other))
         assert one.tobytes() == two.tobytes()
 
 
-@pytest.mark.parametrize("ahead", [1, 4])
-def test_targets(planted: Sessions, ahead: int) -> None:
+@pytest.mark.parametrize("n_targets", [1, 4])
+def test_targets(planted: Sessions, n_targets: int) -> None:
     s = planted
     position = split_positions(s, ROW, 1)[0][::5]
-    t = Targets.of(s, position, ahead)
-    found = list(zip(t.position[t.row], t.type[t.row], t.item, t.weight, strict=True))
+    t = Targets.of(s, position, n_targets)
+    found = list(zip(t.position[t.query], t.type[t.query], t.item, t.weight, strict=True))
     wanted = []
     for i, p in enumerate(position):
-        places = range(p + 1, min(p + 1 + ahead, min(b for b in s.offsets if b > p)))
+        places = range(p + 1, min(p + 1 + n_targets, min(b for b in s.offsets if b > p)))
         wanted += [(i, s.type[j], s.item[j], np.float32(1 / len(places))) for j in places]
     assert found == wanted
     assert len(set(zip(t.position, t.type, strict=True))) == t.position.size
@@ -150,102 +159,122 @@ def test_positions(planted: Sessions) -> None:
     assert (owner[few][old] >= s.first_query).all() and old.any() and not old.all()
     again = np.concatenate(epoch_batches(learned, ROW, 1, 0))
     assert sorted(again) == learned.tolist() and again.tolist() != learned.tolist()
-    some = np.concatenate(epoch_batches(learned, replace(ROW, positions=100), 1, 0))
+    some = np.concatenate(epoch_batches(learned, replace(ROW, max_positions=100), 1, 0))
     assert 80 < np.unique(some).size == some.size <= 100
 
 
 def test_negatives(planted: Sessions) -> None:
-    row = replace(ROW, negatives=40, popularity=0.75)
-    negatives, rng = Negatives(planted, row), np.random.default_rng(1)
+    row = replace(ROW, batch_negatives=40, ns_exponent=0.75)
+    negatives, rng = NegativeSampler(planted, row), np.random.default_rng(1)
     draws = [negatives.draw(rng) for _ in range(3000)]
     often = np.bincount(np.concatenate([items for items, _ in draws]), minlength=planted.n_items)
     chance = np.zeros(planted.n_items)
     for items, log_chance in draws:
         chance[items] = np.exp(log_chance)
     np.testing.assert_allclose(often / 3000, chance, atol=0.05)
-    everything, certain = Negatives(planted, replace(row, negatives=200)).draw(rng)
+    everything, certain = NegativeSampler(planted, replace(row, batch_negatives=200)).draw(rng)
     assert everything.tolist() == np.unique(planted.item).tolist() and not certain.any()
 
 
 # --- learning
 
 
-@pytest.mark.parametrize(("negatives", "hardest"), [(100, None), (12, None), (100, 5), (12, 99)])
-def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int, hardest: int | None) -> None:
-    """A drawn item counts for all that it stands for; a row's own targets are not its rivals."""
+@pytest.mark.parametrize("negatives", [100, 12])
+def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
+    """A drawn item counts for all that it stands for; a query's own targets are no negatives."""
     s = ring(60)
-    row = replace(ROW, negatives=negatives, hardest=hardest, dropout=0.0, ahead=2)
+    row = replace(ROW, batch_negatives=negatives, dropout=0.0, n_targets=2)
     position = split_positions(s, row, 1)[0][::9]
-    t = Targets.of(s, position, row.ahead)
-    with sequence.training(s, row, 3, 1, "cpu") as trainer:
-        drawn, log_chance = trainer.negatives.draw(np.random.default_rng(1))
-        items = trainer.item_vectors().astype(np.float64)
-        session = trainer._sessions(position)[torch.from_numpy(t.position)]
+    t = Targets.of(s, position, row.n_targets)
+    with training_of(s, row, 3, 1, "cpu") as trainer:
+        drawn, log_chance = trainer.sampler.draw(np.random.default_rng(1))
+        items = trainer.best_towers().item_vectors().astype(np.float64)
+        sequences = SequenceBatch.of(s, position, row.max_len)
+        session = trainer.state.encode(sequences)[torch.from_numpy(t.position)]
         query = trainer.state.net.query(session, torch.from_numpy(t.type)).detach().double()
         score = np.exp(query.numpy() @ items.T / row.temperature)
-        loss = trainer._learn(position, np.random.default_rng(1), rate=0.0)
+        loss = trainer.train_batch(position, np.random.default_rng(1), rate=0.0)
     assert drawn.size == RING if negatives == 100 else drawn.size < 13
     stands_for = dict(zip(drawn.tolist(), np.exp(-log_chance.astype(np.float64)), strict=True))
     wanted = 0.0
-    for r, y, weight in zip(t.row, t.item, t.weight, strict=True):
-        rivals = set(stands_for) - set(t.item[t.row == r].tolist())
-        rest = sum(sorted(stands_for[i] * score[r, i] for i in rivals)[::-1][:hardest])
-        wanted -= weight * np.log(score[r, y] / (score[r, y] + rest))
+    for q, y, weight in zip(t.query, t.item, t.weight, strict=True):
+        others = set(stands_for) - set(t.item[t.query == q].tolist())
+        rest = sum(stands_for[i] * score[q, i] for i in others)
+        wanted -= weight * np.log(score[q, y] / (score[q, y] + rest))
     assert loss == pytest.approx(wanted / position.size, rel=1e-4)
 
 
 @pytest.mark.parametrize("cells", [1, 500, 2**21])
 def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -> None:
     """How many items that occur are nearer than the true one, in blocks of whatever size."""
-    monkeypatch.setattr(sequence, "CELLS", cells)
+    monkeypatch.setattr(two_tower_metrics, "CELLS", cells)
     rng = np.random.default_rng(1)
     seen = np.unique(planted.item)
     truth = rng.choice(seen, 50)
     query = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(50, 16)))).float()
-    with sequence.training(planted, ROW, 3, 1, "cpu") as trainer:
-        found = trainer._ranks(query, torch.from_numpy(truth).long())
-        score = query.numpy() @ trainer.item_vectors().T
+    with training_of(planted, ROW, 3, 1, "cpu") as trainer:
+        target = torch.from_numpy(truth).long()
+        found = two_tower_metrics.ranks(trainer.state, query, target, trainer.sampler.items)
+        score = query.numpy() @ trainer.best_towers().item_vectors().T
     nearer = score > score[range(50), truth][:, None]
     assert found.tolist() == nearer[:, seen].sum(axis=1).tolist()
     assert found.max() > seen.size / 2 and found.min() < 9
 
 
-@pytest.mark.parametrize("encoder", ["pool", "gru", "lags"])
-def test_the_wanted_type_decides(tmp_path: Path, encoder: str) -> None:
+def test_every_encoder_has_a_net() -> None:
+    assert list(two_tower_nets.ENCODERS) == list(ENCODERS)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_the_predicted_type_decides(tmp_path: Path, encoder: str) -> None:
     s = ring()
     items, queries, log = trained(s, replace(ROW, encoder=encoder), tmp_path)
     last = s.item[s.offsets[s.first_query + 1 :] - 1]
-    for kind, query in enumerate(queries):
+    for event_type, query in enumerate(queries):
         best = (query @ items.T).argmax(axis=1)
-        assert (best == (last + 1 + kind) % RING).mean() > 0.9
+        assert (best == (last + 1 + event_type) % RING).mean() > 0.9
     assert log[-1]["loss"] < log[0]["loss"] and log[-1]["recall@20"] == 1.0
     np.testing.assert_allclose(np.linalg.norm(queries, axis=2), 1, rtol=1e-5)
     lengths = np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(lengths, [1] * RING + [0], rtol=1e-5)  # the last item never occurs
 
 
-def test_an_item_alone_asks_as_a_session_of_it_does(tmp_path: Path) -> None:
+def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None:
     """In log-odds; and its likeliest neighbour is what comes next."""
     s = ring()
-    with sequence.training(s, ROW, 3, 3, "cpu") as trainer:
-        while not trainer.done:
-            trainer.epoch()
-        alone, items = trainer.queries_alone(CLICK), trainer.item_vectors()
+    with training_of(s, ROW, 3, 3, "cpu") as trainer:
+        train_in_epochs(trainer)
+        towers = trainer.best_towers()
+        single, items = towers.single_event_queries(CLICK), towers.item_vectors()
     events = [(i, i, 12 * 3600 + i, CLICK) for i in range(RING)]  # a session each, at noon
     each = Sessions.from_events(
         pl.DataFrame(events, schema=EVENTS, orient="row"), RING, RING + 1, 0
     )
-    with sequence.training(each, ROW, 3, 3, "cpu") as other:
-        other.state = trainer.state
-        other.query_vectors([CLICK], tmp_path / "q.npy")
+    replace(towers, sessions=each).write_query_vectors([CLICK], tmp_path / "q.npy")
     wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
-    np.testing.assert_allclose(alone[:RING], wanted, rtol=1e-4, atol=1e-5)
-    near = embeddings.likely(alone, items, 1, np.bincount(s.item, minlength=RING + 1))
+    np.testing.assert_allclose(single[:RING], wanted, rtol=1e-4, atol=1e-5)
+    near = neighbours_by_likelihood(single, items, 1, np.bincount(s.item, minlength=RING + 1))
     assert (near.item == (np.arange(RING) + 1) % RING).mean() > 0.9
 
 
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_query_without_an_event_has_no_vector(tmp_path: Path, encoder: str) -> None:
+    """Its numbers are 0, not those of the session before it; all others are as without it."""
+    s, row = ring(60), replace(ROW, encoder=encoder, epochs=2)
+    first, n = s.first_query, s.n_sessions
+    empty = [first, first + 1, first + 5, n]  # in front of these sessions, and at the end
+    with_empty = replace(s, offsets=np.insert(s.offsets, empty, s.offsets[empty]))
+    plain = trained(s, row, tmp_path).queries
+    items, queries, log = trained(with_empty, row, tmp_path)
+    is_empty = np.diff(with_empty.offsets)[first:] == 0
+    assert is_empty.sum() == len(empty) and queries.shape[1] == n - first + len(empty)
+    assert not queries[:, is_empty].any() and np.isfinite(items).all()
+    np.testing.assert_array_equal(queries[:, ~is_empty], plain)
+    assert len(log) == 2
+
+
 def test_same_seed_same_bytes_and_kills_do_not_matter(tmp_path: Path) -> None:
-    s, row = ring(80), replace(ROW, epochs=4, negatives=12, ahead=3)
+    s, row = ring(80), replace(ROW, epochs=4, batch_negatives=12, n_targets=3)
     one = trained(s, row, tmp_path)
     for other in (trained(s, row, tmp_path), trained(s, row, tmp_path, stop_after=2)):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(one[:2], other[:2], strict=True))
@@ -255,15 +284,14 @@ def test_same_seed_same_bytes_and_kills_do_not_matter(tmp_path: Path) -> None:
 
 def test_it_stops_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     s = ring(60)
-    row = replace(ROW, epochs=9, patience=2, rate=1e-9)  # nothing changes, so nothing helps
+    row = replace(
+        ROW, epochs=9, patience=2, learning_rate=1e-9
+    )  # nothing changes, so nothing helps
     items, _, log = trained(s, row, tmp_path)
     assert [line["epoch"] for line in log] == [0, 1, 2]
-    lines = [{"epoch": e, "recall@20": r} for e, r in enumerate((0.1, 0.4, 0.4, 0.3))]
-    assert best(lines) is lines[2]  # the last one of the best
-    assert not finished(lines[:2], row) and not finished(lines[2:], row)
-    assert finished(lines, row) and finished(lines, replace(row, epochs=4, patience=9))
     learned = trained(s, replace(ROW, epochs=6, patience=9), tmp_path)
-    kept = int(best(learned[2])["epoch"]) + 1
+    best = EarlyStopping("recall@20", 9, 6).best(learned.log)
+    kept = int(best["epoch"]) + 1
     some = trained(s, replace(ROW, epochs=6, patience=9), tmp_path, stop_after=kept)
     assert some[0].tobytes() == learned[0].tobytes() != items.tobytes()
 
@@ -275,118 +303,26 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
 
 
 def test_only_training_loads_torch() -> None:
-    code = "import sys, src.features.table, src.candidates.rules, src.candidates.lists, src.rankers.score, src.embeddings.train; "
+    kinds = ("word2vec", "factorization", "two_tower", "pretrained")
+    code = f"import sys, {', '.join(f'src.embeddings.{kind}' for kind in kinds)}; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-
-# --- search, lists, features
-
-
-def plain_nearest(queries: np.ndarray, items: np.ndarray, top: int) -> list[list[int]]:
-    return [
-        sorted(range(len(items)), key=lambda i: (-np.float32(q @ items[i]), i))[:top]
-        for q in queries
-    ]
-
-
-@pytest.mark.parametrize(("top", "blocks"), [(1, (3, 7)), (5, (300, 8)), (40, (2, 1000))])
-def test_search(monkeypatch: pytest.MonkeyPatch, top: int, blocks: tuple[int, int]) -> None:
-    rng = np.random.default_rng(2)
-    ties = (rng.integers(0, 3, (37, 4)) - 1.0).astype(np.float32)  # exact sums, full of ties
-    queries, items = ties[:11], ties[5:]
-    index, score = search.nearest(queries, items, top)
-    assert index[:, : len(items)].tolist() == plain_nearest(queries, items, top)
-    assert (index[:, len(items) :] == -1).all() and (score[:, len(items) :] == 0).all()
-    vectors = rng.normal(size=(700, 19)).astype(np.float32)
-    whole = search.nearest(vectors[:50], vectors, top)
-    monkeypatch.setattr(search, "QUERIES", blocks[0])
-    monkeypatch.setattr(search, "ITEMS", blocks[1])
-    numba.set_num_threads(1)
-    parts = search.nearest(vectors[:50], vectors, top)
-    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-    assert all(a.tobytes() == b.tobytes() for a, b in zip(whole, parts, strict=True))
-    alone = [search.nearest(vectors[q : q + 1], vectors, top)[0][0].tolist() for q in range(50)]
-    assert whole[0].tolist() == alone == plain_nearest(vectors[:50], vectors, top)
-
-
-def test_frequent() -> None:
-    assert search.frequent(np.array([2, 0, 5, 2, 5]), 3).tolist() == [0, 2, 4]
-    assert search.frequent(np.array([2, 0, 5]), 9).tolist() == [0, 2]
-
-
-@pytest.fixture
-def retrieval(tmp_path: Path) -> tuple[World, np.ndarray, np.ndarray]:
-    """A split with vectors of items and queries, out of the blue; item 8 never occurs."""
-    rng = np.random.default_rng(5)
-    events = [(s, int(rng.integers(8)), 100 * s, 0) for s in range(20) for _ in range(2)]
-    (tmp_path / "valid").mkdir()
-    frame = pl.DataFrame(events, schema=EVENTS, orient="row")
-    frame.write_parquet(tmp_path / "valid" / "events.parquet")
-    sessions = pl.DataFrame({"session": range(20), "query": [False] * 14 + [True] * 6})
-    sessions.write_parquet(tmp_path / "valid" / "sessions.parquet")
-    pl.DataFrame({"item_id": range(9)}).write_parquet(tmp_path / "items.parquet")
-    items, queries = (rng.normal(size=s).astype(np.float32) for s in ((9, 5), (3, 6, 5)))
-    np.save(tmp_path / "net.npy", items)
-    np.save(tmp_path / "net.queries.npy", queries)
-    return World(tmp_path, "valid", lambda name: tmp_path / f"{name}.parquet"), items, queries
-
-
-@pytest.mark.parametrize(("among", "top"), [(100, 4), (5, 5), (5, 30)])
-def test_lists(retrieval: tuple[World, np.ndarray, np.ndarray], among: int, top: int) -> None:
-    world, items, queries = retrieval
-    count = np.bincount(world.sessions.item, minlength=9)
-    known = sorted(sorted(range(8), key=lambda i: (-count[i], i))[:among])
-    rule = TwoTowerRetriever("r", "net", objective=2, among=among, top=top)
-    item, score = lists_of(world, rule, 15, 19)
-    near = plain_nearest(queries[2, 1:5], items[known], top)
-    assert item[:, : len(known)].tolist() == [[known[i] for i in row] for row in near]
-    assert (item[:, len(known) :] == -1).all() and item.dtype == np.int32
-    wanted = [
-        [q @ items[known[i]] for i in row] for q, row in zip(queries[2, 1:5], near, strict=True)
-    ]
-    np.testing.assert_allclose(score[:, : len(known)], wanted, rtol=1e-5)
-
-
-def test_feature(retrieval: tuple[World, np.ndarray, np.ndarray]) -> None:
-    world, items, queries = retrieval
-    recipe = replace(
-        RECIPES["otto"], rules=RECIPES["otto"].rules[:1], baselines=(),
-        embeddings=(TwoTowerEmbedding("net"),), features=(TwoTowerFeature("net"),),
-    )  # fmt: skip
-    starts, item = np.array([0, 3, 3, 8]), np.array([1, 8, 3, 0, 1, 2, 3, 4], np.int32)
-    none = np.full((8, 1), 255, np.uint8), np.zeros((8, 1), np.float32)
-    made = Features(recipe)
-    X = made.compute(world, Pool(15, starts, item, none[1][:, 0], *none))
-    for o, name in enumerate(("net_clicks", "net_carts", "net_orders")):
-        cosine = [queries[o, q - 14] @ items[y]
-                  for q, y in zip([15] * 3 + [17] * 5, item, strict=True)]  # fmt: skip
-        np.testing.assert_allclose(X[:, made.names.index(name)], cosine, rtol=1e-5)
-        rank = [sum(v > cosine[i] for v in mine) for i, mine in
-                enumerate([cosine[:3]] * 3 + [cosine[3:]] * 5)]  # fmt: skip
-        assert X[:, made.names.index(f"{name}_rank")].tolist() == rank
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"rules": (TwoTowerRetriever("r", "w2v", 0),)},
-        {"rules": (TwoTowerRetriever("r", "net", 3),)},
-        {"features": (TwoTowerFeature("other"),)},
-    ],
-)
-def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
-    with pytest.raises(ValueError, match=r"no two-tower model|no objective"):
-        replace(RECIPES["otto"], baselines=(), **change)
 
 
 def test_rows_that_make_no_sense() -> None:
     for wrong in (
         {"encoder": "lstm"},
-        {"ahead": 0},
-        {"hardest": 0},
+        {"n_targets": 0},
+        {"max_len": 0},
         {"temperature": 0.0},
         {"dropout": 1.0},
     ):
         with pytest.raises(ValueError, match="embedding x"):
             TwoTowerEmbedding("x", **wrong)
+
+
+def test_an_objective_that_is_no_event_type() -> None:
+    """There is no vector to predict it with."""
+    replace(BARE, embeddings=(ROW,))
+    with pytest.raises(ValueError, match=r"embedding net: \['views'\] are no event types"):
+        replace(BARE, embeddings=(ROW,), objectives=(Objective("views", 1.0),))
