@@ -47,7 +47,9 @@ def finish(run: Run, values: list[float]) -> None:
     scores = [QueryScores(np.arange(n), np.array(values), np.ones(n)), none, none]
     (run.output / "logs").mkdir(exist_ok=True)
     query_table(scores).write_parquet(run.output / "logs" / "query_scores.parquet")
-    objectives = {o.name: {"score": s.score()} for o, s in zip(BARE.objectives, scores, strict=True)}
+    objectives = {
+        o.name: {"score": s.score()} for o, s in zip(BARE.objectives, scores, strict=True)
+    }
     cv = {"metric": "recall@20", "score": 0.1 * float(np.mean(values)), "ci95": [0.0, 1.0]}
     (run.output / "cv.json").write_text(json.dumps({**cv, "objectives": objectives}))
 
