@@ -12,6 +12,7 @@ import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xgboost as xgb
@@ -19,7 +20,9 @@ import xgboost as xgb
 from src.core.arrays import F32, I64
 from src.rankers import compiled_trees_kernel
 from src.rankers.base import RankerModel
-from src.rankers.batches import CandidateBatch
+
+if TYPE_CHECKING:
+    from src.rankers.batches import CandidateBatch
 
 MAX_DEPTH = 8
 """Every node of a tree is evaluated, which is slower than XGBoost where trees are deeper."""

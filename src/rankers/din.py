@@ -10,9 +10,9 @@ from src.core.run import Run
 from src.rankers.base import FitTask, Ranker
 
 if TYPE_CHECKING:
+    from src.rankers.nets.din import DIN
     from src.rankers.nets.inputs import FoldQueries, InputSizes
     from src.rankers.nets.trainer import NetModel
-    from src.rankers.nets.din import DIN
     from src.rankers.train_set import TrainSet
 
 

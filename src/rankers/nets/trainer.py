@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
@@ -23,10 +23,12 @@ from src.core.engines.base import Engine
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
 from src.data.shards import batches
 from src.rankers.base import FitTask, RankerModel
-from src.rankers.batches import CandidateBatch
 from src.rankers.din import DINRanker
 from src.rankers.losses import softmax_loss
 from src.rankers.nets.inputs import FoldQueries, InputScaler, QueryRows, last_events
+
+if TYPE_CHECKING:
+    from src.rankers.batches import CandidateBatch
 
 SCORED_QUERIES = 100  # at a time
 STOP_BY = "valid_mrr"

@@ -1,11 +1,12 @@
-"""Training rows in memory, and the batches XGBoost gets.
+"""The training set read back, and the batches and matrices that XGBoost gets.
 
-pytest tests/test_training_rows.py
+pytest tests/rankers/test_train_set.py
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,17 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from src.core.engine import Engine
-from src.rankers.rows import XGBoostRanker
-from src.rankers.train_set import Batches, Rows
-from src.rankers.xgb import Binned, Job, train, useful
+from src.core.engines import resolve
+from src.rankers.base import FitTask
+from src.rankers.train_set import TrainSet
+from src.rankers.xgb import XGBoostRanker
+from src.rankers.xgb_trainer import FileBatches, FoldMatrices, fit
 
 NAMES = ["a", "b"]
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Rows:
+def rows(tmp_path: Path) -> TrainSet:
     """Two files with the same sessions in them; every fourth row is not sampled."""
     rng = np.random.default_rng(0)
     for n in range(2):
@@ -35,14 +37,14 @@ def rows(tmp_path: Path) -> Rows:
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
         }
         pl.DataFrame(table).cast({"label_x": pl.Int8}).write_parquet(tmp_path / f"{n}.parquet")
-    return Rows.load((tmp_path / "0.parquet", tmp_path / "1.parquet"), ["x"])
+    return TrainSet.read((tmp_path / "0.parquet", tmp_path / "1.parquet"), ["x"])
 
 
-def values(rows: Rows) -> np.ndarray:
-    return np.concatenate([rows.features(file, NAMES) for file in range(2)])
+def values(rows: TrainSet) -> np.ndarray:
+    return np.concatenate([rows.file_features(file, NAMES) for file in range(2)])
 
 
-def test_rows_are_those_that_were_sampled(rows: Rows, tmp_path: Path) -> None:
+def test_rows_are_those_that_were_sampled(rows: TrainSet, tmp_path: Path) -> None:
     tables = [pl.read_parquet(tmp_path / f"{n}.parquet").drop_nulls() for n in range(2)]
     both = pl.concat(tables)
     assert values(rows).tolist() == both.select(NAMES).to_numpy().tolist()
@@ -64,14 +66,14 @@ def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> 
     }  # fmt: skip
     frame = pl.DataFrame(table).cast({f"label_{o}": pl.Int8 for o in ("clicks", "carts", "orders")})
     frame.write_parquet(tmp_path / "0.parquet")
-    some = Rows.load([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
+    some = TrainSet.read([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
     assert some.label.tolist() == [0, 1, 2, 3, 0] and some.item.tolist() == [1, 2, 3, 4, 6]
-    assert some.features(0, ["a"]).ravel().tolist() == [0, 1, 2, 3, 5]
-    one = Rows.load([tmp_path / "0.parquet"], ["orders"])
+    assert some.file_features(0, ["a"]).ravel().tolist() == [0, 1, 2, 3, 5]
+    one = TrainSet.read([tmp_path / "0.parquet"], ["orders"])
     assert one.label.tolist() == [0, 0, 0, 1] and one.item.tolist() == [1, 2, 3, 4]
 
 
-def drained(batches: Batches) -> list[dict]:
+def drained(batches: FileBatches) -> list[dict]:
     got: list[dict] = []
     batches.reset()
     while batches.next(lambda **batch: got.append(batch)):
@@ -79,9 +81,9 @@ def drained(batches: Batches) -> list[dict]:
     return got
 
 
-def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
+def test_batches_are_all_marked_rows_a_file_at_a_time(rows: TrainSet) -> None:
     mask = rows.fold != 2
-    batches = Batches(rows, mask, NAMES[::-1])
+    batches = FileBatches(rows, mask, NAMES[::-1])
     for _ in range(2):  # XGBoost goes through them more than once
         got = drained(batches)
         assert (
@@ -89,31 +91,39 @@ def test_batches_are_all_marked_rows_a_file_at_a_time(rows: Rows) -> None:
         )
         assert np.concatenate([b["label"] for b in got]).tolist() == rows.label[mask].tolist()
         assert len(got) == 2
-    second = np.arange(mask.size) >= rows.starts[1]
-    assert len(drained(Batches(rows, mask & second, NAMES))) == 1
+    second = np.arange(mask.size) >= rows.file_offsets[1]
+    assert len(drained(FileBatches(rows, mask & second, NAMES))) == 1
 
 
-def test_models_of_the_same_bins_are_those_of_their_own(rows: Rows, tmp_path: Path) -> None:
-    """Told of the queries for a rank objective, XGBoost takes AUC by query: a model before not."""
-    jobs = [
-        Job(
-            XGBoostRanker(name, (("objective", what),), rounds=9, patience=9),
-            "x",
-            1,
-            tmp_path / name,
-        )
-        for name, what in (("logistic", "binary:logistic"), ("ndcg", "rank:ndcg"))
+def test_models_of_shared_matrices_are_those_of_their_own(rows: TrainSet, tmp_path: Path) -> None:
+    """Once the queries are set for a rank loss, XGBoost takes AUC by query: a model before not."""
+    rankers = [
+        XGBoostRanker(name, (("objective", loss),), num_boost_round=9, early_stopping_rounds=9)
+        for name, loss in (("logistic", "binary:logistic"), ("ndcg", "rank:ndcg"))
     ]
-    shared, engine = Binned.of(jobs[0], rows, NAMES), Engine("cpu", 1)
-    held, facts = rows.fold == 1, []
-    for job in jobs:
-        models = [train(job, data, engine, 5) for data in (shared, Binned.of(job, rows, NAMES))]
+    tasks = [FitTask(r, "x", 1, tmp_path / r.name, resolve("cpu"), 5) for r in rankers]
+    assert [r.fit_order for r in rankers] == [0, 1] and len({r.group_key() for r in rankers}) == 1
+
+    def matrices() -> FoldMatrices:
+        return FoldMatrices.read(tasks[0], rows, None, 256)
+
+    shared, held_out, logs = matrices(), rows.fold == 1, []
+    for ranker, task in zip(rankers, tasks, strict=True):
+        models = [fit(ranker, task, data) for data in (shared, matrices())]
         assert models[0].save_raw("ubj") == models[1].save_raw("ubj")
-        score = models[0].inplace_predict(values(rows)[held], predict_type="margin")
-        facts.append(json.loads((job.logs / "fold.json").read_text()))
-        over_all = roc_auc_score(rows.label[held] > 0, score)
-        assert (abs(facts[-1]["valid_auc"] - over_all) < 1e-6) == (job is jobs[0])
-    assert facts[0]["valid_rows"] == held.sum() and facts[0]["train_rows"] == (~held).sum()
+        score = models[0].inplace_predict(values(rows)[held_out], predict_type="margin")
+        logs.append(json.loads((task.logs / "fold.json").read_text()))
+        over_all = roc_auc_score(rows.label[held_out] > 0, score)
+        assert (abs(logs[-1]["valid_auc"] - over_all) < 1e-6) == (task is tasks[0])
+    assert logs[0]["valid_rows"] == held_out.sum() and logs[0]["train_rows"] == (~held_out).sum()
+    assert logs[0]["valid_positives"] == rows.label[held_out].sum()
+
+
+def test_a_fold_without_a_positive_is_refused(rows: TrainSet, tmp_path: Path) -> None:
+    none = replace(rows, label=np.where(rows.fold == 2, 0, rows.label).astype(np.int8))
+    task = FitTask(XGBoostRanker("a", ()), "x", 2, tmp_path, resolve("cpu"), 5)
+    with pytest.raises(ValueError, match="objective x, fold 2: no positive among"):
+        FoldMatrices.read(task, none, None, 256)
 
 
 def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
@@ -128,36 +138,16 @@ def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
         }
         frame = pl.DataFrame(table).cast({"label_x": pl.Int8, "fold": pl.Int8})
         frame.write_parquet(tmp_path / f"{n}.parquet")
-    rows = Rows.load([tmp_path / f"{n}.parquet" for n in range(3)], ["x"])
+    rows = TrainSet.read([tmp_path / f"{n}.parquet" for n in range(3)], ["x"])
     every = np.ones(2, np.bool_)
-    assert rows.some(every, 10).tolist() == [True, True]
-    assert rows.gather(every, ["a"]).ravel().tolist() == [1, 2]
+    assert rows.subsample(every, 10).tolist() == [True, True]
+    assert rows.load(every, ["a"]).ravel().tolist() == [1, 2]
 
 
-def test_some_rows_are_whole_queries_of_some_files(rows: Rows) -> None:
+def test_some_rows_are_whole_queries_of_some_files(rows: TrainSet) -> None:
     mask = rows.fold != 2
-    assert (rows.some(mask, 1000) == mask).all()
-    few, first = rows.some(mask, 30), np.arange(mask.size) < rows.starts[1]
+    assert (rows.subsample(mask, 1000) == mask).all()
+    few, first = rows.subsample(mask, 30), np.arange(mask.size) < rows.file_offsets[1]
     assert 10 < few.sum() < 60 and not few[~first].any()
     chosen = np.isin(rows.query, rows.query[few])
     assert (few == mask & chosen).all()
-
-
-def test_columns_are_chosen_without_the_held_out_fold(tmp_path: Path) -> None:
-    # one column tells the label in fold 2 alone, the other one everywhere else
-    rng, size = np.random.default_rng(1), 2000
-    fold, label = np.arange(size) % 4, rng.integers(0, 2, size)
-    fold = np.where(fold == 3, 1, 2)  # most rows are held out
-    noise = rng.random(size)
-    table = {
-        "session": np.arange(size, dtype=np.int32),
-        "item": np.arange(size, dtype=np.int32),
-        "fold": fold.astype(np.int8),
-        "label_x": label.astype(np.int8),
-        "a": np.where(fold == 2, label, noise).astype(np.float32),
-        "b": np.where(fold == 2, noise, label).astype(np.float32),
-        "c": rng.random(size).astype(np.float32),
-    }
-    pl.DataFrame(table).write_parquet(tmp_path / "0.parquet")
-    ask = ((tmp_path / "0.parquet",), ("x",), 2, ("a", "b", "c"))
-    assert useful(*ask, 1, "cpu", 1) == ["b"]

@@ -1,6 +1,6 @@
-"""The compiled forest scores as XGBoost does, bit by bit.
+"""Compiled trees score as XGBoost does, bit by bit.
 
-pytest tests/test_forest.py
+pytest tests/rankers/test_compiled_trees.py
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from src.rankers import xgb as ranker
-from src.rankers.compiled_trees import CompiledTrees
+from src.candidates.pool import Pool
+from src.rankers.base import mean_scores
+from src.rankers.batches import CandidateBatch
+from src.rankers.compiled_trees import CompiledTrees, load
 from src.rankers.compiled_trees_kernel import BLOCK
-from src.rankers.rows import XGBoostRanker
-from src.rankers.xgb import SOFTMAX
+from src.rankers.xgb import SOFTMAX, XGBoostRanker
+from src.rankers.xgb_trainer import boost
 
 ROWS, COLUMNS = 3 * BLOCK + 7, 12
 
@@ -36,6 +38,13 @@ def booster(X: np.ndarray, rounds: int = 9, **params: object) -> xgb.Booster:
     return xgb.train({"min_child_weight": 0, "seed": 1, **params}, rows, rounds)
 
 
+def one_query(X: np.ndarray, names: list[str]) -> CandidateBatch:
+    n = len(X)
+    item, ranks = np.arange(n, dtype=np.int32), np.zeros((n, 0), np.uint8)
+    pool = Pool(0, np.array([0, n]), item, np.zeros(n, np.float32), ranks, ranks.astype("f4"))
+    return CandidateBatch(None, pool, names, X, np.arange(n))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("objective", ["binary:logistic", "rank:ndcg"])
 @pytest.mark.parametrize("depth", [1, 3, 6, 8])
 @pytest.mark.parametrize("missing", [0.0, 0.3])
@@ -43,8 +52,8 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
     X = table(missing)
     model = booster(X, objective=objective, max_depth=depth)
     model.save_model(tmp_path / "model.ubj")
-    forest = ranker.load(tmp_path / "model.ubj", 1)
-    assert isinstance(forest, CompiledTrees) and forest.feature.shape[1] == 2**depth - 1
+    trees = load(tmp_path / "model.ubj", 1)
+    assert isinstance(trees, CompiledTrees) and trees.feature.shape[1] == 2**depth - 1
     other = table(0.2)
     other[:, 5] = np.nan  # missing where it never was
     rng = np.random.default_rng(0)
@@ -57,42 +66,42 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
         for n, column in enumerate(place):
             names[column] = f"c{n}"
         some = rng.permutation(ROWS)[: BLOCK + 3]
-        assert ranker.predict([forest], wide, names).tolist() == wanted.tolist()
-        assert ranker.predict([forest], wide, names, some).tolist() == wanted[some].tolist()
-        assert ranker.predict([forest], wide, names, some[:0]).size == 0
+        assert trees.margins(wide, names).tolist() == wanted.tolist()
+        assert trees.margins(wide, names, some).tolist() == wanted[some].tolist()
+        assert trees.margins(wide, names, some[:0]).size == 0
 
 
-def test_scores_of_an_objective_of_our_own() -> None:
+def test_scores_of_a_loss_of_our_own() -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     row = XGBoostRanker("own", (("objective", SOFTMAX), ("max_depth", 4)))
     rng = np.random.default_rng(9)
     label, query = rng.integers(0, 2, ROWS), np.arange(ROWS) // 20
     rows = xgb.QuantileDMatrix(X, label, qid=query, feature_names=names)
-    model = ranker.Job(row, "x", 0, Path()).boost(rows, 5, {"seed": 1})
-    forest = CompiledTrees.of(model)
+    model = boost(row, rows, 5, {"seed": 1})
+    trees = CompiledTrees.compile(model)
     wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
-    assert forest and ranker.predict([forest], X, names).tolist() == wanted.tolist()
+    assert trees and trees.margins(X, names).tolist() == wanted.tolist()
 
 
 def test_the_mean_of_models_and_trees_that_only_are_a_leaf(tmp_path: Path) -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     stump = booster(X, objective="binary:logistic", max_depth=3, gamma=1e9)
     tree = booster(X, objective="binary:logistic", max_depth=3)
-    forests = [CompiledTrees.of(stump), CompiledTrees.of(tree)]
+    models = [CompiledTrees.compile(stump), CompiledTrees.compile(tree)]
     wanted = [
         model.inplace_predict(X, predict_type="margin", validate_features=False)
         for model in (stump, tree)
     ]
-    assert np.ptp(wanted[0]) == 0 and forests[0] and forests[1]
+    assert np.ptp(wanted[0]) == 0 and models[0] and models[1]
     mean = np.mean(wanted, axis=0, dtype=np.float64).astype(np.float32)
-    assert ranker.predict([f for f in forests if f], X, names).tolist() == mean.tolist()
+    assert mean_scores([m for m in models if m], one_query(X, names)).tolist() == mean.tolist()
 
 
 def test_too_deep_trees_stay_xgboosts(tmp_path: Path) -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     model = booster(X, 3, objective="rank:ndcg", max_depth=12, reg_lambda=0)
-    assert CompiledTrees.of(model) is None
+    assert CompiledTrees.compile(model) is None
     model.save_model(tmp_path / "model.ubj")
     wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
-    found = ranker.predict([ranker.load(tmp_path / "model.ubj", 1)], X, names)
+    found = load(tmp_path / "model.ubj", 1).margins(X, names)
     assert found.tolist() == wanted.tolist()

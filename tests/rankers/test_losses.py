@@ -1,0 +1,78 @@
+"""The losses over the candidates of a query, by hand and by differences; what a model learns.
+
+pytest tests/rankers/test_losses.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import xgboost as xgb
+
+from src.rankers.losses import softmax_gradient, softmax_loss
+from src.rankers.xgb import SOFTMAX, XGBoostRanker
+from src.rankers.xgb_trainer import boost
+
+SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no positive
+LABEL = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0])
+
+
+def rows(X: np.ndarray, label: np.ndarray, sizes: list[int]) -> xgb.QuantileDMatrix:
+    return xgb.QuantileDMatrix(X, label, qid=np.repeat(np.arange(len(sizes)), sizes))
+
+
+def plain_loss(score: np.ndarray) -> float:
+    """Over the queries: the mean of -ln(share) over the positives."""
+    loss, first = 0.0, 0
+    for size in SIZES:
+        of_query = score[first : first + size]
+        positive = LABEL[first : first + size] == 1
+        share = np.exp(of_query) / np.exp(of_query).sum()
+        loss -= np.log(share[positive]).mean() if positive.any() else 0.0
+        first += size
+    return loss
+
+
+def test_the_gradient_of_softmax_is_that_of_its_loss() -> None:
+    score = np.random.default_rng(3).normal(size=LABEL.size) * 3
+    data = rows(np.zeros((LABEL.size, 1)), LABEL, SIZES)
+    gradient, curvature = softmax_gradient(score.astype(np.float32), data)
+    step, wanted = 1e-5, []
+    for i in range(LABEL.size):
+        up, down = (score + d * np.eye(LABEL.size)[i] for d in (step, -step))
+        wanted.append((plain_loss(up) - plain_loss(down)) / (2 * step))
+    np.testing.assert_allclose(gradient, wanted, atol=1e-5)
+    assert (curvature[:9] > 0).all() and not curvature[9:].any(), "nothing to learn from"
+
+
+def test_scores_that_are_far_apart_do_not_overflow() -> None:
+    data = rows(np.zeros((3, 1)), np.array([0, 1, 0]), [3])
+    gradient, curvature = softmax_gradient(np.array([900, -900, 0], np.float32), data)
+    assert gradient.tolist() == [1, -1, 0] and np.isfinite(curvature).all()
+
+
+def test_softmax_loss_by_hand() -> None:
+    query, position, label = map(torch.tensor, ([0, 0, 1, 1, 1], [0, 1, 0, 1, 2], [1, 0, 1, 1, 0]))
+    score = torch.log(torch.tensor([3.0, 1.0, 2.0, 4.0, 2.0]))
+    wanted = -np.log([3 / 4, 2 / 8, 4 / 8]).mean()
+    assert softmax_loss(score, query, position, label).item() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("loss", [SOFTMAX, "rank:ndcg"])
+def test_a_fact_of_the_query_alone_is_no_reason(loss: str) -> None:
+    """What helps is one column; another one tells whether the query has any positive."""
+    rng = np.random.default_rng(4)
+    X, label = rng.normal(size=(4000, 2)), np.zeros(4000)
+    for first in range(0, 4000, 20):
+        X[first : first + 20, 1] = has_positive = float(rng.random() < 0.5)
+        label[first + np.argmax(X[first : first + 20, 0])] = has_positive
+    ranker = XGBoostRanker("own", (("objective", loss), ("max_depth", 3)))
+    assert ranker.is_listwise
+    model = boost(ranker, rows(X, label, [20] * 200), 20, {"seed": 1})
+    score = model.inplace_predict(X, predict_type="margin").reshape(200, 20)
+    useful = label.reshape(200, 20).any(axis=1)
+    hit = score.argmax(axis=1) == X[:, 0].reshape(200, 20).argmax(axis=1)
+    assert hit[useful].mean() > 0.9
+    gain = model.get_score(importance_type="total_gain")
+    assert gain["f0"] > 20 * gain.get("f1", 0.0)

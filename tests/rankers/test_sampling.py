@@ -1,0 +1,75 @@
+"""Which candidates the rankers learn from.
+
+pytest tests/rankers/test_sampling.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from planted import BARE
+
+from src.candidates.pool import Pool
+from src.rankers.sampling import Sampler, labels_of, samplers
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    """40 queries of up to 60 candidates, the first number of a session 100."""
+    rng = np.random.default_rng(5)
+    size = rng.integers(1, 60, 40)
+    item = np.concatenate([rng.permutation(90)[:n] for n in size]).astype(np.int32)
+    rrf_score, ranks = np.zeros(item.size, np.float32), np.zeros((item.size, 1), np.uint8)
+    offsets = np.concatenate([[0], np.cumsum(size)])
+    return Pool(100, offsets, item, rrf_score, ranks, ranks.astype(np.float32))
+
+
+def rows(pool: Pool) -> list[tuple[int, int]]:
+    return list(zip(pool.session.tolist(), pool.item.tolist(), strict=True))
+
+
+def sampled(pool: Pool, rate: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and kept rows, the same in batches as whole; every fifth session has no positive."""
+    truth = pl.DataFrame({"session": pool.session, "item": pool.item})[::9]
+    truth = truth.filter(pl.col("session") % 5 > 0)
+    sampler, label = Sampler(rate, seed), labels_of(pool, truth)
+    assert label.tolist() == [pair in set(truth.rows()) for pair in rows(pool)]
+    batches = pool.batch(0, 7), pool.batch(7, 40)
+    kept = [sampler.sample(batch, labels_of(batch, truth)) for batch in batches]
+    assert np.concatenate(kept).tolist() == sampler.sample(pool, label).tolist()
+    return label, np.concatenate(kept)
+
+
+def test_sampler(pool: Pool) -> None:
+    label, kept = sampled(pool, 5.0)
+    assert kept[label == 1].all() and label.sum() > 50
+    assert (kept & (label == 0)).sum() == pytest.approx(5.0 * label.sum(), rel=0.1)
+    with_positive = set(pool.session[label == 1].tolist())
+    assert set(pool.session[kept].tolist()) == with_positive < set(pool.session.tolist())
+    assert sampled(pool, 5.0)[1].tolist() == kept.tolist() != sampled(pool, 5.0, 2)[1].tolist()
+    every = np.isin(pool.session, list(with_positive))
+    assert sampled(pool, 1e9)[1].tolist() == every.tolist()
+
+
+def test_sampler_of_some_queries(pool: Pool) -> None:
+    """Whole queries, drawn by hash: in batches as at once."""
+    truth = pl.DataFrame({"session": pool.session, "item": pool.item})[::9]
+    every, half = Sampler(2.0, 1), Sampler(2.0, 1, 0.5)
+    label = labels_of(pool, truth)
+    kept = half.sample(pool, label)
+    drawn = np.isin(pool.session, pool.session[kept])
+    assert kept.tolist() == (every.sample(pool, label) & drawn).tolist()
+    n = np.unique(pool.session).size
+    assert 0.3 * n < np.unique(pool.session[kept]).size < 0.7 * n
+    batches = [half.sample(b, labels_of(b, truth)) for b in (pool.batch(0, 7), pool.batch(7, 40))]
+    assert np.concatenate(batches).tolist() == kept.tolist()
+
+
+def test_a_budget_of_rows_sets_negatives_then_queries() -> None:
+    recipe = replace(BARE, max_train_rows=12_000, negatives_per_positive=15.0)
+    made = samplers(recipe, [0, 100, 3000, 10_000])
+    rates = [(s.negative_rate, s.query_rate) for s in made]
+    assert rates == [(15.0, 1.0), (15.0, 1.0), (3.0, 1.0), (2.0, pytest.approx(0.4))]

@@ -1,0 +1,48 @@
+"""Which features a model keeps.
+
+pytest tests/rankers/test_selection.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from src.core.engines import resolve
+from src.rankers.base import FitTask
+from src.rankers.selection import features_of, select_features, top_features_by_gain
+from src.rankers.train_set import TrainSet
+from src.rankers.xgb import XGBoostRanker
+
+
+def test_a_feature_is_kept_where_nothing_splits() -> None:
+    """A label that no column tells: one column stays, for a model needs one."""
+    X, names = np.zeros((40, 3), np.float32), ["a", "b", "c"]
+    assert top_features_by_gain(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["a"]
+    X[:, 1] = np.arange(40) % 2
+    assert top_features_by_gain(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["b"]
+
+
+def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None:
+    # one column tells the label in fold 2 alone, the other one everywhere else
+    rng, size = np.random.default_rng(1), 2000
+    fold, label = np.arange(size) % 4, rng.integers(0, 2, size)
+    fold = np.where(fold == 3, 1, 2)  # most rows are held out
+    noise = rng.random(size)
+    table = {
+        "session": np.arange(size, dtype=np.int32),
+        "item": np.arange(size, dtype=np.int32),
+        "fold": fold.astype(np.int8),
+        "label_x": label.astype(np.int8),
+        "a": np.where(fold == 2, label, noise).astype(np.float32),
+        "b": np.where(fold == 2, noise, label).astype(np.float32),
+        "c": rng.random(size).astype(np.float32),
+    }
+    pl.DataFrame(table).write_parquet(tmp_path / "0.parquet")
+    train_set = TrainSet.read([tmp_path / "0.parquet"], ["x"])
+    ranker = XGBoostRanker("x", (("objective", "binary:logistic"),))
+    task = FitTask(ranker, "x", 2, tmp_path, resolve("cpu"), 1)
+    assert select_features(task, train_set, 1) == ["b"] == features_of(task, train_set, 1)
+    assert features_of(task, train_set, 3) == features_of(task, train_set, None) == ["a", "b", "c"]
