@@ -16,7 +16,6 @@ import pytest
 import torch
 from planted import A, B, C, D, small_split
 from sklearn.metrics import roc_auc_score
-from worlds import ROOT
 
 from src.candidates.pool import Pool
 from src.core.engines import resolve
@@ -35,6 +34,7 @@ ROW = DINRanker(
 )  # fmt: skip
 CPU = resolve("cpu")
 QUERIES, EACH, ITEMS = 2000, 8, 15
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def histories(item: np.ndarray) -> SequenceBatch:
