@@ -1,26 +1,28 @@
-"""Exact nearest neighbours by inner product: a matrix product finds who comes into question.
+"""Search exact nearest neighbours by inner product: a matrix product finds who may be one.
 
-BLAS sums in an order of its own, which depends on the shape of the blocks. So its products only
-say which items may be among the best; what is compared and returned is a sum in a fixed order, and
-no byte depends on blocks or threads.
+BLAS sums in an order of its own, which depends on the shape of the blocks. So its products only say
+which items may be among the best. What is compared and returned is a sum in a fixed order: no byte
+depends on blocks or threads.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from src.core import nearest_kernel as search_kernel
+from src.core import nearest_kernel as kernel
 from src.core.arrays import F32, I32, I64
 
-QUERIES, ITEMS = 256, 8192  # of a block: 8 MiB of products
-ROUNDING = 1e-5  # of the longest products: more than two sums in float32 can differ
+QUERIES, ITEMS = 256, 8192
+"""Of a block: 8 MiB of products."""
+ROUNDING = 1e-5
+"""Of the longest products: more than two sums in float32 can differ."""
 
 
 def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tuple[I32, F32]:
-    """The `top` rows of `items` with the highest products: by score, ties by row number.
+    """Find the `top` rows of `items` with the highest products: by score, ties by row number.
 
-    queries (n, size), items (m, size): float32. skip: int64 (n), a row of items that is left out
-    for this query, or -1.
+    queries (n, dim), items (m, dim): float32. skip: int64 (n), a row of items that is left out for
+    this query, or -1.
     Returns row numbers (int32, -1 where a list ends) and scores (float32, 0 there), both (n, top).
     """
     skip = np.full(len(queries), -1, np.int64) if skip is None else skip
@@ -29,24 +31,22 @@ def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tupl
     items = np.ascontiguousarray(items)
     longest = _longest(items)
     for q in range(0, len(queries) if top else 0, QUERIES):
-        mine = slice(q, q + QUERIES)
-        block = np.ascontiguousarray(queries[mine])
+        rows = slice(q, q + QUERIES)
+        block = np.ascontiguousarray(queries[rows])
         margin = np.float32(ROUNDING * longest * _longest(block))
         for i in range(0, len(items), ITEMS):
             rough = block @ items[i : i + ITEMS].T
-            search_kernel.insert_best(
-                rough, block, items, i, skip[mine], margin, score[mine], index[mine]
-            )
+            kernel.insert_best(rough, block, items, i, skip[rows], margin, score[rows], index[rows])
     return index, np.where(index >= 0, score, np.float32(0.0))
 
 
-def frequent(count: I64, among: int) -> I64:
-    """Numbers, ascending, of the `among` most frequent items that occur, ties by number."""
-    order = np.argsort(-count, kind="stable")[:among]
+def frequent(count: I64, max_items: int) -> I64:
+    """Find the max_items most frequent items that occur, ascending; ties by number."""
+    order = np.argsort(-count, kind="stable")[:max_items]
     return np.sort(order[count[order] > 0])
 
 
 def _longest(vectors: F32) -> float:
-    """Length of the longest vector, at least that of a unit vector."""
+    """Length of the longest vector, at least 1."""
     squares = np.einsum("ij,ij->i", vectors, vectors)
     return float(np.sqrt(squares.max(initial=1.0)))

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""The loop behind the exact search: a sorted list of the best items per query."""
+"""Keep a sorted list of the best items per query: the loop of the exact search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numba import njit, prange
 
 @njit(inline="always")
 def dot(x, y):
-    """Sum of products, float32, in one fixed order: four sums of every fourth, then those."""
+    """Sum products, float32, in one fixed order: four sums of every fourth, then those."""
     a = b = c = d = np.float32(0.0)
     whole = x.size // 4 * 4
     for i in range(0, whole, 4):
@@ -24,19 +24,19 @@ def dot(x, y):
 
 @njit(parallel=True, cache=True)
 def insert_best(rough, queries, items, first, skip, margin, score, index):
-    """Put items first : first + n into each query's list where they belong.
+    """Insert items first : first + n into each query's list.
 
     rough: float32 (queries, n), products of queries and items that may be off by margin / 2.
     skip: int64, for each query the number of an item that is left out, or -1.
     score, index: (queries, top), best first, -inf and -1 where a list ends; equal scores keep the
-    order in which they came. Only dot(query, item) is compared, never `rough`.
+    order of insertion. Only dot(query, item) is compared, never `rough`.
     """
     top = score.shape[1]
     for q in prange(rough.shape[0]):
-        border = score[q, top - 1] - margin
+        threshold = score[q, top - 1] - margin
         for j in range(rough.shape[1]):
             i = first + j
-            if rough[q, j] < border or i == skip[q]:
+            if rough[q, j] < threshold or i == skip[q]:
                 continue
             value = dot(queries[q], items[i])
             if value > score[q, top - 1]:
@@ -47,7 +47,7 @@ def insert_best(rough, queries, items, first, skip, margin, score, index):
                     p -= 1
                 score[q, p] = value
                 index[q, p] = i
-                border = score[q, top - 1] - margin
+                threshold = score[q, top - 1] - margin
 
 
 @njit(parallel=True, cache=True)
