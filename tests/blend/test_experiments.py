@@ -64,7 +64,7 @@ def test_a_line_per_new_result(tmp_path: Path) -> None:
     assert add_experiment(run, n_features=7)
     assert not add_experiment(run, n_features=7), "the same recipe, code and score"
     one = lines(run)
-    assert one.height == 1 and one["features"][0] == 7 and one["change"][0] is None
+    assert one.height == 1 and one["features"][0] == 7 and not one["change"][0]
     assert one.select("delta", "delta_low", "delta_high").row(0) == (None, None, None)
     finish(run, [1.0, 1.0, 1.0, 0.0])
     smaller = replace(run, recipe=replace(BARE, pool_size=99))
