@@ -48,12 +48,3 @@ def insert_best(rough, queries, items, first, skip, margin, score, index):
                 score[q, p] = value
                 index[q, p] = i
                 threshold = score[q, top - 1] - margin
-
-
-@njit(parallel=True, cache=True)
-def cosine_columns(starts, pool, queries, vectors, column, X):
-    """X[:, column + o] = dot(queries[o, query], vectors[candidate]) for every objective o."""
-    for q in prange(starts.size - 1):
-        for r in range(starts[q], starts[q + 1]):
-            for o in range(queries.shape[0]):
-                X[r, column + o] = dot(queries[o, q], vectors[pool[r]])
