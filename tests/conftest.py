@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import WORLD, run_steps
+from tiny import SHOP, run_steps
 
 from src.datasets.demo import simulate
 
@@ -14,7 +14,7 @@ from src.datasets.demo import simulate
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
-    simulate.write(WORLD, folder)
+    simulate.write(SHOP, folder)
     return folder
 
 

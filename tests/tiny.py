@@ -11,43 +11,49 @@ from pathlib import Path
 
 import pytest
 import worlds
-from worlds import ROOT
+from worlds import OTTO, ROOT
 
-from src import cli, datasets
-from src.candidates.rows import TwoTowerRetriever
+from src import cli
+from src.candidates.two_tower import TwoTowerRetriever
 from src.data.recipe import Recipe
-from src.datasets.demo import simulate
-from src.embeddings.rows import FactorizationEmbedding, TwoTowerEmbedding, Word2VecEmbedding
-from src.features.rows import (
-    EmbeddingFeature,
-    ItemStatisticsFeature,
-    MatrixFeature,
-    PopularityFeature,
-    TwoTowerFeature,
-)
-from src.rankers.rows import XGBoostRanker
+from src.datasets.base import Dataset
+from src.datasets.demo.shop import ShopConfig
+from src.embeddings.factorization import FactorizationEmbedding
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.item_item import EmbeddingFeature, MatrixFeature
+from src.features.item_statistics import ItemStatisticsFeature
+from src.features.pool import PoolFeature
+from src.features.popularity import PopularityFeature
+from src.features.session import SessionFeature
+from src.features.session_item import SessionItemFeature
+from src.features.two_tower import TwoTowerFeature
+from src.rankers.xgb import XGBoostRanker
 
-WORLD = simulate.World(1500, 600, community_items=100, seed=3)
+SHOP = ShopConfig(1500, 600, community_items=100, seed=3)
 STEPS = sorted(path.stem for path in ROOT.glob("[1-7]_*.py"))
 MATRICES = ("near3", "buy2buy", "day_carts", "ahead2_clicks")
-RULES = {"own", "near3_ends", "buy2buy", "day_carts", "ahead_clicks", "vsknn", "popular",
-         "w2v_recent"}  # fmt: skip
+RETRIEVERS = {"own", "near3_ends", "buy2buy", "day_carts", "ahead_clicks", "vsknn", "popular",
+              "w2v_recent"}  # fmt: skip
 SMALL_TREES = {"max_depth": 3}
 LOGISTIC, GRADED = worlds.TINY.rankers
-NDCG = XGBoostRanker("ndcg", (("objective", "rank:ndcg"),), columns=40)
-NET = TwoTowerEmbedding("net", size=8, negatives=64, batch=256, epochs=2)
-RETRIEVAL = TwoTowerRetriever("net_carts", "net", objective=1, top=20)
+NDCG = XGBoostRanker("ndcg", (("objective", "rank:ndcg"),), max_features=40)
+NET = TwoTowerEmbedding("net", dim=8, batch_negatives=64, batch_size=256, epochs=2)
+NET_CARTS = TwoTowerRetriever("net_carts", "net", objective=1, top=20)
 RECIPE = replace(
     worlds.TINY,
     matrices=tuple(row for row in worlds.TINY.matrices if row.name in MATRICES),
     embeddings=(
-        Word2VecEmbedding("w2v", size=8, epochs=2),
-        FactorizationEmbedding("mf", size=8, epochs=3),
+        Word2VecEmbedding("w2v", dim=8, epochs=2),
+        FactorizationEmbedding("mf", dim=8, epochs=3),
         NET,
     ),
-    rules=(*(row for row in worlds.TINY.rules if row.name in RULES), RETRIEVAL),
-    baselines=tuple(row for row in worlds.TINY.baselines if set(row.rules) <= RULES),
+    retrievers=(*(row for row in worlds.TINY.retrievers if row.name in RETRIEVERS), NET_CARTS),
+    baselines=tuple(row for row in worlds.TINY.baselines if set(row.retrievers) <= RETRIEVERS),
     features=(
+        PoolFeature(),
+        SessionFeature(),
+        SessionItemFeature(),
         *(MatrixFeature(name, ("position",)) for name in MATRICES),
         EmbeddingFeature("w2v", ("position",)),
         EmbeddingFeature("mf", ("position",)),
@@ -58,14 +64,14 @@ RECIPE = replace(
     rankers=tuple(
         replace(
             row,
-            rounds=20,
-            columns=row.columns and 40,
+            num_boost_round=20,
+            max_features=row.max_features and 40,
             params=tuple({**dict(row.params), **SMALL_TREES}.items()),
         )
         for row in (LOGISTIC, NDCG, GRADED)
     ),
-    train_queries=300,  # valid has 217, so that an earlier window is learned from too
-    negatives=4.0,
+    min_train_queries=300,  # valid has 217, so that an earlier window joins the training data
+    negatives_per_positive=4.0,
 )
 
 RUNNER = """
@@ -86,11 +92,15 @@ sys.exit(tiny.run_steps(source, out))
 
 
 def run_steps(
-    source: Path, out: Path, steps: Sequence[str] = STEPS, recipe: Recipe = RECIPE
+    source: Path,
+    out: Path,
+    steps: Sequence[str] = STEPS,
+    recipe: Recipe = RECIPE,
+    dataset: Dataset = OTTO,
 ) -> int:
     """Run scripts one after the other, as the shell would; the first exit code that is not 0."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(datasets.RECIPES, recipe.name, recipe)
+        worlds.register(patch, recipe, dataset)
         argv = ["--dataset", recipe.name, "--input", str(source), "--output", str(out)]
         for name in steps:
             step = worlds.script(name)

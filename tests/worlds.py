@@ -11,17 +11,20 @@ from typing import Any
 
 import pytest
 
-from src import cli, datasets
+from src import cli
+from src.data.recipe import Recipe
+from src.datasets import DATASETS
+from src.datasets.base import Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL = ROOT.parent / "shared" / "data" / "otto_sample" / "train.jsonl"
 TYPES = ("clicks", "carts", "orders")
 T0, DAY = 1_659_304_800_000, 86_400_000
 
 Event = tuple[int, int, str]  # item, ts, type
 Sessions = list[tuple[int, list[Event]]]
 
-TINY = replace(datasets.RECIPES["otto"], name="tiny", split_days=7, expect=())
+OTTO, NEWS = DATASETS["otto"], DATASETS["tianchi"]
+TINY = replace(OTTO.recipe, name="tiny", split_days=7)
 
 
 def line(session: int, events: list[Event]) -> str:
@@ -42,6 +45,12 @@ def read(path: Path) -> Sessions:
     return [(r["session"], [(e["aid"], e["ts"], e["type"]) for e in r["events"]]) for r in rows]
 
 
+def splits(out: Path) -> list[dict[str, Any]]:
+    """The splits that step 1 made."""
+    found: list[dict[str, Any]] = json.loads((out / "splits.json").read_text())
+    return found
+
+
 def script(name: str) -> ModuleType:
     """A numbered script as a module."""
     spec = importlib.util.spec_from_file_location(f"step{name[0]}", ROOT / f"{name}.py")
@@ -51,9 +60,14 @@ def script(name: str) -> ModuleType:
     return module
 
 
+def register(patch: pytest.MonkeyPatch, recipe: Recipe, dataset: Dataset = OTTO) -> None:
+    """Offer a recipe as a dataset of its own, with the formats of another one."""
+    patch.setitem(DATASETS, recipe.name, replace(dataset, recipe=recipe))
+
+
 def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str, **changes: Any) -> int:
     """Run 1_preparation.py from folder/in to folder/out; changes are those of the recipe."""
-    patch.setitem(datasets.RECIPES, "tiny", replace(TINY, **changes))
+    register(patch, replace(TINY, **changes))
     step = script("1_preparation")
     argv = ["--dataset", "tiny", "--input", str(folder / "in"), "--output", str(folder / "out")]
     argv += ["--engine", "cpu", *flags]

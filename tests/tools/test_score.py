@@ -1,6 +1,6 @@
 """`make check` and `make score`: what the organisers publish, plain loops, and one-line errors.
 
-pytest tests/test_score.py
+pytest tests/tools/test_score.py
 """
 
 from __future__ import annotations
@@ -155,9 +155,9 @@ BAD_TRUTH = {
     "item true": ('{"session": 7, "labels": {"clicks": true}}', "clicks: True; give whole"),
     "item negative": ('{"session": 7, "labels": {"carts": [1, -1]}}', "carts: -1; give whole"),
     "item too big": (f'{{"session": 7, "labels": {{"carts": [{2**63}]}}}}', "from 0 to 2^63 - 1"),
-    "key twice": ('{"session": 7, "session": 8, "labels": {}}', "a key stands twice"),
+    "key twice": ('{"session": 7, "session": 8, "labels": {}}', "a key appears twice"),
     "not UTF-8": ('{"session": 7, "labels": {"\xff": 5}}', "line 2: not UTF-8"),
-    "session twice": (GOOD, "session 1 stands twice"),
+    "session twice": (GOOD, "session 1 appears twice"),
 }
 
 
@@ -189,8 +189,8 @@ def test_check_as_a_command(tmp_path, capsys) -> None:
     assert code == 0 and "right, 3 rows for 1 queries, of 4 items" in said
     file.write_text(file.read_text().replace("5 6 8", "5 9") + "2_carts,7\n")
     code, said = run(check, capsys, **flags)
-    assert code == 2 and "s.csv, line 2: unknown item among 5 9; write raw ids" in said
-    assert "s.csv, line 5: session 2 is not asked for; drop the row" in said
+    assert code == 2 and "s.csv, line 2: unknown item in 5 9; write raw ids" in said
+    assert "s.csv, line 5: session 2 is no query; drop the row" in said
     (tmp_path / "train.jsonl").unlink()
     code, said = run(check, capsys, **flags)
     assert code == 2 and "unknown item" not in said and "line 5" in said

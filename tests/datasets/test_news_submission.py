@@ -1,6 +1,6 @@
 """A ranked list a user, written and checked.
 
-pytest tests/test_ranking_csv.py
+pytest tests/datasets/test_news_submission.py
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def test_too_few_items_to_fill_up() -> None:
         (GOOD, []),
         (GOOD[::-1], []),
         (GOOD[:1], ["no row 90; add it"]),
-        ([*GOOD, GOOD[0]], ["line 4: row 7 stands twice; keep one"]),
-        (["8,0,11,22", *GOOD], ["line 2: user 8 is not asked for; drop the row"]),
-        (["7,0,11,23", GOOD[1]], ["line 2: unknown item among 0,11,23; write raw ids"]),
-        (["7,0,11,11", GOOD[1]], ["line 2: an item twice among 0,11,11; name it once"]),
+        ([*GOOD, GOOD[0]], ["line 4: row 7 appears twice; keep one"]),
+        (["8,0,11,22", *GOOD], ["line 2: user 8 is no query; drop the row"]),
+        (["7,0,11,23", GOOD[1]], ["line 2: unknown item in 0,11,23; write raw ids"]),
+        (["7,0,11,11", GOOD[1]], ["line 2: an item twice in 0,11,11; keep one"]),
         (["7,0,11", GOOD[1]], ["line 2: 2 items; write 3"]),
         (["7,0,11,22,33", GOOD[1]], ["line 2: 4 items; write 3"]),
         (["7,0,11,", GOOD[1]], [f"line 2: items '0,11,' {WHOLE}", "no row 7; add it"]),

@@ -1,7 +1,7 @@
 """Wrong files: each gets one line with file, line or column and the cure, exit code 2, no output.
 
 A row of a table is a fault: what is done to good files, and what is told. Below, any bytes at all.
-pytest tests/test_bad_input.py
+pytest tests/datasets/test_bad_input.py
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import test_clicklog as news
+import news
 import worlds
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_clicklog import ARTICLES, DAY, LOG, TEST
-from test_preparation import GOOD, a_world
+from news import ARTICLES, DAY, LOG, TEST
+from test_otto_split import GOOD, a_world
 from worlds import ROOT, T0, TYPES
 
 from src.core import text_blocks
@@ -86,7 +86,7 @@ LINES = {
     "aid too big": (change('"aid":5', f'"aid":{2**63}'), "is 9223372036854775808"),
     "aid far too big": (change('"aid":5', '"aid":' + "9" * 5000), "is Infinity; give"),
     "aid zero first": (change('"aid":5', '"aid":05'), "malformed JSON"),
-    "aid twice": (change('"aid":5', '"aid":5,"aid":6'), "a key stands twice"),
+    "aid twice": (change('"aid":5', '"aid":5,"aid":6'), "a key appears twice"),
     "ts true": (change(str(T0), "true"), '"ts" of event 1 of session 1 is true'),
     "ts negative": (change(str(T0), "-1"), "is -1"),
     "ts in seconds": (change(str(T0), str(T0 // 1000)), "give milliseconds"),
@@ -172,7 +172,7 @@ FILES = {
     "only blank lines": (put(TRAIN, "\n \n\r\n"), ("train.jsonl is empty", AGAIN)),
     "test empty": (put(SECOND, ""), ("test.jsonl is empty", AGAIN)),
     "session twice": (append(TRAIN, GOOD * 2), ("malformed JSON",)),
-    "session in two lines": (append(TRAIN, f"{GOOD}\n{GOOD}\n"), ("stands in lines [61, 62]",)),
+    "session in two lines": (append(TRAIN, f"{GOOD}\n{GOOD}\n"), ("appears in lines [61, 62]",)),
     "test session in train": (append(SECOND, worlds.line(*a_world(1)[4])),
                               ("test.jsonl, line 61", "train.jsonl, line 5", "download both")),
     "swapped": (swap(TRAIN, SECOND), ("test.jsonl ends before", "swapped")),
@@ -271,7 +271,7 @@ CLICKS = {
     "test empty": (TEST, lambda t: "", "testA_click_log.csv is empty"),
     "test only a header": (TEST, header_only, "holds no rows"),
     "test a submission": (TEST, lambda t: "user_id,article_1\n100,5\n", "no column click_art"),
-    "article twice": (ARTICLES, lambda t: t + t.splitlines()[1] + "\n", "article 10 stands twice"),
+    "article twice": (ARTICLES, lambda t: t + t.splitlines()[1] + "\n", "article 10 appears twice"),
     "articles empty": (ARTICLES, lambda t: "", "articles.csv is empty"),
     "no words": (ARTICLES, first("words_count", "words"), "line 1: no column words_count"),
     "created 0": (ARTICLES, first(f"{CLICKS_T0 - DAY // 2}", "0"), "line 2: time 0 is in seconds"),

@@ -1,76 +1,30 @@
-"""News click logs: what each split shows and hides, and what bad files get.
+"""News click logs: what each split shows and hides.
 
-pytest tests/test_clicklog.py
+pytest tests/datasets/test_news_split.py
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
-import worlds
+from news import (
+    ARTICLES,
+    DAY,
+    LOG,
+    SECOND,
+    T0,
+    TEST,
+    Click,
+    article_lines,
+    prepare,
+    visit,
+    write,
+)
+from worlds import splits
 
-from src import cli, datasets
 from src.data.schemas import EVENTS
-from src.datasets import RECIPES
-from src.datasets.tianchi.clicklog import ARTICLE, CLICK, CONTEXT, END_GAP
-
-T0 = 1_506_826_800_000
-SECOND, DAY = 1000, 86_400_000
-LOG, TEST, ARTICLES = "train_click_log.csv", "testA_click_log.csv", "articles.csv"
-NEWS = next(r for r in RECIPES.values() if len(r.types) == 2)
-
-Click = tuple[int, int, int]  # user, article, ms
-
-
-def click_lines(clicks: Iterable[Click]) -> str:
-    lines = [f"{user},{item},{ts},4,{1 + user % 3},12,1,{user % 28},2" for user, item, ts in clicks]
-    return "\n".join([",".join([*CLICK, *CONTEXT]), *lines]) + "\n"
-
-
-def article_lines(rows: Iterable[tuple[int, ...]]) -> str:
-    return "\n".join([",".join(ARTICLE), *(",".join(map(str, row)) for row in rows)]) + "\n"
-
-
-def visit(user: int, start: int, *item_ids: int) -> list[Click]:
-    """Clicks a minute apart, the last one 30 s after the one before."""
-    times = [start + i * 60 * SECOND for i in range(len(item_ids) - 1)]
-    return list(zip([user] * len(item_ids), item_ids, [*times, times[-1] + END_GAP], strict=True))
-
-
-def write(
-    folder: Path, train: list[Click] | None = None, test: list[Click] | None = None
-) -> dict[str, Path]:
-    """A small competition: 40 train users of one or two visits, 8 test users, 12 articles."""
-    (folder / "in").mkdir(exist_ok=True)
-    if train is None:
-        train = []
-        for user in range(40):
-            train += visit(user, T0 + user * SECOND, 10 + user % 5, 20 + user % 7)
-            if user % 2:
-                train += visit(user, T0 + DAY + user * SECOND, 10 + user % 3, 14, 20)
-    if test is None:
-        test = [c for u in range(100, 108) for c in visit(u, T0 + u * SECOND, 11, 12, 21)[:-1]]
-    articles = [(a, a % 3, T0 - DAY // 2, 200 + a) for a in range(10, 22)]
-    articles += [(5, 1, T0 + DAY, 9), (6, 1, T0 - 30 * DAY, 9)]  # never clicked: fresh, stale
-    files = {
-        LOG: click_lines(train), TEST: click_lines(test), ARTICLES: article_lines(articles)
-    }  # fmt: skip
-    for name, text in files.items():
-        (folder / "in" / name).write_text(text)
-    return {name: folder / "in" / name for name in files}
-
-
-def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str) -> int:
-    recipe = replace(NEWS, name="news")
-    patch.setitem(datasets.RECIPES, recipe.name, recipe)
-    step = worlds.script("1_preparation")
-    argv = ["--dataset", "news", "--input", str(folder / "in"), "--output", str(folder / "out")]
-    return cli.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu", *flags])
 
 
 @pytest.fixture
@@ -78,6 +32,14 @@ def out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     write(tmp_path)
     assert prepare(monkeypatch, tmp_path) == 0
     return tmp_path / "out"
+
+
+def names(out: Path) -> list[str]:
+    return [split["name"] for split in splits(out)]
+
+
+def train_splits(out: Path) -> list[str]:
+    return [split["name"] for split in splits(out) if split["role"] == "train"]
 
 
 def raw_events(out: Path, split: str) -> set[tuple[int, int, int, int]]:
@@ -96,7 +58,7 @@ def all_clicks(folder: Path) -> list[Click]:
 
 
 def hidden_clicks(out: Path, split: str) -> dict[int, int]:
-    """Of each user who is asked for, the number of the hidden click in their log."""
+    """Of each query user, the number of the hidden click in their log."""
     clicks: dict[int, list[int]] = {}
     for user, item, _ in all_clicks(out.parent):
         clicks.setdefault(user, []).append(item)
@@ -114,8 +76,8 @@ def hidden_clicks(out: Path, split: str) -> dict[int, int]:
 def test_each_split_hides_a_click_of_its_own_users_and_nothing_else(out: Path) -> None:
     clicks = all_clicks(out.parent)
     number = [sum(u == other for other, *_ in clicks[:i]) for i, (u, *_) in enumerate(clicks)]
-    asked = []
-    for split in json.loads((out / "splits.json").read_text()):
+    hidden_pairs = []
+    for split in names(out):
         table = pl.read_parquet(out / split / "sessions.parquet")
         queries = table.filter("query")["session"].to_list()
         assert table["query"].is_sorted(), "queries are the last sessions"
@@ -131,15 +93,22 @@ def test_each_split_hides_a_click_of_its_own_users_and_nothing_else(out: Path) -
             assert not (out / split / "labels.parquet").exists()
             continue
         assert sorted(hidden) == queries and min(hidden.values()) > 0
-        asked += [(split, *pair) for pair in hidden.items()]
-    assert len({pair[1:] for pair in asked}) == len(asked), "no click is asked for twice"
-    valid = {u for split, u, _ in asked if split == "valid"}
-    assert not valid & {u for split, u, _ in asked if split != "valid"}
+        hidden_pairs += [(split, *pair) for pair in hidden.items()]
+    assert len({pair[1:] for pair in hidden_pairs}) == len(hidden_pairs), "no click is hidden twice"
+    valid = {u for split, u, _ in hidden_pairs if split == "valid"}
+    assert not valid & {u for split, u, _ in hidden_pairs if split != "valid"}
     last = {u: n for (u, *_), n in zip(clicks, number, strict=True)}
-    assert all(n == last[u] for split, u, n in asked if split == "valid")
+    assert all(n == last[u] for split, u, n in hidden_pairs if split == "valid")
     ends = {(u, n) for u, n in last.items() if u < 100}  # of test users, that is hidden
     ends |= {(u, 1) for u in last if u % 2 and u < 100}  # where the first of two visits ends
-    assert {pair[1:] for pair in asked} <= ends
+    assert {pair[1:] for pair in hidden_pairs} <= ends
+
+
+def test_splits_have_roles(out: Path) -> None:
+    found = {split["name"]: split for split in splits(out)}
+    assert [found[name]["role"] for name in ("valid", "test", "train_1")] == ["valid", "test", "train"]
+    assert found["train_2"]["origin"] == "ends of visits, part 2"
+    assert [found[name]["queries"] for name in ("valid", "test")] == [8, 8]
 
 
 def test_the_ends_of_visits_are_known_by_their_30_seconds(out: Path) -> None:
@@ -197,21 +166,19 @@ def test_a_line_that_stands_twice_counts_once(monkeypatch, tmp_path: Path, out: 
     assert pl.read_parquet(out / "test" / "events.parquet").height == len(before)
 
 
-def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> None:
-    """40 train users, 20 of them with two visits; valid asks for 10 users, and half of the rest
-    ends are of the last visits: 30, five splits of 6, where 7 may be hidden at a time."""
+def test_as_many_queries_as_the_recipe_needs(monkeypatch, tmp_path: Path) -> None:
+    """40 train users, 20 of them with two visits; `valid` holds out 10 users, and of the
+    other ends 30 are of last visits: five splits of 6, where 7 may be hidden at a time."""
     write(tmp_path)
-    monkeypatch.setattr("src.datasets.tianchi.holdout.HIDDEN", 7.5 / 60)
+    monkeypatch.setattr("src.datasets.tianchi.holdout.MAX_HIDDEN", 7.5 / 60)
     made, queries = {}, {}
     for wanted in (1, 11, 20, 28, 100):
-        monkeypatch.setattr("test_clicklog.NEWS", replace(NEWS, train_queries=wanted))
-        assert prepare(monkeypatch, tmp_path) == 0
-        splits = json.loads((tmp_path / "out" / "splits.json").read_text())
-        made[wanted] = [s for s in splits if s.startswith("more_")]
+        assert prepare(monkeypatch, tmp_path, min_train_queries=wanted) == 0
+        made[wanted] = train_splits(tmp_path / "out")
         for split in made[wanted]:
             queries[split] = hidden_clicks(tmp_path / "out", split)
     assert [len(made[wanted]) for wanted in (1, 11, 20, 28)] == [0, 1, 2, 3]
-    assert made[100] == [f"more_{n}" for n in range(1, len(made[100]) + 1)], "all there are"
+    assert made[100] == [f"train_{n}" for n in range(1, len(made[100]) + 1)], "all there are"
     first = [user for split in made[100][:5] for user in queries[split]]
     assert len(first) == len(set(first)) == 30, "the last ends of all other users come first"
     assert max(map(len, queries.values())) <= 7
@@ -219,12 +186,10 @@ def test_as_many_queries_as_the_recipe_asks_for(monkeypatch, tmp_path: Path) -> 
     assert all(place == (4 if user % 2 else 1) for user, place in last.items())
     two_visits = {user for user in first if user % 2}
     assert {user for split in made[100][5:] for user in queries[split]} == two_visits
-    monkeypatch.setattr(
-        "src.datasets.tianchi.clicklog.FEWEST", 0.55
-    )  # of 10 queries: 5 are too few
+    # of 10 queries: 5 are too few
+    monkeypatch.setattr("src.datasets.tianchi.split.MIN_QUERIES", 0.55)
     assert prepare(monkeypatch, tmp_path) == 0
-    splits = json.loads((tmp_path / "out" / "splits.json").read_text())
-    assert [s for s in splits if s.startswith("more_")] == made[100][:5]
+    assert train_splits(tmp_path / "out") == made[100][:5]
 
 
 def test_a_test_user_s_earlier_ends_are_learned_from(monkeypatch, tmp_path: Path) -> None:
@@ -232,24 +197,23 @@ def test_a_test_user_s_earlier_ends_are_learned_from(monkeypatch, tmp_path: Path
     write(tmp_path, test=test)
     assert prepare(monkeypatch, tmp_path) == 0
     found = {}
-    for split in json.loads((tmp_path / "out" / "splits.json").read_text()):
-        if split.startswith("more_"):
-            found |= {(split, u): n for u, n in hidden_clicks(tmp_path / "out", split).items()}
+    for split in train_splits(tmp_path / "out"):
+        found |= {(split, u): n for u, n in hidden_clicks(tmp_path / "out", split).items()}
     assert [n for (_, user), n in found.items() if user == 100] == [2]
 
 
 def test_without_a_test_log_valid_is_all_there_is(monkeypatch, tmp_path: Path) -> None:
     write(tmp_path)[TEST].unlink()
     assert prepare(monkeypatch, tmp_path) == 0
-    assert (tmp_path / "out" / "splits.json").read_text().startswith('["valid", "more_1"')
+    assert names(tmp_path / "out")[:2] == ["valid", "train_1"]
     assert not (tmp_path / "out" / "test").exists()
 
 
-def test_a_user_of_one_click_is_seen_and_not_asked_for(monkeypatch, tmp_path: Path) -> None:
+def test_a_user_of_one_click_is_visible_and_no_query(monkeypatch, tmp_path: Path) -> None:
     train = [c for u in range(20) for c in visit(u, T0 + u * SECOND, 10, 20)]
     write(tmp_path, [*train, (20, 10, T0)])
     assert prepare(monkeypatch, tmp_path) == 0
-    for split in json.loads((tmp_path / "out" / "splits.json").read_text()):
+    for split in names(tmp_path / "out"):
         assert (20, 10, T0 // 1000, 0) in raw_events(tmp_path / "out", split)
         table = pl.read_parquet(tmp_path / "out" / split / "sessions.parquet")
         assert 20 not in table.filter("query")["session"]

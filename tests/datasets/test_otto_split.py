@@ -1,30 +1,26 @@
 """Step 1: the raw format, the organisers' split and labels, bad input, resuming.
 
-pytest tests/test_preparation.py
+pytest tests/datasets/test_otto_split.py
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import random
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
 import worlds
 import zstandard
-from worlds import DAY, REAL, T0, TYPES, Sessions
+from needs import needs_file
+from worlds import DAY, T0, TYPES, Sessions
 
 from src.core import text_blocks
 from src.core.arrays import hash_unit
-from src.data import folds
-from src.data.recipe import Expect
 from src.data.schemas import EVENTS, LABELS, SESSIONS
 from src.datasets.otto import jsonl
-from src.datasets.otto.split import Cut
+from src.datasets.otto.split_tables import SplitTables
 
 C, A, O = TYPES  # noqa: E741
 GOOD = worlds.line(1, [(5, T0, C)])
@@ -70,10 +66,11 @@ def labels_of(ahead: list[worlds.Event]) -> dict[str, set[int]]:
 
 
 def oracle(
-    train: Sessions, days: float, seed: int
+    train: Sessions, days: float, seed: int, end: int | None = None
 ) -> tuple[Sessions, Sessions, dict[int, dict[str, set[int]]]]:
     """History, visible queries and labels by the organisers' rules, in plain Python."""
-    split_ts = max(e[1] for _, events in train for e in events) - round(days * DAY)
+    end = end or max(e[1] for _, events in train for e in events)
+    split_ts = end - round(days * DAY)
     history, queries, labels, draw = [], [], {}, random.Random(seed)
     for session, events in train:
         if events[0][1] > split_ts:
@@ -132,20 +129,24 @@ def test_valid_is_the_organisers_split(tmp_path, monkeypatch, days, seed):
     assert not (tmp_path / "out" / "test").exists()
 
 
-def test_the_same_sessions_cut_elsewhere_are_of_the_same_folds(tmp_path, monkeypatch):
+def test_an_earlier_window_is_the_split_of_a_shorter_train(tmp_path, monkeypatch):
+    """As if the log ended with the window: later events and sessions are not there."""
     world, out = a_world(1), tmp_path / "out"
     worlds.write(tmp_path / "in", "train", world)
-    assert worlds.prepare(monkeypatch, tmp_path, truncations=3) == 0
-    assert json.loads((out / "splits.json").read_text())[:3] == ["valid", "again_1", "again_2"]
-    recipe = replace(worlds.TINY, truncations=3)
-    run, found = SimpleNamespace(output=out, recipe=recipe), {}
-    for n, split in enumerate(("valid", "again_1", "again_2")):
-        history, queries, labels = oracle(world, 7, recipe.seed + n)
-        assert prepared(out, split) == (in_seconds(history), in_seconds(queries))
-        assert prepared_labels(out, split) == labels
-        found[split] = folds.folds(run, split).tolist()
-    assert found["valid"] == found["again_1"] == found["again_2"]
-    assert set(found["valid"]) == set(range(recipe.folds))
+    assert worlds.prepare(monkeypatch, tmp_path) == 0
+    found = worlds.splits(out)
+    assert [s["name"] for s in found] == ["valid", "train_1"]
+    assert [s["role"] for s in found] == ["valid", "train"]
+    assert found[1]["origin"] == "window 1 before valid"
+    until = max(e[1] for _, events in world for e in events) - 7 * DAY
+    shorter = [(s, [e for e in events if e[1] < until]) for s, events in world]
+    history, queries = prepared(out, "train_1")
+    wanted_history, wanted_queries, labels = oracle([w for w in shorter if w[1]], 7, 42, until)
+    assert (history, queries) == (in_seconds(wanted_history), in_seconds(wanted_queries))
+    assert prepared_labels(out, "train_1") == labels and len(labels) > 3
+    for split in found:
+        table = pl.read_parquet(out / split["name"] / "sessions.parquet")
+        assert split["sessions"] == table.height and split["queries"] == table["query"].sum()
 
 
 def test_a_session_that_begins_at_the_cut_is_in_neither_part(tmp_path, monkeypatch):
@@ -181,15 +182,14 @@ def test_labels_are_the_published_ones(tmp_path, monkeypatch, prefix):
 
 
 def test_the_organisers_invariants_hold_on_real_sessions(tmp_path, monkeypatch):
-    if not REAL.exists():
-        pytest.skip(f"{REAL} is not here")
-    world = worlds.read(REAL)
+    sample = needs_file("OTTO_SAMPLE", "train.jsonl of OTTO's sample of 20 sessions")
+    world = worlds.read(sample)
     begins = sorted(events[0][1] for _, events in world)
     end = max(e[1] for _, events in world for e in events)
     split_ts = begins[12]
     days = (end - split_ts) / DAY
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "train.jsonl").write_bytes(REAL.read_bytes())
+    (tmp_path / "in" / "train.jsonl").write_bytes(sample.read_bytes())
     assert worlds.prepare(monkeypatch, tmp_path, split_days=days) == 0
     wanted_history, wanted_queries, labels = oracle(world, days, 42)
     history, queries = prepared(tmp_path / "out", "valid")
@@ -217,8 +217,8 @@ def test_test_is_all_of_train_then_the_test_sessions(tmp_path, monkeypatch):
     assert prepared_labels(tmp_path / "out") == labels
     (tmp_path / "in" / "test.jsonl").unlink()
     assert worlds.prepare(monkeypatch, tmp_path) == 0
-    splits = json.loads((tmp_path / "out" / "splits.json").read_text())
-    assert "valid" in splits and "test" not in splits, "stale test split"
+    names = [split["name"] for split in worlds.splits(tmp_path / "out")]
+    assert "valid" in names and "test" not in names, "stale test split"
 
 
 def test_sample_keeps_the_same_sessions_in_every_file(tmp_path, monkeypatch):
@@ -286,7 +286,7 @@ def test_a_second_run_does_nothing_and_another_seed_does(tmp_path, monkeypatch):
 
 def test_a_killed_run_goes_on_and_a_lost_part_comes_back(tmp_path, monkeypatch):
     worlds.write(tmp_path / "in", "train", a_world(1))
-    monkeypatch.setattr(Cut, "events", lambda self, path: 1 / 0)
+    monkeypatch.setattr(SplitTables, "write_events", lambda self, path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         worlds.prepare(monkeypatch, tmp_path)
     monkeypatch.undo()
@@ -308,20 +308,6 @@ def test_a_split_that_holds_out_nothing_or_all_is_refused(tmp_path, monkeypatch,
     assert worlds.prepare(monkeypatch, tmp_path) == 2
     error = capsys.readouterr().err
     assert "begins in the last 7 days" in error and "set a larger split_days" in error
-
-
-def test_another_download_is_refused_unless_sampled(tmp_path, monkeypatch, capsys):
-    worlds.write(tmp_path / "in", "train", a_world(1))
-    wrong = (("train", Expect(60, 1, 20)),)
-    assert worlds.prepare(monkeypatch, tmp_path, expect=wrong) == 2
-    assert "60 sessions" in (error := capsys.readouterr().err) and "download it again" in error
-    assert "wanted 60 sessions, 1 events" in error
-    assert not list((tmp_path / "out").rglob("events.parquet"))
-    assert worlds.prepare(monkeypatch, tmp_path, "--sample", "0.9", expect=wrong) == 0
-    events = sum(len(events) for _, events in a_world(1))
-    items = len({item for _, events in a_world(1) for item, _, _ in events})
-    right = (("train", Expect(60, events, items)),)
-    assert worlds.prepare(monkeypatch, tmp_path, expect=right) == 0
 
 
 ODD = {

@@ -1,6 +1,6 @@
 """The organisers' submission format, written and checked.
 
-pytest tests/test_submission.py
+pytest tests/datasets/test_otto_submission.py
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_refused_submission_leaves_the_old_one(run):
         written(run, lists)
     lists = some_lists()
     lists["orders"][1][0] = 2
-    with pytest.raises(ValueError, match=r"an item twice among 22 22 22"):
+    with pytest.raises(ValueError, match=r"an item twice in 22 22 22"):
         written(run, lists)
     assert (run.output / "submission.csv").read_text() == "old"
     assert not list(run.output.glob(".part-*"))
@@ -94,20 +94,20 @@ def test_a_right_file_has_no_faults(tmp_path, end):
 
 
 FAULTS = {
-    "unknown session": ("8_clicks,0", "line 3: session 8 is not asked for; drop the row"),
-    "session too big": (f"{10**19 - 1}_clicks,0", "line 3: session -1 is not asked for"),
+    "unknown session": ("8_clicks,0", "line 3: session 8 is no query; drop the row"),
+    "session too big": (f"{10**19 - 1}_clicks,0", "line 3: session -1 is no query"),
     "negative session": ("-7_carts,0", "line 3: '-7_carts,0' is not <session>_<objective>,<items>"),
     "no number": ("x_carts,0", "line 3: 'x_carts,0' is not <session>_<objective>,<items>"),
     "unknown objective": ("90_views,0", "line 3: unknown objective 'views'; they are clicks"),
-    "twice": ("90_clicks,0", "line 3: row 90_clicks stands twice; keep one"),
+    "twice": ("90_clicks,0", "line 3: row 90_clicks appears twice; keep one"),
     "no items": ("90_carts,", "line 3: row 90_carts has no items; give it some"),
     "only a blank": ("90_carts, ", "line 3: row 90_carts has no items; give it some"),
     "no comma": ("90_carts", "line 3: '90_carts' is not"),
     "blank line": ("", "line 3: '' is not"),
     "too many": ("90_carts,0 11 22 33", "line 3: 4 items; write at most 3"),
-    "an item twice": ("90_carts,11 0 11", "line 3: an item twice among 11 0 11; name it once"),
-    "an unknown item": ("90_carts,0 12", "line 3: unknown item among 0 12; write raw ids"),
-    "an item too big": (f"90_carts,{2**63}", "line 3: unknown item among 9223372036854775808"),
+    "an item twice": ("90_carts,11 0 11", "line 3: an item twice in 11 0 11; keep one"),
+    "an unknown item": ("90_carts,0 12", "line 3: unknown item in 0 12; write raw ids"),
+    "an item too big": (f"90_carts,{2**63}", "line 3: unknown item in 9223372036854775808"),
     "a fraction": ("90_carts,1.0", "line 3: items '1.0' are not whole numbers"),
     "not a number": ("90_carts,nan", "line 3: items 'nan' are not whole numbers"),
     "zero first": (
@@ -139,7 +139,7 @@ def test_faults_of_whole_files(tmp_path):
     ]
     assert len(check(tmp_path, [HEADER])) == 9
     assert len(check(tmp_path, [HEADER, *["?"] * 50])) == 10
-    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks stands twice; keep one"]
+    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks appears twice; keep one"]
 
 
 def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
@@ -155,5 +155,5 @@ def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
     assert answers.check(path, layout, asked) == []
     lines[59_990] = lines[3]
     path.write_text("\n".join([HEADER, *lines]) + "\n")
-    wanted = ["line 59992: row 1_carts stands twice; keep one", "no row 29995_clicks; add it"]
+    wanted = ["line 59992: row 1_carts appears twice; keep one", "no row 29995_clicks; add it"]
     assert answers.check(path, layout, asked) == wanted
