@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import news
+import pytest
 import worlds
 import zstandard
 from hypothesis import given, settings

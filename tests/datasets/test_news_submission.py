@@ -10,20 +10,19 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+import worlds
+from planted import run_in
 
 from src.core import store
-from src.core.budget import Budget
-from src.core.engine import Engine
 from src.core.run import Run
 from src.data.schemas import EVENTS
-from src.datasets import RECIPES
-from src.datasets import submission_rows as answers
-from src.datasets.submission_rows import Asked
-from src.datasets.tianchi.submission import fill_up, ranking_layout, write_ranking
+from src.datasets.submission_rows import Expected, check
+from src.datasets.tianchi.submission import fill_up
+from src.metrics.mrr import MRR
 
-USERS, AIDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
-NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)
-LAYOUT = ranking_layout(replace(NEWS, k=3))
+USERS, ITEM_IDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
+NEWS = replace(worlds.NEWS, recipe=replace(worlds.NEWS.recipe, metric=MRR(3)))
+FORMAT = NEWS.submission_format()
 WHOLE = "are not whole numbers; write raw ids, one comma apart"
 HEADER = "user_id,article_1,article_2,article_3"
 GOOD = ["7,0,11,22", "90,33,22,11"]
@@ -35,19 +34,17 @@ def run(tmp_path) -> Run:
     (tmp_path / "test").mkdir()
     sessions = {"session": [5, *USERS], "query": [False, True, True]}
     pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
-    pl.DataFrame({"item_id": AIDS}).write_parquet(tmp_path / "items.parquet")
+    pl.DataFrame({"item_id": ITEM_IDS}).write_parquet(tmp_path / "items.parquet")
     old, new = [(0, 4, 100, 0)] * 3, [(0, 3, 200_000, 0)] * 2 + [(0, 1, 200_000, 0)]
     events = pl.DataFrame(old + new, EVENTS, orient="row")
     events.write_parquet(tmp_path / "test" / "events.parquet")
-    engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
-    recipe = replace(NEWS, k=3)
-    return Run(recipe, tmp_path, tmp_path, engine, budget, 1.0, script)
+    return run_in(tmp_path, NEWS.recipe, "7_blend.py", dataset=NEWS)
 
 
 def written(run: Run, lists: dict) -> None:
     """As step 7 does it."""
     path = run.output / "submission.csv"
-    store.build(path, {}, lambda part: write_ranking(run, "test", lists, part))
+    store.build(path, {}, lambda part: NEWS.write_submission(run, "test", lists, part))
 
 
 def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
@@ -94,11 +91,11 @@ def test_too_few_items_to_fill_up() -> None:
 def test_check(tmp_path, lines, faults) -> None:
     path = tmp_path / "submission.csv"
     path.write_text("\n".join([HEADER, *lines]) + "\n")
-    assert answers.check(path, LAYOUT, Asked(USERS, AIDS)) == faults
+    assert check(path, FORMAT, Expected(USERS, ITEM_IDS)) == faults
 
 
 def test_another_header(tmp_path) -> None:
     path = tmp_path / "submission.csv"
     path.write_text("user,a,b,c\n")
-    faults = answers.check(path, LAYOUT, Asked(USERS, AIDS))
+    faults = check(path, FORMAT, Expected(USERS, ITEM_IDS))
     assert faults[0].startswith("line 1: the header is 'user,a,b,c', not 'user_id,article_1")

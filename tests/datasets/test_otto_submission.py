@@ -11,20 +11,19 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
-from worlds import TYPES
+from planted import run_in
+from worlds import OTTO, TYPES
 
 from src.core import store
-from src.core.budget import Budget
-from src.core.engine import Engine
 from src.core.run import Run
-from src.datasets import submission_rows as answers
-from src.datasets.otto.submission import HEADER, otto_layout, write_otto
-from src.datasets.submission_rows import Asked
+from src.datasets import submission_rows as submissions
+from src.datasets.submission_rows import Expected
 
 QUERIES = np.array([90, 7, 2**62])
-AIDS = np.array([0, 11, 22, 33, 2**62])
-ASKED = Asked(QUERIES, AIDS)
-LAYOUT = replace(otto_layout(worlds.TINY), k=3)
+ITEM_IDS = np.array([0, 11, 22, 33, 2**62])
+EXPECTED = Expected(QUERIES, ITEM_IDS)
+FORMAT = replace(OTTO.submission_format(), k=3)
+HEADER = "session_type,labels"
 
 
 @pytest.fixture
@@ -33,9 +32,8 @@ def run(tmp_path) -> Run:
     (tmp_path / "test").mkdir()
     sessions = {"session": [5, *QUERIES], "query": [False, True, True, True]}
     pl.DataFrame(sessions).write_parquet(tmp_path / "test" / "sessions.parquet")
-    pl.DataFrame({"item_id": AIDS}).write_parquet(tmp_path / "items.parquet")
-    engine, budget, script = Engine("cpu", 1), Budget(2**33, tmp_path), tmp_path / "7_blend.py"
-    return Run(worlds.TINY, tmp_path, tmp_path, engine, budget, 1.0, script)
+    pl.DataFrame({"item_id": ITEM_IDS}).write_parquet(tmp_path / "items.parquet")
+    return run_in(tmp_path, worlds.TINY, "7_blend.py", dataset=OTTO)
 
 
 def some_lists() -> dict:
@@ -48,7 +46,7 @@ def some_lists() -> dict:
 def written(run: Run, lists: dict) -> None:
     """As step 7 does it."""
     path = run.output / "submission.csv"
-    store.build(path, {}, lambda part: write_otto(run, "test", lists, part))
+    store.build(path, {}, lambda part: OTTO.write_submission(run, "test", lists, part))
 
 
 def test_rows_hold_raw_ids_best_first(run):
@@ -83,7 +81,7 @@ def rows() -> list[str]:
 def check(tmp_path, lines: list[str], end: str = "\n") -> list[str]:
     path = tmp_path / "submission.csv"
     path.write_text("\n".join(lines) + end, encoding="latin-1")
-    return answers.check(path, LAYOUT, ASKED)
+    return submissions.check(path, FORMAT, EXPECTED)
 
 
 @pytest.mark.parametrize("end", ["\n", ""])
@@ -143,17 +141,17 @@ def test_faults_of_whole_files(tmp_path):
 
 
 def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.datasets.submission_rows.BLOCK", 1 << 20)
+    monkeypatch.setattr("src.datasets.submission_rows.BATCH", 1 << 20)
     n, rng = 60_000, np.random.default_rng(0)
     path = tmp_path / "submission.csv"
     items = rng.integers(0, 10**6, n)
     lines = [f"{n // 2}_{TYPES[n % 2]},{a} {a + 1}" for n, a in enumerate(items)]
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     known = np.arange(10**6 + 2)
-    layout = replace(LAYOUT, objectives=TYPES[:2], k=20)
-    asked = Asked(np.arange(n // 2), known)
-    assert answers.check(path, layout, asked) == []
+    fmt = replace(FORMAT, objectives=TYPES[:2], k=20)
+    expected = Expected(np.arange(n // 2), known)
+    assert submissions.check(path, fmt, expected) == []
     lines[59_990] = lines[3]
     path.write_text("\n".join([HEADER, *lines]) + "\n")
     wanted = ["line 59992: row 1_carts appears twice; keep one", "no row 29995_clicks; add it"]
-    assert answers.check(path, layout, asked) == wanted
+    assert submissions.check(path, fmt, expected) == wanted

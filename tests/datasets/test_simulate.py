@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from src.datasets.demo import simulate
-from src.datasets.demo.simulate import START_MS, TYPES, World
+from src.datasets.demo.shop import START_MS, TYPES, ShopConfig, open_shop
 from src.datasets.demo.simulate_kernel import CART, CLICK, DAY_MS, ORDER, linked
+from src.datasets.demo.statistics import OTTO_STATISTICS, statistics
 
-SMALL = World(sessions=2000, items=900, community_items=150, seed=1)
+SMALL = ShopConfig(sessions=2000, items=900, community_items=150, seed=1)
 EVENT = r'\{"aid":\d+,"ts":\d{13},"type":"(clicks|carts|orders)"\}'
 LINE = re.compile(rf'\{{"session":\d+,"events":\[{EVENT}(,{EVENT})*\]\}}')
 # how far from OTTO's each statistic may be, as a share of it, at 30,000 sessions; the maximum
@@ -22,9 +23,13 @@ TOLERANCE = {"mean": 0.1, "median": 0.25, "p90": 0.3, "max": 0.0, "clicks": 0.01
 TOLERANCE |= {"orders": 0.15}
 
 
-def events_of(world: World, rows: int = 8192) -> pl.DataFrame:
-    blocks = [events.with_columns(test=test) for test, events in simulate.simulate(world, rows)]
-    return pl.concat(blocks)
+def events_of(config: ShopConfig, rows: int = 8192) -> pl.DataFrame:
+    batches = [events.with_columns(test=test) for test, events in simulate.simulate(config, rows)]
+    return pl.concat(batches)
+
+
+def statistics_of(config: ShopConfig) -> pl.DataFrame:
+    return statistics(config, simulate.simulate(config))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def small() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def big() -> pl.DataFrame:
-    return events_of(World.like_otto(30_000))
+    return events_of(ShopConfig.like_otto(30_000))
 
 
 def test_files_have_the_raw_format(folder: Path) -> None:
@@ -62,7 +67,7 @@ def test_files_have_the_raw_format(folder: Path) -> None:
     assert aids["test"] <= aids["train"] <= set(range(SMALL.items))
 
 
-def test_same_world_gives_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_same_shop_gives_same_bytes(folder: Path, tmp_path: Path) -> None:
     simulate.write(SMALL, tmp_path)
     for file in folder.iterdir():
         assert file.read_bytes() == (tmp_path / file.name).read_bytes(), file.name
@@ -70,7 +75,7 @@ def test_same_world_gives_same_bytes(folder: Path, tmp_path: Path) -> None:
 
 def test_blocks_do_not_matter_and_the_seed_does(small: pl.DataFrame) -> None:
     assert events_of(SMALL, rows=333).equals(small)
-    other = events_of(World(2000, 900, community_items=150, seed=2))
+    other = events_of(ShopConfig(2000, 900, community_items=150, seed=2))
     assert not other.head(100).equals(small.head(100))
 
 
@@ -101,8 +106,8 @@ def test_cuts_are_uniform(big: pl.DataFrame) -> None:
 
 
 def test_shape_is_near_ottos() -> None:
-    table = simulate.statistics(World.like_otto(30_000))
-    assert table.height == len(simulate.OTTO_STATISTICS)
+    table = statistics_of(ShopConfig.like_otto(30_000))
+    assert table.height == len(OTTO_STATISTICS)
     for name, simulated, otto in table.iter_rows():
         if otto is None or name in ("events per item: max", "visible test session: median"):
             continue
@@ -112,7 +117,7 @@ def test_shape_is_near_ottos() -> None:
 def test_statistics_count_the_events_of_the_files(folder: Path) -> None:
     sessions = [json.loads(s) for s in (folder / "train.jsonl").read_text().splitlines()]
     events = [(s["session"], e["aid"], e["type"]) for s in sessions for e in s["events"]]
-    table = dict(simulate.statistics(SMALL).select("statistic", "simulated").iter_rows())
+    table = dict(statistics_of(SMALL).select("statistic", "simulated").iter_rows())
     assert table["events per session: mean"] == pytest.approx(len(events) / len(sessions))
     assert table["events per item: mean"] == pytest.approx(len(events) / SMALL.items)
     carts = sum(kind == "carts" for *_, kind in events)
@@ -203,11 +208,11 @@ def test_next_items_are_learnable_far_beyond_popularity(big: pl.DataFrame) -> No
 
 def test_links_have_a_direction(big: pl.DataFrame) -> None:
     """Planted successors follow their item at least twice as often as they precede it."""
-    world = World.like_otto(30_000)
-    shop = simulate.open_shop(world)
+    config = ShopConfig.like_otto(30_000)
+    shop = open_shop(config)
     links = [
         (int(shop.aid[slot]), int(shop.aid[linked(shop, slot, link)]))
-        for slot in range(0, world.items, 5)
+        for slot in range(0, config.items, 5)
         for link in range(2)
     ]
     planted = pl.DataFrame(links, {"x": pl.Int32, "y": pl.Int32}, orient="row").unique()
@@ -218,6 +223,6 @@ def test_links_have_a_direction(big: pl.DataFrame) -> None:
     assert forward > 2 * backward > 0
 
 
-def test_a_world_too_small_is_refused() -> None:
+def test_a_shop_too_small_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 10 sessions and 100 items"):
-        World(sessions=5, items=1000)
+        ShopConfig(sessions=5, items=1000)

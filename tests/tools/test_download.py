@@ -1,6 +1,6 @@
 """`make data`: with the client, without it, and with files that are not the competition's.
 
-pytest tests/test_data.py
+pytest tests/tools/test_download.py
 """
 
 from __future__ import annotations
@@ -10,34 +10,32 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import news
 import pytest
-import test_clicklog as news
 import worlds
-from worlds import T0, TYPES
+from worlds import NEWS, OTTO, T0, TYPES
 
-from src import datasets
 from src.cli import run_cli
-from src.data.recipe import RawFile, Recipe
-from src.datasets import RECIPES
-from src.tools import download as data
+from src.datasets import DATASETS
+from src.datasets.base import Dataset, RawFile
+from src.tools import download
 
-SHOP = next(r for r in RECIPES.values() if r.source and r.source.kaggle)
 TRAIN = [(1, [(5, T0, TYPES[0]), (6, T0 + 9, TYPES[0])]), (2, [(7, T0 + 7, TYPES[1])])]
 TEST = [(3, [(8, T0 + 99, TYPES[0])])]
 
 
 @pytest.fixture
-def shop(monkeypatch) -> Recipe:
+def shop(monkeypatch) -> Dataset:
     """A competition of three sessions."""
     files = (RawFile("train.jsonl*", 2, T0, T0 + 9), RawFile("test.jsonl*", 1, T0 + 10, T0 + 100))
-    recipe = replace(SHOP, source=replace(SHOP.source, files=files))
-    monkeypatch.setitem(datasets.RECIPES, recipe.name, recipe)
-    return recipe
+    dataset = replace(OTTO, source=replace(OTTO.source, files=files))
+    monkeypatch.setitem(DATASETS, dataset.name, dataset)
+    return dataset
 
 
-def run(recipe: Recipe, folder: Path, capsys: pytest.CaptureFixture) -> tuple[int, str]:
-    args = data.parse(["--dataset", recipe.name, "--input", str(folder)])
-    code = run_cli("data", lambda: data.body(args))
+def run(dataset: Dataset, folder: Path, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    args = download.parse(["--dataset", dataset.name, "--input", str(folder)])
+    code = run_cli("data", lambda: download.body(args))
     said = capsys.readouterr()
     return code, said.out + said.err
 
@@ -56,9 +54,9 @@ def test_without_a_client_it_is_told_how(shop, tmp_path, capsys, monkeypatch) ->
     assert code == 2 and said.count("\n") == 1
     for part in (shop.source.page, "pip install kaggle", str(tmp_path / "in"), "CC-BY"):
         assert part in said
-    code, said = run(news.NEWS, tmp_path / "in", capsys)
+    code, said = run(NEWS, tmp_path / "in", capsys)
     assert code == 2 and "no client fetches them" in said and "tianchi.aliyun.com" in said
-    code, said = run(RECIPES["demo"], tmp_path / "in", capsys)
+    code, said = run(DATASETS["demo"], tmp_path / "in", capsys)
     assert code == 0 and "makes its own files" in said
 
 
@@ -103,6 +101,6 @@ def test_other_files_are_told(shop, tmp_path, capsys) -> None:
 
 def test_news_files_are_verified(tmp_path, capsys) -> None:
     news.write(tmp_path)
-    code, said = run(news.NEWS, tmp_path / "in", capsys)
+    code, said = run(NEWS, tmp_path / "in", capsys)
     assert code == 2 and "rows, the competition's has 1,112,623; download it again" in said
     assert "times from" not in said

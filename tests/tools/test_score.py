@@ -13,18 +13,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 import worlds
-from test_metrics import LABELS as PUBLISHED
-from test_metrics import PREDICTED
-from worlds import T0, TYPES
+from organisers import LABELS, PREDICTED
+from worlds import NEWS, OTTO, T0, TYPES
 
 from src.cli import run_cli
-from src.data.schemas import LABELS, SESSIONS
-from src.datasets import RECIPES
-from src.datasets import submission_rows as answers
+from src.data import schemas
+from src.datasets import submission_rows
+from src.metrics.recall import Recall
 from src.tools import check, score
 
-SHOP = worlds.TINY
-NEWS = next(r for r in RECIPES.values() if len(r.objectives) == 1)
 Lists = dict[str, dict[int, list[int]]]  # by objective and session
 
 
@@ -32,7 +29,7 @@ def write_submission(path: Path, lists: Lists) -> Path:
     rows = [
         f"{s}_{o},{' '.join(map(str, item_ids))}" for o in lists for s, item_ids in lists[o].items()
     ]
-    path.write_text("\n".join([SHOP.layout(SHOP).header, *rows]) + "\n")
+    path.write_text("\n".join([OTTO.submission_format().header, *rows]) + "\n")
     return path
 
 
@@ -48,16 +45,16 @@ def write_truth(path: Path, truth: Lists) -> Path:
 
 
 def scores(submission: Path, truth: Path) -> dict[str, float]:
-    table = score.score(submission, SHOP, SHOP.truth(truth, SHOP))
+    table = score.score(submission, OTTO, OTTO.read_ground_truth(truth))
     return dict(table.select("objective", "score").iter_rows())
 
 
 def test_the_organisers_worked_example(tmp_path) -> None:
     """Their test_get_scores: at 3 items, session 4 without a prediction, its truths counted."""
-    small = replace(SHOP, k=3)
+    small = replace(OTTO, recipe=replace(OTTO.recipe, metric=Recall(3)))
     file = write_submission(tmp_path / "s.csv", PREDICTED)
-    truth = write_truth(tmp_path / "t.jsonl", PUBLISHED)
-    table = score.score(file, small, small.truth(truth, small))
+    truth = write_truth(tmp_path / "t.jsonl", LABELS)
+    table = score.score(file, small, small.read_ground_truth(truth))
     found = dict(table.select("objective", "score").iter_rows())
     wanted = {"clicks": 1 / 3, "carts": 3 / 9, "orders": 1 / 5}
     total = 0.1 * 1 / 3 + 0.3 * 3 / 9 + 0.6 * 1 / 5
@@ -67,7 +64,7 @@ def test_the_organisers_worked_example(tmp_path) -> None:
 def organisers_score(lists: Lists, truth: Lists, k: int = 20) -> dict[str, float]:
     """Hits over min(k, truths), pooled over sessions: a plain loop."""
     found, total = {}, 0.0
-    for objective in SHOP.objectives:
+    for objective in OTTO.recipe.objectives:
         hit = chances = 0
         for session, item_ids in truth[objective.name].items():
             hit += len(set(lists[objective.name].get(session, [])[:k]) & set(item_ids))
@@ -94,7 +91,7 @@ def a_competition(seed: int) -> tuple[Lists, Lists]:
 
 @pytest.mark.parametrize("block", [300, 32 << 20])
 def test_scores_are_those_of_a_plain_loop(tmp_path, monkeypatch, block) -> None:
-    monkeypatch.setattr(answers, "BLOCK", block)
+    monkeypatch.setattr(submission_rows, "BATCH", block)
     lists, truth = a_competition(block)
     file = write_submission(tmp_path / "s.csv", lists)
     found = scores(file, write_truth(tmp_path / "t.jsonl", truth))
@@ -107,7 +104,7 @@ def test_the_first_20_items_count_and_no_truth_twice(tmp_path) -> None:
     file = write_submission(tmp_path / "s.csv", lists)
     labels = '{"session": 1, "labels": {"carts": [119, 120, 119], "clicks": null, "orders": []}}'
     (tmp_path / "t.jsonl").write_text(labels)
-    table = score.score(file, SHOP, SHOP.truth(tmp_path / "t.jsonl", SHOP))
+    table = score.score(file, OTTO, OTTO.read_ground_truth(tmp_path / "t.jsonl"))
     assert table.row(1)[2:5] == (1, 2, 1), "119 is the 20th, 120 comes after it"
 
 
@@ -124,22 +121,22 @@ def test_labels_of_step_1(tmp_path) -> None:
         for item in item_ids
     ]
     (tmp_path / "valid").mkdir()
-    pl.DataFrame(rows, LABELS, orient="row").write_parquet(tmp_path / "valid" / "labels.parquet")
-    table = pl.DataFrame({"session": sessions, "query": True}).cast(SESSIONS)
+    pl.DataFrame(rows, schemas.LABELS, orient="row").write_parquet(tmp_path / "valid" / "labels.parquet")
+    table = pl.DataFrame({"session": sessions, "query": True}).cast(schemas.SESSIONS)
     table.write_parquet(tmp_path / "valid" / "sessions.parquet")
     item_ids = pl.DataFrame({"item_id": range(39, -1, -1)})
     item_ids.write_parquet(tmp_path / "items.parquet")
-    found = score.score(file, SHOP, score.made_labels(tmp_path / "valid" / "labels.parquet"))
+    found = score.score(file, OTTO, score.read_labels(tmp_path / "valid" / "labels.parquet"))
     assert dict(found.select("objective", "score").iter_rows()) == pytest.approx(wanted)
 
 
 def test_news_are_scored_by_place(tmp_path) -> None:
     """Mean over the users of 1 / place, 0 beyond the fifth and for a user without a row."""
-    header = NEWS.layout(NEWS).header
+    header = NEWS.submission_format().header
     (tmp_path / "s.csv").write_text(f"{header}\n1,10,11,12,13,14\n2,10,11,12,13,14\n")
     truth = "user_id,click_article_id,click_timestamp\n1,10,5\n2,12,5\n3,10,5\n"
     (tmp_path / "t.csv").write_text(truth)
-    table = score.score(tmp_path / "s.csv", NEWS, NEWS.truth(tmp_path / "t.csv", NEWS))
+    table = score.score(tmp_path / "s.csv", NEWS, NEWS.read_ground_truth(tmp_path / "t.csv"))
     assert table["score"][-1] == pytest.approx((1 + 1 / 3 + 0) / 3)
     assert 0 <= table["low"][-1] < table["score"][-1] < table["high"][-1] <= 1
 
@@ -167,7 +164,7 @@ def test_a_fault_of_the_truth_names_its_line(tmp_path, fault) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text(f"{GOOD}\n{text}\n", encoding="latin-1")
     with pytest.raises(ValueError) as error:
-        SHOP.truth(path, SHOP)
+        OTTO.read_ground_truth(path)
     assert str(error.value).startswith(f"{path}") and told in str(error.value)
 
 

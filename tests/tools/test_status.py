@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from src.rankers.rows import taught
 from test_pipeline import stamps
 from tiny import RECIPE, run_steps
 from worlds import TYPES
@@ -20,7 +21,6 @@ from src import datasets
 from src.cli import parse
 from src.core import store
 from src.data.recipe import Recipe
-from src.rankers.rows import taught
 from src.tools import status
 
 pytestmark = pytest.mark.slow
