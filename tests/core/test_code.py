@@ -5,14 +5,12 @@ pytest tests/core/test_code.py
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from planted import BARE, ROOT, planted_split
+from planted import BARE, planted_split
 
 from src.candidates.history import HistoryRetriever
 from src.candidates.lists import write_candidates
@@ -27,23 +25,6 @@ from src.metrics.recall import Recall
 
 OWN, HOUR = HistoryRetriever("own", Seeds()), PopularRetriever("hour", 3600)
 NEXT = CovisitationMatrix("next", max_steps=1)
-
-
-@pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the sources that `version` reads instead of ours, to be changed."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(code, "ROOT", tmp_path)
-    inside = code._inside
-    monkeypatch.setattr(code, "_inside", lambda file: map_to(tmp_path, file, inside))
-    code.clear()
-    yield tmp_path
-    code.clear()
-
-
-def map_to(tree: Path, file: Path, inside: object) -> Iterator[Path]:
-    if file.is_relative_to(ROOT):
-        yield tree / file.relative_to(ROOT)
 
 
 def version(*parts: object) -> str:

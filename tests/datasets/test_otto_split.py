@@ -129,24 +129,23 @@ def test_valid_is_the_organisers_split(tmp_path, monkeypatch, days, seed):
     assert not (tmp_path / "out" / "test").exists()
 
 
-def test_an_earlier_window_is_the_split_of_a_shorter_train(tmp_path, monkeypatch):
+@pytest.mark.parametrize("back", [1, 2])
+def test_an_earlier_window_is_the_split_of_a_shorter_train(tmp_path, monkeypatch, back):
     """As if the log ended with the window: later events and sessions are not there."""
-    world, out = a_world(1), tmp_path / "out"
+    world, out, days = a_world(1, 200), tmp_path / "out", 5
     worlds.write(tmp_path / "in", "train", world)
-    assert worlds.prepare(monkeypatch, tmp_path) == 0
-    found = worlds.splits(out)
-    assert [s["name"] for s in found] == ["valid", "train_1"]
-    assert [s["role"] for s in found] == ["valid", "train"]
-    assert found[1]["origin"] == "window 1 before valid"
-    until = max(e[1] for _, events in world for e in events) - 7 * DAY
-    shorter = [(s, [e for e in events if e[1] < until]) for s, events in world]
-    history, queries = prepared(out, "train_1")
-    wanted_history, wanted_queries, labels = oracle([w for w in shorter if w[1]], 7, 42, until)
-    assert (history, queries) == (in_seconds(wanted_history), in_seconds(wanted_queries))
-    assert prepared_labels(out, "train_1") == labels and len(labels) > 3
-    for split in found:
-        table = pl.read_parquet(out / split["name"] / "sessions.parquet")
-        assert split["sessions"] == table.height and split["queries"] == table["query"].sum()
+    assert worlds.prepare(monkeypatch, tmp_path, split_days=days) == 0
+    splits = worlds.splits(out)
+    assert [split["name"] for split in splits] == ["valid", "train_1", "train_2"]
+    assert [split["role"] for split in splits] == ["valid", "train", "train"]
+    assert splits[back]["origin"] == f"window {back} before valid"
+    end = max(e[1] for _, events in world for e in events) - back * days * DAY
+    shorter = [(s, [e for e in events if e[1] < end]) for s, events in world]
+    history, queries, labels = oracle([pair for pair in shorter if pair[1]], days, 42, end)
+    assert prepared(out, f"train_{back}") == (in_seconds(history), in_seconds(queries))
+    assert prepared_labels(out, f"train_{back}") == labels and len(labels) > 9
+    assert splits[back]["sessions"] == len(history) + len(queries)
+    assert splits[back]["queries"] == len(queries)
 
 
 def test_a_session_that_begins_at_the_cut_is_in_neither_part(tmp_path, monkeypatch):

@@ -137,7 +137,8 @@ def test_faults_of_whole_files(tmp_path):
     ]
     assert len(check(tmp_path, [HEADER])) == 9
     assert len(check(tmp_path, [HEADER, *["?"] * 50])) == 10
-    assert check(tmp_path, [*rows(), rows()[4]]) == ["line 11: row 7_clicks appears twice; keep one"]
+    twice = "line 11: row 7_clicks appears twice; keep one"
+    assert check(tmp_path, [*rows(), rows()[4]]) == [twice]
 
 
 def test_a_large_file_is_checked_in_blocks(tmp_path, monkeypatch):

@@ -121,7 +121,8 @@ def test_labels_of_step_1(tmp_path) -> None:
         for item in item_ids
     ]
     (tmp_path / "valid").mkdir()
-    pl.DataFrame(rows, schemas.LABELS, orient="row").write_parquet(tmp_path / "valid" / "labels.parquet")
+    labels = pl.DataFrame(rows, schemas.LABELS, orient="row")
+    labels.write_parquet(tmp_path / "valid" / "labels.parquet")
     table = pl.DataFrame({"session": sessions, "query": True}).cast(schemas.SESSIONS)
     table.write_parquet(tmp_path / "valid" / "sessions.parquet")
     item_ids = pl.DataFrame({"item_id": range(39, -1, -1)})
