@@ -3,11 +3,11 @@
     python -m bench.scoring --dataset otto --output output/taobao [--queries 200]
 
 On the first queries of `test` (`valid` without one), of what steps 1 to 6 made, by all models of
-all folds as step 6 does it: CPU seconds of all columns and of those that some model uses, of
-XGBoost's own prediction (the columns of each model copied out of all, as before) and of the
-compiled forests; the scores of both are the same, bit by bit, or it says so. CPU seconds of the
-best of three turns, since other work may share the cores; the forecast is those on two cores, each
-as busy. Appends a table to bench/RESULTS.md and a line to bench/results.jsonl.
+all folds that are trees. It measures the CPU seconds of all columns; of those that some model uses;
+of XGBoost's own prediction, which copies the columns of each model; and of the compiled trees. The
+scores of both are the same, bit by bit, or it says so. CPU seconds are the best of three turns,
+since other work may share the cores; the forecast is those on two cores, each as busy. Appends a
+table to bench/RESULTS.md and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ import numpy as np
 import xgboost as xgb
 
 from bench import measure
-from bench.features import some_pools
+from src.candidates.pool import Pool
 from src.cli import parse
-from src.data.shards import load_split
-from src.features.table import Features
-from src.rankers import xgb as ranker
-from src.rankers.rows import XGBoostRanker
-from src.rankers.sampling import piece, trainable
-from src.rankers.score import model_path, to_train
+from src.data.shards import shards
+from src.data.split_data import SplitData
+from src.data.splits import scored_splits
+from src.features.table import FeatureTable
+from src.rankers.base import mean_scores
+from src.rankers.batches import CandidateBatch
+from src.rankers.train import targets
+from src.rankers.train_table import trainable_objectives
 
 SESSIONS = 1_671_803  # of OTTO's test file
 CORES, TURNS = 2, 3
@@ -38,19 +40,19 @@ CORES, TURNS = 2, 3
 
 def cheapest(work: Callable[[], Any]) -> tuple[float, Any]:
     """CPU seconds of the best of some turns, and what the last one returned."""
-    best, found = np.inf, None
+    best, result = np.inf, None
     for _ in range(TURNS):
         start = process_time()
-        found = work()
+        result = work()
         best = min(best, process_time() - start)
-    return best, found
+    return best, result
 
 
-def by_xgboost(models: list[xgb.Booster], X: np.ndarray, place: dict[str, int]) -> np.ndarray:
+def by_xgboost(models: list[xgb.Booster], X: np.ndarray, column: dict[str, int]) -> np.ndarray:
     """Mean margin of some models, each given a copy of its own columns."""
     total = np.zeros(len(X))
     for model in models:
-        columns = np.array([place[name] for name in model.feature_names or []])
+        columns = np.array([column[name] for name in model.feature_names or []])
         total += model.inplace_predict(X[:, columns], predict_type="margin")
     return (total / len(models)).astype(np.float32)
 
@@ -61,44 +63,43 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queries", type=int, default=200)
     args, flags = parser.parse_known_args(argv)
     run = parse(__doc__ or "", Path(__file__), flags)
-    world, features = load_split(run, run.scored_splits()[-1]), Features(run.recipe)
-    place = {name: column for column, name in enumerate(features.names)}
-    whole = some_pools(run, world, 1)[0]
-    pool = piece(whole, 0, min(args.queries, whole.offsets.size - 1))
-    queries, rows = pool.offsets.size - 1, pool.item.size
+    data, features = SplitData(run, scored_splits(run)[-1]), FeatureTable(run.recipe)
+    column = {name: number for number, name in enumerate(features.names)}
+    whole = Pool.load(run, data.split, shards(run, data.split)[0])
+    pool = whole.batch(0, min(args.queries, whole.n_queries))
     groups = [
-        [model_path(run, row, what, fold) for fold in range(run.recipe.folds)]
-        for row, what in to_train(run, trainable(run))
-        if isinstance(row, XGBoostRanker)
+        [(path, target.ranker) for path in target.models(run)]
+        for target in targets(run.recipe, trainable_objectives(run))
+        if target.ranker.features_only
     ]
-    forests = [[ranker.load(path, run.engine.threads) for path in paths] for paths in groups]
-    boosters = [[xgb.Booster(model_file=path) for path in paths] for paths in groups]
-    used = {name for group in forests for forest in group for name in forest.names}
-    features.compute(world, pool)  # nothing is compiled or loaded while it is measured
-    times = {"all columns": cheapest(lambda: features.compute(world, pool))[0]}
-    times["used columns"], X = cheapest(lambda: features.compute(world, pool, used))
-    times["XGBoost"], theirs = cheapest(lambda: [by_xgboost(g, X, place) for g in boosters])
-    times["forests"], ours = cheapest(
-        lambda: [ranker.predict(g, X, features.names) for g in forests]
-    )
+    compiled = [[ranker.load(path, run) for path, ranker in group] for group in groups]
+    boosters = [[xgb.Booster(model_file=path) for path, _ in group] for group in groups]
+    used = {name for group in compiled for model in group for name in model.names}
+    features.compute(data, pool)  # nothing is compiled or loaded while it is measured
+    times = {"all columns": cheapest(lambda: features.compute(data, pool))[0]}
+    times["used columns"], X = cheapest(lambda: features.compute(data, pool, used))
+    batch = CandidateBatch(data, pool, features.names, X, np.arange(len(X)))
+    times["XGBoost"], theirs = cheapest(lambda: [by_xgboost(g, X, column) for g in boosters])
+    times["compiled trees"], ours = cheapest(lambda: [mean_scores(g, batch) for g in compiled])
     same = all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=True))
     before = times["all columns"] + times["XGBoost"]
-    now = times["used columns"] + times["forests"]
+    now = times["used columns"] + times["compiled trees"]
     trees = sum(b.num_boosted_rounds() for group in boosters for b in group)
-    facts = {
-        "queries": queries, "rows": rows, "models": sum(map(len, groups)), "trees": trees,
-        "columns": len(features.names), "used": len(used), "same": same,
-        "hours before": before / queries * SESSIONS / CORES / 3600,
-        "hours now": now / queries * SESSIONS / CORES / 3600,
+    summary = {
+        "queries": pool.n_queries, "rows": len(X), "models": sum(map(len, groups)),
+        "trees": trees, "columns": len(features.names), "used": len(used), "same": same,
+        "hours before": before / pool.n_queries * SESSIONS / CORES / 3600,
+        "hours now": now / pool.n_queries * SESSIONS / CORES / 3600,
     }  # fmt: skip
-    record = measure.origin(argv, "bench.scoring") | {"kind": "scoring", "seconds": times} | facts
+    record = measure.origin(argv, "bench.scoring") | {"kind": "scoring", "seconds": times} | summary
     measure.append_line(record)
-    lines = [[what, f"{s:.3f}", f"{1e6 * s / rows:.2f}", f"{queries / s:.0f}"]
-             for what, s in (times | {"before": before, "now": now}).items()]  # fmt: skip
-    told = [f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in facts.items()]  # fmt: skip
+    rates = times | {"before": before, "now": now}
+    lines = [[what, f"{s:.3f}", f"{1e6 * s / len(X):.2f}", f"{pool.n_queries / s:.0f}"]
+             for what, s in rates.items()]  # fmt: skip
+    texts = [f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
+             for name, value in summary.items()]  # fmt: skip
     head = ("work", "CPU s", "µs a row", "sessions a CPU s")
-    measure.append_table(measure.title(record, *told), measure.table(head, lines))
+    measure.append_table(measure.title(record, *texts), measure.table(head, lines))
     return 0 if same else 1
 
 

@@ -51,6 +51,12 @@ class EvalBatch:
     session: I64
     ideal: F64
 
+    @property
+    def position(self) -> I64:
+        """Position of each candidate in its query's pool, from 0."""
+        offsets = self.candidates.pool.offsets
+        return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+
     def keep_rows(self, mask: Mask) -> EvalBatch:
         """Keep the marked candidates, X copied; the ideal stays that of all."""
         pool, running = self.candidates.pool, np.concatenate([[0], np.cumsum(mask)])

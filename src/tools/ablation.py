@@ -1,16 +1,18 @@
-"""What each group of features, and each source of candidates, is worth: dropped in turn.
+"""Measure what each group of features, and each group of retrievers, is worth: drop it.
 
     python -m src.tools.ablation --dataset otto        (or: make ablation DATASET=otto)
 
-Reads what steps 1 to 5 made. The recipe's first trees of one objective learn from at most ROWS
-training rows, ROUNDS rounds, for all folds; then again without each group of columns, and without
-the candidates that only one kind of rule named (their ranks and scores gone too, the fused vote
-made anew). They rank all candidates of at most QUERIES queries of all windows that have labels, out
-of fold (src/rankers/oof.py). Losses are against the mean of SEEDS runs that drop nothing, paired, with
-95 % intervals: bootstraps over sessions. What training anew changes comes on top of them; the lines
-of single seeds show how much that is.
+Reads what steps 1 to 5 made. The recipe's first XGBoost ranker of one objective learns from at most
+ROWS training rows, in ROUNDS rounds, for all folds. It is trained again without each group of
+columns, and without the candidates that only one group of retrievers proposed (their ranks and
+scores dropped, the RRF score computed anew). The models rank all candidates of at most QUERIES
+queries of all splits with labels, out of fold (src/rankers/oof.py).
 
-Writes output/<dataset>/logs/ablation.csv: dropped, columns, score, loss, low, high.
+Losses are paired differences to the mean of SEEDS models that drop nothing, with 95 % intervals by
+bootstrap over sessions. The noise of training with another seed comes on top of the intervals; the
+lines of single seeds show how large it is.
+
+Writes output/<dataset>/logs/ablation.csv: dropped, columns, <objective>, score, loss, low, high.
 """
 
 from __future__ import annotations
@@ -22,160 +24,211 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import xgboost as xgb
+from numpy.typing import NDArray
 
-from src.blend import blend_kernel
-from src.candidates.pool_kernel import ABSENT, RRF
-from src.candidates.rows import ItemToItemRetriever
+from src.candidates.pool_kernel import ABSENT
 from src.cli import main
 from src.core import store
+from src.core.arrays import F32, I8, I64
 from src.core.console import show
 from src.core.run import Run
+from src.core.topk_kernel import RRF_K
 from src.data.recipe import Recipe
-from src.features.table import Features
-from src.metrics.scores import QueryScores, bootstrap
-from src.rankers import oof as held_out
-from src.rankers import xgb as ranker
-from src.rankers.oof import Sample
-from src.rankers.score import train_files
-from src.rankers.train_set import Rows
+from src.features.table import FeatureTable
+from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.query_scores import QueryScores
+from src.rankers.base import RankerModel
+from src.rankers.compiled_trees import tree_model
+from src.rankers.oof import EvalBatch, eval_batches, require_trainable, with_all_folds
+from src.rankers.selection import top_features_by_gain
+from src.rankers.train import in_parallel
+from src.rankers.train_set import SELECTION_ROWS, TrainSet
+from src.rankers.train_table import train_files
+from src.rankers.xgb import XGBoostRanker
+from src.rankers.xgb_trainer import boost
 
 ROWS, ROUNDS, QUERIES, SEEDS = 100_000, 80, 10_000, 3
 
 
-class Dropped(NamedTuple):
-    """An experiment: the columns, and the rules whose candidates, go."""
+class Experiment(NamedTuple):
+    """What is dropped: columns, and the candidates that only these retrievers proposed."""
 
     name: str
     columns: list[str]
-    rules: list[str]
+    retrievers: list[str]
     seed: int
 
 
-def sources(recipe: Recipe) -> dict[str, list[str]]:
-    """The rules of each kind."""
+class TrainRows(NamedTuple):
+    """Training rows in memory; query: numbers, ascending."""
+
+    X: F32
+    label: I8
+    query: I64
+
+
+class Kept(NamedTuple):
+    """Which rows are left without some retrievers, and their features."""
+
+    mask: NDArray[np.bool_]
+    X: F32
+
+
+def retriever_groups(recipe: Recipe) -> dict[str, list[str]]:
+    """Names of the retrievers of each kind; those that read an embedding are a group apart."""
     embeddings = {row.name for row in recipe.embeddings}
-    found: dict[str, list[str]] = {}
-    for rule in recipe.rules:
-        learned = isinstance(rule, ItemToItemRetriever) and rule.matrix in embeddings
-        kind = f"{type(rule).__name__}{' of embeddings' if learned else ''}"
-        found.setdefault(kind, []).append(rule.name)
-    return found
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for row in recipe.retrievers:
+        key = type(row).__name__, not embeddings.isdisjoint(row.tables)
+        groups.setdefault(key, []).append(row.name)
+    both = {kind for kind, _ in groups if (kind, True) in groups and (kind, False) in groups}
+    return {
+        f"{kind} of embeddings" if learned and kind in both else kind: names
+        for (kind, learned), names in groups.items()
+    }
 
 
-def without(sample: Sample, names: list[str], recipe: Recipe, rules: list[str]) -> Sample:
-    """The sample without the candidates that only some rules named, the vote made anew."""
-    others = [rule.name for rule in recipe.rules if rule.name not in rules]
-    ranks = sample.X[:, [names.index(f"rank_{name}") for name in others]]
-    named: np.ndarray = np.any(ranks < ABSENT, axis=1)
-    kept, ranks = sample.take(named), ranks[named]
-    X = kept.X
-    X[:, names.index("vote")] = np.where(ranks < ABSENT, 1.0 / (RRF + ranks), 0.0).sum(axis=1)
-    order = np.arange(len(X), dtype=np.int32)
-    votes = blend_kernel.rank_votes(kept.starts, order, X[:, names.index("vote")])
-    X[:, names.index("place")] = np.round(1.0 / votes - blend_kernel.RRF)
-    return kept
+def without(X: F32, query: I64, names: list[str], recipe: Recipe, retrievers: list[str]) -> Kept:
+    """Drop the candidates that only some retrievers proposed; compute the RRF score anew.
+
+    X: float32 (candidates, names); query: number of each candidate's query, ascending.
+    """
+    others = [row.name for row in recipe.retrievers if row.name not in retrievers]
+    ranks = X[:, [names.index(f"rank_{name}") for name in others]]
+    mask: NDArray[np.bool_] = np.any(ranks < ABSENT, axis=1)
+    ranks, X = ranks[mask], X[mask]
+    rrf_score = np.where(ranks < ABSENT, 1.0 / (RRF_K + ranks), 0.0).sum(axis=1)
+    X[:, names.index("rrf_score")] = rrf_score
+    X[:, names.index("pool_rank")] = ranks_in_query(query[mask], rrf_score)
+    return Kept(mask, X)
 
 
-def experiments(recipe: Recipe, features: Features) -> list[Dropped]:
-    """All of them; of the first SEEDS nothing is dropped."""
-    found = [Dropped(f"nothing, seed {n}", [], [], recipe.seed + n) for n in range(SEEDS)]
-    for group, names in features.groups.items():
-        found.append(Dropped(f"features: {group}", names, [], recipe.seed))
-    ranks = [features.names[column] for column in features.targets]
-    found.append(Dropped("features: ranks in the query", ranks, [], recipe.seed))
-    for kind, rules in sources(recipe).items():
-        gone = [f"{what}_{name}" for what in ("rank", "score") for name in rules]
-        found.append(Dropped(f"candidates: {kind}", gone, rules, recipe.seed))
-    return found
+def ranks_in_query(query: I64, score: F32) -> I64:
+    """Rank of each row in its query by score, from 0; equal scores keep their order."""
+    order = np.lexsort((-score, query))
+    rank = np.empty(query.size, np.int64)
+    rank[order] = np.arange(query.size) - np.searchsorted(query, query)
+    return rank
 
 
-def learn(run: Run, job: ranker.TreeJob, what: Dropped, known: Sample) -> ranker.Trees:
-    """A model of the columns that are left, chosen as step 6 does."""
-    names = Features(run.recipe).names
-    if what.rules:
-        known = without(known, names, run.recipe, what.rules)
+def experiments(recipe: Recipe) -> list[Experiment]:
+    """List all experiments; the first SEEDS of them drop nothing."""
+    seed = recipe.seed
+    plan = [Experiment(f"nothing, seed {n}", [], [], seed + n) for n in range(SEEDS)]
+    for group, names in FeatureTable(recipe).groups.items():
+        plan.append(Experiment(f"features: {group}", names, [], seed))
+    ranks = [name for row in recipe.features
+             for name in row.all_names(recipe)[len(row.names(recipe)):]]  # fmt: skip
+    plan.append(Experiment("features: ranks in the query", ranks, [], seed))
+    for group, retrievers in retriever_groups(recipe).items():
+        columns = [f"{what}_{name}" for what in ("rank", "score") for name in retrievers]
+        plan.append(Experiment(f"candidates: {group}", columns, retrievers, seed))
+    return plan
+
+
+def train(run: Run, ranker: XGBoostRanker, what: Experiment, rows: TrainRows) -> RankerModel:
+    """Train a model on the columns that are left, selected as in step 6."""
+    names, (X, label, query) = FeatureTable(run.recipe).names, rows
+    if what.retrievers:
+        mask, X = without(X, query, names, run.recipe, what.retrievers)
+        label, query = label[mask], query[mask]
     columns = np.flatnonzero([name not in set(what.columns) for name in names])
-    left, device = [names[c] for c in columns], run.engine.xgb_device
-    few = known.query % max(1, round(len(known.X) / ranker.FEW_ROWS)) == 0
-    X, at_most = known.X[few][:, columns], job.row.columns or len(left)
-    used = left
-    if at_most < len(left):
-        used = ranker.most_gained(X, known.label[few], left, at_most, device, what.seed)
-    rows = xgb.QuantileDMatrix(
-        known.X[:, [names.index(name) for name in used]], known.label, feature_names=used,
-        max_bin=int(job.params.get("max_bin", 256)), nthread=1,
-        **({"qid": known.query} if ranker.by_query(job.row) else {}),
+    left, device = [names[c] for c in columns], run.engine.device
+    some = query % max(1, round(len(X) / SELECTION_ROWS)) == 0
+    used, max_features = left, ranker.max_features or len(left)
+    if max_features < len(left):
+        used = top_features_by_gain(
+            X[some][:, columns], label[some], left, max_features, device, what.seed
+        )
+    matrix = xgb.QuantileDMatrix(
+        X[:, [names.index(name) for name in used]], label, feature_names=used,
+        max_bin=ranker.max_bin, nthread=1, **({"qid": query} if ranker.is_listwise else {}),
     )  # fmt: skip
-    model = job.boost(rows, ROUNDS, {"device": device, "seed": what.seed})
-    return ranker.scorer(model, run.engine.threads)
+    model = boost(ranker, matrix, ROUNDS, {"device": device, "seed": what.seed})
+    return tree_model(model, run.engine.threads)
 
 
-def learned(run: Run, objective: str, plan: list[Dropped]) -> list[list[ranker.Trees]]:
-    """The models of every experiment, a fold each."""
-    row = held_out.first_trees(run.recipe)
-    rows = Rows.load(train_files(run), (objective,))
-    some = rows.some(np.ones(rows.fold.size, np.bool_), ROWS)
-    fold, names = held_out.folds_of_rows(run, rows)[some], Features(run.recipe).names
-    starts = np.append(np.flatnonzero(np.diff(rows.query[some], prepend=-1)), some.sum())
-    every = Sample(rows.item[some], rows.gather(some, names), rows.label[some], starts)
+def train_all(run: Run, objective: str, plan: list[Experiment]) -> list[list[RankerModel]]:
+    """Train the models of every experiment, one a fold."""
+    ranker = XGBoostRanker.first_of_one_objective(run.recipe)
+    train_set = with_all_folds(run, TrainSet.read(train_files(run), (objective,)))
+    some = train_set.subsample(np.ones(train_set.fold.size, np.bool_), ROWS)
+    fold, X = train_set.fold[some], train_set.load(some, FeatureTable(run.recipe).names)
+    query = np.unique(train_set.query[some], return_inverse=True)[1]
+    every = TrainRows(X, train_set.label[some], query)
 
-    def one(what: Dropped, f: int) -> ranker.Trees:
-        return learn(run, ranker.Job(row, objective, f, run.output), what, every.take(fold != f))
+    def train_fold(what: Experiment, f: int) -> RankerModel:
+        return train(run, ranker, what, TrainRows(*(part[fold != f] for part in every)))
 
     folds = range(run.recipe.folds)
-    tasks = [partial(one, what, f) for what in plan for f in folds]
-    models = iter(ranker.in_parallel(run.engine, tasks))
+    tasks = [partial(train_fold, what, f) for what in plan for f in folds]
+    models = iter(in_parallel(run.engine, tasks))
     return [[next(models) for _ in folds] for _ in plan]
+
+
+def drop_candidates(batch: EvalBatch, recipe: Recipe, retrievers: list[str]) -> EvalBatch:
+    """Drop the candidates that only some retrievers proposed."""
+    if not retrievers:
+        return batch
+    candidates = batch.candidates
+    sizes = np.diff(candidates.pool.offsets)
+    query = np.repeat(np.arange(sizes.size), sizes)
+    mask, X = without(candidates.X, query, candidates.names, recipe, retrievers)
+    kept = batch.keep_rows(mask)
+    return replace(kept, candidates=replace(kept.candidates, X=X))
 
 
 def body(run: Run) -> None:
     """Run every experiment, print and store the table."""
-    recipe, names = run.recipe, Features(run.recipe).names
-    run.need(train_files(run))
-    plan, able, models = experiments(recipe, Features(recipe)), held_out.some_learnable(run), {}
-    for o, objective in enumerate(recipe.objectives):
-        if objective.name in able:
-            with run.step(f"ablation, {objective.name}") as facts:
-                models[o] = learned(run, objective.name, plan)
-                facts["models"] = len(plan) * recipe.folds
-    found: list[list[list[QueryScores]]] = [[[] for _ in models] for _ in plan]
-    with run.step("ablation, queries") as facts:
-        for ask in held_out.asked(run, QUERIES):
-            for number, (what, tallies) in enumerate(zip(plan, found, strict=True)):
-                rules = what.rules
-                sample = without(ask.sample, names, recipe, rules) if rules else ask.sample
-                for mine, (o, of) in zip(tallies, models.items(), strict=True):
-                    score = held_out.out_of_fold(of[number], sample, names, ask.fold[sample.query])
-                    mine.append(ask.won(recipe, sample, o, score))
-        won = [[QueryScores.joined(pieces) for pieces in tallies] for tallies in found]
-        facts["queries"] = won[0][0].session.size
-    table = losses(recipe, plan, list(models), won)
+    recipe, metric = run.recipe, run.recipe.metric
+    run.require(train_files(run))
+    plan, models = experiments(recipe), dict[int, list[list[RankerModel]]]()
+    for objective in require_trainable(run):
+        with run.step(f"ablation, {objective}") as summary:
+            number = recipe.objective_names.index(objective)
+            models[number] = train_all(run, objective, plan)
+            summary["models"] = len(plan) * recipe.folds
+    parts: list[list[list[QueryScores]]] = [[[] for _ in models] for _ in plan]
+    with run.step("ablation, queries") as summary:
+        for batch in eval_batches(run, QUERIES):
+            for n, what in enumerate(plan):
+                kept = drop_candidates(batch, recipe, what.retrievers)
+                for of_objective, (o, trained) in zip(parts[n], models.items(), strict=True):
+                    score = kept.scores(trained[n])
+                    of_objective.append(kept.query_scores(metric, o, score))
+        scores = [[QueryScores.concat(part) for part in of_plan] for of_plan in parts]
+        summary["queries"] = scores[0][0].session.size
+    table = losses(recipe, plan, list(models), scores)
     store.write_text(run.output / "logs" / "ablation.csv", table.write_csv(float_precision=6))
     show(table)
 
 
 def losses(
-    recipe: Recipe, plan: list[Dropped], objectives: list[int], won: list[list[QueryScores]]
+    recipe: Recipe, plan: list[Experiment], objectives: list[int], scores: list[list[QueryScores]]
 ) -> pl.DataFrame:
-    """A line an experiment: its scores, and the loss against those that drop nothing, paired."""
-    shares, rows = [recipe.objectives[o].weight for o in objectives], []
-    pairs = list(zip(plan, won, strict=True))
-    alike = [mine for what, mine in pairs if not (what.columns or what.rules)]
-    whole = [replace(of[0], hits=np.mean([t.hits for t in of], axis=0))
-             for of in zip(*alike, strict=True)]  # fmt: skip
-    for what, mine in [(Dropped("nothing", [], [], recipe.seed), whole), *pairs]:
-        lost = [replace(t, hits=f.hits - t.hits) for f, t in zip(whole, mine, strict=True)]
-        low, high = bootstrap(lost, shares, recipe.seed)
-        scores = {
-            recipe.objectives[o].name: t.score() for o, t in zip(objectives, mine, strict=True)
+    """Tabulate scores and losses: a row an experiment, first the mean of those that drop nothing.
+
+    scores: of each experiment, by objective.
+    """
+    weights = [recipe.objectives[o].weight for o in objectives]
+    pairs = list(zip(plan, scores, strict=True))
+    whole = [of for what, of in pairs if not (what.columns or what.retrievers)]
+    mean = [replace(of[0], value=np.mean([s.value for s in of], axis=0))
+            for of in zip(*whole, strict=True)]  # fmt: skip
+    rows = []
+    for what, of in [(Experiment("nothing", [], [], recipe.seed), mean), *pairs]:
+        lost = [paired_difference(m, s.value) for m, s in zip(mean, of, strict=True)]
+        low, high = bootstrap(lost, weights, recipe.seed)
+        by_objective = {
+            recipe.objectives[o].name: s.score() for o, s in zip(objectives, of, strict=True)
         }
-        total, loss = (np.dot(shares, [t.score() for t in of]) for of in (mine, lost))
         rows.append(
-            {"dropped": what.name, "columns": len(what.columns), **scores, "score": total,
-             "loss": loss, "low": low[-1], "high": high[-1]}
+            {"dropped": what.name, "columns": len(what.columns), **by_objective,
+             "score": total_score(of, weights), "loss": total_score(lost, weights),
+             "low": low[-1], "high": high[-1]}
         )  # fmt: skip
     return pl.DataFrame(rows)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(__doc__, __file__, body))
+    raise SystemExit(main(str(__doc__), __file__, body))

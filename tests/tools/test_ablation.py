@@ -1,6 +1,6 @@
-"""What dropping a source of candidates leaves.
+"""What dropping a group of retrievers leaves, and what that loses.
 
-pytest tests/test_ablation.py
+pytest tests/tools/test_ablation.py
 """
 
 from __future__ import annotations
@@ -9,79 +9,134 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_rules import LOOK_UPS, OWN
+from planted import BARE
 
-from src.datasets import RECIPES
-from src.features.table import Features
-from src.matrices.rows import CovisitationMatrix
-from src.rankers.oof import Asked, Sample, out_of_fold
-from src.tools.ablation import Dropped, losses, sources, without
+from src.candidates.history import HistoryRetriever
+from src.candidates.item_to_item import ItemToItemRetriever
+from src.candidates.pool import Pool
+from src.candidates.pool_kernel import ABSENT
+from src.candidates.seeds import Seeds
+from src.core.arrays import F32
+from src.datasets import DATASETS
+from src.features.pool import PoolFeature
+from src.features.table import FeatureTable
+from src.matrices.covisitation import CovisitationMatrix
+from src.metrics.recall import Recall
+from src.rankers.base import RankerModel
+from src.rankers.batches import CandidateBatch
+from src.rankers.oof import EvalBatch
+from src.tools.ablation import (
+    Experiment,
+    drop_candidates,
+    experiments,
+    losses,
+    ranks_in_query,
+    retriever_groups,
+)
 
-AID = np.arange(5, dtype=np.int32)
-RULES = (OWN[0], LOOK_UPS[0])
+ITEM = np.arange(5, dtype=np.int32)
+RETRIEVERS = (HistoryRetriever("own", Seeds()), ItemToItemRetriever("near", "near", Seeds()))
 RECIPE = replace(
-    RECIPES["otto"], matrices=(CovisitationMatrix("near", steps=2),), embeddings=(), rules=RULES,
-    baselines=(), features=(),
+    BARE, matrices=(CovisitationMatrix("near", max_steps=2),), retrievers=RETRIEVERS,
+    features=(PoolFeature(),),
 )  # fmt: skip
 
 
-def test_candidates_that_only_the_dropped_rules_named_go() -> None:
-    names = Features(RECIPE).names
-    columns = [names.index(name) for name in ("vote", "place")]
-    ranks = [names.index(f"rank_{rule.name}") for rule in RULES]
+def eval_batch(
+    X: np.ndarray, names: list[str], label: np.ndarray, offsets: list[int], fold: list[int],
+    ideal: list[list[float]],
+) -> EvalBatch:  # fmt: skip
+    """All queries of a pool, raw sessions 7, 8, ..."""
+    ranks, n = np.zeros((len(X), 0), np.uint8), len(offsets) - 1
+    rrf_score = np.zeros(len(X), np.float32)
+    pool = Pool(0, np.array(offsets), ITEM[: len(X)], rrf_score, ranks, ranks.astype(np.float32))
+    candidates = CandidateBatch(None, pool, names, X, np.arange(len(X)))  # type: ignore[arg-type]
+    session = 7 + np.arange(n)
+    return EvalBatch(
+        candidates, label.astype(np.uint8), np.array(fold), np.arange(n), session, np.array(ideal)
+    )
+
+
+def test_candidates_that_only_the_dropped_retrievers_proposed_go() -> None:
+    names = FeatureTable(RECIPE).names
+    columns = [names.index(name) for name in ("rrf_score", "pool_rank")]
+    ranks = [names.index(f"rank_{row.name}") for row in RETRIEVERS]
     X = np.zeros((5, len(names)), np.float32)
-    X[:, ranks] = [[0, 255], [1, 3], [255, 0], [255, 1], [0, 0]]
-    sample = Sample(AID, X, np.array([0, 1, 0, 1, 0]), np.array([0, 3, 4, 5]))
-    kept = without(sample, names, RECIPE, [RULES[0].name])
-    assert kept.label.tolist() == [1, 0, 1, 0] and kept.starts.tolist() == [0, 2, 3, 4]
-    assert kept.X[:, ranks[1]].tolist() == [3, 0, 1, 0]
-    votes = [1 / 13, 1 / 10, 1 / 11, 1 / 10]
-    np.testing.assert_allclose(kept.X[:, columns[0]], votes, rtol=1e-6)
-    assert kept.X[:, columns[1]].tolist() == [1, 0, 0, 0]
-    assert (sample.X[:, columns] == 0).all(), "the sample itself stays"
+    X[:, ranks] = [[0, ABSENT], [1, 3], [ABSENT, 0], [ABSENT, 1], [0, 0]]
+    label = np.array([[0], [1], [0], [1], [0]])
+    batch = eval_batch(X, names, label, [0, 3, 4, 5], [0, 1, 2], [[1, 1, 0]])
+    kept = drop_candidates(batch, RECIPE, [RETRIEVERS[0].name])
+    assert kept.label.ravel().tolist() == [1, 0, 1, 0]
+    assert kept.candidates.pool.offsets.tolist() == [0, 2, 3, 4]
+    assert kept.candidates.pool.item.tolist() == [1, 2, 3, 4]
+    assert kept.candidates.X[:, ranks[1]].tolist() == [3, 0, 1, 0]
+    scores = [1 / 13, 1 / 10, 1 / 11, 1 / 10]
+    np.testing.assert_allclose(kept.candidates.X[:, columns[0]], scores, rtol=1e-6)
+    assert kept.candidates.X[:, columns[1]].tolist() == [1, 0, 0, 0]
+    assert (batch.candidates.X[:, columns] == 0).all(), "the batch itself stays"
+    assert drop_candidates(batch, RECIPE, []) is batch
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_rule_has_a_source(name: str) -> None:
-    found = sources(RECIPES[name])
-    rules = [rule for of in found.values() for rule in of]
-    assert sorted(rules) == sorted(rule.name for rule in RECIPES[name].rules)
-    assert len(found) > 3
+def test_ranks_in_a_query_keep_the_order_of_equal_scores() -> None:
+    query, score = np.array([3, 3, 3, 5, 8, 8]), np.array([1, 2, 1, 0, 4, 4], np.float32)
+    assert ranks_in_query(query, score).tolist() == [1, 0, 2, 0, 0, 1]
 
 
-class Constant:
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_every_retriever_has_a_group(name: str) -> None:
+    recipe = DATASETS[name].recipe
+    groups = retriever_groups(recipe)
+    names = [retriever for group in groups.values() for retriever in group]
+    assert sorted(names) == sorted(row.name for row in recipe.retrievers)
+    assert len(groups) > 3 and {"ItemToItemRetriever", "TwoTowerRetriever"} < set(groups)
+    assert "ItemToItemRetriever of embeddings" in groups
+
+
+def test_every_column_has_an_experiment() -> None:
+    recipe = DATASETS["otto"].recipe
+    plan = experiments(recipe)
+    features = [what.columns for what in plan if what.name.startswith("features: ")]
+    assert sorted(name for of in features[:-1] for name in of) == sorted(FeatureTable(recipe).names)
+    assert features[-1] and all(name.endswith("_rank") for name in features[-1])
+    assert {"features: PoolFeature", "features: MatrixFeature"} < {what.name for what in plan}
+
+
+class Constant(RankerModel):
     """A model that scores every row alike."""
 
     def __init__(self, score: float) -> None:
-        self.names, self.score = [], score
+        self.score = score
 
-    def margins(self, X: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        return np.full(rows.size, self.score)
+    @property
+    def names(self) -> list[str]:
+        return []
+
+    def scores(self, batch: CandidateBatch) -> F32:
+        return np.full(batch.rows.size, self.score, np.float32)
 
 
 def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
-    sample = Sample(AID, np.zeros((5, 1), np.float32), np.zeros(5), np.array([0, 2, 3, 5]))
-    fold = np.array([3, 0, 1])[sample.query]
+    X = np.zeros((5, 1), np.float32)
+    batch = eval_batch(X, ["x"], np.zeros((5, 1)), [0, 2, 3, 5], [3, 0, 1], [[0, 0, 0]])
     models = [Constant(10.0 + f) for f in range(4)]
-    assert out_of_fold(models, sample, ["x"], fold).tolist() == [13, 13, 10, 11, 11]
+    assert batch.scores(models).tolist() == [13, 13, 10, 11, 11]
 
 
-def test_wins_and_losses() -> None:
-    """Two queries; the second loses its true candidate. Recall is capped, and paired."""
+def test_scores_and_losses() -> None:
+    """Two queries; the second loses its positive. Recall is capped, and paired."""
     X, label = np.zeros((5, 1), np.float32), np.array([[0, 1], [1, 0], [0, 0], [1, 1], [0, 0]])
-    whole, few = Sample(AID, X, label, np.array([0, 3, 5])), AID != 3
-    ask = Asked(np.array([7, 9]), np.array([0, 1]), np.array([[1.0, 1], [1, 1]]), whole)
-    score = np.array([0, 2, 1, 1, 0], np.float32)
-    recipe = replace(RECIPE, k=1)
-    assert ask.won(recipe, whole, 0, score).hits.tolist() == [1, 1]
-    assert ask.won(recipe, whole, 1, score).hits.tolist() == [0, 1]
-    lost = ask.won(recipe, whole.take(few), 0, score[few])
-    assert lost.hits.tolist() == [1, 0] and lost.session.tolist() == [7, 9]
-    plan = [Dropped("one seed", [], [], 0), Dropped("another", [], [], 1),
-            Dropped("some", ["a", "b"], [], 0)]  # fmt: skip
-    won = ask.won(recipe, whole, 0, score)
-    table = losses(recipe, plan, [2], [[won], [replace(won, hits=won.hits / 2)], [lost]])
-    weight = recipe.objectives[2].weight
+    batch = eval_batch(X, ["x"], label, [0, 3, 5], [0, 1], [[1.0, 1], [1, 1]])
+    score, few, metric = np.array([0, 2, 1, 1, 0], np.float32), ITEM != 3, Recall(1)
+    assert batch.query_scores(metric, 0, score).value.tolist() == [1, 1]
+    assert batch.query_scores(metric, 1, score).value.tolist() == [0, 1]
+    lost = batch.keep_rows(few).query_scores(metric, 0, score[few])
+    assert lost.value.tolist() == [1, 0] and lost.session.tolist() == [7, 8]
+    plan = [Experiment("one seed", [], [], 0), Experiment("another", [], [], 1),
+            Experiment("some", ["a", "b"], [], 0)]  # fmt: skip
+    whole = batch.query_scores(metric, 0, score)
+    half = replace(whole, value=whole.value / 2)
+    table = losses(RECIPE, plan, [2], [[whole], [half], [lost]])
+    weight = RECIPE.objectives[2].weight
     assert table["dropped"].to_list() == ["nothing", *(what.name for what in plan)]
     assert table["columns"].to_list() == [0, 0, 0, 2]
     assert table["loss"].to_list() == pytest.approx([0, -weight / 4, weight / 4, weight / 4])
