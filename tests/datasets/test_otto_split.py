@@ -19,6 +19,8 @@ from worlds import DAY, T0, TYPES, Sessions
 from src.core import text_blocks
 from src.core.arrays import hash_unit
 from src.data.schemas import EVENTS, LABELS, SESSIONS
+from src.datasets.demo import simulate
+from src.datasets.demo.shop import ShopConfig
 from src.datasets.otto import jsonl
 from src.datasets.otto.split_tables import SplitTables
 
@@ -180,8 +182,16 @@ def test_labels_are_the_published_ones(tmp_path, monkeypatch, prefix):
     assert prepared_labels(tmp_path / "out") == {8: {k: v for k, v in wanted.items() if v}}
 
 
-def test_the_organisers_invariants_hold_on_real_sessions(tmp_path, monkeypatch):
-    sample = needs_file("OTTO_SAMPLE", "train.jsonl of OTTO's sample of 20 sessions")
+@pytest.fixture(params=["simulated", "real"])
+def sample(request, tmp_path):
+    """A train.jsonl of 20 sessions."""
+    if request.param == "real":
+        return needs_file("OTTO_SAMPLE", "train.jsonl of OTTO's sample of 20 sessions")
+    simulate.write(ShopConfig(sessions=20, items=200, seed=7), tmp_path / "raw")
+    return tmp_path / "raw" / "train.jsonl"
+
+
+def test_the_organisers_invariants_hold_on_whole_sessions(sample, tmp_path, monkeypatch):
     world = worlds.read(sample)
     begins = sorted(events[0][1] for _, events in world)
     end = max(e[1] for _, events in world for e in events)
