@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -37,11 +37,22 @@ class Embedding(ABC):
     A kind is a subclass in a module of this folder; a recipe holds its rows. Every kind writes
     paths.item_vectors (float32, (items, dim), unit length; 0 for items without a vector) and
     paths.neighbours; some also paths.source_vectors or paths.query_vectors.
+
+    top_n: neighbours of each item. max_items: only so many of the most frequent items are anyone's
+    neighbours.
     """
 
     makes_query_vectors: ClassVar[bool] = False  # paths.query_vectors, for every objective
 
     name: str
+    top_n: int = field(default=40, kw_only=True)
+    max_items: int = field(default=100_000, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a whole number is below 1: all of them are counts."""
+        for name, value in vars(self).items():
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"embedding {self.name}: {name} is at least 1")
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - most kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""
@@ -83,12 +94,6 @@ class Embedding(ABC):
         built = run.build_many(dict.fromkeys(files, row), make_files, inputs, code=make)
         _remove(paths.checkpoint(run, split, self.name))
         return Summary(count_built(file in built for file in files))
-
-    def check_positive(self, *fields: str) -> None:
-        """Raise ValueError where one of these fields is below 1."""
-        for field in fields:
-            if getattr(self, field) < 1:
-                raise ValueError(f"embedding {self.name}: {field} is at least 1")
 
 
 def _files_of_all_kinds(run: Run, split: str, name: str) -> list[Path]:

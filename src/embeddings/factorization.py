@@ -34,12 +34,6 @@ class FactorizationEmbedding(Embedding):
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     learning_rate: float = 0.1  # of Adagrad
     max_pairs: int = 20_000_000  # per epoch, about: of random sessions where there are more
-    top_n: int = 40  # neighbours of each item
-    max_items: int = 100_000  # only the most frequent items are anyone's neighbours
-
-    def __post_init__(self) -> None:
-        self.check_positive("dim", "max_steps", "negatives_per_pair", "epochs", "max_pairs")
-        self.check_positive("top_n", "max_items")
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
         """Vectors of both sides, neighbours, and the log."""

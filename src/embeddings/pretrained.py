@@ -28,11 +28,6 @@ class PretrainedEmbedding(Embedding):
 
     file: str  # in the input folder
     key: str  # its column of raw item ids; all others are the vector
-    top_n: int = 40  # neighbours of each item
-    max_items: int = 100_000  # only the most frequent items are anyone's neighbours
-
-    def __post_init__(self) -> None:
-        self.check_positive("top_n", "max_items")
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
         """Vectors and neighbours."""

@@ -48,14 +48,11 @@ class TwoTowerEmbedding(Embedding):
     learning_rate: float = 0.005  # of Adam
     last_days: float | None = None  # positions of the split's last days, and all of its queries
     max_positions: int = 4_000_000  # per epoch: a random part where there are more
-    top_n: int = 40  # neighbours of each item
-    max_items: int = 100_000  # only the most frequent items are anyone's neighbours
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.encoder not in ENCODERS:
             raise ValueError(f"embedding {self.name}: encoder is one of {', '.join(ENCODERS)}")
-        self.check_positive("dim", "max_len", "n_targets", "batch_negatives", "batch_size")
-        self.check_positive("epochs", "max_positions", "top_n", "max_items")
         if not 0 < self.temperature <= 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"embedding {self.name}: temperature is in (0, 1], dropout in [0, 1)")
 

@@ -31,11 +31,6 @@ class Word2VecEmbedding(Embedding):
     negative: int = 10  # items drawn for each pair
     ns_exponent: float = 0.75  # drawn by (events of the item) ** ns_exponent
     min_count: int = 1  # events of an item; one with fewer has no vector
-    top_n: int = 40  # neighbours of each item
-    max_items: int = 100_000  # only the most frequent items are anyone's neighbours
-
-    def __post_init__(self) -> None:
-        self.check_positive("dim", "window", "epochs", "top_n", "max_items")
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
         """Vectors and neighbours."""

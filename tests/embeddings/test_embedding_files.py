@@ -122,3 +122,11 @@ def test_a_deleted_log_is_made_again(tmp_path: Path) -> None:
     log.unlink()
     assert DIRECTED.build(run, "valid")["built"] == 1
     assert log.read_text() == text and text.startswith("epoch,loss,recall@20\n0,")
+
+
+@pytest.mark.parametrize("row", KINDS, ids=lambda row: type(row).__name__)
+@pytest.mark.parametrize("name", ["top_n", "max_items", "dim", "epochs"])
+def test_counts_are_at_least_one(row: Embedding, name: str) -> None:
+    if hasattr(row, name):
+        with pytest.raises(ValueError, match=f"embedding x: {name} is at least 1"):
+            replace(row, **{name: 0})
