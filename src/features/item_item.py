@@ -14,12 +14,11 @@ from src.core.arrays import F32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.split_data import SplitData
 from src.data.vectors import item_vectors, source_vectors
 from src.features.base import WEIGHTINGS, Block, FeatureGroup, Memory, labels, require_known
 from src.features.item_item_kernel import Cell, matrix_columns, vector_columns
 from src.features.weightings_kernel import N_LATEST, Weighting
-from src.matrices.neighbours import Neighbours
+from src.matrices.neighbours import all_neighbours
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -104,14 +103,8 @@ class MatrixFeature(ItemItemFeature):
         rows = count_rows(paths.neighbours(run, split, self.table))
         return Memory(8.0 * count_rows(paths.items(run)), 8.0 * rows)
 
-    def neighbours(self, data: SplitData) -> Neighbours:
-        """All neighbours of every item, mapped."""
-        path = paths.neighbours(data.run, data.split, self.table)
-        key = "mapped neighbours", self.table
-        return data.cached(key, lambda: Neighbours.mapped(path, data.n_items))
-
     def fill(self, block: Block, X: F32, column: int) -> None:
-        near = self.neighbours(block.data)
+        near = all_neighbours(block.data, self.table)
         matrix_columns(
             block.candidates, block.history, near.offsets, near.item, near.weight,
             self.least, self.cells, column, X, get_num_threads(),

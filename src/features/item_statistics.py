@@ -75,7 +75,7 @@ class ItemStatisticsFeature(FeatureGroup):
     def causal(self) -> None:
         """Nothing: the statistics are those of the whole split."""
 
-    def table(self, block: Block) -> F32:
+    def statistics(self, block: Block) -> F32:
         """The columns of every item."""
         types, type_weight, data = block.recipe.types, block.recipe.type_weight, block.data
 
@@ -89,4 +89,4 @@ class ItemStatisticsFeature(FeatureGroup):
         return data.cached(("item statistics", self, types, type_weight), make)
 
     def fill(self, block: Block, X: F32, column: int) -> None:
-        table_columns(block.pool.item, self.table(block), column, X)
+        table_columns(block.pool.item, self.statistics(block), column, X)

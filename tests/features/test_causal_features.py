@@ -1,0 +1,71 @@
+"""--causal: nothing later than the query moves its candidates or their features.
+
+pytest tests/features/test_causal_features.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from plain_features import candidate_pool
+from planted import N_ITEMS, QUERIES, history, planted_events, write_split
+
+from src.data.recipe import Recipe
+from src.data.schemas import EVENTS
+from src.data.split_data import SplitData
+from src.datasets import DATASETS
+from src.datasets.tianchi.clicklog import CONTEXT
+from src.features.table import FeatureTable
+
+
+def split_of(folder: Path, events: pl.DataFrame, recipe: Recipe) -> SplitData:
+    """With everything that a recipe may look at, made from the events alone."""
+    context = {c: (pl.col("ts") // 60 % 3).cast(pl.Int32) for c in CONTEXT.values()}
+    known = {c: np.arange(N_ITEMS) * 7 % 50 for c in ("created", "words", "category")}
+    return write_split(folder, events.with_columns(**context), QUERIES, known=known, recipe=recipe)
+
+
+def pool_and_features(data: SplitData, query: int) -> tuple[bytes, bytes]:
+    """The candidates of one query, and their features."""
+    pool = candidate_pool(data, query, query + 1, 50)
+    return pool.item.tobytes(), FeatureTable(data.run.recipe).compute(data, pool).tobytes()
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_the_future_moves_nothing(tmp_path: Path, name: str) -> None:
+    recipe = DATASETS[name].recipe
+    if len(recipe.types) == 2:  # the planted events have three types
+        recipe = replace(recipe, types=(*recipe.types, "others"))
+    recipe = recipe.causal()
+    events = planted_events()
+    data = split_of(tmp_path / "a", events, recipe)
+    query = data.first_query + 17
+    now = history(data, query)[-1][1]
+    later = (pl.col("ts") >= now) & (pl.col("session") != query)
+    moved = events.with_columns(item=(pl.col("item") + 7 * later) % N_ITEMS).cast(EVENTS)
+    assert events.filter(later).height > 100
+    before = pool_and_features(data, query)
+    assert len(before[0]) > 20
+    assert pool_and_features(split_of(tmp_path / "b", moved, recipe), query) == before
+    past = events.with_columns(item=(pl.col("item") + 7 * ~later) % N_ITEMS).cast(EVENTS)
+    assert pool_and_features(split_of(tmp_path / "c", past, recipe), query) != before
+
+
+def test_windows_keep_what_lies_before_the_query() -> None:
+    for dataset in DATASETS.values():
+        recipe = dataset.recipe
+        kept = {row.name: row for row in recipe.causal().retrievers}
+        for row in recipe.retrievers:
+            if row.name not in kept:
+                continue
+            if getattr(row, "looks_ahead", False):
+                assert not kept[row.name].looks_ahead  # type: ignore[attr-defined]
+            if ahead := getattr(row, "lookahead_s", 0):
+                left = kept[row.name]
+                assert left.lookahead_s == 0  # type: ignore[attr-defined]
+                assert left.window_s == row.window_s - ahead > 0  # type: ignore[attr-defined]
+        assert not any(getattr(row, "lookahead_s", 0) for row in recipe.causal().features)
