@@ -1,13 +1,12 @@
-"""What step 4's rows cost, measured in small and extrapolated to OTTO's full size.
+"""Measure what step 4 costs in small, and extrapolate it to OTTO's full size.
 
     python -m bench.learning --dataset otto --output output/bench-0.0625
 
-Needs step 1. On the valid split, each kind of row of the recipe learns from a part of what it may
-learn from in one epoch, held-out scores included; its CPU seconds per event read, pair or position
-are then multiplied by what it reads at full size: as many as its caps allow, all epochs. So are
-those of the exact search, per item or query, by the items or queries of full size times the
-tables or lists of the recipe. Cores are shared with whatever runs: CPU seconds, not seconds.
-Appends to bench/RESULTS.md.
+Needs step 1. On the valid split, each embedding of the recipe trains on a part of what one epoch
+may read, held-out scores included. Its CPU seconds per event, pair or position are multiplied by
+what it reads at full size: as many as its caps allow, all epochs. Likewise the exact search, per
+item or query, by the items or queries of full size and the tables or lists of the recipe. Cores are
+shared with whatever else runs: so CPU seconds, not seconds. Appends to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -19,29 +18,44 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bench import measure
-from src.candidates.rows import TwoTowerRetriever
+from src.candidates.two_tower import TwoTowerRetriever
 from src.cli import parse
-from src.core import nearest as search
+from src.core.nearest import nearest
 from src.core.run import Run
 from src.data.sessions import Sessions
-from src.data.shards import load_split
-from src.embeddings import factorization_trainer as factors
-from src.embeddings import two_tower_trainer as sequence
-from src.embeddings import vectors as embeddings
-from src.embeddings.rows import FactorizationEmbedding, TwoTowerEmbedding, Word2VecEmbedding
+from src.embeddings.base import unit
+from src.embeddings.factorization import FactorizationEmbedding
+from src.embeddings.factorization_trainer import BATCH_PAIRS, FactorizationTrainer
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.embeddings.two_tower_trainer import training_of
+from src.embeddings.word2vec import Word2VecEmbedding
 
 EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of valid, at full size
-PART = {Word2VecEmbedding: 2_000_000, FactorizationEmbedding: 4_000_000, TwoTowerEmbedding: 200_000}
+PART_EVENTS, PART_PAIRS, PART_POSITIONS = 2_000_000, 4_000_000, 200_000  # that are measured
 LOOKED_UP = 4096
 HEAD = ("row", "unit", "measured", "CPU s", "a million, CPU s", "at full size", "CPU minutes")
 
 
-Cost = tuple[str, str, int, float, int]
-"""Name, unit, how many were measured, CPU seconds, how many there are at full size."""
+class Cost(NamedTuple):
+    """CPU seconds of so many units, and how many units there are at full size."""
+
+    name: str
+    unit: str
+    measured: int
+    cpu_seconds: float
+    at_full_size: int
+
+    def cells(self) -> list[str]:
+        """A row of the table."""
+        each = self.cpu_seconds / self.measured
+        return [self.name, self.unit, f"{self.measured:,}", f"{self.cpu_seconds:.1f}",
+                f"{each * 1e6:.1f}", f"{self.at_full_size:,}",
+                f"{each * self.at_full_size / 60:.1f}"]  # fmt: skip
 
 
 def cpu_seconds(do: Callable[[], object]) -> float:
@@ -51,52 +65,65 @@ def cpu_seconds(do: Callable[[], object]) -> float:
 
 
 def first_sessions(sessions: Sessions, events: int) -> Sessions:
-    """So many events of the first sessions, about."""
+    """Take so many events of the first sessions, about."""
     n = int(np.searchsorted(sessions.offsets, events))
     end = int(sessions.offsets[n])
     cut = {name: getattr(sessions, name)[:end] for name in ("item", "ts", "type")}
     return replace(sessions, offsets=sessions.offsets[: n + 1], first_query=n, **cut)
 
 
-def learned(run: Run, sessions: Sessions) -> list[Cost]:
-    """Of every row of the recipe."""
-    found: list[Cost] = []
+def word2vec(row: Word2VecEmbedding, sessions: Sessions) -> Cost:
+    """Train one epoch on the first sessions."""
+    part = first_sessions(sessions, PART_EVENTS)
+    seconds = cpu_seconds(lambda: row.train(part, 1, seed=0))
+    epochs = min(row.epochs, max(1, row.max_tokens // EVENTS))
+    return Cost(row.name, "events", part.item.size, seconds, EVENTS * epochs)
+
+
+def factorization(row: FactorizationEmbedding, sessions: Sessions) -> Cost:
+    """Train on some batches of pairs."""
+    trainer = FactorizationTrainer(sessions, replace(row, max_pairs=PART_PAIRS), 0)
+    n = max(1, PART_PAIRS // BATCH_PAIRS) * BATCH_PAIRS
+    n = min(n, sessions.item.size * row.max_steps)
+    most = min(row.max_pairs, EVENTS * row.max_steps)
+    return Cost(row.name, "pairs", n, cpu_seconds(trainer.epoch), most * row.epochs)
+
+
+def two_tower(row: TwoTowerEmbedding, sessions: Sessions, n_types: int) -> Cost:
+    """Train on some of the positions."""
+    part = replace(row, max_positions=PART_POSITIONS)
+    with training_of(sessions, part, n_types, 0, "cpu") as trainer:
+        n = min(part.max_positions, trainer.positions.size)
+        seconds = cpu_seconds(trainer.epoch)
+    return Cost(row.name, "positions", n, seconds, row.max_positions * row.epochs)
+
+
+def training_costs(run: Run, sessions: Sessions) -> list[Cost]:
+    """Measure every embedding of the recipe that is trained."""
+    costs = []
     for row in run.recipe.embeddings:
         if isinstance(row, Word2VecEmbedding):
-            part = first_sessions(sessions, PART[Word2VecEmbedding])
-            once = replace(row, epochs=1)
-            seconds = cpu_seconds(partial(embeddings.word2vec, part, once, 0))
-            most = max(1, row.words // EVENTS)
-            found.append(
-                (row.name, "events", part.item.size, seconds, EVENTS * min(row.epochs, most))
-            )
+            costs.append(word2vec(row, sessions))
         elif isinstance(row, FactorizationEmbedding):
-            trainer = factors.Trainer(sessions, replace(row, pairs=PART[FactorizationEmbedding]), 0)
-            n = max(1, PART[FactorizationEmbedding] // factors.CHUNK) * factors.CHUNK
-            n = min(n, sessions.item.size * row.steps)
-            most = min(row.pairs, EVENTS * row.steps)
-            found.append((row.name, "pairs", n, cpu_seconds(trainer.epoch), most * row.epochs))
+            costs.append(factorization(row, sessions))
         elif isinstance(row, TwoTowerEmbedding):
-            few, types = replace(row, positions=PART[TwoTowerEmbedding]), len(run.recipe.types)
-            with sequence.training(sessions, few, types, 0, "cpu") as net:
-                n, seconds = min(few.positions, net.positions.size), cpu_seconds(net.epoch)
-            found.append((row.name, "positions", n, seconds, row.positions * row.epochs))
-    return found
+            costs.append(two_tower(row, sessions, len(run.recipe.types)))
+    return costs
 
 
-def looked_up(run: Run) -> list[Cost]:
-    """The same of the exact search: neighbours of items, lists of queries."""
-    rng, found = np.random.default_rng(0), list[Cost]()
-    lists = [rule for rule in run.recipe.rules if isinstance(rule, TwoTowerRetriever)]
+def search_costs(run: Run) -> list[Cost]:
+    """Measure the exact search: neighbours of items, lists of queries."""
+    rng, costs = np.random.default_rng(0), list[Cost]()
+    lists = [row for row in run.recipe.retrievers if isinstance(row, TwoTowerRetriever)]
     rows = run.recipe.embeddings
-    kinds = [("neighbours of all tables", rows[0].top_n, ITEMS * len(rows))]
-    kinds += [("lists of all towers", lists[0].top, QUERIES * len(lists))] if lists else []
-    items = embeddings.unit(rng.normal(size=(rows[0].among, 64)).astype(np.float32))
-    for name, top, n in kinds:
-        search.nearest(items[:10], items[:100], top)  # compiled before
-        seconds = cpu_seconds(partial(search.nearest, items[:LOOKED_UP], items, top))
-        found.append((f"{name}, {len(items):,} items", "look-ups", LOOKED_UP, seconds, n))
-    return found
+    searches = [("neighbours of all tables", rows[0].top_n, ITEMS * len(rows))]
+    searches += [("lists of all towers", lists[0].top, QUERIES * len(lists))] if lists else []
+    items = unit(rng.normal(size=(rows[0].max_items, 64)).astype(np.float32))
+    for name, top, n in searches:
+        nearest(items[:10], items[:100], top)  # compiled before
+        seconds = cpu_seconds(partial(nearest, items[:LOOKED_UP], items, top))
+        costs.append(Cost(f"{name}, {len(items):,} items", "look-ups", LOOKED_UP, seconds, n))
+    return costs
 
 
 def main(argv: list[str]) -> int:
@@ -107,15 +134,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    sessions = load_split(run, "valid").sessions
-    rows = [
-        [name, unit, f"{n:,}", f"{cpu:.1f}", f"{cpu / n * 1e6:.1f}", f"{full:,}",
-         f"{cpu / n * full / 60:.1f}"]
-        for name, unit, n, cpu, full in learned(run, sessions) + looked_up(run)
-    ]  # fmt: skip
+    sessions = Sessions.load(run, "valid")
+    costs = training_costs(run, sessions) + search_costs(run)
     size = f"{sessions.item.size:,} events, {sessions.n_items:,} items; full size is extrapolated"
     measure.append_table(
-        measure.title(measure.origin(argv, "bench.learning"), size), measure.table(HEAD, rows)
+        measure.title(measure.origin(argv, "bench.learning"), size),
+        measure.table(HEAD, [cost.cells() for cost in costs]),
     )
     return 0
 

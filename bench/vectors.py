@@ -1,184 +1,208 @@
-"""What each table of vectors finds by itself, and what it adds to the pool of all other rules.
+"""Measure what each embedding finds by itself, and what it adds to the pool of step 3.
 
     python -m bench.vectors --dataset otto --output output/otto
     python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
-Needs steps 1 to 3; on every window that has labels (or --splits), trains the rows of step 4 that
-are not there, and with --also those that change one of the recipe's. On their queries: recall@20,
-50, 100, 200 (chances capped at the cut) of the nearest neighbours of a session's last two items, in
-the embedding row's table; of the net's own lists, of each objective's vector; and of popularity.
-Then what is above popularity at 20; and the recall of a pool of the recipe's size, fused from the
-rules of step 3 and this one list of 50, less that without it: both paired by session. 95 %
-intervals are bootstraps over sessions. Appends to bench/RESULTS.md.
+Needs steps 1 to 3. On every split with labels (or --splits), trains the embeddings that are not
+there; with --also, those that change a row of the recipe, too. Measured are recall@20, 50, 100 and
+200 (positives capped at the cut) of three kinds of lists: the neighbours of a session's last two
+items, by each embedding; the items nearest to a two-tower's query vector, per objective; the most
+popular items. Further columns: recall@20 above that of popularity; the recall of a pool of the
+recipe's size, merged from the lists of step 3 and 50 items of this one, less that without it. Both
+differences are paired by session. 95 % intervals are bootstraps over sessions. Appends to
+bench/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from bench import measure
-from src.candidates import pool, rules_kernel
-from src.candidates import recall_kernel as coverage_kernel
-from src.candidates.lists import read_lists
-from src.candidates.rows import (
-    ItemToItemRetriever,
-    PopularRetriever,
-    Retriever,
-    Seeds,
-    TwoTowerRetriever,
+from src.candidates.base import Retriever
+from src.candidates.item_to_item import ItemToItemRetriever
+from src.candidates.lists import (
+    CandidateLists,
+    read_candidates,
+    retrievers_of_step,
+    shard_candidates,
 )
-from src.candidates.rules import World, lists_of
+from src.candidates.pool import top_candidates
+from src.candidates.popular import PopularRetriever
+from src.candidates.recall_kernel import ranks_in_pool
+from src.candidates.seeds import Seeds
+from src.candidates.two_tower import TwoTowerRetriever
 from src.cli import parse
-from src.core.arrays import I32, I64, arrays
+from src.core.arrays import F32, I32, arrays
 from src.core.run import Run
-from src.data.schemas import LABELS, LISTS, TopLists
-from src.data.shards import load_split
-from src.data.shards import parts as blocks
-from src.embeddings.rows import (
-    Embedding,
-    FactorizationEmbedding,
-    PretrainedEmbedding,
-    TwoTowerEmbedding,
-)
-from src.embeddings.train import train
-from src.metrics.scores import QueryScores, bootstrap, score_ranks
+from src.data import paths
+from src.data.schemas import LABELS, TopLists
+from src.data.shards import shards
+from src.data.split_data import SplitData
+from src.data.splits import labelled_splits
+from src.embeddings.base import Embedding
+from src.embeddings.factorization import FactorizationEmbedding
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.metrics.bootstrap import bootstrap, paired_difference
+from src.metrics.query_scores import QueryScores, score_ranks
+from src.metrics.recall import Recall
 
 POPULAR = "popular"
 CUTS = (20, 50, 100, 200)
 IN_POOL = 50  # of a list that is added to the pool
-LATEST = Seeds(last=2, recency=0.5)
+LATEST = Seeds(max_items=2, decay=0.5)
 HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "over popular, 95 %",
         "pool", "95 %")  # fmt: skip
 ALSO: dict[str, tuple[type[Embedding], dict[str, Any]]] = {
     "gru": (TwoTowerEmbedding, {"encoder": "gru"}),
     "lags": (TwoTowerEmbedding, {"encoder": "lags"}),
-    "hardest": (TwoTowerEmbedding, {"negatives": 16384, "hardest": 1000}),
-    "steps1": (FactorizationEmbedding, {"steps": 1, "epochs": 20}),
-    "buys": (FactorizationEmbedding, {"steps": 9, "types": (1, 2), "epochs": 20}),
+    "steps1": (FactorizationEmbedding, {"max_steps": 1, "epochs": 20}),
+    "buys": (FactorizationEmbedding, {"max_steps": 9, "types": (1, 2), "epochs": 20}),
 }
 """What a row of the recipe is changed to."""
 
 
-def trained(
-    run: Run, splits: list[str], wanted: list[str], also: list[str], epochs: int | None,
-    positions: int | None,
-) -> list[Embedding]:  # fmt: skip
-    """The wanted rows (none: all) and more, all of which are there for the splits then."""
-    found = [row for row in run.recipe.embeddings if not wanted or row.name in wanted]
+class Found(NamedTuple):
+    """What a list finds of one objective in a split."""
+
+    objective: str
+    table: str
+    at_cuts: list[QueryScores]
+    in_pool: QueryScores  # of the pool with it, less the pool without it
+
+
+def changed(row: Embedding, changes: dict[str, Any]) -> Embedding:
+    """Change those fields that the row has."""
+    names = {field.name for field in fields(row)}
+    return replace(row, **{name: value for name, value in changes.items() if name in names})
+
+
+def embeddings_of(
+    run: Run, chosen: list[str], also: list[str], changes: dict[str, Any]
+) -> list[Embedding]:
+    """Take the chosen rows of the recipe (none: all) and those that change one of them."""
+    rows = [row for row in run.recipe.embeddings if not chosen or row.name in chosen]
     for name in also:
         kind, change = ALSO[name]
-        like = next(row for row in found if isinstance(row, kind))
-        found.append(replace(like, name=f"{like.name}_{name}", **change))
-    if epochs is not None:
-        found = [row if isinstance(row, PretrainedEmbedding) else replace(row, epochs=epochs)
-                 for row in found]  # fmt: skip
-    if positions is not None:
-        found = [replace(row, positions=positions) if isinstance(row, TwoTowerEmbedding) else row
-                 for row in found]  # fmt: skip
-    for split, row in product(splits, found):
-        with run.step(f"{split} {row.name}") as facts:
-            facts |= train(run, split, row)
-    return found
+        like = next(row for row in rows if isinstance(row, kind))
+        rows.append(replace(like, name=f"{like.name}_{name}", **change))
+    return [changed(row, changes) for row in rows]
 
 
-def candidates_of(embeddings: list[Embedding], objective: int) -> list[tuple[str, Retriever]]:
-    """Names, and the rule that looks into each table for this objective."""
-    found: list[tuple[str, Retriever]] = [(POPULAR, PopularRetriever(POPULAR, top=max(CUTS)))]
+def train(run: Run, splits: list[str], embeddings: list[Embedding]) -> Run:
+    """Train embeddings on the splits; return a run whose recipe has them."""
+    rows = {row.name: row for row in (*run.recipe.embeddings, *embeddings)}
+    run = replace(run, recipe=replace(run.recipe, embeddings=tuple(rows.values())))
+    for split, row in product(splits, embeddings):
+        with run.step(f"{split} {row.name}") as summary:
+            summary |= row.build(run, split)
+    return run
+
+
+def retrievers_of(embeddings: list[Embedding], objective: int) -> list[tuple[str, Retriever]]:
+    """Name the retrievers that read each embedding for this objective, and popularity first."""
+    rows: list[tuple[str, Retriever]] = [(POPULAR, PopularRetriever(POPULAR, top=max(CUTS)))]
     for row in embeddings:
         near = ItemToItemRetriever(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
-        found.append((f"{row.name}, neighbours", near))
-        if isinstance(row, TwoTowerEmbedding):
-            own = TwoTowerRetriever(row.name, row.name, objective, row.among, max(CUTS))
-            found.append((f"{row.name}, two towers", own))
-    return found
+        rows.append((f"{row.name}, neighbours", near))
+        if row.makes_query_vectors:
+            own = TwoTowerRetriever(row.name, row.name, objective, row.max_items, max(CUTS))
+            rows.append((f"{row.name}, two towers", own))
+    return rows
 
 
-def tallies(session: I32, place: I32) -> list[QueryScores]:
-    """Hits at every cut."""
-    return [score_ranks(session, place, "recall", cut) for cut in CUTS]
-
-
-def place_in(lists: TopLists, query: I32, truth: I32) -> I32:
-    """Place of each truth in the list of its query, or -1."""
+def ranks_in_list(lists: TopLists, query: I32, positive: I32) -> I32:
+    """Rank of each positive in the list of its query, or -1."""
     item = lists[0]
-    starts = np.arange(item.shape[0] + 1, dtype=np.int64) * item.shape[1]
-    return coverage_kernel.places(query, truth, starts, item.ravel())
+    offsets = np.arange(item.shape[0] + 1, dtype=np.int64) * item.shape[1]
+    return ranks_in_pool(query, positive, offsets, item.ravel())
 
 
-def pooled(world: World, lists: pl.DataFrame, size: int) -> tuple[I64, I32]:
-    """The pool of all queries from LISTS rows."""
-    return pool.candidates(lists, world.first_query, world.n_sessions, size)[:2]
+def ranks_in_pools(lists: Sequence[CandidateLists], query: I32, positive: I32, size: int) -> I32:
+    """Rank of each positive in the pool of its query, or -1; lists: shard after shard."""
+    pools = [top_candidates(of_shard, size) for of_shard in lists]
+    sizes = np.concatenate([np.diff(offsets) for offsets, _, _ in pools])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return ranks_in_pool(query, positive, offsets, np.concatenate([item for _, item, _ in pools]))
 
 
-def with_list(world: World, lists: pl.DataFrame, more: TopLists, number: int) -> pl.DataFrame:
-    """LISTS rows with one more rule's."""
-    item, score = (np.ascontiguousarray(a[:, :IN_POOL]) for a in more)
-    rule = np.full(item.shape[1], number, np.uint8)
-    query, *columns = rules_kernel.flat(item, score, rule, np.arange(item.shape[1], dtype=np.uint8))
-    mine = pl.DataFrame([query + np.int32(world.first_query), *columns], schema=LISTS)
-    return pl.concat([lists, mine]).sort("session", "rule", "rank")
+def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
+    """Append one more list (queries, top) to those of every query."""
+    listed = item >= 0
+    size, rank = listed.sum(axis=1), np.nonzero(listed)[1]
+    end = np.repeat(lists.offsets[1:], size)
+    number = int(lists.retriever.max(initial=0)) + 1
+    columns: tuple[np.ndarray, ...] = (
+        np.full(rank.size, number), rank, item[listed], score[listed]
+    )  # fmt: skip
+    longer = (np.insert(old, end, new) for old, new in zip(lists[1:], columns, strict=True))
+    return CandidateLists(lists.offsets + np.concatenate([[0], np.cumsum(size)]), *longer)
 
 
-def less(one: QueryScores, two: QueryScores) -> QueryScores:
-    """Hits of the one less those of the other, paired."""
-    return QueryScores(one.session, one.hits - two.hits, one.chances)
-
-
-def won(
-    run: Run, split: str, embeddings: list[Embedding]
-) -> Iterator[tuple[str, str, list[QueryScores]]]:
-    """Objective, list, and what it finds in a window: at every cut; what it adds to the pool."""
-    world, recipe = load_split(run, split), run.recipe
-    raw = pl.read_parquet(run.output / split / "sessions.parquet")["session"].to_numpy()
-    labels = pl.read_parquet(run.output / split / "labels.parquet")
-    lists = pl.concat(read_lists(run, world, ["lists"], part) for part in blocks(world))
-    base = pooled(world, lists, recipe.pool_size)
+def found_in(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[Found]:
+    """Yield what every list finds in a split, objective by objective."""
+    data, recipe = SplitData(run, split), run.recipe
+    raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
+    labels = pl.read_parquet(paths.labels(run, split))
+    known, of_split = retrievers_of_step(run, embeddings=False), shards(run, split)
+    lists = [read_candidates(shard_candidates(run, split, known, shard), shard)
+             for shard in of_split]  # fmt: skip
     for o, objective in enumerate(recipe.objectives):
-        session, _, truth = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
-        query = session - np.int32(world.first_query)
-        without = coverage_kernel.places(query, truth, *base)
-        for name, rule in candidates_of(embeddings, o) if session.size else []:
-            more = lists_of(world, rule, world.first_query, world.n_sessions)
-            wider = pooled(world, with_list(world, lists, more, 255), recipe.pool_size)
-            places = (coverage_kernel.places(query, truth, *wider), without)
-            anywhere = (score_ranks(session, np.minimum(p, 0), "recall", recipe.k) for p in places)
-            alone = tallies(session, place_in(more, query, truth))
-            found = [*alone, less(*anywhere)]
-            yield objective.name, name, [replace(t, session=raw[t.session]) for t in found]
+        session, _, positive = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
+        query = session - np.int32(data.first_query)
+        without = ranks_in_pools(lists, query, positive, recipe.pool_size)
+        for name, row in retrievers_of(embeddings, o) if session.size else []:
+            more = row.lists(data, data.first_query, data.n_sessions)
+            item, score = more[0][:, :IN_POOL], more[1][:, :IN_POOL]
+            longer = []
+            for shard, of_shard in zip(of_split, lists, strict=True):
+                rows = slice(shard.first - data.first_query, shard.end - data.first_query)
+                longer.append(with_list(of_shard, item[rows], score[rows]))
+            pools = (ranks_in_pools(longer, query, positive, recipe.pool_size), without)
+            inside, before = (
+                score_ranks(session, np.minimum(rank, 0), Recall(recipe.k)) for rank in pools
+            )
+            ranks = ranks_in_list(more, query, positive)
+            scores = [*(score_ranks(session, ranks, Recall(cut)) for cut in CUTS),
+                      paired_difference(inside, before.value)]  # fmt: skip
+            *at_cuts, in_pool = [replace(of, session=raw[of.session]) for of in scores]
+            yield Found(objective.name, name, at_cuts, in_pool)
 
 
 def rows(run: Run, splits: list[str], embeddings: list[Embedding]) -> list[list[str]]:
-    """A row of the table for every objective and list."""
-    pieces: dict[tuple[str, str], list[list[QueryScores]]] = {}
+    """Make a row of the table for every objective and list."""
+    found: dict[tuple[str, str], list[Found]] = {}
     for split in splits:
-        for objective, name, found in won(run, split, embeddings):
-            pieces.setdefault((objective, name), []).append(found)
-    every = {key: [QueryScores.joined(of) for of in zip(*found, strict=True)]
-             for key, found in pieces.items()}  # fmt: skip
+        for one in found_in(run, split, embeddings):
+            found.setdefault((one.objective, one.table), []).append(one)
+    at_cuts = {}
+    for key, ones in found.items():
+        of_cut = zip(*(one.at_cuts for one in ones), strict=True)
+        at_cuts[key] = [QueryScores.concat(of_splits) for of_splits in of_cut]
     lines = []
-    for (objective, name), (*alone, added) in every.items():
-        popular = every[objective, POPULAR][0]
+    for (objective, table), ones in found.items():
+        alone, popular = at_cuts[objective, table], at_cuts[objective, POPULAR][0]
+        in_pool = QueryScores.concat([one.in_pool for one in ones])
+        seed = run.recipe.seed
         lines.append([
-            name, objective, *(f"{t.score():.4f}" for t in alone),
-            interval(alone[0], run.recipe.seed),
-            interval(less(alone[0], popular), run.recipe.seed), f"{added.score():+.4f}",
-            interval(added, run.recipe.seed),
+            table, objective, *(f"{of.score():.4f}" for of in alone), interval(alone[0], seed),
+            interval(paired_difference(alone[0], popular.value), seed),
+            f"{in_pool.score():+.4f}", interval(in_pool, seed),
         ])  # fmt: skip
     return lines
 
 
-def interval(tally: QueryScores, seed: int) -> str:
+def interval(scores: QueryScores, seed: int) -> str:
     """95 % of the bootstrap."""
-    low, high = bootstrap([tally], [1.0], seed)
+    low, high = bootstrap([scores], [1.0], seed)
     return f"[{low[0]:.4f}, {high[0]:.4f}]"
 
 
@@ -187,7 +211,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
-    parser.add_argument("--splits", nargs="+", help="windows; default: all that have labels")
+    parser.add_argument("--splits", nargs="+", help="default: all that have labels")
     parser.add_argument("--rows", nargs="+", default=[], help="of the recipe; default: all")
     parser.add_argument("--also", nargs="+", default=[], choices=sorted(ALSO))
     parser.add_argument("--epochs", type=int, help="of every row, at most")
@@ -195,11 +219,14 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    splits = args.splits or run.learning_splits()
-    embeddings = trained(run, splits, args.rows, args.also, args.epochs, args.positions)
-    told = f"{', '.join(splits)}; pools of {run.recipe.pool_size}"
+    changes = {"epochs": args.epochs, "max_positions": args.positions}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    splits = args.splits or labelled_splits(run)
+    embeddings = embeddings_of(run, args.rows, args.also, changes)
+    run = train(run, splits, embeddings)
+    facts = f"{', '.join(splits)}; pools of {run.recipe.pool_size}"
     measure.append_table(
-        measure.title(measure.origin(argv, "bench.vectors"), told),
+        measure.title(measure.origin(argv, "bench.vectors"), facts),
         measure.table(HEAD, rows(run, splits, embeddings)),
     )
     return 0
