@@ -66,7 +66,7 @@ def cpu_seconds(do: Callable[[], object]) -> float:
 
 def first_sessions(sessions: Sessions, events: int) -> Sessions:
     """Take so many events of the first sessions, about."""
-    n = int(np.searchsorted(sessions.offsets, events))
+    n = min(int(np.searchsorted(sessions.offsets, events)), sessions.n_sessions)
     end = int(sessions.offsets[n])
     cut = {name: getattr(sessions, name)[:end] for name in ("item", "ts", "type")}
     return replace(sessions, offsets=sessions.offsets[: n + 1], first_query=n, **cut)

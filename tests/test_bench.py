@@ -14,15 +14,11 @@ import pytest
 from needs import needs_package
 from planted import planted_events
 from polars.testing import assert_frame_equal
-from tiny import RECIPE
+from src.matrices.rows import CovisitationMatrix
 from worlds import ROOT
 
-from bench import frames, lists, measure, peers, plain, scaling, sql, steps, vectors, ways
-from src.core.budget import Budget
-from src.core.engine import resolve
-from src.core.run import Run
+from bench import frames, lists, measure, peers, plain, scaling, sql, steps, ways
 from src.matrices.neighbours import MATRIX
-from src.matrices.rows import CovisitationMatrix
 
 BUSY = """
 import time
@@ -185,21 +181,3 @@ def test_agreement_of_two_orders() -> None:
     assert lists.agreement(here, here) == 1.0 and lists.agreement(here, [-x for x in here]) == -1.0
     assert lists.agreement(here, there) == pytest.approx((5 - 1) / 6), "one pair of six is swapped"
     assert lists.agreement(here, there, apart=0.05) == 1.0, "which is no difference here"
-
-
-@pytest.mark.slow
-def test_vectors_find_what_step_4_says_they_do(copy: Path) -> None:
-    """Two rules as the table of all rules has them, which is counted in another way."""
-    run = Run(
-        RECIPE, copy, copy, resolve("cpu"), Budget(2**33, copy), 1.0, ROOT / "4_embeddings.py"
-    )
-    embeddings = vectors.trained(run, ["valid"], [], ["gru"], None, None)
-    found = {(row[0], row[1]): row for row in vectors.rows(run, ["valid"], embeddings)}
-    rules = {row["rule"]: row for row in pl.read_csv(copy / "logs/pool/rules.csv").to_dicts()}
-    for rule, table, name in (("popular", "popular", "clicks"), ("popular", "popular", "orders"),
-                              ("net_carts", "net, two towers", "carts")):  # fmt: skip
-        assert float(found[table, name][2]) == pytest.approx(rules[rule][f"{name} @20"], abs=6e-5)
-    assert found["popular", "clicks"][7] == "[0.0000, 0.0000]"
-    assert ("net_gru, two towers", "clicks") in found
-    log = pl.read_csv(copy / "logs" / "embeddings" / "valid" / "net_gru.csv")
-    assert log.height == RECIPE.embeddings[2].epochs
