@@ -1,12 +1,12 @@
-"""How fast the feature columns are made, and the exploded joins that make the same ones in polars.
+"""Time the feature columns, and exploded joins in polars that make the same columns.
 
     python -m bench.features --dataset demo [--output output/demo] [--queries 3000]
 
-On the first queries of `valid`, of what steps 1 to 4 made: seconds of each group of columns, rows
-and cells a second of all of them; then the same columns of some matrices by joins (candidates x
-history events x neighbours, grouped), on the same rows in the same process, and the largest
-difference between the two. Everything runs once on a few queries first, so that nothing is compiled
-while measured. Appends a table to bench/RESULTS.md and a line to bench/results.jsonl.
+It reads the first queries of `valid` from the output of steps 1 to 4. It measures seconds of each
+kind of feature group, rows a second, and nanoseconds a cell. Then it makes the same columns of some
+matrices by joins (candidates x history events x neighbours, grouped), on the same rows in the same
+process, and compares the values. Everything runs once on a few queries first, so that nothing is
+compiled while measured. Appends a table to bench/RESULTS.md and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -23,137 +23,137 @@ from numba import get_num_threads
 
 from bench import measure
 from src.candidates.pool import Pool
-from src.candidates.rules import World
 from src.cli import parse
 from src.core.arrays import F32
 from src.core.budget import peak_gib
-from src.core.run import Run
 from src.data.recipe import Recipe
-from src.data.shards import load_split, parts
-from src.features import features_kernel
-from src.features.rows import WEIGHTINGS, MatrixFeature
-from src.features.table import TAIL, Block, Features
-from src.rankers.sampling import pools
+from src.data.shards import shards
+from src.data.split_data import SplitData
+from src.features.base import HISTORY_EVENTS, WEIGHTINGS, Block
+from src.features.item_item import MatrixFeature
+from src.features.rank_kernel import rank_columns
+from src.features.table import FeatureTable
+from src.matrices.neighbours import all_neighbours
+from src.rankers.batches import pools
 
 JOINED = 3  # matrices that the joins are measured on
 
 
-def some_pools(run: Run, world: World, queries: int) -> list[Pool]:
+def first_pools(data: SplitData, queries: int) -> list[Pool]:
     """Pools of the first queries, as steps 5 and 6 take them."""
-    found: list[Pool] = []
-    for part in parts(world):
-        for pool in pools(run, world, part):
-            if sum(p.offsets.size - 1 for p in found) >= queries:
-                return found
-            found.append(pool)
-    return found
+    batches: list[Pool] = []
+    for shard in shards(data.run, data.split):
+        for pool in pools(data, shard):
+            if sum(batch.n_queries for batch in batches) >= queries:
+                return batches
+            batches.append(pool)
+    return batches
 
 
-def by_group(features: Features, recipe: Recipe, world: World, all_pools: list[Pool]) -> dict:
-    """Seconds and columns of each group of families, and of the ranks."""
-    found: dict[str, list[float]] = {}
-    for pool in all_pools:
-        X = np.zeros((pool.item.size, len(features.names)), np.float32)
-        block, column = Block(recipe, world, pool), 0
-        for family in features.families:
-            start = perf_counter()
-            family.fill(block, X, column)
-            column += len(family.names)
-            entry = found.setdefault(family.group, [0.0, 0.0])
-            entry[0] += perf_counter() - start
-            entry[1] += len(family.names) / len(all_pools)
+def by_group(table: FeatureTable, data: SplitData, batches: list[Pool]) -> dict[str, list[float]]:
+    """Seconds and number of columns of each kind of feature group, and of the ranks."""
+    measured: dict[str, list[float]] = {}
+
+    def add(name: str, start: float, columns: int) -> None:
+        seconds = perf_counter() - start
+        entry = measured.setdefault(name, [0.0, 0.0])
+        entry[0] += seconds
+        entry[1] += columns / len(batches)
+
+    for pool in batches:
+        X = np.zeros((pool.item.size, len(table.names)), np.float32)
+        block, column = Block(table.recipe, data, pool), 0
+        for group in table.recipe.features:
+            columns, start = len(group.names(table.recipe)), perf_counter()
+            group.fill(block, X, column)
+            add(type(group).__name__, start, columns)
+            column += columns
         start = perf_counter()
-        features_kernel.rank_columns(
-            pool.offsets, features.sources, features.targets, X, get_num_threads()
-        )
-        entry = found.setdefault("ranks", [0.0, 0.0])
-        entry[0] += perf_counter() - start
-        entry[1] += len(features.sources) / len(all_pools)
-    return found
+        rank_columns(pool.offsets, table.sources, table.targets, X, get_num_threads())
+        add("ranks", start, table.sources.size)
+    return measured
 
 
-def exploded(recipe: Recipe, world: World, pool: Pool, row: MatrixFeature) -> pl.DataFrame:
-    """The sums, means and maxima of a matrix row and the ranks of the sums, by joins."""
-    s, n = world.sessions, pool.offsets.size - 1
-    stop = s.offsets[pool.first + 1 : pool.first + n + 1]
-    size = np.minimum(TAIL, stop - s.offsets[pool.first : pool.first + n])
+def weighted_history(recipe: Recipe, data: SplitData, pool: Pool) -> pl.DataFrame:
+    """Latest events of each query: session, item_x, and a column per weighting."""
+    s = data.sessions
+    stop = s.offsets[pool.first + 1 : pool.end + 1]
+    size = np.minimum(HISTORY_EVENTS, stop - s.offsets[pool.first : pool.end])
     back = np.concatenate([np.arange(k) for k in size])
-    query = np.repeat(np.arange(pool.first, pool.first + n), size)
-    at = np.repeat(stop, size) - 1 - back
+    query = np.repeat(np.arange(pool.first, pool.end), size)
+    event = np.repeat(stop, size) - 1 - back
     history = pl.DataFrame(
-        {"session": query.astype(np.int32), "item_x": s.item[at], "back": back, "type": s.type[at],
-         "seconds": np.repeat(s.ts[stop - 1], size) - s.ts[at]}
+        {"session": query.astype(np.int32), "item_x": s.item[event], "back": back,
+         "type": s.type[event], "seconds": np.repeat(s.ts[stop - 1], size) - s.ts[event]}
     )  # fmt: skip
     n_events, seconds = pl.len().over("session"), pl.col("seconds").cast(pl.Float64)
     time = 1.0 / (2.0 + seconds / 60.0).log()
     place = (n_events - 1 - pl.col("back")).cast(pl.Float64) / (n_events - 1)
-    count = pl.len().over("session", "item_x")
+    log_counts = (1.0 + n_events).log() * (1.0 + pl.len().over("session", "item_x")).log()
     weights = {
         "equal": pl.lit(1.0),
         "position": pl.when(n_events > 1).then(2.0 ** (0.1 + 0.9 * place) - 1.0).otherwise(1.0),
         "type": pl.col("type").replace_strict(dict(enumerate(recipe.type_weight)), default=0.0),
         "day": (seconds <= 86400).cast(pl.Float64),
         "time": time,
-        "recsys": time
-        / (2.0 + pl.col("back")).log()
-        / (1.0 + n_events).log()
-        / (1.0 + count).log(),
+        "recsys": time / (2.0 + pl.col("back")).log() / log_counts,
     }
-    history = history.with_columns(**weights)
-    totals = history.group_by("session").agg(pl.col(w).sum().alias(f"all_{w}") for w in WEIGHTINGS)
+    return history.with_columns(**weights)
+
+
+def exploded(recipe: Recipe, data: SplitData, pool: Pool, row: MatrixFeature) -> pl.DataFrame:
+    """Sums, means and maxima of a matrix row and the ranks of the sums, by joins."""
+    history = weighted_history(recipe, data, pool)
     candidates = pl.DataFrame({"session": pool.session, "item_y": pool.item})
-    votes = candidates.join(history, on="session").join(
-        world.matrix(row.table).to_frame(), on=["item_x", "item_y"]
+    near = all_neighbours(data, row.table).to_frame()
+    scores = candidates.join(history, on="session").join(near, on=["item_x", "item_y"])
+    by_session = history.group_by("session").agg(
+        pl.col(w).sum().alias(f"all_{w}") for w in WEIGHTINGS
     )
-    each = [(pl.col(w) * pl.col("weight")) for w in WEIGHTINGS]
-    sums = [e.sum().alias(f"{row.table}_{w}_sum") for w, e in zip(WEIGHTINGS, each, strict=True)]
-    tops = [e.max().alias(f"{row.table}_{w}_max") for w, e in zip(WEIGHTINGS, each, strict=True)]
-    grouped = votes.group_by("session", "item_y").agg(*sums, *tops)
-    table = candidates.join(grouped, on=["session", "item_y"], how="left", maintain_order="left")
-    table = table.join(totals, on="session", how="left", maintain_order="left").fill_null(0.0)
-    name = f"{row.table}_{{}}"
-    means = [
-        (pl.col(f"{row.table}_{w}_sum") / pl.col(f"all_{w}")).alias(f"{row.table}_{w}_mean")
-        for w in WEIGHTINGS
-    ]
+    weighted = {w: pl.col(w) * pl.col("weight") for w in WEIGHTINGS}
+    sums = [score.sum().alias(f"{row.table}_{w}_sum") for w, score in weighted.items()]
+    maxima = [score.max().alias(f"{row.table}_{w}_max") for w, score in weighted.items()]
+    by_pair = scores.group_by("session", "item_y").agg(*sums, *maxima)
+    table = candidates.join(by_pair, on=["session", "item_y"], how="left", maintain_order="left")
+    table = table.join(by_session, on="session", how="left", maintain_order="left").fill_null(0.0)
+    total = {w: pl.col(f"{row.table}_{w}_sum") for w in WEIGHTINGS}
+    means = [(total[w] / pl.col(f"all_{w}")).alias(f"{row.table}_{w}_mean") for w in WEIGHTINGS]
     ranks = [
-        pl.col(f"{row.table}_{w}_sum").rank("min", descending=True).over("session").sub(1)
-        .alias(name.format(f"{w}_sum_rank"))
+        total[w].rank("min", descending=True).over("session").sub(1)
+        .alias(f"{row.table}_{w}_sum_rank")
         for w in WEIGHTINGS
     ]  # fmt: skip
     return table.with_columns(*means, *ranks)
 
 
-def compare(recipe: Recipe, world: World, all_pools: list[Pool]) -> dict[str, float]:
+def compare(recipe: Recipe, data: SplitData, batches: list[Pool]) -> dict[str, float]:
     """Both ways over the first matrix rows: seconds of each, largest relative difference."""
-    rows = [row for row in recipe.features if isinstance(row, MatrixFeature)][:JOINED]
-    few = Features(replace(recipe, features=tuple(replace(r, latest=0, above=None) for r in rows)))
-    theirs, ours, off = 0.0, 0.0, 0.0
-    for pool in all_pools:
-        X, start = np.zeros((pool.item.size, len(few.names)), np.float32), perf_counter()
-        block, column = Block(recipe, world, pool), sum(len(f.names) for f in few.families[:3])
-        for family in few.families[3:]:
-            family.fill(block, X, column)
-            column += len(family.names)
-        features_kernel.rank_columns(pool.offsets, few.sources, few.targets, X, get_num_threads())
-        ours += perf_counter() - start
+    all_rows = [row for row in recipe.features if isinstance(row, MatrixFeature)]
+    rows = [replace(row, latest=0, threshold=None) for row in all_rows[:JOINED]]
+    table = FeatureTable(replace(recipe, features=tuple(rows)))
+    joins, kernel, off = 0.0, 0.0, 0.0
+    for pool in batches:
+        start = perf_counter()
+        X = table.compute(data, pool)
+        kernel += perf_counter() - start
         for row in rows:
             start = perf_counter()
-            table = exploded(recipe, world, pool, row)
-            theirs += perf_counter() - start
-            off = max(off, difference(few, X, table, row.table))
-    return {"joins": theirs, "kernel": ours, "off": off, "columns": 24 * len(rows)}
+            joined = exploded(recipe, data, pool, row)
+            joins += perf_counter() - start
+            off = max(off, difference(table, X, joined, row.table))
+    return {"joins": joins, "kernel": kernel, "off": off, "columns": len(table.names)}
 
 
-def difference(features: Features, X: F32, table: pl.DataFrame, name: str) -> float:
+def difference(table: FeatureTable, X: F32, joined: pl.DataFrame, name: str) -> float:
     """Largest difference of the columns of a matrix, relative to the column's largest value."""
-    found = 0.0
-    for column in [c for c in features.names if c.startswith(f"{name}_") and c in table.columns]:
+    largest = 0.0
+    for column in [c for c in table.names if c.startswith(f"{name}_") and c in joined.columns]:
         if column.endswith("_rank"):  # ties may fall otherwise where sums differ in the last bit
             continue
-        mine, other = X[:, features.names.index(column)], table[column].to_numpy()
-        found = max(found, float(np.abs(mine - other).max() / max(np.abs(other).max(), 1e-9)))
-    return found
+        ours, other = X[:, table.names.index(column)], joined[column].to_numpy()
+        relative = float(np.abs(ours - other).max() / max(np.abs(other).max(), 1e-9))
+        largest = max(largest, relative)
+    return largest
 
 
 def main(argv: list[str]) -> int:
@@ -162,16 +162,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queries", type=int, default=3_000)
     args, flags = parser.parse_known_args(argv)
     run = parse(__doc__ or "", Path(__file__), flags)
-    recipe, world, features = run.recipe, load_split(run, "valid"), Features(run.recipe)
-    all_pools = some_pools(run, world, args.queries)
-    by_group(features, recipe, world, all_pools[:1])
-    compare(recipe, world, all_pools[:1])
+    recipe, data, features = run.recipe, SplitData(run, "valid"), FeatureTable(run.recipe)
+    batches = first_pools(data, args.queries)
+    by_group(features, data, batches[:1])
+    compare(recipe, data, batches[:1])
     start, cpu = perf_counter(), process_time()
-    for pool in all_pools:
-        features.compute(world, pool)
+    for pool in batches:
+        features.compute(data, pool)
     seconds, cpu = perf_counter() - start, process_time() - cpu
-    peak, rows = peak_gib(), sum(pool.item.size for pool in all_pools)
-    groups, other = by_group(features, recipe, world, all_pools), compare(recipe, world, all_pools)
+    peak, rows = peak_gib(), sum(pool.item.size for pool in batches)
+    groups, other = by_group(features, data, batches), compare(recipe, data, batches)
     table = [
         [name, f"{round(n)}", f"{s:.2f}", f"{1e9 * s / max(rows * n, 1):.1f}"]
         for name, (s, n) in groups.items()
@@ -187,7 +187,7 @@ def main(argv: list[str]) -> int:
         **{"cpu_seconds": cpu, "rows_per_second": rows / seconds, "peak_gib": peak},
         **{"groups": groups, **other},
     }
-    facts = [
+    summary = [
         f"{rows:,} rows",
         f"{rows / seconds:,.0f} rows/s",
         f"{cpu / seconds:.2f} cores",
@@ -197,7 +197,7 @@ def main(argv: list[str]) -> int:
     ]
     measure.append_line(record)
     text = measure.table(("columns", "number", "seconds", "ns/cell"), table)
-    measure.append_table(measure.title(record, *facts), text)
+    measure.append_table(measure.title(record, *summary), text)
     return 0
 
 
