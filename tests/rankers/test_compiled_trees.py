@@ -15,7 +15,7 @@ from src.candidates.pool import Pool
 from src.rankers.base import mean_scores
 from src.rankers.batches import CandidateBatch
 from src.rankers.compiled_trees import CompiledTrees, load
-from src.rankers.compiled_trees_kernel import BLOCK
+from src.rankers.compiled_trees_kernel import ROWS as BLOCK
 from src.rankers.xgb import SOFTMAX, XGBoostRanker
 from src.rankers.xgb_trainer import boost
 
