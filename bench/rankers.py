@@ -85,21 +85,23 @@ class Trained:
             train_set = with_all_folds(run, train_set)
             folds = range(run.recipe.folds)
             tasks = [partial(self.train, target, train_set, fold) for fold in folds]
-            self.models[target.name] = in_parallel(run.engine, tasks)
+            trained = in_parallel(run.engine, tasks)
+            self.models[target.name] = [model for model, _ in trained]
+            self.rounds += sum(rounds for _, rounds in trained)
         self.seconds = time.process_time() - start
 
     @property
     def n_models(self) -> int:
         return sum(map(len, self.models.values()))
 
-    def train(self, target: Target, train_set: TrainSet, fold: int) -> RankerModel:
-        """Train the model of a fold; it learns from the rows of all other folds."""
+    def train(self, target: Target, train_set: TrainSet, fold: int) -> tuple[RankerModel, int]:
+        """Train the model of a fold, and count its rounds."""
         run, row, logs = self.run, self.row, self.folder / f"{self.row.name}_{target.name}_{fold}"
         task = FitTask(row, target.name, fold, logs, run.engine, run.recipe.seed)
         data, path = row.prepare(run, task, train_set), logs.with_suffix(f".{row.suffix}")
         row.fit(task, data, path)
-        self.rounds += json.loads((logs / FOLD_LOG).read_text())["best_round"] + 1
-        return row.load(path, run)
+        rounds = json.loads((logs / FOLD_LOG).read_text())["best_round"] + 1
+        return row.load(path, run), rounds
 
     def scores(self, batch: EvalBatch, objective: str) -> F32:
         """Score the candidates of a batch for an objective, out of fold."""

@@ -119,7 +119,8 @@ def experiments(recipe: Recipe) -> list[Experiment]:
         plan.append(Experiment(f"features: {group}", names, [], seed))
     ranks = [name for row in recipe.features
              for name in row.all_names(recipe)[len(row.names(recipe)):]]  # fmt: skip
-    plan.append(Experiment("features: ranks in the query", ranks, [], seed))
+    if ranks:
+        plan.append(Experiment("features: ranks in the query", ranks, [], seed))
     for group, retrievers in retriever_groups(recipe).items():
         columns = [f"{what}_{name}" for what in ("rank", "score") for name in retrievers]
         plan.append(Experiment(f"candidates: {group}", columns, retrievers, seed))
