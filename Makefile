@@ -54,7 +54,7 @@ test: .venv/.ready  ## run all tests, whole runs on tiny data included
 	.venv/bin/python -m pytest -rs
 
 faults: .venv/.ready  ## kill a tiny run 50 times, fill its disk, take its memory; it must go on
-	KILLS=50 .venv/bin/python -m pytest tests/test_faults.py
+	KILLS=50 .venv/bin/python -m pytest tests/pipeline/test_faults.py
 
 lint: .venv/.ready  ## run ruff and mypy --strict
 	.venv/bin/ruff check .

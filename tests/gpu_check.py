@@ -9,33 +9,28 @@ gives the same numbers, or has the memory, is not.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import polars as pl
 from cudf_polars.dsl.translate import Translator
-from planted import N_ITEMS, planted_events
-from test_matrices import NOT_IN_A_RECIPE
+from matrix_rows import EVERY_ROW
+from planted import ROOT, planted_events, whole, write_split
 
-from src.core.budget import Budget
-from src.core.engine import Engine
-from src.core.run import Run
+from src.core.engines import GpuEngine
 from src.data.schemas import EVENTS
-from src.datasets import RECIPES
-from src.matrices.build import Counter
-from src.matrices.rows import CovisitationMatrix
-from src.rankers.sampling import positives
+from src.data.split_data import SplitData
+from src.matrices.covisitation import CovisitationMatrix, self_merged
+from src.rankers.train_table import positives
 
-ROOT = Path(__file__).resolve().parent.parent
-GPU = Engine("gpu", threads=1)
-CALLERS = {
-    "src/matrices/build.py",
-    "src/rankers/sampling.py",
-}  # who gives queries to Engine.collect: see `steps`
+GPU = GpuEngine(threads=1)
+CALLERS = {"src/matrices/covisitation.py", "src/rankers/train_table.py"}
+"""Modules that give queries to Engine.collect: see `steps`."""
 
 Step = Callable[[], object]
 
@@ -67,37 +62,28 @@ def passes(name: str, step: Step) -> int | None:
 
 
 def steps(output: Path) -> dict[str, Step]:
-    """Every use of `Engine.collect`, on a small world: each matrix row, and the sampling."""
-    budget, script = Budget(2**33, output), ROOT / "5_features.py"
-    run = Run(RECIPES["otto"], output, output, GPU, budget, sample=1.0, script=script)
-    write_world(output, len(run.recipe.objectives))
-    counter = Counter(run, "valid")
-    tables = [row for recipe in RECIPES.values() for row in recipe.matrices]
-    rows = dict.fromkeys(row for row in tables if isinstance(row, CovisitationMatrix))
-
-    def counting(row: CovisitationMatrix) -> Step:
-        return lambda: list(counter.on_gpu([row]))
-
-    merges = {f"matrix {row.name}": counting(row) for row in (*rows, *NOT_IN_A_RECIPE)}
-    return merges | {"positives": lambda: positives(run)}
+    """Every use of `Engine.collect`, on a small split: each matrix row, and the sampling."""
+    data = planted_pool(output)
+    merges = {f"matrix {name}": partial(merge, data, row) for name, row in EVERY_ROW.items()}
+    return merges | {"positives": lambda: positives(data.run)}
 
 
-def write_world(output: Path, objectives: int) -> None:
-    """What the steps read: all pairs of the events are candidates, and every third one is true."""
+def merge(data: SplitData, row: CovisitationMatrix) -> list[list[pl.DataFrame]]:
+    return list(self_merged(data, [row]))
+
+
+def planted_pool(output: Path) -> SplitData:
+    """A split whose pool is all pairs of session and item; every third one is a positive."""
     events = planted_events()
+    data = write_split(output, events, queries=300)
     pairs = events.select("session", "item").unique(maintain_order=True)
+    whole(output / "valid" / "pool" / "part-0000.parquet", pairs)
     labels = pairs.with_row_index("objective").filter(pl.col("objective") % 3 == 0)
-    (output / "valid" / "pool").mkdir(parents=True)
-    events.write_parquet(output / "valid" / "events.parquet")
-    pairs.write_parquet(output / "valid" / "pool" / "part-0000.parquet")
-    sessions = pl.DataFrame({"session": range(events["session"].max() + 1)})
-    queries = sessions.with_columns(query=pl.lit(True))
-    queries.write_parquet(output / "valid" / "sessions.parquet")
-    labels.with_columns((pl.col("objective") % objectives).cast(pl.Int8)).write_parquet(
-        output / "valid" / "labels.parquet"
+    whole(
+        output / "valid" / "labels.parquet",
+        labels.with_columns((pl.col("objective") % 3).cast(pl.Int8)),
     )
-    pl.DataFrame({"item_id": range(N_ITEMS)}).write_parquet(output / "items.parquet")
-    (output / "splits.json").write_text(json.dumps(["valid"]))
+    return SplitData(replace(data.run, engine=GPU), "valid")
 
 
 def unsupported() -> dict[str, pl.LazyFrame]:

@@ -105,7 +105,7 @@ class CovisitationMatrix(ItemMatrix):
         disk = BYTES_ON_DISK * count_rows(paths.events(run, data.split)) * len(rows)
         if run.engine.by_self_merge:
             run.budget.claim(name, 0, disk)
-            tables, step = _self_merged(data, rows), GPU_ITEMS
+            tables, step = self_merged(data, rows), GPU_ITEMS
         else:
             fixed, per_row = _memory(data)
             run.budget.claim(name, fixed + per_row * (len(rows) + 1), disk)
@@ -133,7 +133,7 @@ def _counted(data: SplitData, rows: Sequence[CovisitationMatrix]) -> Iterator[li
         yield [matrix.to_frame(low) for matrix in matrices]
 
 
-def _self_merged(
+def self_merged(
     data: SplitData, rows: Sequence[CovisitationMatrix]
 ) -> Iterator[list[pl.DataFrame]]:
     """Yield NEIGHBOURS of one row, range after range of items, from its definition."""

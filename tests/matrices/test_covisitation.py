@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix_rows import EVERY_ROW
 from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of, span_of
 from polars.testing import assert_frame_equal
 
 from src.core.parquet import TableWriter
 from src.data.schemas import EVENTS
-from src.data.units import DAY, HOUR
-from src.datasets import DATASETS
+from src.data.units import DAY
 from src.matrices import count
 from src.matrices.count import count_whole
 from src.matrices.covisitation import CovisitationMatrix
@@ -31,31 +31,7 @@ from src.matrices.span import Span
 
 CLICK, CART, ORDER = 0, 1, 2
 BUYS = (CART, ORDER)
-NOT_IN_A_RECIPE = (
-    CovisitationMatrix("item_norm", last_events=30, max_gap_s=DAY, item_norm=0.5, top_n=3),
-    CovisitationMatrix("session_norm", last_events=20, session_norm=True),
-    CovisitationMatrix("step_decay", max_steps=10, step_decay=0.8),
-    CovisitationMatrix("every_vote", last_events=30, max_gap_s=DAY, dedupe=False),
-    CovisitationMatrix(
-        "itemcf", max_steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, dedupe=False
-    ),
-    CovisitationMatrix(
-        "week", last_days=7.5, max_gap_s=HOUR, time_weight=2, source_weight=(1, 0, 5)
-    ),
-    CovisitationMatrix(
-        "first_tail", last_events=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
-    ),
-    CovisitationMatrix(
-        "one_type", types=(CART,), max_steps=1, direction="forward", dedupe=False, top_n=1
-    ),
-)
-ROWS = {
-    f"{dataset.name} {row.name}": row
-    for dataset in DATASETS.values()
-    for row in dataset.recipe.matrices
-    if isinstance(row, CovisitationMatrix)
-} | {row.name: row for row in NOT_IN_A_RECIPE}
-every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
+every_row = pytest.mark.parametrize("row", EVERY_ROW.values(), ids=EVERY_ROW.keys())
 
 
 @cache
@@ -253,11 +229,11 @@ def test_ranges_of_items_give_the_whole(
     assert_frame_equal(counted(row), whole, check_exact=True)
 
 
-@pytest.mark.parametrize("types", sorted({row.types for row in ROWS.values()}, key=repr))
+@pytest.mark.parametrize("types", sorted({row.types for row in EVERY_ROW.values()}, key=repr))
 def test_rows_counted_together_are_as_alone(
     types: tuple[int, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [row for row in ROWS.values() if row.types == types]
+    rows = [row for row in EVERY_ROW.values() if row.types == types]
     monkeypatch.setattr(count, "RANGE", 50)
     with ExitStack() as stack:
         writers = [
@@ -271,7 +247,7 @@ def test_rows_counted_together_are_as_alone(
 
 
 def test_load_takes_the_heaviest(tmp_path: Path) -> None:
-    frame = counted(ROWS["near6"])
+    frame = counted(EVERY_ROW["near6"])
     with TableWriter(tmp_path / "m", NEIGHBOURS) as writer:
         for piece in frame.iter_slices(17):  # items go on in the next row group
             writer.add(piece)

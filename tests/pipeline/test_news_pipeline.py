@@ -1,6 +1,6 @@
 """The seven scripts on a tiny news site whose readers go on to a known article.
 
-pytest tests/test_news_pipeline.py
+pytest tests/pipeline/test_news_pipeline.py
 """
 
 from __future__ import annotations
@@ -12,43 +12,55 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from test_clicklog import ARTICLES, END_GAP, LOG, NEWS, T0, TEST, article_lines, click_lines
+from news import ARTICLES, END_GAP, LOG, T0, TEST, article_lines, click_lines
 from tiny import run_steps
+from worlds import NEWS
 
-from src.datasets import submission_rows as answers
-from src.embeddings.rows import TwoTowerEmbedding, Word2VecEmbedding
-from src.rankers.rows import DINRanker, XGBoostRanker
+from src.datasets import submission_rows
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.rankers.din import DINRanker
+from src.rankers.xgb import XGBoostRanker
 
 pytestmark = pytest.mark.slow
 
 N_ARTICLES, STEP = 40, 7  # a reader of article x goes on to x + STEP
-RULES = {"end_next", "visit_end", "itemcf", "flow_1h", "popular_10m", "popular_around", "w2v",
-         "net_ends"}  # fmt: skip
+RETRIEVERS = {"end_next", "visit_end", "itemcf", "flow_1h", "popular_10m", "popular_around",
+              "w2v", "net_ends"}  # fmt: skip
+WHOLE = NEWS.recipe
 RECIPE = replace(
-    NEWS,
+    WHOLE,
     name="tiny",
     embeddings=(
-        Word2VecEmbedding("w2v", size=8, epochs=2),
-        TwoTowerEmbedding("net", size=8, ahead=1, epochs=2),
+        Word2VecEmbedding("w2v", dim=8, epochs=2),
+        TwoTowerEmbedding("net", dim=8, n_targets=1, epochs=2),
     ),
-    rules=tuple(row for row in NEWS.rules if row.name in RULES),
-    baselines=tuple(row for row in NEWS.baselines if set(row.rules) <= RULES),
+    retrievers=tuple(row for row in WHOLE.retrievers if row.name in RETRIEVERS),
+    baselines=tuple(row for row in WHOLE.baselines if set(row.retrievers) <= RETRIEVERS),
     features=tuple(
         row
-        for row in NEWS.features
+        for row in WHOLE.features
         if getattr(row, "table", "visit") in ("end_next", "visit", "w2v")
     ),
     rankers=(
         *(
-            replace(row, rounds=20, params=tuple({**dict(row.params), "max_depth": 3}.items()))
-            for row in NEWS.rankers
+            replace(
+                row,
+                num_boost_round=20,
+                params=tuple({**dict(row.params), "max_depth": 3}.items()),
+            )
+            for row in WHOLE.rankers
             if isinstance(row, XGBoostRanker)
         ),
-        DINRanker("din", categories=("category_value", "context_region"), batch=32, rate=0.01),
+        DINRanker(
+            "din", categories=("category_value", "context_region"), batch_size=32,
+            learning_rate=0.01,
+        ),
     ),
     pool_size=20,
-    negatives=5.0,
-)
+    negatives_per_positive=5.0,
+)  # fmt: skip
+TINY_NEWS = replace(NEWS, recipe=RECIPE)
 
 
 def news(seed: int, users: range) -> list[tuple[int, int, int]]:
@@ -76,7 +88,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     articles = [(a, a % 3, T0, 200 + a) for a in range(N_ARTICLES - 2)]  # two are not known
     (folder / ARTICLES).write_text(article_lines(articles))
     (folder / "truth.json").write_text(json.dumps({u: test[i][1] for u, i in last.items()}))
-    assert run_steps(folder, folder / "out", recipe=RECIPE) == 0
+    assert run_steps(folder, folder / "out", recipe=RECIPE, dataset=NEWS) == 0
     return folder / "out"
 
 
@@ -94,9 +106,10 @@ def test_the_known_article_comes_first_out_of_fold_and_on_test(out: Path) -> Non
 
 
 def test_submission(out: Path) -> None:
-    asked = RECIPE.asked(out.parent, RECIPE)
-    assert asked.queries.size == 200 and asked.items is not None
-    assert answers.check(out / "submission.csv", RECIPE.layout(RECIPE), asked) == []
+    expected = TINY_NEWS.expected(out.parent)
+    assert expected.queries.size == 200 and expected.items is not None
+    form = TINY_NEWS.submission_format()
+    assert submission_rows.check(out / "submission.csv", form, expected) == []
 
 
 def test_each_fold_has_its_logs(out: Path) -> None:

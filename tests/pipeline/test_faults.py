@@ -1,6 +1,6 @@
 """What goes wrong around a run: kills, a full disk, too little memory, two at once, Ctrl-C.
 
-pytest tests/test_faults.py; KILLS=50 pytest tests/test_faults.py -k killed (make faults)
+pytest tests/pipeline/test_faults.py; make faults kills it 50 times
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_pipeline import results, same_results
+from results import results, same_results
 from tiny import STEPS, run_steps
 from worlds import ROOT
 
@@ -155,11 +155,11 @@ def test_a_hard_limit_of_memory_is_one_line(source, first, tmp_path, room) -> No
 SLEEPERS = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
-from src.rankers import xgb as ranker
+from src.rankers.train import in_parallel
 from src.cli import main
 def body(run):
     print("at work", flush=True)
-    ranker.in_parallel(run.engine, [lambda: time.sleep(60)] * 4)
+    in_parallel(run.engine, [lambda: time.sleep(60)] * 4)
 sys.exit(main("", "6_xgb.py", body, ["--output", sys.argv[1]]))
 """
 

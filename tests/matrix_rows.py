@@ -1,0 +1,34 @@
+"""Every row of a co-visitation matrix that a recipe has, and some that none has."""
+
+from __future__ import annotations
+
+from src.data.units import DAY, HOUR
+from src.datasets import DATASETS
+from src.matrices.covisitation import CovisitationMatrix
+
+CART = 1
+NOT_IN_A_RECIPE = (
+    CovisitationMatrix("item_norm", last_events=30, max_gap_s=DAY, item_norm=0.5, top_n=3),
+    CovisitationMatrix("session_norm", last_events=20, session_norm=True),
+    CovisitationMatrix("step_decay", max_steps=10, step_decay=0.8),
+    CovisitationMatrix("every_vote", last_events=30, max_gap_s=DAY, dedupe=False),
+    CovisitationMatrix(
+        "itemcf", max_steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, dedupe=False
+    ),
+    CovisitationMatrix(
+        "week", last_days=7.5, max_gap_s=HOUR, time_weight=2, source_weight=(1, 0, 5)
+    ),
+    CovisitationMatrix(
+        "first_tail", last_events=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
+    ),
+    CovisitationMatrix(
+        "one_type", types=(CART,), max_steps=1, direction="forward", dedupe=False, top_n=1
+    ),
+)
+EVERY_ROW = {
+    f"{dataset.name} {row.name}": row
+    for dataset in DATASETS.values()
+    for row in dataset.recipe.matrices
+    if isinstance(row, CovisitationMatrix)
+} | {row.name: row for row in NOT_IN_A_RECIPE}
+"""By recipe and name: rows of two recipes may share a name."""
