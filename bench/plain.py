@@ -1,7 +1,7 @@
 """Plain ways to co-occurrence: two sparse products (an easier job), and the public kernels' loop.
 
 `sparse_dot_topn` and `scipy` multiply the 0/1 matrix of items and sessions with its transpose and
-keep the top: how many sessions two items share. Same events as the row's (types, last_days, tail),
+keep the top: how many sessions two items share. Same events as the row's (types, last_days, last_events),
 but no window, no time, no weights, no direction. `pandas` is how the public notebooks do it: merge
 on session in chunks, filter, one vote per session and pair with the row's type and recency weights
 (no half-life), groupby, then a Counter per item.
@@ -18,8 +18,9 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import I64
-from src.matrices.definition import Span, kept_events
-from src.matrices.rows import CovisitationMatrix
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.self_merge import kept_events
+from src.matrices.span import Span
 
 CHUNK = 30_000  # sessions that pandas merges at a time
 
@@ -81,7 +82,7 @@ def pandas(path: Path, row: CovisitationMatrix, span: Span) -> tuple[int, int]:
         some = events[(events.session >= start) & (events.session < start + CHUNK)]
         pairs = _votes(some.merge(some, on="session"), row, span)
         n_pairs += len(pairs)
-        if row.once:
+        if row.dedupe:
             pairs = pairs.sort_values("vote", ascending=False)
             pairs = pairs.drop_duplicates(["session", "item_x", "item_y"])
         votes = pairs.groupby(["item_x", "item_y"]).vote.sum()
@@ -97,12 +98,12 @@ def _votes(pairs: Any, row: CovisitationMatrix, span: Span) -> Any:
     keep = pairs.item_x != pairs.item_y
     if row.direction == "forward":
         keep &= steps > 0
-    if row.within is not None:
-        keep &= apart < row.within
-    if row.steps is not None:
-        keep &= steps.abs() <= row.steps
+    if row.max_gap_s is not None:
+        keep &= apart < row.max_gap_s
+    if row.max_steps is not None:
+        keep &= steps.abs() <= row.max_steps
     pairs = pairs[keep]
     source, target = np.array(row.source_weight), np.array(row.target_weight)
     age = (pairs.ts_x - span.first) / max(span.last - span.first, 1)
-    vote = source[pairs.type_x] * target[pairs.type_y] * (1 + row.recency * age)
+    vote = source[pairs.type_x] * target[pairs.type_y] * (1 + row.time_weight * age)
     return pairs.assign(vote=vote)[vote > 0]

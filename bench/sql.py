@@ -1,7 +1,7 @@
 """A matrix row as SQL, for duckdb: a self-join of the sessions, grouped, cut by `qualify`.
 
-Votes are the whole numbers of src/matrices/definition.py, held as doubles, whose sums are exact: neighbours
-and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are not here.
+Votes are the whole numbers of src/matrices/self_merge.py, held as doubles, whose sums are exact:
+neighbours and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are not here.
 Memory is limited; what does not fit goes to a folder beside the events.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 import polars as pl
 
 from src.data.units import DAY, Weights
-from src.matrices.definition import SCALE, Span
-from src.matrices.rows import CovisitationMatrix
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.self_merge import SCALE
+from src.matrices.span import Span
 
 QUERY = """
 with numbered as (
@@ -64,11 +65,11 @@ def query(path: Path, row: CovisitationMatrix, span: Span) -> str:
     if row.last_days is not None:
         kept.append(f"ts > {span.last - int(row.last_days * DAY)}")
     votes = "select session, item_x, item_y, {} as vote from votes where vote > 0 {}"
-    once = ("max(vote)", "group by session, item_x, item_y") if row.once else ("vote", "")
+    once = ("max(vote)", "group by session, item_x, item_y") if row.dedupe else ("vote", "")
     return QUERY.format(
         path=path,
         kept=" and ".join(kept),
-        tail=2**31 if row.tail is None else row.tail,
+        tail=2**31 if row.last_events is None else row.last_events,
         vote=_vote(row, span),
         scale=f"{SCALE:.0f}::double",
         pairs=_pairs(row),
@@ -84,9 +85,9 @@ def _by_type(weights: Weights, column: str) -> str:
 
 def _vote(row: CovisitationMatrix, span: Span) -> str:
     vote = _by_type(row.source_weight, "x.type") + " * " + _by_type(row.target_weight, "y.type")
-    if row.recency:
+    if row.time_weight:
         age = f"(x.ts - {span.first})::double / {max(span.last - span.first, 1)}::double"
-        vote += f" * (1.0::double + {float(row.recency)!r}::double * {age})"
+        vote += f" * (1.0::double + {float(row.time_weight)!r}::double * {age})"
     if row.half_life is not None:
         vote += f" * pow(0.5::double, abs(y.ts - x.ts)::double / {float(row.half_life)!r}::double)"
     return vote
@@ -98,8 +99,8 @@ def _pairs(row: CovisitationMatrix) -> str:
         terms.append("x.pos = x.head")
     if row.direction == "forward":
         terms.append("y.pos > x.pos")
-    if row.within is not None:
-        terms.append(f"abs(y.ts - x.ts) < {row.within}")
-    if row.steps is not None:
-        terms.append(f"abs(y.pos - x.pos) <= {row.steps}")
+    if row.max_gap_s is not None:
+        terms.append(f"abs(y.ts - x.ts) < {row.max_gap_s}")
+    if row.max_steps is not None:
+        terms.append(f"abs(y.pos - x.pos) <= {row.max_steps}")
     return " and ".join(terms)

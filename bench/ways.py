@@ -6,7 +6,7 @@ The folder has events.parquet, sample.parquet and tiny.parquet. The way runs on 
 first (compilation, imports), then on all of them. The last line printed is JSON: neighbours found,
 and the seconds from reading the file to the finished matrix in memory.
 
-The jobs: `full`, the row as src/matrices/rows.py defines it; `easier`, how many sessions two items
+The jobs: `full`, the row as src/matrices/covisitation.py defines it; `easier`, how many sessions two items
 share, without window and weights, over the same events; `public`, the recipe of the public kernels.
 """
 
@@ -25,12 +25,12 @@ import polars as pl
 
 from bench import plain, sql
 from src.data.sessions import Sessions
-from src.datasets import RECIPES
-from src.matrices import count_kernel as matrix_kernel
-from src.matrices import index_kernel as view_kernel
-from src.matrices.definition import Span, self_merge
-from src.matrices.neighbours import MATRIX, Neighbours
-from src.matrices.rows import CovisitationMatrix
+from src.datasets import DATASETS
+from src.matrices import count, event_index
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.neighbours import NEIGHBOURS, Neighbours
+from src.matrices.self_merge import self_merge
+from src.matrices.span import Span
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Limits:
     memory: str = "8GB"  # duckdb's memory_limit
 
 
-LabelRanks = tuple[int, pl.DataFrame | None, dict[str, Any]]
+Found = tuple[int, pl.DataFrame | None, dict[str, Any]]
 """Neighbours, the matrix where it may be compared, and facts to report."""
 
 
 def recipe_rows() -> dict[str, CovisitationMatrix]:
     """The rows of all recipes that count pairs of events, by name."""
-    rows = [row for recipe in RECIPES.values() for row in recipe.matrices]
+    rows = [row for dataset in DATASETS.values() for row in dataset.recipe.matrices]
     return {row.name: row for row in rows if isinstance(row, CovisitationMatrix)}
 
 
@@ -63,8 +63,8 @@ def count_rows(
     for row in rows:
         by_types.setdefault(row.types, []).append(row)
     for group in by_types.values():
-        view = view_kernel.make_view(sessions, group[0].types)
-        yield from (matrices for _, matrices in matrix_kernel.count(view, group, span))
+        view = event_index.index_events(sessions, group[0].types)
+        yield from (matrices for _, matrices in count.count(view, group, span))
 
 
 def _sessions(path: Path) -> tuple[Sessions, Span]:
@@ -73,14 +73,14 @@ def _sessions(path: Path) -> tuple[Sessions, Span]:
     return Sessions.from_events(events, n_sessions, n_items, 0), span_of(events.lazy())
 
 
-def kernel(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
+def kernel(path: Path, row: CovisitationMatrix, _: Limits) -> Found:
     """The repository's way, one row alone."""
     sessions, span = _sessions(path)
-    frame = matrix_kernel.whole(view_kernel.make_view(sessions, row.types), row, span).to_frame()
+    frame = count.count_whole(event_index.index_events(sessions, row.types), row, span).to_frame()
     return frame.height, frame, {}
 
 
-def kernel_all(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
+def kernel_all(path: Path, row: CovisitationMatrix, _: Limits) -> Found:
     """The repository's way, all rows of the recipe in one process; `row` is not looked at."""
     sessions, span = _sessions(path)
     rows = list(recipe_rows().values())
@@ -96,8 +96,8 @@ def item_ranges(path: Path, events: int) -> list[tuple[int, int]]:
     return list(zip(starts, [*starts[1:], int(counts["item"][-1]) + 1], strict=True))
 
 
-def merge(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
-    """The definition, src.matrices.self_merge, in ranges of items."""
+def merge(path: Path, row: CovisitationMatrix, limits: Limits) -> Found:
+    """The definition, src/matrices/self_merge.py, in ranges of items."""
     events = pl.scan_parquet(path)
     span, ranges = span_of(events), item_ranges(path, limits.range_events)
     tables = [self_merge(events, row, span, r).collect(engine="streaming") for r in ranges]
@@ -105,31 +105,31 @@ def merge(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
     return frame.height, frame, {"ranges": len(ranges)}
 
 
-def duckdb(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
+def duckdb(path: Path, row: CovisitationMatrix, limits: Limits) -> Found:
     """The same as SQL."""
     frame = sql.matrix(path, row, span_of(pl.scan_parquet(path)), limits.memory)
-    return frame.height, frame.cast(MATRIX), {}
+    return frame.height, frame.cast(NEIGHBOURS), {}
 
 
-def sparse_dot_topn(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
+def sparse_dot_topn(path: Path, row: CovisitationMatrix, _: Limits) -> Found:
     """The easier job with sparse_dot_topn."""
     return plain.sparse_dot_topn(path, row, span_of(pl.scan_parquet(path))), None, {}
 
 
-def scipy(path: Path, row: CovisitationMatrix, limits: Limits) -> LabelRanks:
+def scipy(path: Path, row: CovisitationMatrix, limits: Limits) -> Found:
     """The easier job with scipy, in ranges of items."""
     ranges = item_ranges(path, limits.range_events)
     found = plain.scipy(path, row, span_of(pl.scan_parquet(path)), ranges)
     return found, None, {"ranges": len(ranges)}
 
 
-def pandas(path: Path, row: CovisitationMatrix, _: Limits) -> LabelRanks:
+def pandas(path: Path, row: CovisitationMatrix, _: Limits) -> Found:
     """The public kernels' way."""
     found, pairs = plain.pandas(path, row, span_of(pl.scan_parquet(path)))
     return found, None, {"pairs": pairs}
 
 
-WAYS: dict[str, Callable[[Path, CovisitationMatrix, Limits], LabelRanks]] = {
+WAYS: dict[str, Callable[[Path, CovisitationMatrix, Limits], Found]] = {
     "kernel": kernel,
     "kernel, all rows": kernel_all,
     "self-merge": merge,

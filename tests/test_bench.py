@@ -14,11 +14,11 @@ import pytest
 from needs import needs_package
 from planted import planted_events
 from polars.testing import assert_frame_equal
-from src.matrices.rows import CovisitationMatrix
 from worlds import ROOT
 
 from bench import frames, lists, measure, peers, plain, scaling, sql, steps, ways
-from src.matrices.neighbours import MATRIX
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.neighbours import NEIGHBOURS
 
 BUSY = """
 import time
@@ -132,7 +132,7 @@ def test_other_ways_find_the_same(name: str, events: Path) -> None:
     assert_frame_equal(merged[1], ours, check_exact=True)
     needs_package("duckdb")
     joined = ways.duckdb(events, row(name), LIMITS)[1]
-    assert joined is not None and joined.schema == MATRIX
+    assert joined is not None and joined.schema == NEIGHBOURS
     assert_frame_equal(joined, ours, check_exact=True)
 
 
@@ -151,7 +151,7 @@ def test_pandas_finds_the_same(events: Path) -> None:
 
 
 def test_sql_says_what_it_cannot() -> None:
-    odd = CovisitationMatrix("odd", tail=5, session_norm=True)
+    odd = CovisitationMatrix("odd", last_events=5, session_norm=True)
     with pytest.raises(ValueError, match="no SQL"):
         sql.query(Path("x"), odd, ways.Span(0, 1))
 
