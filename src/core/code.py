@@ -36,8 +36,7 @@ def version(*parts: object) -> str:
 def sources(part: object) -> Iterator[Path]:
     """Yield the files of a function, or of the classes of the dataclass instances in a value."""
     if isinstance(part, partial):
-        yield from sources(part.func)
-        yield from sources(list(part.args))
+        yield from sources(part.func)  # not its arguments: a run holds every row of the recipe
     elif isinstance(part, dict):
         yield from sources(list(part.values()))
     elif isinstance(part, list | tuple | set | frozenset):

@@ -107,6 +107,7 @@ def test_the_maker_is_found_in_any_wrapping() -> None:
     seeds = Path(sys.modules[Seeds.__module__].__file__ or "")
     assert {row, seeds} <= set(code.sources((1, ["x", {"row": OWN}])))
     assert not set(code.sources([1, "x", None, 2.5, print]))
+    assert set(code.sources(partial(never, OWN))) == {here}, "a run as an argument holds all rows"
 
 
 def never(part: Path) -> None:

@@ -1,6 +1,6 @@
 """`make status` says what the steps would do: the same files, for the right reason; it makes none.
 
-pytest tests/test_status.py
+pytest tests/tools/test_status.py
 """
 
 from __future__ import annotations
@@ -12,36 +12,38 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from src.rankers.rows import taught
-from test_pipeline import stamps
 from tiny import RECIPE, run_steps
-from worlds import TYPES
+from worlds import TYPES, register
 
-from src import datasets
 from src.cli import parse
-from src.core import store
+from src.core import code, store
 from src.data.recipe import Recipe
 from src.tools import status
 
 pytestmark = pytest.mark.slow
 
 
+def stamps(out: Path) -> dict[Path, tuple[int, int]]:
+    """When each file was written, and its inode."""
+    return {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in out.rglob("*") if f.is_file()}
+
+
 def planned(source: Path, out: Path, recipe: Recipe = RECIPE) -> dict[str, str]:
     """The files that would be made, and why."""
     before = stamps(out)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(datasets.RECIPES, recipe.name, recipe)
+        register(patch, recipe)
         argv = ["--dataset", recipe.name, "--input", str(source), "--output", str(out)]
         run = parse("", Path(status.__file__), [*argv, "--engine", "cpu"])
         steps = status.plan(run)
     assert stamps(out) == before, "looked only"
-    assert not [step.stopped for step in steps if step.stopped]
-    return {name: why for step in steps for name, why in step.why.items() if why}
+    assert not [step.missing for step in steps if step.missing]
+    return {name: why for step in steps for name, why in step.reasons.items() if why}
 
 
 def folders(files: set[str]) -> set[str]:
     """Their folders (of matrices: the files), whatever the split."""
-    of_split = {re.sub(r"^(valid|test|earlier_\d+)/", "", name) for name in files}
+    of_split = {re.sub(r"^(valid|test|train_\d+)/", "", name) for name in files}
     of_split = {name for name in of_split if not name.startswith("logs/")}
     return {n if n.startswith("matrices") else n.rpartition("/")[0] for n in of_split}
 
@@ -72,12 +74,12 @@ def change_matrix() -> Recipe:
 
 def change_ranker() -> Recipe:
     one, two, *more = RECIPE.rankers
-    return replace(RECIPE, rankers=(one, replace(two, rounds=9), *more))
+    return replace(RECIPE, rankers=(one, replace(two, num_boost_round=9), *more))
 
 
-ANSWER = ""  # submission.csv, cv.json and report.html lie in the output folder itself
-BEHIND = {"lists", "pool", "train", "scores", ANSWER}
-MODELS = {r.name: {f"models/{r.name}/{taught(r, o)}" for o in TYPES} for r in RECIPE.rankers}
+RESULTS = ""  # submission.csv, cv.json and report.html lie in the output folder itself
+BEHIND = {"candidates/near3_ends", "pool", "train", "scores", RESULTS}
+MODELS = {r.name: {f"models/{r.name}/{r.target(o)}" for o in TYPES} for r in RECIPE.rankers}
 LAST = RECIPE.rankers[1].name
 
 
@@ -86,7 +88,7 @@ LAST = RECIPE.rankers[1].name
     [
         (change_matrix(), "valid/matrices/near3.parquet",
          {"matrices/near3.parquet", *BEHIND, *set().union(*MODELS.values())}),
-        (change_ranker(), f"models/{LAST}/orders/fold_0.ubj", {*MODELS[LAST], "scores", ANSWER}),
+        (change_ranker(), f"models/{LAST}/orders/fold_0.ubj", {*MODELS[LAST], "scores", RESULTS}),
     ],
     ids=["matrix", "ranker"],
 )  # fmt: skip
@@ -94,13 +96,13 @@ def test_a_changed_row_rebuilds_what_depends_on_it(source, copy, recipe, row, wa
     """And status tells so before: exactly these files, for the right reason."""
     found = planned(source, copy, recipe)
     assert found[row] == "changed: recipe row"
-    assert found["valid/scores/part-0000.parquet"] == "changed: input"
+    assert "input" in found["valid/scores/part-0000.parquet"]
     assert folders(set(found)) == wanted
     assert remade(source, copy, recipe) == set(found)
     assert planned(source, copy, recipe) == {}
 
 
-def test_lost_and_spoilt_files_are_told(source, copy) -> None:
+def test_lost_files_are_reported(source, copy) -> None:
     lost = ["test/matrices/buy2buy.parquet", "valid/pool/part-0000.parquet.json",
             "models/logistic/carts/fold_1.ubj"]  # fmt: skip
     for name in lost:
@@ -110,22 +112,22 @@ def test_lost_and_spoilt_files_are_told(source, copy) -> None:
     assert remade(source, copy) == set(found)
 
 
-def test_a_new_raw_file_and_new_code_are_told(source, copy, tmp_path, monkeypatch) -> None:
+def test_a_new_raw_file_and_new_code_are_reported(source, copy, tmp_path, monkeypatch) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(source, raw)
     os.utime(raw / "test.jsonl")
     found = planned(raw, copy)
     assert found["raw/test.parquet"] == "changed: raw file" and "raw/train.parquet" not in found
     assert found["test/events.parquet"] == "changed: input"
-    version = store.code_version
-    monkeypatch.setattr(store, "code_version", lambda script: f"new {version(script)}")
+    version = code.version
+    monkeypatch.setattr("src.core.run.code_version", lambda *parts: f"new {version(*parts)}")
     found = planned(source, copy)
     assert found["raw/train.parquet"] == "changed: code"
     assert found["valid/matrices/near3.parquet"] == "changed: code, input"
 
 
-def test_what_is_told(source, copy, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setitem(datasets.RECIPES, RECIPE.name, RECIPE)
+def test_what_is_printed(source, copy, tmp_path, capsys, monkeypatch) -> None:
+    register(monkeypatch, RECIPE)
     argv = ["--dataset", RECIPE.name, "--input", str(source), "--engine", "cpu"]
     run = parse("", Path(status.__file__), [*argv, "--output", str(copy)])
     assert status.body(run) == 0
@@ -142,12 +144,15 @@ def test_what_is_told(source, copy, tmp_path, capsys, monkeypatch) -> None:
     assert status.body(replace(run, recipe=change_ranker())) == 0
     said = capsys.readouterr().out
     assert "7_blend        all splits      0 done     5 stale     0 missing" in said
-    assert "changed: input: cv.json, logs/gains.csv, logs/hits.parquet and 1 more\n" in said
+    assert (
+        "changed: input: cv.json, logs/query_scores.parquet, logs/vs_baselines.csv and 2 more\n"
+        in said
+    )
     new = parse("", Path(status.__file__), [*argv, "--output", str(tmp_path / "new")])
     assert status.body(new) == 0
     said = capsys.readouterr().out
     assert "1_preparation" in said and "raw/train.parquet" in said
-    assert "2_matrices     what else is known once this is there" in said
+    assert "2_matrices     cannot plan further; missing: " in said
     assert "3_candidates" not in said and str(tmp_path / "new") in said
 
 
@@ -155,5 +160,18 @@ def test_a_demo_that_has_no_files_yet_gets_none(tmp_path, capsys) -> None:
     folders = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     run = parse("", Path(status.__file__), ["--dataset", "demo", *folders, "--engine", "cpu"])
     assert status.body(run) == 0
-    assert "1_preparation  what else is known once this is there" in capsys.readouterr().out
+    assert "1_preparation  cannot plan further; missing: " in capsys.readouterr().out
     assert not (tmp_path / "in").exists()
+
+
+def test_a_folder_of_an_older_version_is_named(tmp_path, monkeypatch, capsys) -> None:
+    """Its splits.json is a list of names."""
+    register(monkeypatch, RECIPE)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "splits.json").write_text('["valid", "test", "earlier_1"]')
+    argv = ["--dataset", RECIPE.name, "--output", str(out), "--engine", "cpu"]
+    assert status.body(parse("", Path(status.__file__), argv)) == 0
+    line = f"{out / 'splits.json'} is of an older version; run 1_preparation.py again\n"
+    assert line in capsys.readouterr().out
+    assert (out / "splits.json").exists()
