@@ -67,11 +67,11 @@ ALSO: dict[str, tuple[type[Embedding], dict[str, Any]]] = {
     "steps1": (FactorizationEmbedding, {"max_steps": 1, "epochs": 20}),
     "buys": (FactorizationEmbedding, {"max_steps": 9, "types": (1, 2), "epochs": 20}),
 }
-"""What a row of the recipe is changed to."""
+"""Changes of a row of the recipe, by the name that is appended to its own."""
 
 
-class Found(NamedTuple):
-    """What a list finds of one objective in a split."""
+class ListScores(NamedTuple):
+    """Scores of one list for one objective in a split."""
 
     objective: str
     table: str
@@ -147,8 +147,8 @@ def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
     return CandidateLists(lists.offsets + np.concatenate([[0], np.cumsum(size)]), *longer)
 
 
-def found_in(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[Found]:
-    """Yield what every list finds in a split, objective by objective."""
+def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[ListScores]:
+    """Yield the scores of every list in a split, objective by objective."""
     data, recipe = SplitData(run, split), run.recipe
     raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
     labels = pl.read_parquet(paths.labels(run, split))
@@ -174,21 +174,21 @@ def found_in(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[Foun
             scores = [*(score_ranks(session, ranks, Recall(cut)) for cut in CUTS),
                       paired_difference(inside, before.value)]  # fmt: skip
             *at_cuts, in_pool = [replace(of, session=raw[of.session]) for of in scores]
-            yield Found(objective.name, name, at_cuts, in_pool)
+            yield ListScores(objective.name, name, at_cuts, in_pool)
 
 
 def rows(run: Run, splits: list[str], embeddings: list[Embedding]) -> list[list[str]]:
     """Make a row of the table for every objective and list."""
-    found: dict[tuple[str, str], list[Found]] = {}
+    scores: dict[tuple[str, str], list[ListScores]] = {}
     for split in splits:
-        for one in found_in(run, split, embeddings):
-            found.setdefault((one.objective, one.table), []).append(one)
+        for one in scores_of_lists(run, split, embeddings):
+            scores.setdefault((one.objective, one.table), []).append(one)
     at_cuts = {}
-    for key, ones in found.items():
+    for key, ones in scores.items():
         of_cut = zip(*(one.at_cuts for one in ones), strict=True)
         at_cuts[key] = [QueryScores.concat(of_splits) for of_splits in of_cut]
     lines = []
-    for (objective, table), ones in found.items():
+    for (objective, table), ones in scores.items():
         alone, popular = at_cuts[objective, table], at_cuts[objective, POPULAR][0]
         in_pool = QueryScores.concat([one.in_pool for one in ones])
         seed = run.recipe.seed

@@ -1,8 +1,8 @@
-"""Search exact nearest neighbours by inner product: a matrix product finds who may be one.
+"""Search exact nearest neighbours by inner product: a matrix product finds the few that may be.
 
-BLAS sums in an order of its own, which depends on the shape of the blocks. So its products only say
-which items may be among the best. What is compared and returned is a sum in a fixed order: no byte
-depends on blocks or threads.
+BLAS sums in an order of its own, which depends on the shape of the blocks. So its products
+only find the items that may be among the best. Sums in a fixed order are compared and returned: no
+byte depends on blocks or threads.
 """
 
 from __future__ import annotations

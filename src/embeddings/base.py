@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
 Summary = dict[str, object]
-"""What a progress line tells beside seconds and memory."""
+"""Entries of a progress line, beside seconds and memory."""
 
 HELD_OUT = 4096
 """Positions or pairs, at most, that are not trained on; at most a twentieth of the sessions."""
 ROWS_AT_A_TIME = 2**16
-"""Vectors that are scaled or looked up at a time: what bounds the temporary arrays."""
+"""Vectors that are scaled or looked up at a time: bounds the temporary arrays."""
 BYTES_PER_EVENT = 18
 """In memory: 14 in training, 17 while a split is read."""
 

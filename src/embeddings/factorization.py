@@ -42,8 +42,8 @@ class FactorizationEmbedding(Embedding):
 
     def memory(self, run: Run, split: str) -> float:
         """Count vectors of both sides in training, of the best epoch and as unit rows."""
-        tables, sums = 6, 350  # the latter in bytes an item: Adagrad's, and the draw's tables
-        return training_memory(run, split, tables * 4 * self.dim + sums)
+        tables, more = 6, 350  # the latter in bytes an item: counts, Adagrad's sums, draws
+        return training_memory(run, split, tables * 4 * self.dim + more)
 
     def build(self, run: Run, split: str) -> Summary:
         """Train on the sessions of a split, where its files are not up to date."""

@@ -7,7 +7,7 @@ share of the drawn ones. So threads change different rows. After `groups` rounds
 all targets. The bytes depend on `groups`, not on threads.
 
 Gemulla et al. (2011) do the same without draws. To draw from the group of the pair's target only
-would be wrong: nothing would tell an item with few successors from the other groups.
+would be wrong: an item with few successors would never be compared with the other groups.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def random_bits(state):
 
 @njit(fastmath=True, inline="always")
 def product(u, v):
-    """Return the dot product of two rows, summed in whatever order is fastest."""
+    """Return the dot product of two rows, summed in the fastest order."""
     total = np.float32(0.0)
     for d in range(u.size):
         total += u[d] * v[d]

@@ -89,7 +89,7 @@ class FactorizationTrainer:
 
     @property
     def summary(self) -> dict[str, object]:
-        """What the progress line tells."""
+        """Entries of the progress line."""
         n, most = len(self._batches()), max(1, self.row.max_pairs // BATCH_PAIRS)
         part = {"batches per epoch": f"{most} of {n}"} if n > most else {}
         return {**part, "epochs": len(self.log), **self.stopping.best(self.log)}

@@ -18,10 +18,10 @@ NO_ITEM = -1
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Up to max_len events of some sessions, newest first; padding: item -1, all else 0.
+    """Up to max_len events of each session, newest first; padding: item -1, all else 0.
 
-    int64 (sequences, max_len): item, event_type; recency, the bucket of the seconds up to the
-    newest event; gap, that of the seconds up to the next newer event. int64 (sequences): hour of
+    Integers (sequences, max_len): item, event_type; recency, the bucket of the seconds up to the
+    newest event; gap, that of the seconds up to the next newer event. Integers (sequences): hour of
     the day (0 to 23) of the newest event.
     """
 

@@ -67,8 +67,8 @@ class TwoTowerEmbedding(Embedding):
         return [path(run, split, self.name) for path in file_of]
 
     def memory(self, run: Run, split: str) -> float:
-        """Count vectors with Adam's two moments, those of the best epoch and as unit rows."""
-        tables, more = 5, 400  # the latter in bytes an item: the draw's tables, held-out products
+        """Count vectors, Adam's two moments, and the vectors of the best epoch and of queries."""
+        tables, more = 5, 400  # the latter in bytes an item: counts, draws, gathered rows
         return training_memory(run, split, tables * 4 * self.dim + more)
 
     def build(self, run: Run, split: str) -> Summary:

@@ -68,7 +68,7 @@ class MicroBatch:
     def of(
         cls, sessions: Sessions, position: I32, row: TwoTowerEmbedding, rng: np.random.Generator
     ) -> MicroBatch:
-        """Read some positions; the newest event of each is never dropped."""
+        """Read a part of a batch; the newest event of each position is never dropped."""
         sequences = SequenceBatch.of(sessions, position, row.max_len)
         mask = sequences.mask
         mask[:, 1:] &= rng.random((position.size, row.max_len - 1)) >= row.dropout
@@ -115,9 +115,9 @@ class NegativeSampler:
         self.log_chance: F32 = log_chance.astype(np.float32)
 
     def draw(self, rng: np.random.Generator) -> tuple[I64, F32]:
-        """Draw different items, ascending, and tell ln of the chance that each had to be drawn.
+        """Draw different items; return them, ascending, and ln of the chance that each is drawn.
 
-        All items, with certainty, where there are no more than draws.
+        Where there are no more items than draws, all of them are drawn, with certainty.
         """
         if self.items.size <= self.draws:
             return self.items, np.zeros(self.items.size, np.float32)

@@ -2,8 +2,8 @@
 
 As in the winning solution of OTTO's competition (mrkmakr, 2023), items are compared with the vector
 of a session plus one of the event type that is predicted. Here the type also turns the session
-vector, by a matrix per type that starts at 0: a sum alone cannot tell that carts follow clicks of
-the same item, whatever the item.
+vector, by a matrix per type that starts at 0: with a sum alone, carts could not follow clicks
+of the same item for every item.
 
 `batch`, below, is a SequenceBatch as tensors, with `mask` (n, max_len) and `local_row` (n,
 max_len): the row of each event's item among the vectors at hand.
@@ -79,7 +79,7 @@ class GRUEncoder(nn.Module):
 
 
 class LagsEncoder(nn.Module):
-    """A weight for each of the last events, whatever it is, and a vector of the time of day.
+    """A weight for each of the last events, by its rank alone, and a vector of the time of day.
 
     As Giba's Seq2Seq (OTTO's third place): the score of an item is a learned sum of cosines.
     """
@@ -102,7 +102,7 @@ ENCODERS: dict[str, type[nn.Module]] = {
 
 
 class TwoTowerNet(nn.Module):
-    """The encoder, and what an event type does to its vectors; item vectors are given."""
+    """The encoder, and a matrix and a vector per event type; item vectors are given."""
 
     def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class TwoTowerNet(nn.Module):
         nn.init.normal_(self.type_vector.weight, std=row.dim**-0.5)
 
     def encode(self, vectors: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Encode sessions (n, dim); batch["local_row"] says where their items are in `vectors`."""
+        """Encode sessions (n, dim); batch["local_row"]: rows of their items in `vectors`."""
         return self.encoder(vectors[batch["local_row"]], batch)
 
     def query(self, session: Tensor, event_type: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ The loss is a sampled softmax of cosines at a low temperature, corrected for how
 was drawn (Bengio and Senecal, 2008; Yi et al., 2019).
 
 A batch changes its own items only: their vectors and Adam's two moments are gathered, updated and
-put back (lazy Adam). So a batch costs the same whatever the number of items.
+put back (lazy Adam). So the cost of a batch does not depend on the number of items.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class TwoTowerTrainer:
 
     @property
     def summary(self) -> dict[str, object]:
-        """What the progress line tells."""
+        """Entries of the progress line."""
         n, most = self.positions.size, self.row.max_positions
         part = {"positions per epoch": most} if n > most else {}
         best = self.stopping.best(self.log)
@@ -91,7 +91,7 @@ class TwoTowerTrainer:
         return {"epoch": number, "loss": loss, **scores}
 
     def train_batch(self, position: I32, rng: np.random.Generator, rate: float) -> float:
-        """Train on some positions; return their mean loss."""
+        """Train on a batch of positions; return their mean loss."""
         state = self.state
         state.steps += 1
         drawn, log_chance = self.sampler.draw(rng)
