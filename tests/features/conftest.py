@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_features import RECIPE, TABLE, candidate_pool, know
+from plain_features import RECIPE, TABLE, candidate_pool, write_attributes
 from planted import N_ITEMS, planted_split
 
 from src.candidates.pool import Pool
@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> SplitData:
         np.save(vectors.parent / name, unit(table))
     queries = [unit(rng.normal(size=(data.n_queries, 8)).astype(np.float32)) for _ in range(3)]
     np.save(paths.query_vectors(data.run, "valid", "net"), np.stack(queries))
-    know(data)
+    write_attributes(data)
     return data
 
 

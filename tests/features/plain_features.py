@@ -62,7 +62,7 @@ TABLE = FeatureTable(RECIPE)
 at = TABLE.names.index
 
 
-def know(data: SplitData) -> None:
+def write_attributes(data: SplitData) -> None:
     """Write an attribute of two items in three, and the context of two events in three."""
     words = [None if i % 3 == 0 else 100 + i % 7 for i in range(N_ITEMS)]
     write_items(data.run.output, N_ITEMS, {"words": words})

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import polars as pl
 import pytest
-from plain_features import RECIPE, TABLE, TABLES, THRESHOLD, at, know
+from plain_features import RECIPE, TABLE, TABLES, THRESHOLD, at, write_attributes
 from planted import N_ITEMS, history, write_split
 
 from src.candidates.pool import Pool
@@ -67,7 +67,7 @@ NAMES = {
     " item_orders_to_carts_all item_orders_to_orders_all item_place_all item_length_all"
     " item_exit_rate_all item_log_gap_all item_return_rate_all",
 }
-"""Of the first row of a kind, in order: trees and files know the columns by their order too."""
+"""Of the first row of a kind, in order: a change of the order is a change of the training table."""
 
 
 def row_of(kind: str) -> FeatureGroup:
@@ -194,7 +194,7 @@ def test_no_column_sees_the_future(
     both = both.sort("session", "ts", maintain_order=True)
     assert events.filter(later).height > 100
     changed = write_split(tmp_path, both, data.n_queries, recipe=RECIPE)
-    know(changed)
+    write_attributes(changed)
     for folder in ("matrices", "embeddings"):
         shutil.copytree(data.run.output / "valid" / folder, tmp_path / "valid" / folder)
     statistics = ItemStatisticsFeature.statistics

@@ -46,10 +46,10 @@ WEIGHTS["recsys"] = [  # time / (ln(2 + back) * ln(1 + events) * ln(1 + events o
 def plain_score(events: Events, weighting: str, how: str, score: Score, candidate: int) -> float:
     """Every event counts for itself."""
     weights = [plain_weight(weighting, events, i) for i in range(len(events))]
-    votes = [w * score(e[0], candidate) for w, e in zip(weights, events, strict=True)]
+    scores = [w * score(e[0], candidate) for w, e in zip(weights, events, strict=True)]
     if how == "max":
-        return max(0.0, *votes)
-    return sum(votes) / (sum(weights) if how == "mean" else 1.0)
+        return max(0.0, *scores)
+    return sum(scores) / (sum(weights) if how == "mean" else 1.0)
 
 
 @pytest.mark.parametrize("length", [100, 4])
@@ -91,8 +91,8 @@ def test_weightings_by_hand(tmp_path: Path, weighting: str, how: str) -> None:
     whole(paths.neighbours(data.run, "valid", "near"), table)
     columns = columns_of(data, MatrixFeature("near"), 0, (D, A))
     w = WEIGHTS[weighting]
-    votes = [2.0 * w[0], 0, 2.0 * w[2], 0.5 * w[3]]  # A, seen twice, counts twice
-    wanted = {"sum": sum(votes), "mean": sum(votes) / sum(w), "max": max(votes)}[how]
+    scores = [2.0 * w[0], 0, 2.0 * w[2], 0.5 * w[3]]  # A, seen twice, counts twice
+    wanted = {"sum": sum(scores), "mean": sum(scores) / sum(w), "max": max(scores)}[how]
     np.testing.assert_allclose(columns[f"near_{weighting}_{how}"], [wanted, 0.0], rtol=1e-5)
 
 
