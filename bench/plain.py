@@ -1,10 +1,10 @@
 """Plain ways to co-occurrence: two sparse products (an easier job), and the public kernels' loop.
 
 `sparse_dot_topn` and `scipy` multiply the 0/1 matrix of items and sessions with its transpose and
-keep the top: how many sessions two items share. Same events as the row's (types, last_days, last_events),
-but no window, no time, no weights, no direction. `pandas` is how the public notebooks do it: merge
-on session in chunks, filter, one vote per session and pair with the row's type and recency weights
-(no half-life), groupby, then a Counter per item.
+keep the top: how many sessions two items share. The events are those of the row (types, last_days,
+last_events), but there is no window, no time, no weight, no direction. `pandas` is how the public
+notebooks do it: merge on session in chunks, filter, one vote per session and pair with the row's
+type and time weights (no half-life), groupby, then a Counter per item.
 """
 
 from __future__ import annotations
