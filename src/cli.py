@@ -23,7 +23,7 @@ from src.data.paths import MADE_BY
 from src.datasets import DATASETS
 
 STOPPED = "stopped; the same command goes on from here"
-# as Python, numpy, torch, XGBoost and the system say it
+# parts of the messages of Python, numpy, torch, XGBoost and the system
 NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread", "map segment")
 NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
@@ -68,7 +68,7 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
 def tool_flags(
     name: str, doc: str | None, argv: list[str] | None, **paths: str
 ) -> argparse.Namespace:
-    """Read the flags of a command that is no step: a dataset and some paths, with their help."""
+    """Read the flags of a tool: --dataset, and a path for each name that comes with its help."""
     parser = argparse.ArgumentParser(
         prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,7 +80,7 @@ def tool_flags(
 
 @contextmanager
 def locked(folder: Path) -> Iterator[IO[str]]:
-    """Hold the output folder for this process; a second run is refused, naming the first."""
+    """Lock the output folder for this process; raise ValueError where another one has it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as lock:
         try:
@@ -115,7 +115,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
 
 @contextmanager
 def stopped_at_once(name: str) -> Iterator[None]:
-    """Ctrl-C ends the process without waiting for its threads: files are whole or not there."""
+    """End the process at Ctrl-C without waiting for its threads: files are whole or not there."""
 
     def stop(*_: object) -> None:
         os.write(2, f"\n{name}: {STOPPED}\n".encode())
@@ -132,7 +132,7 @@ def stopped_at_once(name: str) -> Iterator[None]:
 
 
 def run_cli(name: str, body: Callable[[], int]) -> int:
-    """Return the exit code of `body`; a user's mistake is one line on stderr and exit code 2."""
+    """Return the exit code of `body`: 2, with one line on stderr, for an error of the user."""
     try:
         return body()
     except KeyboardInterrupt:
@@ -146,7 +146,7 @@ def run_cli(name: str, body: Callable[[], int]) -> int:
 
 
 def user_message(error: Exception) -> str:
-    """The line for a mistake of the user's; "" for one of ours."""
+    """Return one line for an error that the user can fix; "" for a bug."""
     text = str(error).partition("\n")[0]
     if isinstance(error, MemoryError) or any(mark in text for mark in NO_MEMORY):
         return "out of memory; lower --memory or --sample"

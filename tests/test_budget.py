@@ -18,7 +18,7 @@ import torch
 import worlds
 import xgboost
 
-from src import cli, datasets
+from src import cli
 from src.candidates import lists as candidates
 from src.core import budget
 from src.core.budget import Budget, parse_size
@@ -30,14 +30,14 @@ STEPS = tiny.STEPS[:3]
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
-    simulate.write(tiny.WORLD, folder)
+    simulate.write(tiny.SHOP, folder)
     return folder
 
 
 def step(name: str, source: Path, out: Path, *flags: str) -> int:
     """Run one script; its exit code."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(datasets.RECIPES, tiny.RECIPE.name, tiny.RECIPE)
+        worlds.register(patch, tiny.RECIPE)
         module = worlds.script(name)
         argv = ["--dataset", tiny.RECIPE.name, "--input", str(source), "--output", str(out)]
         return cli.main(
@@ -89,8 +89,8 @@ def test_the_least_budget_changes_no_byte_and_less_is_refused(
         assert results(tmp_path / "little") == before
         assert step(name, source, tmp_path / "little", "--memory", str(least[name])) == 0
         narrow += capsys.readouterr().out
-    assert re.search(r"^valid \w+, near3, \w+ +made", wide, re.MULTILINE), "all rows of the types"
-    assert re.search(r"^\w+ near3 +made", narrow, re.MULTILINE), "one row at a time"
+    assert re.search(r"^valid \w+, near3, \w+ +built", wide, re.MULTILINE), "all rows of the types"
+    assert re.search(r"^\w+ near3 +built", narrow, re.MULTILINE), "one row at a time"
     assert results(tmp_path / "little") == results(tmp_path / "much")
 
 

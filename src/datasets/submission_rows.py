@@ -185,14 +185,14 @@ class _CheckedRows:
         line, name, session = rows["line"].to_numpy(), rows["name"], rows["session"].to_numpy()
         index = np.searchsorted(self.queries, session)
         index[index == self.queries.size] = 0
-        known = self.queries[index] == session
+        wanted = self.queries[index] == session
         key = index * len(self.fmt.objectives) + rows["objective"].to_numpy()
-        key = np.where(known, key, -1)
-        repeated = known & (self.seen[key] | ~pl.Series(key).is_first_distinct().to_numpy())
-        self.seen[key[known]] = True
+        key = np.where(wanted, key, -1)
+        repeated = wanted & (self.seen[key] | ~pl.Series(key).is_first_distinct().to_numpy())
+        self.seen[key[wanted]] = True
         query = self.fmt.query
         return [
-            *_faults(line, ~known, lambda i: f"{query} {session[i]} is no query; drop the row"),
+            *_faults(line, ~wanted, lambda i: f"{query} {session[i]} is no query; drop the row"),
             *_faults(line, repeated, lambda i: f"row {name[i]} appears twice; keep one"),
         ]
 

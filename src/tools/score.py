@@ -50,7 +50,7 @@ def read_labels(path: Path) -> pl.DataFrame:
 
 def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> Hits:
     """Find the items of a submission that are in the ground truth."""
-    fmt, found, counted = dataset.submission_format(), [], []
+    fmt, tables, counted = dataset.submission_format(), [], []
     queries = truth.select("session", "objective").unique()
     for batch in submissions.read(path, fmt):
         rows = batch.cast({"objective": pl.Int64}).join(queries, on=["session", "objective"])
@@ -60,11 +60,11 @@ def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> Hits:
             "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
         ).explode("item", "rank", empty_as_null=False)
         items = items.with_columns(submissions.integers(items["item"]))
-        found.append(items.join(truth, on=truth.columns))
+        tables.append(items.join(truth, on=truth.columns))
     rows = pl.concat(counted)
     for line in rows.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
         raise ValueError(f"{path}, line {line}: a row that was there before; keep one")
-    return Hits(pl.concat(found), rows.height)
+    return Hits(pl.concat(tables), rows.height)
 
 
 def score(path: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:

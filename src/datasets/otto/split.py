@@ -61,7 +61,7 @@ def _read(run: Run, stem: str) -> SessionLog | None:
                 "file there or name its folder with --input"
             )
         else:
-            summary["not found:"] = "preparing valid only"
+            summary["not found:"] = "no test split"
     return log
 
 
