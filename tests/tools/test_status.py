@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny import RECIPE, run_steps
+from tiny import RECIPE, STEPS, run_steps
 from worlds import TYPES, register
 
 from src.cli import parse
@@ -174,3 +174,15 @@ def test_a_folder_of_an_older_version_is_named(tmp_path, monkeypatch, capsys) ->
     line = f"{out / 'splits.json'} is of an older version; run 1_preparation.py again\n"
     assert line in capsys.readouterr().out
     assert (out / "splits.json").exists()
+
+
+def test_a_step_without_files_hides_no_later_step(source, tmp_path, monkeypatch, capsys) -> None:
+    """With --causal there are no matrices: step 2 has nothing to make."""
+    register(monkeypatch, RECIPE)
+    out = tmp_path / "out"
+    assert run_steps(source, out, STEPS[:1]) == 0
+    argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(out), "--causal"]
+    assert status.body(parse("", Path(status.__file__), [*argv, "--engine", "cpu"])) == 0
+    said = capsys.readouterr().out
+    assert "2_matrices " not in said.partition("what make submission")[2]
+    assert "not made: valid/candidates/own/part-0000.parquet" in said
