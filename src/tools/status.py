@@ -2,9 +2,9 @@
 
     python -m src.tools.status --dataset otto --output output/otto
 
-The steps run dry, in a folder of links to the real one. A dry step computes the key of each file as
-a real step does. Where it would make the file, it notes the reason. The key of a file holds the keys
-of its inputs, so all that follows from a change is known before any of it is made.
+The steps run dry, in a folder of links to the real one. A dry step computes the key of each file
+as a real step does. Where it would make the file, it notes the reason. The key of a file holds the
+keys of its inputs, so all that follows from a change is known before any of it is made.
 """
 
 from __future__ import annotations
