@@ -31,7 +31,18 @@ from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.query_scores import QueryScores, score_ranks
 
 CUTS = (20, 50, 100, 150)
-"""First candidates of the pool whose recall is told."""
+"""First candidates of the pool whose recall is measured."""
+
+BASELINE_VALUES = pl.Schema(
+    {
+        "session": pl.Int64,
+        "value": pl.Float64,
+        "ideal": pl.Float64,
+        "baseline": pl.String,
+        "objective": pl.Int8,
+    }
+)
+"""Value and ideal of a query's list: a row per baseline, objective and session."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +133,12 @@ class CandidateRecall:
 
     def baseline_values(self) -> pl.DataFrame:
         """Value and ideal of every baseline, objective and query, for paired comparisons."""
-        tables = []
+        tables = [pl.DataFrame(schema=BASELINE_VALUES)]
         for baseline in self.baselines:
             for o, scores in enumerate(self._baseline_scores(baseline)):
                 named = {"baseline": pl.lit(baseline.name), "objective": pl.lit(o, pl.Int8)}
                 tables.append(pl.DataFrame(vars(scores)).with_columns(**named))
-        return pl.concat(tables)
+        return pl.concat(table.select(BASELINE_VALUES.names()) for table in tables)
 
     def _baseline_scores(self, baseline: Baseline) -> list[QueryScores]:
         """One per objective, over the labels of all shards so far."""

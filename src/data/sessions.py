@@ -44,7 +44,9 @@ class Sessions:
         """Second of the last event of sessions first : end; of an empty one, that of the split."""
         last = self.last_event(first, end)
         if (last < 0).any():
-            return np.where(last < 0, self.ts.max(initial=0), self.ts[last]).astype(np.int32)
+            end_of_split = self.ts.max(initial=0)
+            known = np.append(self.ts, end_of_split)  # what -1 reads
+            return known[last]
         return self.ts[last]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A new kind of anything is one class: toys of each kind go through all steps, no other file changed.
+"""Toys of every kind, a class each, go through all steps; no other file is changed.
 
 pytest tests/pipeline/test_new_kinds.py
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import module_from_spec, spec_from_file_location
@@ -248,9 +249,10 @@ def test_the_worked_example_is_what_its_text_says(source: Path, copy: Path, tmp_
 def plain_trend(events: pl.DataFrame, session: int) -> list[int]:
     """Items of the last whole hour before a session's last event, by hand."""
     now = events.filter(session=session)["ts"].max() // 3600 * 3600
-    rise: dict[int, float] = {}
+    daily, hourly = Counter[int](), Counter[int]()
     for item, ts in events.select("item", "ts").iter_rows():
-        if now - 86_400 <= ts < now:
-            rise[item] = rise.get(item, 0.0) + (ts >= now - 3600) - 1 / 24
-    best = sorted(rise, key=lambda item: (-round(rise[item], 9), item))
-    return [item for item in best if rise[item] > 1e-9][:20]
+        daily[item] += now - 86_400 <= ts < now
+        hourly[item] += now - 3600 <= ts < now
+    rise = {item: hourly[item] - daily[item] / 24 for item in daily}
+    best = sorted(rise, key=lambda item: (-rise[item], item))
+    return [item for item in best if rise[item] > 0][:20]
