@@ -1,8 +1,8 @@
 """A matrix row as SQL, for duckdb: a self-join of the sessions, grouped, cut by `qualify`.
 
 Votes are the whole numbers of src/matrices/self_merge.py, held as doubles, whose sums are exact:
-neighbours and weights come out as the kernel's do. `step_decay`, `session_norm`
-and `item_norm` are not here. Memory is limited; what does not fit goes to a folder beside the events.
+neighbours and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are
+not here. Memory is limited; what does not fit goes to a folder beside the events.
 """
 
 from __future__ import annotations

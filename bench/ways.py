@@ -6,8 +6,9 @@ The folder has events.parquet, sample.parquet and tiny.parquet. The way runs on 
 first (compilation, imports), then on all of them. The last line printed is JSON: neighbours found,
 and the seconds from reading the file to the finished matrix in memory.
 
-The jobs: `full`, the row as src/matrices/covisitation.py defines it; `easier`, how many sessions two
-items share, without window and weights, over the same events; `public`, the recipe of the public kernels.
+The jobs: `full`, the row as src/matrices/covisitation.py defines it; `easier`, how many sessions
+two items share, without window and weights, over the same events; `public`, the recipe of the
+public kernels.
 """
 
 from __future__ import annotations

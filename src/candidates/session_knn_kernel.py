@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from src.candidates.neighbours_kernel import BINS, compare, keep_nearest, nth_largest
 from src.core.arrays import I32, I64
 from src.core.hash_kernel import FREE, PLACE, clear_table, find_slot, prefetch, table_bits
 from src.core.topk_kernel import insert_top
@@ -48,10 +49,6 @@ class Settings(NamedTuple):
     recency_days: float
     max_met: int  # sessions that a query meets, at most
     max_items: int  # different items of a query and its neighbours, at most
-
-
-BINS = 256
-LINE = 16  # items of a cache line
 
 
 @njit(cache=True)
@@ -91,11 +88,11 @@ def knn_lists(events, first, end, postings, idf, distance_decay, how, n_threads,
             n_met = _meet(
                 item, begin, stop, starts, entries, how.query_decay, slots, bits, met, similarity
             )
-            _compare(met, similarity, value, n_met, stop - begin, ts[stop - 1], how.recency_days)
+            compare(met, similarity, value, n_met, stop - begin, ts[stop - 1], how.recency_days)
             least = np.uint64(0)
             if n_met > how.neighbours:
-                least = _nth(value, met, n_met, np.int64(how.neighbours), bins, keys)
-            n_near, events = _keep(item, met, similarity, value, n_met, least)
+                least = nth_largest(value, met, n_met, np.int64(how.neighbours), bins, keys)
+            n_near, events = keep_nearest(item, met, similarity, value, n_met, least)
             bits = clear_table(slots, min(events + stop - begin, how.max_items))
             n, bloom = _own(
                 item,
@@ -186,63 +183,6 @@ def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, similarit
                 else:
                     similarity[slots[k] & PLACE] += weight
     return n_met
-
-
-@njit(forceinline=True, error_model="numpy")
-def _compare(met, similarity, value, n_met, size, last, recency_days):
-    """Make the shared weights similarities; `value`: the same in float32, to choose by."""
-    for m in range(n_met):
-        similarity[m] /= math.sqrt(np.float64(met[m, SIZE]) * size)
-    if recency_days > 0.0:
-        for m in range(n_met):
-            days = abs(np.float64(last) - met[m, LAST]) / 86400.0
-            similarity[m] *= math.exp(-days / recency_days)
-    for m in range(n_met):
-        value[m] = similarity[m]
-
-
-@njit(forceinline=True)
-def _key(bits, met, m):
-    """Orders by similarity, then by session, so that the later of two equal ones wins."""
-    return np.uint64(bits[m]) << np.uint64(32) | np.uint64(met[m, BEGIN])
-
-
-@njit(forceinline=True)
-def _nth(value, met, n_met, n, bins, keys):
-    """The n-th largest key: bins of a 1/64 octave say which few have to be sorted."""
-    bits = value.view(np.uint32)  # floats that are not negative are in the order of their bits
-    most = np.uint32(0)
-    for m in range(n_met):
-        most = max(most, bits[m])
-    bins[:] = 0
-    for m in range(n_met):
-        bins[min((most - bits[m]) >> np.uint32(17), np.uint32(BINS - 1))] += 1
-    b = above = 0
-    while above + bins[b] < n:
-        above += bins[b]
-        b += 1
-    k = 0
-    for m in range(n_met):
-        if min((most - bits[m]) >> np.uint32(17), np.uint32(BINS - 1)) == b:
-            keys[k] = _key(bits, met, m)
-            k += 1
-    return np.partition(keys[:k], k - (n - above))[k - (n - above)]
-
-
-@njit(forceinline=True)
-def _keep(item, met, similarity, value, n_met, least):
-    """Close up the sessions from a key on, ask for their items; how many, and their events."""
-    bits = value.view(np.uint32)
-    n_near = events = 0
-    for m in range(n_met):
-        if _key(bits, met, m) >= least:
-            begin, size = met[m, BEGIN], met[m, SIZE]
-            met[n_near, BEGIN], met[n_near, SIZE], similarity[n_near] = begin, size, similarity[m]
-            n_near += 1
-            events += size
-            for i in range(begin, begin + size, LINE):
-                prefetch(item, i)  # type: ignore[call-arg]
-    return n_near, events
 
 
 @njit(forceinline=True, error_model="numpy")

@@ -55,7 +55,7 @@ class FactorizationTrainer:
 
     def __init__(self, sessions: Sessions, row: FactorizationEmbedding, seed: int) -> None:
         self.row, self.seed, self.n_items = row, seed, sessions.n_items
-        self.stopping = EarlyStopping("recall@20", row.patience, row.epochs)
+        self.stopping = EarlyStopping("recall_20", row.patience, row.epochs)
         self.offsets, self.item = kept_sessions(sessions, row)
         self.count = count_items(self.item, self.n_items)
         self.log: Log = []
@@ -110,7 +110,7 @@ class FactorizationTrainer:
                 self.squares[0], self.squares[1], loss,
             )  # fmt: skip
             pairs += x.size
-        return {"epoch": number, "loss": loss.sum() / max(pairs, 1), "recall@20": self._recall()}
+        return {"epoch": number, "loss": loss.sum() / max(pairs, 1), "recall_20": self._recall()}
 
     def keep(self) -> None:
         """Keep the vectors as the best so far."""
@@ -170,7 +170,7 @@ class FactorizationTrainer:
         """Resume from such a file."""
         with np.load(path, allow_pickle=False) as state:
             self.log = [
-                {"epoch": int(epoch), "loss": loss, "recall@20": recall}
+                {"epoch": int(epoch), "loss": loss, "recall_20": recall}
                 for epoch, loss, recall in state["log"].tolist()
             ]
             self.sources, self.targets = state["sources"], state["targets"]

@@ -36,7 +36,7 @@ def held_out_scores(
     """
     state.net.eval()
     if not position.size:
-        return {"recall@20": 0.0, "mrr@5": 0.0}
+        return {"recall_20": 0.0, "mrr_5": 0.0}
     t = Targets.of(sessions, position, row.n_targets)
     session = state.encode(SequenceBatch.of(sessions, position, row.max_len))
     query = state.net.query(session[state.tensor(t.position)], state.tensor(t.type))
@@ -48,7 +48,7 @@ def held_out_scores(
     reciprocal = np.where(rank < 5, 1 / (1 + rank), 0.0)[very_next]
     recall = ((rank < 20) * t.weight[drawn]).sum() / t.weight[drawn].sum()
     mrr = reciprocal.sum() / max(reciprocal.size, 1)
-    return {"recall@20": float(recall), "mrr@5": float(mrr)}
+    return {"recall_20": float(recall), "mrr_5": float(mrr)}
 
 
 def ranks(state: TrainingState, query: Tensor, truth: Tensor, items: I64) -> Tensor:

@@ -50,7 +50,7 @@ class TwoTowerTrainer:
         pool: ThreadPoolExecutor,
     ) -> None:  # fmt: skip
         self.sessions, self.row, self.seed, self.pool = sessions, row, seed, pool
-        self.stopping = EarlyStopping("recall@20", row.patience, row.epochs)
+        self.stopping = EarlyStopping("recall_20", row.patience, row.epochs)
         self.positions, self.held_out = split_positions(sessions, row, seed)
         self.sampler = NegativeSampler(sessions, row)
         self.state = TrainingState.new(row, sessions.n_items, n_types, seed, device)

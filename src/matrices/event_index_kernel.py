@@ -13,6 +13,7 @@ POSITION, SESSION = range(2)  # columns of the postings
 
 @njit(parallel=True, cache=True)
 def count_kept(offsets, type_, wanted):
+    """Count the events of each session whose type is wanted."""
     kept = np.zeros(offsets.size - 1, np.int64)
     for s in prange(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
@@ -42,6 +43,7 @@ def pack(old, new, item, ts, type_, wanted, places, events):
 
 @njit(cache=True)
 def invert(offsets, events, n_items, postings):
+    """Fill the postings of each item; returns where those of each item begin."""
     item_offsets = np.zeros(n_items + 1, np.int64)
     for i in range(events.shape[0]):
         item_offsets[events[i, ITEM] + 1] += 1

@@ -27,7 +27,7 @@ def epochs(contents: Contents) -> Section:
     for row in run.recipe.embeddings:
         files = {split: paths.embedding_log(run, split, row.name) for split in all_splits(run)}
         logs = {split: pl.read_csv(file) for split, file in files.items() if file.exists()}
-        for column in ("loss", "recall@20") if logs else ():
+        for column in ("loss", "recall_20") if logs else ():
             lines = [
                 Line(split, log["epoch"].to_list(), log[column].to_list(), n % len(plots.SERIES))
                 for n, (split, log) in enumerate(logs.items())

@@ -121,7 +121,7 @@ def test_a_deleted_log_is_made_again(tmp_path: Path) -> None:
     text = log.read_text()
     log.unlink()
     assert DIRECTED.build(run, "valid")["built"] == 1
-    assert log.read_text() == text and text.startswith("epoch,loss,recall@20\n0,")
+    assert log.read_text() == text and text.startswith("epoch,loss,recall_20\n0,")
 
 
 @pytest.mark.parametrize("row", KINDS, ids=lambda row: type(row).__name__)

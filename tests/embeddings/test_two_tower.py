@@ -138,7 +138,7 @@ def test_the_predicted_type_decides(tmp_path: Path, encoder: str) -> None:
     for event_type, query in enumerate(queries):
         best = (query @ items.T).argmax(axis=1)
         assert (best == (last + 1 + event_type) % RING).mean() > 0.9
-    assert log[-1]["loss"] < log[0]["loss"] and log[-1]["recall@20"] == 1.0
+    assert log[-1]["loss"] < log[0]["loss"] and log[-1]["recall_20"] == 1.0
     np.testing.assert_allclose(np.linalg.norm(queries, axis=2), 1, rtol=1e-5)
     lengths = np.linalg.norm(items, axis=1)
     np.testing.assert_allclose(lengths, [1] * RING + [0], rtol=1e-5)  # the last item never occurs
@@ -195,7 +195,7 @@ def test_it_stops_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     items, _, log = trained(s, row, tmp_path)
     assert [line["epoch"] for line in log] == [0, 1, 2]
     learned = trained(s, replace(ROW, epochs=6, patience=9), tmp_path)
-    best = EarlyStopping("recall@20", 9, 6).best(learned.log)
+    best = EarlyStopping("recall_20", 9, 6).best(learned.log)
     kept = int(best["epoch"]) + 1
     some = trained(s, replace(ROW, epochs=6, patience=9), tmp_path, stop_after=kept)
     assert some[0].tobytes() == learned[0].tobytes() != items.tobytes()

@@ -66,7 +66,7 @@ def test_every_epoch_is_drawn(contents: Contents) -> None:
     assert {*IN_EPOCHS} < {row.name for row in RECIPE.embeddings}
     assert len(drawn) == 2 * len(IN_EPOCHS) > 0
     for n, name in enumerate(IN_EPOCHS):
-        for k, column in enumerate(("loss", "recall@20")):
+        for k, column in enumerate(("loss", "recall_20")):
             at, found = drawn[2 * n + k]
             assert at == ("epoch", column) and [line.name for line in found] == all_splits(run)
             for line in found:
