@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import polars as pl
+from planted import sessions_of
+from polars.testing import assert_frame_equal
+
 from src.data.units import DAY, HOUR
 from src.datasets import DATASETS
+from src.matrices.count import count_whole
 from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.event_index import index_events
+from src.matrices.self_merge import self_merge
+from src.matrices.span import Span
 
 CART = 1
 NOT_IN_A_RECIPE = (
@@ -32,3 +40,11 @@ EVERY_ROW = {
     if isinstance(row, CovisitationMatrix)
 } | {row.name: row for row in NOT_IN_A_RECIPE}
 """By recipe and name: rows of two recipes may share a name."""
+
+
+def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
+    """The matrix, which kernel and self-merge agree on."""
+    view = index_events(sessions_of(events), row.types)
+    frame = count_whole(view, row, span).to_frame()
+    assert_frame_equal(frame, self_merge(events.lazy(), row, span).collect(), check_exact=True)
+    return frame

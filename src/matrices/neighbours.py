@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64, arrays
+from src.core.arrays import F32, I32, I64
 from src.data import paths
 from src.data.split_data import SplitData
 
@@ -29,13 +29,6 @@ class Neighbours:
     offsets: I64
     item: I32
     weight: F32
-
-    @classmethod
-    def from_frame(cls, frame: pl.DataFrame, n_items: int) -> Neighbours:
-        """CSR of a NEIGHBOURS frame."""
-        x, y, weight = arrays(frame, *NEIGHBOURS.names())
-        offsets = np.searchsorted(x, np.arange(n_items + 1)).astype(np.int64)
-        return cls(offsets, y, weight)
 
     def to_frame(self, first: int = 0) -> pl.DataFrame:
         """NEIGHBOURS frame; `first` is the item that the offsets begin with."""
