@@ -1,31 +1,22 @@
-"""Step 1: the raw format, the organisers' split and labels, bad input, resuming.
+"""Step 1 of OTTO: splits and labels by the organisers' rules.
 
 pytest tests/datasets/test_otto_split.py
 """
 
 from __future__ import annotations
 
-import gzip
 import random
-from pathlib import Path
 
 import polars as pl
 import pytest
 import worlds
-import zstandard
 from needs import needs_file
-from worlds import DAY, T0, TYPES, Sessions
+from otto_log import A, C, O, a_world, in_seconds, oracle, prepared, prepared_labels
+from worlds import DAY, T0
 
-from src.core import text_blocks
 from src.core.arrays import hash_unit
-from src.data.schemas import EVENTS, LABELS, SESSIONS
 from src.datasets.demo import simulate
 from src.datasets.demo.shop import ShopConfig
-from src.datasets.otto import jsonl
-from src.datasets.otto.split_tables import SplitTables
-
-C, A, O = TYPES  # noqa: E741
-GOOD = worlds.line(1, [(5, T0, C)])
 
 # The organisers' test_labels.py: events, and the labels after each prefix.
 PUBLISHED = [(1000000, C), (1000001, C), (1000002, C), (1000003, C), (1000000, A), (1000004, C),
@@ -45,79 +36,6 @@ PUBLISHED_LABELS = {
     13: (1000007, {1000007}, set()),
     14: (None, {1000007}, set()),
 }
-
-
-def a_world(seed: int, sessions: int = 60) -> Sessions:
-    """Sessions over 28 days with equal times, item 0, ids out of order, single events."""
-    rng = random.Random(seed)
-    world = []
-    for session in rng.sample(range(10 * sessions), sessions):
-        ts, events = T0 + rng.randrange(28 * DAY), []
-        for _ in range(rng.choice((1, 2, 3, 10))):
-            events.append((7 * rng.randrange(20), ts, rng.choice(TYPES)))
-            ts += rng.choice((0, 1, 60_000, DAY // 4))
-        world.append((session, events))
-    return world
-
-
-def labels_of(ahead: list[worlds.Event]) -> dict[str, set[int]]:
-    """What is to be predicted when these events are ahead: a plain loop."""
-    labels = {name: {item for item, _, type in ahead if type == name} for name in (A, O)}
-    labels[C] = set([item for item, _, type in ahead if type == C][:1])
-    return {name: item_ids for name, item_ids in labels.items() if item_ids}
-
-
-def oracle(
-    train: Sessions, days: float, seed: int, end: int | None = None
-) -> tuple[Sessions, Sessions, dict[int, dict[str, set[int]]]]:
-    """History, visible queries and labels by the organisers' rules, in plain Python."""
-    end = end or max(e[1] for _, events in train for e in events)
-    split_ts = end - round(days * DAY)
-    history, queries, labels, draw = [], [], {}, random.Random(seed)
-    for session, events in train:
-        if events[0][1] > split_ts:
-            if len(events) > 1:
-                cut = draw.randint(1, len(events) - 1)
-                queries.append((session, events[:cut]))
-                labels[session] = labels_of(events[cut:])
-        elif before := [e for e in events if e[1] < split_ts]:
-            history.append((session, before))
-    return history, queries, labels
-
-
-def prepared(out: Path, split: str) -> tuple[Sessions, Sessions]:
-    """History and queries as step 1 wrote them, in raw ids; times in seconds."""
-    sessions = pl.read_parquet(out / split / "sessions.parquet")
-    events = pl.read_parquet(out / split / "events.parquet")
-    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
-    assert sessions.schema == SESSIONS and events.schema == EVENTS
-    assert item_ids.is_sorted() and item_ids.is_unique().all()
-    assert events["session"].is_sorted() and sessions["query"].is_sorted()
-    found: Sessions = [(session, []) for session in sessions["session"]]
-    for session, item, ts, type in events.rows():
-        found[session][1].append((item_ids[item], ts, TYPES[type]))
-    count = int((~sessions["query"]).sum())
-    return found[:count], found[count:]
-
-
-def prepared_labels(out: Path, split: str = "valid") -> dict[int, dict[str, set[int]]]:
-    table = pl.read_parquet(out / split / "labels.parquet")
-    sessions = pl.read_parquet(out / split / "sessions.parquet")["session"]
-    item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
-    assert table.schema == LABELS and table.equals(table.unique().sort(LABELS.names()))
-    found: dict[int, dict[str, set[int]]] = {}
-    for session, objective, item in table.rows():
-        of = found.setdefault(sessions[session], {})
-        of.setdefault(TYPES[objective], set()).add(item_ids[item])
-    return found
-
-
-def in_seconds(sessions: Sessions) -> Sessions:
-    return [(s, [(item, ts // 1000, type) for item, ts, type in events]) for s, events in sessions]
-
-
-def bytes_of(out: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(out)): f.read_bytes() for f in sorted(out.rglob("*.parquet"))}
 
 
 @pytest.mark.parametrize(("days", "seed"), [(7, 42), (7, 1), (20.5, 42), (2.5, 3)])
@@ -242,72 +160,6 @@ def test_sample_keeps_the_same_sessions_in_every_file(tmp_path, monkeypatch):
         assert found == in_seconds(kept) and 50 < len(kept) < 130
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".zst", "two frames.zst"])
-def test_compressed_files_give_the_same_bytes(tmp_path, monkeypatch, suffix):
-    for name in ("plain", "packed"):
-        path = worlds.write(tmp_path / name / "in", "train", a_world(1))
-    data = path.read_bytes()
-    half = data.index(b"\n", len(data) // 2) - 7
-    zstd = zstandard.ZstdCompressor().compress
-    packed = {".gz": gzip.compress, ".zst": zstd}.get(
-        suffix, lambda d: zstd(d[:half]) + zstd(d[half:])
-    )
-    path.with_name("train.jsonl" + suffix[-4:].strip()).write_bytes(packed(data))
-    path.unlink()
-    assert worlds.prepare(monkeypatch, tmp_path / "plain") == 0
-    assert worlds.prepare(monkeypatch, tmp_path / "packed") == 0
-    assert bytes_of(tmp_path / "plain" / "out") == bytes_of(tmp_path / "packed" / "out")
-
-
-def test_blocks_do_not_show_in_the_result(tmp_path, monkeypatch):
-    for name in ("one", "many"):
-        worlds.write(tmp_path / name / "in", "train", a_world(1))
-    assert worlds.prepare(monkeypatch, tmp_path / "one") == 0
-    small = text_blocks.blocks
-    monkeypatch.setattr(text_blocks, "_pieces", lambda path: _by(path.read_bytes(), 700))
-    monkeypatch.setattr("src.datasets.otto.raw.blocks", lambda path: small(path, 1500))
-    assert worlds.prepare(monkeypatch, tmp_path / "many") == 0
-    one, many = (tmp_path / name / "out" for name in ("one", "many"))
-    assert len([*(many / "raw").glob("train-*.parquet")]) > 3
-    tables = [path.relative_to(one) for path in one.glob("**/*.parquet") if "raw" not in path.parts]
-    assert len(tables) > 3
-    for table in tables:  # the row groups of events are those of the blocks
-        assert pl.read_parquet(one / table).equals(pl.read_parquet(many / table)), table
-
-
-def _by(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
-
-
-def test_a_second_run_does_nothing_and_another_seed_does(tmp_path, monkeypatch):
-    worlds.write(tmp_path / "in", "train", a_world(1))
-    worlds.write(tmp_path / "in", "test", [(s + 1000, e) for s, e in a_world(2)])
-    assert worlds.prepare(monkeypatch, tmp_path) == 0
-    stamps = {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*.parquet")}
-    assert worlds.prepare(monkeypatch, tmp_path) == 0
-    assert stamps == {f: f.stat().st_mtime_ns for f in (tmp_path / "out").rglob("*.parquet")}
-    before = bytes_of(tmp_path / "out")
-    assert worlds.prepare(monkeypatch, tmp_path, seed=43) == 0
-    changed = {name for name, data in bytes_of(tmp_path / "out").items() if data != before[name]}
-    assert {"valid/events.parquet", "valid/labels.parquet"} <= changed
-    assert not any(name.startswith("raw/t") for name in changed)
-
-
-def test_a_killed_run_goes_on_and_a_lost_part_comes_back(tmp_path, monkeypatch):
-    worlds.write(tmp_path / "in", "train", a_world(1))
-    monkeypatch.setattr(SplitTables, "write_events", lambda self, path: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        worlds.prepare(monkeypatch, tmp_path)
-    monkeypatch.undo()
-    part = tmp_path / "out" / "raw" / "train-0000.parquet"
-    stamp = part.stat().st_mtime_ns
-    assert worlds.prepare(monkeypatch, tmp_path) == 0 and part.stat().st_mtime_ns == stamp
-    wanted = bytes_of(tmp_path / "out")
-    part.unlink()
-    assert worlds.prepare(monkeypatch, tmp_path) == 0
-    assert bytes_of(tmp_path / "out") == wanted
-
-
 def test_a_split_that_holds_out_nothing_or_all_is_refused(tmp_path, monkeypatch, capsys):
     day = [(s, [(1, T0 + s, C), (2, T0 + s + 9, C)]) for s in range(9)]
     worlds.write(tmp_path / "in", "train", day)
@@ -317,26 +169,3 @@ def test_a_split_that_holds_out_nothing_or_all_is_refused(tmp_path, monkeypatch,
     assert worlds.prepare(monkeypatch, tmp_path) == 2
     error = capsys.readouterr().err
     assert "begins in the last 7 days" in error and "set a larger split_days" in error
-
-
-ODD = {
-    "as it is": GOOD,
-    "blanks": GOOD.replace(":", " :\t").replace(",", " , ").replace("}", " } ") + "\r",
-    "other order": f'{{"events":[{{"type":"clicks","ts":{T0},"aid":5}}],"session":1}}',
-    "extra keys": GOOD.replace('"aid"', '"x":{"aid":[7]},"aid"').replace("}]", '}],"y":null'),
-    "escapes": GOOD.replace("clicks", "cl\\u0069cks"),
-}
-
-
-@pytest.mark.parametrize("shape", ODD)
-def test_other_writings_of_a_line_mean_the_same(shape):
-    block = f"{GOOD}\n\n{ODD[shape]}".encode()
-    table = jsonl.parse(block, 1, Path("train.jsonl"), TYPES)
-    assert table.schema == jsonl.RAW
-    assert table.rows() == [(1, 1, 0, 5, T0, 0), (3, 1, 0, 5, T0, 0)]
-
-
-def test_the_largest_ids_are_read():
-    text = GOOD.replace(":1,", f":{2**63 - 1},").replace('"aid":5', f'"aid":{2**63 - 1}')
-    table = jsonl.parse(text.encode(), 1, Path("x"), TYPES)
-    assert table.select("session", "aid").row(0) == (2**63 - 1, 2**63 - 1)
