@@ -24,7 +24,7 @@ def rows(path: Path) -> int:
 
 def counts(output: Path) -> dict[str, object]:
     """Events and sessions of every split that step 1 made, and its items."""
-    splits = json.loads((output / "splits.json").read_text())
+    splits = [split["name"] for split in json.loads((output / "splits.json").read_text())]
     return {
         "events": {split: rows(output / split / "events.parquet") for split in splits},
         "sessions": {split: rows(output / split / "sessions.parquet") for split in splits},

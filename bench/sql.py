@@ -94,7 +94,7 @@ def _vote(row: CovisitationMatrix, span: Span) -> str:
 
 
 def _pairs(row: CovisitationMatrix) -> str:
-    terms = ["x.item <> y.aid"]
+    terms = ["x.item <> y.item"]
     if row.first_only:
         terms.append("x.pos = x.head")
     if row.direction == "forward":

@@ -12,11 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 from needs import needs_package
-from planted import planted_events
+from planted import BARE, planted_events, run_in
 from polars.testing import assert_frame_equal
 from worlds import ROOT
 
 from bench import frames, lists, measure, peers, plain, scaling, sql, steps, ways
+from src.data import paths
+from src.data.splits import Split, write_splits
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.neighbours import NEIGHBOURS
 
@@ -174,6 +176,17 @@ def test_samples_and_comparison(events: Path, tmp_path: Path) -> None:
     other.with_columns(weight=pl.lit(1.25))[1:].write_parquet(tmp_path / "b.parquet")
     compared = frames.compare(tmp_path / "a.parquet", tmp_path / "b.parquet")
     assert compared == {"same": (other.height - 1) / other.height, "off": pytest.approx(0.2)}
+
+
+def test_counts_of_a_run(tmp_path: Path) -> None:
+    run = run_in(tmp_path, BARE, "1_preparation.py")
+    for name, n in (("valid", 3), ("test", 2)):
+        (tmp_path / name).mkdir()
+        for path in (paths.sessions(run, name), paths.events(run, name), paths.items(run)):
+            pl.DataFrame({"x": range(n)}).write_parquet(path)
+    write_splits(run, [Split(name, name, "", 1, 1) for name in ("valid", "test")])
+    counts = {"valid": 3, "test": 2}
+    assert frames.counts(tmp_path) == {"events": counts, "sessions": counts, "items": 2}
 
 
 def test_agreement_of_two_orders() -> None:
