@@ -15,7 +15,7 @@ from typing import IO
 
 import polars as pl
 
-from src.core.budget import Budget, enough_memory, free_memory, parse_size
+from src.core.budget import Budget, free_memory, parse_size, require_memory
 from src.core.engines import ENGINES, resolve
 from src.core.run import Run
 from src.core.steplog import StepLog
@@ -104,7 +104,7 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
         run = parse(doc, Path(script), argv)
         where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
         print(f"== {Path(script).stem}: {where}", flush=True)
-        enough_memory()
+        require_memory()
         with locked(run.output), stopped_at_once(run.script):
             body(run)
             run.log.close()

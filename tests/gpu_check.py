@@ -54,11 +54,11 @@ def untranslated(step: Step) -> list[list[str]]:
 def passes(name: str, step: Step) -> int | None:
     """Print and count the queries of a step; None when it has none, or not all translate."""
     found = untranslated(step)
-    trouble = [line for lines in found for line in lines]
-    print(f"{name:<28} {len(found)} queries  {'OK' if found and not trouble else 'FAILED'}")
-    for line in trouble:
+    faults = [line for lines in found for line in lines]
+    print(f"{name:<28} {len(found)} queries  {'OK' if found and not faults else 'FAILED'}")
+    for line in faults:
         print(f"    {line}")
-    return len(found) if found and not trouble else None
+    return len(found) if found and not faults else None
 
 
 def steps(output: Path) -> dict[str, Step]:
@@ -112,11 +112,11 @@ def broken() -> list[str]:
 def main() -> int:
     with TemporaryDirectory() as folder:
         counts = [passes(name, step) for name, step in steps(Path(folder)).items()]
-    failed, trouble = counts.count(None), broken()
-    print(f"self-test: {trouble or f'{len(unsupported())} unsupported queries were found'}")
+    failed, faults = counts.count(None), broken()
+    print(f"self-test: {faults or f'{len(unsupported())} unsupported queries were found'}")
     total = sum(n or 0 for n in counts)
     print(f"{total} queries translate; {failed} of {len(counts)} steps failed")
-    return 1 if failed or trouble else 0
+    return 1 if failed or faults else 0
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_a_full_disk_is_told_before_the_work(
 def test_a_container_lowers_what_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both versions of control groups; the limits around the process's own group count too."""
     monkeypatch.setattr(budget, "CGROUPS", tmp_path)
-    monkeypatch.setattr(budget, "GROUPS_OF_THIS", tmp_path / "cgroup")
+    monkeypatch.setattr(budget, "OWN_CGROUPS", tmp_path / "cgroup")
     (tmp_path / "cgroup").write_text("4:memory:/x\n1:cpu:/\n0::/a/b\n")
     for file, text in {
         "a/memory.max": f"{100 << 20}", "a/memory.stat": f"anon {30 << 20}\nfile 7",
@@ -115,7 +115,7 @@ def test_a_container_lowers_what_is_free(tmp_path: Path, monkeypatch: pytest.Mon
     }.items():  # fmt: skip
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(f"{text}\n")
-    assert budget.free_memory() == int((70 << 20) * budget.SHARE)
+    assert budget.free_memory() == int((70 << 20) * budget.USABLE_SHARE)
     (tmp_path / "memory/x").mkdir()
     (tmp_path / "memory/x/memory.limit_in_bytes").write_text(f"{50 << 20}")
     (tmp_path / "memory/x/memory.stat").write_text(f"rss 5\ntotal_rss {60 << 20}\n")

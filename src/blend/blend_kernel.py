@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from src.core.topk_kernel import RRF_K
+from src.candidates.pool_kernel import RRF_K
 
 
 @njit(parallel=True, cache=True)

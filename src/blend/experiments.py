@@ -88,7 +88,7 @@ def _keep_scores(run: Run, folder: Path) -> None:
     """Copy the query scores for the next line; also where a kill came before the copy."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".part-last.parquet"
-    with store.none_left(part):
+    with store.removed_on_error(part):
         shutil.copyfile(cv.query_scores_path(run), part)
         store.replace(part, _last_scores(folder))
 

@@ -21,7 +21,7 @@ from numba import njit, prange
 
 from src.candidates.neighbours_kernel import BINS, compare, keep_nearest, nth_largest
 from src.core.arrays import I32, I64
-from src.core.hash_kernel import FREE, PLACE, clear_table, find_slot, prefetch, table_bits
+from src.core.hash_kernel import FREE, NUMBER, clear_table, find_slot, prefetch, table_bits
 from src.core.topk_kernel import insert_top
 from src.data.events_kernel import BEGIN, LAST, SIZE
 
@@ -128,7 +128,7 @@ def knn_lists(events, first, end, postings, idf, distance_decay, how, n_threads,
                         candidate[n], last_source[n], total[n] = item[i], me, v
                         n += 1
                     else:
-                        p = np.uint64(slots[k] & PLACE)
+                        p = np.uint64(slots[k] & NUMBER)
                         if last_source[p] != me:
                             last_source[p] = me
                             total[p] += v
@@ -181,7 +181,7 @@ def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, similarit
                     similarity[n_met] = weight
                     n_met += 1
                 else:
-                    similarity[slots[k] & PLACE] += weight
+                    similarity[slots[k] & NUMBER] += weight
     return n_met
 
 
@@ -207,7 +207,7 @@ def _shared(item, begin, stop, mine, bloom, slots, bits, weight):
     for i in range(stop - 1, begin - 1, -1):
         if bloom >> (np.uint64(item[i]) & np.uint64(63)) & np.uint64(1):
             k = find_slot(slots, bits, item[i])
-            p = slots[k] & PLACE
+            p = slots[k] & NUMBER
             if slots[k] != FREE and p < mine and weight[p] > heaviest:
                 shared, heaviest = i, weight[p]
                 if heaviest == 1.0:  # none is heavier

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.candidates.base import Retriever
 from src.core import nearest
-from src.core.arrays import F32, I64
+from src.core.arrays import F32, I64, count_items, most_frequent
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -77,6 +77,6 @@ class TwoTowerRetriever(Retriever):
         )
 
     def _items(self, data: SplitData) -> SearchedItems:
-        count = np.bincount(data.sessions.item, minlength=data.n_items)
-        items = nearest.frequent(count, self.max_items)
+        count = count_items(data.sessions.item, data.n_items)
+        items = most_frequent(count, self.max_items)
         return SearchedItems(items, item_vectors(data, self.model)[items])

@@ -1,1 +1,1 @@
-"""What every step uses and no step is: files, memory, engines, arrays. No recommender word."""
+"""Infrastructure of all steps: files, memory, engines, arrays, training loop, exact search."""

@@ -1,4 +1,4 @@
-"""Array types, CSR offsets, and numbers by hash: what all layers use."""
+"""Define array types; build CSR offsets; count and hash ids."""
 
 from __future__ import annotations
 
@@ -13,39 +13,58 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-def offsets_of(session: I32, n_sessions: int) -> I64:
-    """Where each session's events begin, and the last ones end."""
-    return np.searchsorted(session, np.arange(n_sessions + 1)).astype(np.int64)
+def offsets_of_ids(ids: I32, first: int, end: int) -> I64:
+    """Compute CSR offsets of ids first : end in a sorted id column: int64 (end - first + 1)."""
+    return np.searchsorted(ids, np.arange(first, end + 1)).astype(np.int64)
+
+
+def offsets_of_sizes(sizes: NDArray) -> I64:
+    """Compute CSR offsets of rows with these sizes: int64 (rows + 1)."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def read_only(array: NDArray) -> NDArray:
+    """Return the array contiguous and read-only.
+
+    Numba compiles a kernel for every layout and flag that it meets. One form compiles once.
+    """
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
 
 
 def arrays(frame: pl.DataFrame, *names: str) -> list[NDArray]:
-    """Columns as arrays, always contiguous and read-only: numba compiles each kind anew."""
-    out = [np.ascontiguousarray(frame[name].to_numpy()) for name in names]
-    for array in out:
-        array.flags.writeable = False
-    return out
+    """Return columns as contiguous, read-only arrays."""
+    return [read_only(frame[name].to_numpy()) for name in names]
 
 
 def hash_unit(ids: pl.Expr, seed: int) -> pl.Expr:
-    """A number in [0, 1) per integer id that depends on nothing but the id and the seed.
+    """Hash integer ids to numbers in [0, 1) that depend on the id and the seed only.
 
-    A linear congruence, the fifth power (a permutation modulo this prime, so that two seeds do not
-    merely shift the numbers) and another congruence: plain arithmetic, so that any engine and any
-    version of polars gives the same number.
+    Integer arithmetic gives the same number on every engine and with every version of polars. The
+    fifth power is a permutation modulo the prime. Without it, another seed would only shift the
+    numbers.
     """
     prime = 2**31 - 1
+    # multipliers of known generators modulo this prime: 48271 (MINSTD), 69621 (Fishman and Moore)
     mixed = ((ids.cast(pl.Int64) % prime + seed * 7919) % prime * 48271 + 11) % prime
     square = mixed * mixed % prime
     mixed = square * square % prime * mixed % prime
     return ((mixed * 69621 + 7) % prime).cast(pl.Float64) / prime
 
 
-EVENTS = 2**24  # counted at a time
+COUNT_BATCH = 2**24  # ids: bincount copies its input to int64
 
 
 def count_items(item: I32, n_items: int) -> I64:
-    """How many there are of each item; piece by piece, for bincount makes them int64."""
+    """Count how often each item occurs, in batches: int64 (n_items)."""
     count = np.zeros(n_items, np.int64)
-    for first in range(0, item.size, EVENTS):
-        count += np.bincount(item[first : first + EVENTS], minlength=n_items)
+    for first in range(0, item.size, COUNT_BATCH):
+        count += np.bincount(item[first : first + COUNT_BATCH], minlength=n_items)
     return count
+
+
+def most_frequent(count: I64, max_items: int) -> I64:
+    """Return the max_items most frequent items that occur, ascending; ties by item."""
+    order = np.argsort(-count, kind="stable")[:max_items]
+    return np.sort(order[count[order] > 0])

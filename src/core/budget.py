@@ -1,7 +1,7 @@
-"""What a step may use of memory and disk: told and checked before the work starts.
+"""Check memory and disk before the work starts.
 
-A step states what it needs at least, prints that beside what is free, and fits the size of its
-blocks to the rest; no result depends on the budget.
+A step claims the memory and disk that its work needs. The claim is printed, and refused where it
+exceeds the budget. A step fits the size of its batches to the budget. No result depends on it.
 """
 
 from __future__ import annotations
@@ -18,61 +18,67 @@ import psutil
 from tqdm import tqdm
 
 GIB = 2**30
-LEAST = 200 << 20  # bytes without which nothing is begun
-RESERVED = 3 << 29  # addresses that polars, XGBoost and torch take for their threads, unused:
-# .9 GiB on 2 threads, 1.4 on 32; polars aborts, or waits for ever, where it gets none
-SHARE = 0.9  # of what is free, by default: the rest is for the page cache and for others
-CGROUPS, GROUPS_OF_THIS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+MIN_MEMORY = 200 << 20  # bytes: a step does not start with less
+RESERVED = 3 << 29  # bytes of addresses that polars, XGBoost and torch map for their threads:
+# 0.9 GiB on 2 threads, 1.4 on 32; polars aborts or hangs where it gets none
+USABLE_SHARE = 0.9  # of the free memory; the rest is for the page cache and other processes
+CGROUPS, OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 CGROUP_FILES = {"": ("memory.max", "anon"), "memory": ("memory.limit_in_bytes", "total_rss")}
-"""Of version 2 and 1: the file with the limit, and what of memory.stat cannot be given back."""
+"""Controller of cgroups version 2 and 1 -> file of the limit, key of memory.stat that is in use.
+
+Page cache is not in use: the kernel gives it back.
+"""
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `8G`, `500M` or a plain number; raises ValueError for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if found is None:
+    """Parse `8G`, `500M` or a plain number to bytes; raise ValueError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
         raise ValueError(f"--memory {text}: give a number of bytes, or one with M or G, like 8G")
-    return int(float(found[1]) * 1024 ** " KMG".index(found[2].upper() or " "))
+    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: of the machine, its containers, its own limit."""
-    free = [int(psutil.virtual_memory().available), *_cgroups()]
+    """Return the bytes that this process may use: USABLE_SHARE of the tightest limit's rest.
+
+    Limits are those of the machine, of the process's cgroups and of its address space.
+    """
+    free = [int(psutil.virtual_memory().available), *_free_in_cgroups()]
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY:
         free.append(limit - int(psutil.Process().memory_info().vms) - RESERVED)
-    return int(max(0, min(free)) * SHARE)
+    return int(max(0, min(free)) * USABLE_SHARE)
 
 
 def peak_gib() -> float:
-    """Largest resident size of this process so far (Linux counts in KiB, macOS in bytes)."""
+    """Return the largest resident size of this process so far, in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20  # macOS bytes, Linux KiB
 
 
-def enough_memory() -> None:
-    """ValueError where hardly any memory is left."""
-    if (free := free_memory()) < LEAST:
+def require_memory() -> None:
+    """Raise ValueError where less than MIN_MEMORY is free."""
+    if (free := free_memory()) < MIN_MEMORY:
         raise ValueError(
-            f"{_gib(free)} of memory are left, at least {_gib(LEAST)} are needed; free some, or "
-            "raise this process's limit (ulimit -v)"
+            f"{_gib(free)} of memory are left, at least {_gib(MIN_MEMORY)} are needed; free some, "
+            "or raise this process's limit (ulimit -v)"
         )
 
 
-def _cgroups() -> Iterator[int]:
-    """What is left in each memory cgroup that this process is in, and in those around it."""
-    for line in _lines(GROUPS_OF_THIS):
-        _, controller, place = line.split(":", 2)
+def _free_in_cgroups() -> Iterator[int]:
+    """Yield the bytes left in each memory cgroup of this process, and in those around it."""
+    for line in _lines(OWN_CGROUPS):
+        _, controller, group = line.split(":", 2)
         if controller not in CGROUP_FILES:
             continue
-        limit, used = CGROUP_FILES[controller]
+        limit_file, used = CGROUP_FILES[controller]
         root = CGROUPS / controller
-        inner = root / place.lstrip("/")
+        inner = root / group.lstrip("/")
         for folder in (inner, *(p for p in inner.parents if p.is_relative_to(root))):
-            file = folder / limit
-            if file.exists() and (text := file.read_text().strip()).isdigit():
+            file = folder / limit_file
+            if file.exists() and (limit := file.read_text().strip()).isdigit():
                 stat = dict(row.split() for row in _lines(folder / "memory.stat"))
-                yield int(text) - int(stat.get(used, 0))
+                yield int(limit) - int(stat.get(used, 0))
 
 
 def _lines(file: Path) -> list[str]:
@@ -87,9 +93,12 @@ class Budget:
     folder: Path
 
     def claim(self, name: str, memory: float, disk: float = 0) -> None:
-        """Print what a piece of work needs; ValueError, with the cure, where that is not there."""
+        """Print the bytes that `name` needs; raise ValueError, with the cure, if they are not free.
+
+        memory counts against the budget, disk against the free space of the folder.
+        """
         free = shutil.disk_usage(self.folder).free
-        tqdm.write(  # beside a bar, not into it
+        tqdm.write(  # unlike print, does not break a progress bar
             f"{name:<34} needs {_gib(memory)} of {_gib(self.memory)} memory"
             + (f", {_gib(disk)} of {_gib(free)} disk" if disk else "")
         )

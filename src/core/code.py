@@ -1,10 +1,10 @@
-"""Tell which code a file was made by: the modules that its maker reaches, prose left out.
+"""Hash the code that makes a file.
 
-The maker is a function; the kinds are the classes of the recipe rows it was given. Their modules,
-and all that these import from this repository, are hashed as syntax trees: comments, docstrings and
-layout do not count, nor what is imported for the type checker alone. Recipes do not count (their
-rows enter the keys one by one), nor the modules that say where and when a file is made, but not
-what is in it.
+The hash covers the modules of the function that makes it, those of the classes of its recipe rows,
+and all modules of this repository that these import. Each module is hashed as a syntax tree without
+docstrings, comments and imports for the type checker. So a change of prose makes no file stale.
+
+Left out are recipes, as their rows stand in the manifests, and the modules of NOT_HASHED.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from pathlib import Path
 from threading import Lock
 
 ROOT = Path(__file__).resolve().parents[2]
-SILENT = {
+NOT_HASHED = {
     "src/core/budget.py", "src/core/code.py", "src/core/console.py", "src/core/run.py",
     "src/core/steplog.py", "src/core/store.py", "src/data/paths.py", "src/data/recipe.py",
     "src/cli.py",
 }  # fmt: skip
-"""Modules without a say in what a file holds."""
-_parsing = Lock()  # Python 3.11's ast.parse fails when two threads are in it
+"""Modules that decide where and when a file is written, but not its content."""
+_parsing = Lock()  # ast.parse of Python 3.11 is not safe with threads
 
 
 def version(*parts: object) -> str:
-    """Hash the code that functions and the classes of rows (also inside containers) depend on."""
+    """Hash the code of functions, and of the classes of rows (also rows inside containers)."""
     return _version(frozenset(file for part in parts for file in sources(part)))
 
 
 def sources(part: object) -> Iterator[Path]:
-    """Yield the files of a function, or of the classes of the dataclass instances in a value."""
+    """Yield the file of a function, or those of the classes of all dataclass rows in a value."""
     if isinstance(part, partial):
-        yield from sources(part.func)  # not its arguments: a run holds every row of the recipe
+        yield from sources(part.func)  # without its arguments: a Run holds the whole recipe
     elif isinstance(part, dict):
         yield from sources(list(part.values()))
     elif isinstance(part, list | tuple | set | frozenset):
@@ -73,7 +73,7 @@ def _version(files: frozenset[Path]) -> str:
     while todo:
         file = todo.pop()
         name = file.relative_to(ROOT).as_posix()
-        if name not in seen and name not in SILENT and not _is_recipe(file):
+        if name not in seen and name not in NOT_HASHED and not _is_recipe(file):
             seen[name], imported = _module(file)
             todo += [ROOT / path for path in imported]
     return hashlib.sha256("".join(seen[name] for name in sorted(seen)).encode()).hexdigest()[:16]
@@ -85,18 +85,18 @@ def _is_recipe(file: Path) -> bool:
 
 @cache
 def _module(file: Path) -> tuple[str, list[str]]:
-    """Hash of a module without its prose, and the files of this repository that it imports."""
+    """Hash a module without its prose; list the files of this repository that it imports."""
     with _parsing:
         tree = ast.parse(file.read_bytes())
     _Prose().visit(tree)
     names = [name for node in ast.walk(tree) for name in _imported(node)]
     paths = [name.replace(".", "/") + ".py" for name in names if name.partition(".")[0] == "src"]
-    found = [path for path in dict.fromkeys(paths) if (ROOT / path).exists()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), found
+    existing = [path for path in dict.fromkeys(paths) if (ROOT / path).exists()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), existing
 
 
 class _Prose(ast.NodeTransformer):
-    """Drops texts that stand alone, and what is imported for the type checker only."""
+    """Removes docstrings and other bare strings, and imports for the type checker."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -115,6 +115,6 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 def clear() -> None:
-    """Forget what was hashed: for tests that change files."""
+    """Clear the cached hashes, for tests that change files."""
     _version.cache_clear()
     _module.cache_clear()

@@ -1,5 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Small hash tables that fit a cache, and asking for data ahead of its use."""
+"""Hash tables small enough for the CPU cache, and prefetching.
+
+A table numbers the ids that are put into it: 0, 1, ... in the order of their first use.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,22 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-FREE = -1  # a slot of the table; a taken one holds id << 32 | place
-PLACE = 0xFFFFFFFF
+FREE = -1  # an empty slot; a taken one holds id << 32 | number of the id
+NUMBER = 0xFFFFFFFF  # the bits of a slot that hold the number
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads consecutive ids (Fibonacci hashing)
 
 
 @intrinsic
 def prefetch(typing, array, index):
-    """Ask for array[index] to be in the cache soon; any index will do."""
+    """Load array[index] into the cache ahead of its use; an index beyond the array is allowed."""
 
     def code(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         address = builder.bitcast(builder.gep(data, [args[1]]), cgutils.voidptr_t)
         word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(ask, [address, word(0), word(3), word(1)])  # to read, keep close, data
+        signature_ir = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        llvm = cgutils.get_or_insert_function(builder.module, signature_ir, "llvm.prefetch.p0")
+        builder.call(llvm, [address, word(0), word(3), word(1)])  # read, all cache levels, data
         return context.get_dummy_value()
 
     return types.void(array, types.intp), code
@@ -31,7 +35,7 @@ def prefetch(typing, array, index):
 
 @njit(forceinline=True)
 def table_bits(entries):
-    """So many bits that a table of 2 ** bits slots is at most half full."""
+    """Return the least bits for which 2 ** bits slots are at most half full; at least 4."""
     bits = 4
     while 1 << bits < 2 * entries:
         bits += 1
@@ -40,6 +44,7 @@ def table_bits(entries):
 
 @njit(forceinline=True)
 def clear_table(slots, entries):
+    """Empty as many slots as a table of so many entries has; return its bits."""
     bits = table_bits(entries)
     for k in range(1 << bits):
         slots[k] = FREE
@@ -48,10 +53,10 @@ def clear_table(slots, entries):
 
 @njit(forceinline=True)
 def find_slot(slots, bits, x):
-    """Where id x is, or would be put."""
+    """Find the slot of id x, or the free slot where it belongs (linear probing)."""
     x = np.int64(x)
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-    k = (np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
+    k = (np.uint64(x) * np.uint64(GOLDEN)) >> np.uint64(64 - bits)
     slot = slots[k]
     while slot != FREE and slot >> 32 != x:
         k = (k + np.uint64(1)) & mask

@@ -1,8 +1,8 @@
-"""Search exact nearest neighbours by inner product: a matrix product finds the few that may be.
+"""Search exact nearest neighbours by inner product, with the same bytes on every machine.
 
-BLAS sums in an order of its own, which depends on the shape of the blocks. So its products
-only find the items that may be among the best. Sums in a fixed order are compared and returned: no
-byte depends on blocks or threads.
+A matrix product preselects items. Its sums depend on the shape of the blocks, as BLAS chooses their
+order. So the products of preselected items are summed again in a fixed order. Only those sums are
+compared and returned.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from src.core import nearest_kernel as kernel
 from src.core.arrays import F32, I32, I64
 
 QUERIES, ITEMS = 256, 8192
-"""Of a block: 8 MiB of products."""
+"""Size of a block of products: 8 MiB, which fits the cache."""
 ROUNDING = 1e-5
-"""Of the longest products: more than two sums in float32 can differ."""
+"""More than two float32 sums of one product can differ, as a share of the vectors' lengths."""
 
 
 def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tuple[I32, F32]:
-    """Find the `top` rows of `items` with the highest products: by score, ties by row number.
+    """Find the `top` rows of `items` with the highest products, best first; ties by row number.
 
-    queries (n, dim), items (m, dim): float32. skip: int64 (n), a row of items that is left out for
-    this query, or -1.
-    Returns row numbers (int32, -1 where a list ends) and scores (float32, 0 there), both (n, top).
+    queries (n, dim), items (m, dim): float32. skip: int64 (n), row of items to leave out per query,
+    or -1. Returns rows (int32, -1 where a list ends) and scores (float32, 0 there), both (n, top).
     """
     skip = np.full(len(queries), -1, np.int64) if skip is None else skip
     score = np.full((len(queries), top), -np.inf, np.float32)
@@ -35,18 +34,14 @@ def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tupl
         block = np.ascontiguousarray(queries[rows])
         margin = np.float32(ROUNDING * longest * _longest(block))
         for i in range(0, len(items), ITEMS):
-            rough = block @ items[i : i + ITEMS].T
-            kernel.insert_best(rough, block, items, i, skip[rows], margin, score[rows], index[rows])
+            approximate = block @ items[i : i + ITEMS].T
+            kernel.insert_best(
+                approximate, block, items, i, skip[rows], margin, score[rows], index[rows]
+            )
     return index, np.where(index >= 0, score, np.float32(0.0))
 
 
-def frequent(count: I64, max_items: int) -> I64:
-    """Find the max_items most frequent items that occur, ascending; ties by number."""
-    order = np.argsort(-count, kind="stable")[:max_items]
-    return np.sort(order[count[order] > 0])
-
-
 def _longest(vectors: F32) -> float:
-    """Length of the longest vector, at least 1."""
+    """Return the length of the longest vector, at least 1."""
     squares = np.einsum("ij,ij->i", vectors, vectors)
     return float(np.sqrt(squares.max(initial=1.0)))

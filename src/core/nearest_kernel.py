@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Keep a sorted list of the best items per query: the loop of the exact search."""
+"""Keep a sorted list of the best items per query for the exact search."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numba import njit, prange
 
 @njit(inline="always")
 def dot(x, y):
-    """Sum products, float32, in one fixed order: four sums of every fourth, then those."""
+    """Compute the inner product, float32, in a fixed order: four interleaved sums, then theirs."""
     a = b = c = d = np.float32(0.0)
     whole = x.size // 4 * 4
     for i in range(0, whole, 4):
@@ -23,20 +23,20 @@ def dot(x, y):
 
 
 @njit(parallel=True, cache=True)
-def insert_best(rough, queries, items, first, skip, margin, score, index):
-    """Insert items first : first + n into each query's list.
+def insert_best(approximate, queries, items, first, skip, margin, score, index):
+    """Insert items first : first + n into each query's list, by dot(query, item).
 
-    rough: float32 (queries, n), products of queries and items that may be off by margin / 2.
-    skip: int64, for each query the number of an item that is left out, or -1.
-    score, index: (queries, top), best first, -inf and -1 where a list ends; equal scores keep the
-    order of insertion. Only dot(query, item) is compared, never `rough`.
+    approximate: float32 (queries, n), products of queries and items, each off by up to margin / 2.
+    They only exclude items. skip: int64 (queries), an item to leave out, or -1. score, index:
+    (queries, top), best first, -inf and -1 where a list ends; equal scores keep the order of
+    insertion.
     """
     top = score.shape[1]
-    for q in prange(rough.shape[0]):
+    for q in prange(approximate.shape[0]):
         threshold = score[q, top - 1] - margin
-        for j in range(rough.shape[1]):
+        for j in range(approximate.shape[1]):
             i = first + j
-            if rough[q, j] < threshold or i == skip[q]:
+            if approximate[q, j] < threshold or i == skip[q]:
                 continue
             value = dot(queries[q], items[i])
             if value > score[q, top - 1]:

@@ -1,4 +1,4 @@
-"""Parquet files in pieces, so that no table has to be in memory whole."""
+"""Write parquet files frame by frame; count their rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 
 
 class TableWriter:
-    """Appends frames of one schema to a parquet file, a row group each; a context manager."""
+    """Appends frames of one schema to a parquet file, a row group each.
+
+    A context manager. No more than a frame has to be in memory.
+    """
 
     def __init__(self, path: Path, schema: pl.Schema) -> None:
         self.schema = schema
@@ -24,12 +27,12 @@ class TableWriter:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def add(self, piece: pl.DataFrame) -> None:
-        """Append a frame; nothing where it is empty."""
-        if not piece.is_empty():
-            self.file.write_table(piece.match_to_schema(self.schema).to_arrow())
+    def add(self, frame: pl.DataFrame) -> None:
+        """Append a frame, unless it is empty."""
+        if not frame.is_empty():
+            self.file.write_table(frame.match_to_schema(self.schema).to_arrow())
 
 
 def count_rows(*paths: Path) -> int:
-    """Rows of some parquet files together, from their footers."""
+    """Sum the rows of parquet files, from their footers."""
     return sum(int(pq.read_metadata(path).num_rows) for path in paths)

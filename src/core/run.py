@@ -1,4 +1,4 @@
-"""One run of a step: recipe, folders, engine, budget; it builds files and prints lines."""
+"""Build the files of a step and print its progress: `Run`, which every function of a step takes."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ FIRST_STEP = "1_preparation.py"
 
 @dataclass(frozen=True)
 class Run:
-    """What a step needs to know: what to make, where to read and write, and on what to compute."""
+    """One run of a script: recipe, folders, engine and budget."""
 
     dataset: Dataset
-    recipe: Recipe  # that of the dataset, or what --causal leaves of it
+    recipe: Recipe  # the dataset's, or its causal form
     input: Path
     output: Path
     engine: Engine
     budget: Budget
     sample: float
     script: str  # file name of the step
-    made_by: Mapping[str, str]  # folder in the output -> the step that fills it
+    made_by: Mapping[str, str]  # folder in the output -> script that fills it
     log: StepLog = field(compare=False)
 
     @property
     def dry(self) -> bool:
-        """Whether it only works out what it would make (src/tools/status.py)."""
+        """Whether the run builds nothing, and only lists what is stale (src/tools/status.py)."""
         return False
 
     def require(self, inputs: Iterable[Path]) -> None:
-        """Raise FileNotFoundError, naming the step to run, unless all these files are whole."""
+        """Raise FileNotFoundError, with the step to run, unless all these files are complete."""
         for file in inputs:
             if store.fingerprint(file) is None:
                 folders = file.relative_to(self.output).parts
@@ -63,9 +63,10 @@ class Run:
         inputs: list[Path],
         code: object = None,
     ) -> bool:
-        """Make `path` unless the code, the recipe `rows` or the `inputs` it was made from match.
+        """Make `path` with make(temporary path), unless it is up to date; return whether it was.
 
-        The code is that of `make`, of the classes among the rows, and of `code`.
+        A file is up to date if it was made by the same code, from the same recipe rows and inputs.
+        The code is that of `make`, of the rows' classes, of the engine and of `code`.
         """
 
         def make_one(parts: dict[Path, Path]) -> object:
@@ -80,48 +81,54 @@ class Run:
         inputs: list[Path],
         code: object = None,
     ) -> list[Path]:
-        """`build` for files that are made in one go; return those that had to be made."""
+        """Make the files that are not up to date in one call of `make`; return their paths.
+
+        rows: path -> recipe rows. make: called with path -> temporary path.
+        """
         keys = {path: self._key(row, inputs, [make, code]) for path, row in rows.items()}
         built = store.build_many(keys, make)
         self.log.built.append(bool(built))
         return built
 
-    def _key(self, rows: object, inputs: list[Path], made_by: object) -> dict[str, Any]:
+    def _key(self, rows: object, inputs: list[Path], code: object) -> dict[str, Any]:
         self.require(inputs)
         return {
-            "code": code_version(made_by, rows, self.engine),
+            "code": code_version(code, rows, self.engine),
             "rows": rows,
             "inputs": {str(f.relative_to(self.output)): self.fingerprint(f) for f in inputs},
             "engine": self.engine.name,
         }
 
     def fingerprint(self, file: Path) -> str | None:
-        """Digest of the key that a file was made from."""
+        """Return the digest of the key that a file was made from; None without a complete file."""
         return store.fingerprint(file)
 
     def progress(self, items: Iterable[T], name: str, total: int | None = None) -> Iterable[T]:
-        """Yield the items, with a bar and an ETA on a terminal; nothing where output is piped."""
+        """Yield the items; show a bar on a terminal, and nothing where the output is piped."""
         return tqdm(items, name, total, leave=False, disable=None, mininterval=1.0, delay=2)
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, object]]:
-        """Print a line when the block ends: name, the summary it filled, seconds, peak memory."""
+        """Time a block, and print a line when it ends: name, summary, seconds, peak memory.
+
+        Yields the summary, which the block fills. The line is logged (src/core/steplog.py).
+        """
         summary: dict[str, object] = {}
-        start, before = time.perf_counter(), len(self.log.built)
+        start, n_built = time.perf_counter(), len(self.log.built)
         yield summary
         seconds = time.perf_counter() - start
-        text = "  ".join(f"{key} {_show(value)}" for key, value in summary.items())
+        text = "  ".join(f"{key} {_format(value)}" for key, value in summary.items())
         print(f"{name:<34} {text}  [{seconds:.1f} s, {peak_gib():.2f} GiB]", flush=True)
-        self.log.keep(name, summary, seconds, before)
+        self.log.add(name, summary, seconds, n_built)
 
 
 def count_built(built: Iterable[bool]) -> dict[str, int]:
-    """Summary of files: how many were built, and how many were cached."""
-    found = list(built)
-    return {"built": sum(found), "cached": len(found) - sum(found)}
+    """Summarise files: how many were built, and how many were up to date ("cached")."""
+    flags = list(built)
+    return {"built": sum(flags), "cached": len(flags) - sum(flags)}
 
 
-def _show(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

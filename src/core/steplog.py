@@ -1,4 +1,4 @@
-"""Keep what each step took when it last made something: logs/steps.json, for the report."""
+"""Log the time and memory of each step's last work: logs/steps.json, for the report."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ Steps = dict[str, dict[str, dict[str, Any]]]
 
 
 def read(output: Path) -> Steps:
-    """Read the log of an output folder; empty where no step has ended."""
+    """Read the log of an output folder; empty before a first step has ended."""
     path = output / "logs" / "steps.json"
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 @dataclass
 class StepLog:
-    """The log of one script that is running."""
+    """Log of the script that is running."""
 
     output: Path
-    script: str  # without its ending
-    built: list[bool] = field(default_factory=list)  # per group of files asked for: any made?
+    script: str  # file name without its suffix
+    built: list[bool] = field(default_factory=list)  # per call of `Run.build`: was a file made?
     lines: list[str] = field(default_factory=list)  # names of the lines that have ended
 
-    def keep(self, name: str, summary: dict[str, object], seconds: float, before: int) -> None:
-        """Put a line that has ended into the log.
+    def add(self, name: str, summary: dict[str, object], seconds: float, n_built: int) -> None:
+        """Add a line that has ended.
 
-        before: how many of `built` were there when it began. A line that found all of its files up
-        to date leaves what the run that made them wrote.
+        n_built: length of `built` when the line began. A line whose files were all up to date does
+        not replace the line of the run that made them.
         """
-        steps, built = read(self.output), self.built[before:]
+        steps, built = read(self.output), self.built[n_built:]
         self.lines.append(name)
         if any(built) or not built or name not in steps.get(self.script, {}):
             peak = round(peak_gib(), 3)
@@ -44,7 +44,7 @@ class StepLog:
             self._write(steps)
 
     def close(self) -> None:
-        """Drop the lines that the script, which has ended, has no longer."""
+        """Drop logged lines that the script, which has ended, no longer prints."""
         steps = read(self.output)
         known = steps.get(self.script, {})
         if known.keys() - set(self.lines):

@@ -1,8 +1,8 @@
-"""Files that exist are whole, and are made again exactly when something they depend on changed.
+"""Write files completely or not at all, and again only when something they depend on changed.
 
-Every file a step makes goes through `build`: written beside its place, synced, renamed; then a
-manifest `<file>.json` with the key it was made from. A kill at any moment leaves either the old
-file, the new one, or neither, and the same command goes on from there.
+`build` writes a file under a temporary name, syncs and renames it. Then it writes a manifest
+`<file>.json` with the key that the file was made from. After a kill at any moment there is the old
+file, the new file, or none. The same command continues from there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 
 def digest(value: object) -> str:
-    """A short hash of rows, numbers, strings and containers of them."""
+    """Hash rows, numbers, strings, paths and containers of them to 16 characters."""
     return hashlib.sha256(as_json(value).encode()).hexdigest()[:16]
 
 
 def as_json(value: object) -> str:
-    """The same, as a manifest holds it."""
+    """Serialise rows, numbers, strings, paths and containers of them as a manifest has them."""
     return json.dumps(value, default=_plain, sort_keys=True)
 
 
@@ -40,7 +40,7 @@ def manifest_path(path: Path) -> Path:
 
 
 def fingerprint(path: Path) -> str | None:
-    """The key digest a whole file was made from, or None when it is not there."""
+    """Return the digest of the key that a file was made from; None without a complete file."""
     manifest = manifest_path(path)
     if not (path.exists() and manifest.exists()):
         return None
@@ -48,19 +48,16 @@ def fingerprint(path: Path) -> str | None:
 
 
 def build(path: Path, key: dict[str, Any], make: Callable[[Path], object]) -> bool:
-    """Make `path` with `make(temporary path)` unless it was made from this very key.
-
-    Returns True when it was made, False when it was up to date.
-    """
+    """Make `path` with make(temporary path) unless its manifest has this key; return if made."""
     return path in build_many({path: key}, lambda parts: make(parts[path]))
 
 
 def build_many(
     keys: dict[Path, dict[str, Any]], make: Callable[[dict[Path, Path]], object]
 ) -> list[Path]:
-    """Make several files in one go: those not made from their very key, which are returned.
+    """Make the files whose manifests do not have their keys in one call; return their paths.
 
-    `make` is given the temporary path of each, and writes them all.
+    make: writes each file to its temporary path, given as path -> temporary path.
     """
     stale = [path for path, key in keys.items() if fingerprint(path) != digest(key)]
     parts = {path: path.with_name(f".part-{path.name}") for path in stale}
@@ -68,7 +65,7 @@ def build_many(
         path.parent.mkdir(parents=True, exist_ok=True)
         manifest_path(path).unlink(missing_ok=True)
         part.unlink(missing_ok=True)
-    with none_left(*parts.values()):
+    with removed_on_error(*parts.values()):
         if stale:
             make(parts)
         for path, part in parts.items():
@@ -80,17 +77,17 @@ def build_many(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all."""
+    """Write a small text file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".part-{path.name}")
-    with none_left(part):
+    with removed_on_error(part):
         part.write_text(text)
         replace(part, path)
 
 
 @contextmanager
-def none_left(*parts: Path) -> Iterator[None]:
-    """Remove parts of files where writing them breaks off: a full disk is not to stay so."""
+def removed_on_error(*parts: Path) -> Iterator[None]:
+    """Remove temporary files when writing them fails, so that a full disk does not stay full."""
     try:
         yield
     except BaseException:
@@ -100,7 +97,7 @@ def none_left(*parts: Path) -> Iterator[None]:
 
 
 def replace(part: Path, path: Path) -> None:
-    """Sync a finished file to disk, then give it its name."""
+    """Sync a finished temporary file to disk, then rename it."""
     with open(part, "rb") as f:
         os.fsync(f.fileno())
     os.replace(part, path)

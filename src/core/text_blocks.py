@@ -1,4 +1,4 @@
-"""Read text files, packed or not, in blocks of whole lines."""
+"""Read text files, plain, gzip or zstandard, in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from typing import IO
 import zstandard
 from tqdm import tqdm
 
-BLOCK = 64 << 20
+BLOCK = 64 << 20  # bytes of a block, about
+READ = 1 << 20  # bytes of a read
+MAX_BLOCKS_PER_LINE = 4  # a longer line is refused: the file has no line ends
 
 
-def _unzstd(file: IO[bytes]) -> Iterator[bytes]:
-    """Decompressed pieces; zstandard's own reader takes a cut file for a whole one."""
+def _decompress_zstd(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield decompressed bytes; raise EOFError if the file is cut off, as zstandard does not."""
     frame = None
-    while piece := file.read(1 << 20):
-        while piece:
+    while data := file.read(READ):
+        while data:
             frame = frame or zstandard.ZstdDecompressor().decompressobj()
-            yield frame.decompress(piece)
-            piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+            yield frame.decompress(data)
+            data, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
     if frame:
         raise EOFError("the end is missing")
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """The file's bytes, with a bar over those read where that takes long."""
-    size, how = path.stat().st_size, {"desc": path.name, "leave": False, "disable": None}
-    with open(path, "rb") as raw, tqdm.wrapattr(raw, "read", size, delay=2, **how) as file:
+def _read(path: Path) -> Iterator[bytes]:
+    """Yield the decompressed bytes of a file; show a bar where that takes long."""
+    size, bar = path.stat().st_size, {"desc": path.name, "leave": False, "disable": None}
+    with open(path, "rb") as raw, tqdm.wrapattr(raw, "read", size, delay=2, **bar) as file:
         if path.suffix == ".zst":
-            yield from _unzstd(file)
+            yield from _decompress_zstd(file)
             return
         plain = gzip.open(file) if path.suffix == ".gz" else file  # noqa: SIM115 - a view of `file`
-        while piece := plain.read(1 << 20):
-            yield piece
+        while data := plain.read(READ):
+            yield data
 
 
 def blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:
-    """The file as (number of the first line, whole lines of about `size` bytes)."""
-    line, held, total = 1, [b""], 0
+    """Yield (number of the first line, whole lines of about `size` bytes) of a text file.
+
+    Raises ValueError with the file, and the cure, where it is damaged or has no line ends.
+    """
+    line, unread, total = 1, [b""], 0
     try:
-        for piece in _pieces(path):
-            held.append(piece)
-            total += len(piece)
-            if total < size or (cut := piece.rfind(b"\n") + 1) == 0:
-                if total > 4 * size:
+        for data in _read(path):
+            unread.append(data)
+            total += len(data)
+            if total < size or (cut := data.rfind(b"\n") + 1) == 0:
+                if total > MAX_BLOCKS_PER_LINE * size:
                     raise ValueError(f"{path}, line {line}: endless; write a session or row a line")
                 continue
-            held[-1] = piece[:cut]
-            block = b"".join(held)
+            unread[-1] = data[:cut]
+            block = b"".join(unread)
             yield line, block
             line += block.count(b"\n")
-            held, total = [piece[cut:]], len(piece) - cut
+            unread, total = [data[cut:]], len(data) - cut
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise ValueError(f"{path}: damaged or cut off ({error}); download it again") from None
-    if block := b"".join(held):
+    if block := b"".join(unread):
         yield line, block

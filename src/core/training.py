@@ -1,4 +1,4 @@
-"""Train a net epoch by epoch: a log line each, checkpoints, early stopping."""
+"""Train a net epoch by epoch, with a log, early stopping and checkpoints."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from src.core import store
 
 Line = dict[str, float]
 Log = list[Line]
-"""A line per epoch: its number, from 0, the loss and the metrics."""
+"""A line per epoch: its number (from 0), the loss and the metrics."""
 
 Progress = Callable[[list[Any], int], Iterable[Any]]
-"""Yields the batches of an epoch, given its number, and may show a bar."""
+"""Given the batches and number of an epoch, yields the batches; may show a bar."""
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When to stop, and which epoch to keep, by a metric of the log; a higher one is better."""
+    """Rule for the number of epochs, and for the best one, by a metric that should be high."""
 
     metric: str
     patience: int  # epochs without a better value
     max_epochs: int
 
     def done(self, log: Log) -> bool:
-        """Whether all epochs are over, or the last `patience` ones were not better."""
+        """Whether max_epochs are over, or the last `patience` epochs were not better."""
         values = [line[self.metric] for line in log]
         if not log or len(log) == self.max_epochs:
             return bool(log)
         return len(log) - 1 - values.index(max(values)) >= self.patience
 
     def best(self, log: Log) -> Line:
-        """Line of the epoch to keep: the last one with the highest value; {} of no epochs."""
+        """Return the line of the best epoch, the last one where equal; {} for an empty log."""
         return max(reversed(log), key=lambda line: line[self.metric], default={})
 
 
 class Trainer(Protocol):
-    """A net, what it learns from, and its log so far."""
+    """A net with its training data and its log."""
 
     @property
     def log(self) -> Log: ...
@@ -50,17 +50,17 @@ class Trainer(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether there is no epoch left to train: `stopping.done(log)`, or no data at all."""
+        """Whether no epoch is left to train: `stopping.done(log)`, or there is no data."""
 
     def epoch(self, progress: Progress) -> Line:
-        """Train one epoch; return its line of the log."""
+        """Train one epoch; return its line for the log."""
 
     def keep(self) -> None:
-        """Keep the present state as the best so far."""
+        """Store the current state as the best so far."""
 
 
 class Resumable(Trainer, Protocol):
-    """A trainer whose state, log included, fits into a file."""
+    """A trainer that can save and load its state, including the log."""
 
     def save(self, path: Path) -> None: ...
 
@@ -73,7 +73,7 @@ def all_batches(batches: list[Any], epoch: int) -> Iterable[Any]:
 
 
 def train_epoch(trainer: Trainer, progress: Progress = all_batches) -> None:
-    """Train one epoch, log it, and keep the state where it is the best."""
+    """Train one epoch, log it, and keep the state if it is the best."""
     line = trainer.epoch(progress)
     trainer.log.append(line)
     if trainer.stopping.best(trainer.log) is line:
@@ -85,7 +85,7 @@ def train_in_epochs(
     progress: Progress = all_batches,
     after_epoch: Callable[[], object] = lambda: None,
 ) -> None:
-    """Train until all epochs are over, or the last ones were not better."""
+    """Train until the trainer is done; call `after_epoch` after every epoch."""
     while not trainer.done:
         train_epoch(trainer, progress)
         after_epoch()
@@ -93,26 +93,26 @@ def train_in_epochs(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file with the state after an epoch: a killed run resumes from it.
+    """A file with the state after an epoch, from which a killed run resumes.
 
-    key: what the state depends on; a checkpoint of another key is not loaded.
+    key: all that the state depends on. A checkpoint with another key is ignored.
     """
 
     path: Path
     key: dict[str, Any]
 
     def resume(self, trainer: Resumable) -> None:
-        """Load the state, where there is one of this key."""
+        """Load the state if there is a checkpoint with this key."""
         if store.fingerprint(self.path) == store.digest(self.key):
             trainer.load(self.path)
 
     def write(self, trainer: Resumable) -> None:
-        """Replace the file by the present state."""
+        """Replace the checkpoint with the current state."""
         store.manifest_path(self.path).unlink(missing_ok=True)
         store.build(self.path, self.key, trainer.save)
 
     def remove(self) -> None:
-        """Remove the file: training is over."""
+        """Remove the checkpoint after training."""
         for file in (self.path, store.manifest_path(self.path)):
             file.unlink(missing_ok=True)
 

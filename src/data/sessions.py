@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.core.arrays import I8, I32, I64, arrays, offsets_of
+from src.core.arrays import I8, I32, I64, arrays, offsets_of_ids
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -58,7 +58,7 @@ class Sessions:
         def column(name: str) -> NDArray:
             return arrays(pl.read_parquet(events, columns=[name]), name)[0]
 
-        offsets = offsets_of(column("session"), known.sessions)
+        offsets = offsets_of_ids(column("session"), 0, known.sessions)
         item, ts, type_ = column("item"), column("ts"), column("type")
         return cls(offsets, item, ts, type_, n_items, known.first_query)
 
@@ -68,4 +68,4 @@ class Sessions:
     ) -> Sessions:
         """CSR arrays of an EVENTS frame."""
         session, item, ts, type_ = arrays(events, *EVENTS.names())
-        return cls(offsets_of(session, n_sessions), item, ts, type_, n_items, first_query)
+        return cls(offsets_of_ids(session, 0, n_sessions), item, ts, type_, n_items, first_query)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64, count_items
-from src.core.nearest import frequent, nearest
+from src.core.arrays import F32, I32, I64, count_items, most_frequent
+from src.core.nearest import nearest
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
 from src.data.units import DAY
@@ -145,7 +145,7 @@ class FactorizationTrainer:
             return 0.0
         drawn = np.random.default_rng([self.seed, 2]).permutation(x.size)[:HELD_OUT]
         x, y = x[drawn], y[drawn]
-        items = frequent(self.count, self.row.max_items)
+        items = most_frequent(self.count, self.row.max_items)
         row_of = np.full(self.n_items, -1)
         row_of[items] = np.arange(items.size)
         scale = np.log1p(self.count[items])[:, None].astype(np.float32)

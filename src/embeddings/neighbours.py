@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.core.arrays import F32, F64, I64, count_items
-from src.core.nearest import frequent, nearest
+from src.core.arrays import F32, F64, I64, count_items, most_frequent
+from src.core.nearest import nearest
 from src.data.sessions import Sessions
 from src.embeddings.base import ROWS_AT_A_TIME
 from src.matrices.neighbours import Neighbours
@@ -58,7 +58,7 @@ def with_vectors(targets: F32, count: I64, max_items: int) -> tuple[I64, I64]:
     Only the `max_items` most frequent items are anyone's neighbours.
     """
     known = np.flatnonzero(targets.any(axis=1))
-    return known, known[frequent(count[known], max_items)]
+    return known, known[most_frequent(count[known], max_items)]
 
 
 def append_column(vectors: F32, column: F64) -> F32:

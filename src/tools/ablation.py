@@ -26,13 +26,12 @@ import polars as pl
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from src.candidates.pool_kernel import ABSENT
+from src.candidates.pool_kernel import ABSENT, RRF_K
 from src.cli import main
 from src.core import store
 from src.core.arrays import F32, I8, I64
 from src.core.console import show
 from src.core.run import Run
-from src.core.topk_kernel import RRF_K
 from src.data.recipe import Recipe
 from src.features.table import FeatureTable
 from src.metrics.bootstrap import bootstrap, paired_difference, total_score

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 
+from src.core import arrays
 from src.core import nearest as search
 
 
@@ -39,6 +40,6 @@ def test_search(monkeypatch: pytest.MonkeyPatch, top: int, blocks: tuple[int, in
     assert whole[0].tolist() == alone == plain_nearest(vectors[:50], vectors, top)
 
 
-def test_frequent() -> None:
-    assert search.frequent(np.array([2, 0, 5, 2, 5]), 3).tolist() == [0, 2, 4]
-    assert search.frequent(np.array([2, 0, 5]), 9).tolist() == [0, 2]
+def test_most_frequent() -> None:
+    assert arrays.most_frequent(np.array([2, 0, 5, 2, 5]), 3).tolist() == [0, 2, 4]
+    assert arrays.most_frequent(np.array([2, 0, 5]), 9).tolist() == [0, 2]

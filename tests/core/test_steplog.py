@@ -14,7 +14,7 @@ from src.core.steplog import StepLog
 def end_line(output: Path, name: str, seconds: float, built: list[bool]) -> StepLog:
     """End one line of a script that has asked for some files."""
     log = StepLog(output, "1_x", built=built)
-    log.keep(name, {"rows": 3}, seconds, before=0)
+    log.add(name, {"rows": 3}, seconds, n_built=0)
     return log
 
 
@@ -32,7 +32,7 @@ def test_a_line_stays_until_it_builds_something(tmp_path: Path) -> None:
 
 def test_only_files_of_the_line_count(tmp_path: Path) -> None:
     log = StepLog(tmp_path, "1_x", built=[True])  # by the line before
-    log.keep("read", {"rows": 3}, 9.0, before=1)
+    log.add("read", {"rows": 3}, 9.0, n_built=1)
     log.built.append(False)
-    log.keep("read", {"rows": 3}, 0.1, before=1)
+    log.add("read", {"rows": 3}, 0.1, n_built=1)
     assert steplog.read(tmp_path)["1_x"]["read"]["seconds"] == 9.0

@@ -42,7 +42,7 @@ def test_blocks_do_not_show_in_the_result(tmp_path, monkeypatch):
         worlds.write(tmp_path / name / "in", "train", a_world(1))
     assert worlds.prepare(monkeypatch, tmp_path / "one") == 0
     small = text_blocks.blocks
-    monkeypatch.setattr(text_blocks, "_pieces", lambda path: _by(path.read_bytes(), 700))
+    monkeypatch.setattr(text_blocks, "_read", lambda path: _by(path.read_bytes(), 700))
     monkeypatch.setattr("src.datasets.otto.raw.blocks", lambda path: small(path, 1500))
     assert worlds.prepare(monkeypatch, tmp_path / "many") == 0
     one, many = (tmp_path / name / "out" for name in ("one", "many"))

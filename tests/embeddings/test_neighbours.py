@@ -84,7 +84,7 @@ def test_neighbours_of_one_or_no_item() -> None:
 @pytest.mark.parametrize("batch", [1, 2, 1000])
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr(base, "ROWS_AT_A_TIME", batch)
-    monkeypatch.setattr(arrays, "EVENTS", batch)
+    monkeypatch.setattr(arrays, "COUNT_BATCH", batch)
     scaled = base.unit(np.array([[3, 4], [0, 0], [0, -2]], np.float32))
     np.testing.assert_allclose(scaled, [[0.6, 0.8], [0, 0], [0, -1]])
     item = np.array([4, 0, 4, 2, 4], np.int32)

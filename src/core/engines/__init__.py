@@ -1,4 +1,4 @@
-"""Engines, a class each; `resolve` makes the choice of --engine."""
+"""Engines, a class each; `resolve` gives the one of --engine."""
 
 from src.core.engines.base import Engine
 from src.core.engines.cpu import CpuEngine
@@ -9,11 +9,14 @@ __all__ = ["ENGINES", "CpuEngine", "Engine", "GpuEngine", "resolve"]
 ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, GpuEngine)}
 
 
-def resolve(wanted: str) -> Engine:
-    """Take the engine of that name (`auto`: a GPU if it works); ValueError if not there."""
-    if wanted == "auto":
-        wanted = GpuEngine.name if GpuEngine.trouble() is None else CpuEngine.name
-    engine = ENGINES[wanted]
-    if trouble := engine.trouble():
-        raise ValueError(f"--engine {wanted}: {trouble}; use --engine {CpuEngine.name}")
+def resolve(name: str) -> Engine:
+    """Make the engine of that name; `auto` is the GPU if it works, else the CPU.
+
+    Raises ValueError, with the reason, where the engine does not work on this machine.
+    """
+    if name == "auto":
+        name = GpuEngine.name if GpuEngine.fault() is None else CpuEngine.name
+    engine = ENGINES[name]
+    if fault := engine.fault():
+        raise ValueError(f"--engine {name}: {fault}; use --engine {CpuEngine.name}")
     return engine()

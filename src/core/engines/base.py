@@ -1,9 +1,9 @@
-"""What an engine is: where polars queries run, nets are trained and matrices are counted.
+"""Base class of engines: the device that runs polars queries, counts matrices and trains nets.
 
-One code path: a step builds a lazy query, `Engine.collect` runs it. On a GPU nothing may fall back
-to the CPU unseen, so the query raises when RAPIDS cannot run it (`make gpu-check` finds that out
-without a GPU). Never used there, because cudf-polars lacks them: group_by().head, int_range().over,
-cum_count().over, list operations, cut, categoricals, rle_id, map_batches, join_asof(by=).
+Both engines run the same lazy queries. A GPU never falls back to the CPU: a query that RAPIDS
+cannot run raises an error. `make gpu-check` translates all queries without a GPU. cudf-polars lacks
+group_by().head, int_range().over, cum_count().over, list operations, cut, categoricals, rle_id,
+map_batches and join_asof(by=).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ import polars as pl
 
 
 def available_threads() -> int:
-    """Threads that the kernels may use."""
+    """Return the number of threads that the kernels may use."""
     return int(os.environ.get("NUMBA_NUM_THREADS", os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
 class Engine(ABC):
-    """One choice of --engine, made at start; `trouble` tells why it cannot be had."""
+    """A value of --engine."""
 
     name: ClassVar[str]
-    device: ClassVar[str]  # as torch and XGBoost call it
-    by_self_merge: ClassVar[bool]  # matrices by the polars query that defines them; else a kernel
+    device: ClassVar[str]  # the name that torch and XGBoost use
+    by_self_merge: ClassVar[bool]  # matrices by the polars query that defines them; else by kernels
 
     threads: int = field(default_factory=available_threads)
 
     @classmethod
-    def trouble(cls) -> str | None:
-        """Why it cannot be used here; None where it can."""
+    def fault(cls) -> str | None:
+        """Return the reason why this machine lacks the engine; None if it works."""
         return None
 
     @property
     def models_at_a_time(self) -> int:
-        """How many models are trained at a time."""
+        """Models that are trained at the same time."""
         return self.threads
 
     @abstractmethod

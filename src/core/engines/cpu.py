@@ -18,5 +18,5 @@ class CpuEngine(Engine):
     by_self_merge = False
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
-        """Run a query piece by piece."""
+        """Run a query with the streaming engine."""
         return query.collect(engine="streaming")

@@ -14,15 +14,15 @@ from src.core.engines.base import Engine
 
 @dataclass(frozen=True)
 class GpuEngine(Engine):
-    """One GPU; the kernels beside it stay on the CPU."""
+    """One GPU; numba kernels still run on the CPU."""
 
     name = "gpu"
     device = "cuda"
     by_self_merge = True
 
     @classmethod
-    def trouble(cls) -> str | None:
-        """Why RAPIDS cannot be used here, or None when a GPU answers and it is installed."""
+    def fault(cls) -> str | None:
+        """Return the reason why RAPIDS does not work here; None with a driver and cudf-polars."""
         if shutil.which("nvidia-smi") is None:
             return "no NVIDIA driver on this machine (nvidia-smi not found)"
         if subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode != 0:
@@ -33,9 +33,9 @@ class GpuEngine(Engine):
 
     @property
     def models_at_a_time(self) -> int:
-        """One: they share the GPU's memory."""
+        """One, as models share the memory of the GPU."""
         return 1
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
-        """Run a query on the GPU; raise where RAPIDS cannot."""
+        """Run a query on the GPU; raise an error if RAPIDS cannot."""
         return query.collect(engine=pl.GPUEngine(raise_on_fail=True))

@@ -125,7 +125,7 @@ class ClickLog:
         """
         clicks = pl.scan_parquet(self.clicks)
         since = clicks.select(pl.col("ts").min()).collect().item() // 1000 - FRESH
-        articles = read_integers(self.articles, ARTICLE, small=INT32)
+        articles = read_integers(self.articles, ARTICLE, int32=INT32)
         for item in articles.filter(pl.col("item").is_duplicated())["item"][:1]:
             raise ValueError(f"{self.articles}: article {item} appears twice; keep one")
         _refuse_times(self.articles, articles["created"])
@@ -139,7 +139,7 @@ class ClickLog:
 
 def _read_log(path: Path, test: bool) -> pl.DataFrame:
     """Read and check a log; repeated lines count once."""
-    clicks = read_integers(path, CLICK | CONTEXT, small=CONTEXT)
+    clicks = read_integers(path, CLICK | CONTEXT, int32=CONTEXT)
     _refuse_times(path, clicks["ts"])
     return clicks.unique(maintain_order=True).with_columns(test=pl.lit(test))
 
