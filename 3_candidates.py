@@ -1,4 +1,4 @@
-"""Let every retriever list its items for every query, and measure what each list is worth.
+"""List the candidates of every retriever for every query, and measure their recall.
 
     python 3_candidates.py --dataset otto
 

@@ -1,13 +1,13 @@
-"""Blend the rankers, write and check submission.csv, and print what it should score.
+"""Blend the rankers, write submission.csv and report.html, and print the score on valid.
 
     python 7_blend.py --dataset otto
 
 Reads  output/<dataset>/<split>/scores/*.parquet  (step 6), valid/labels.parquet
 Writes output/<dataset>/cv.json: score, 95 % interval, folds and blend of each objective
-       output/<dataset>/submission.csv: for the test queries, or the valid ones where no test is
-       output/<dataset>/logs/vs_baselines.csv: the score beside that of every baseline
+       output/<dataset>/submission.csv: for the queries of test, or of valid without a test file
+       output/<dataset>/logs/vs_baselines.csv: score of the pipeline and of every baseline
        output/<dataset>/logs/query_scores.parquet: value and ideal of every valid query
-       output/<dataset>/experiments.csv: one more line, with changes and delta since the last run
+       output/<dataset>/experiments.csv: one more line where recipe, code, score or sample is new
        output/<dataset>/report.html: the whole run on a page
 """
 

@@ -128,7 +128,7 @@ def ways(
     """What is compared, by name: the candidates that are ranked, and their scores."""
     pool = batch.candidates.pool
     scores = {one.row.name: one.scores(batch, objective) for one in trained}
-    votes = {name: blend_kernel.rank_votes(pool.offsets, pool.item, score)
+    votes = {name: blend_kernel.reciprocal_ranks(pool.offsets, pool.item, score)
              for name, score in scores.items()}  # fmt: skip
     first, *others = votes
     both = {f"{first} + {other}": votes[first] + votes[other] for other in others}

@@ -1,8 +1,8 @@
-"""The ways to blend rankers that step 7 tries.
+"""List the blends of rankers that step 7 compares.
 
 A weighted blend transforms the scores of each ranker within the query and sums them with weights.
-RANK turns a score into 1 / (RRF_K + rank), SOFTMAX into its softmax. STACK is a logistic regression
-on the scores and the rank votes of all rankers (src/blend/stacking.py).
+RANK turns a score into its reciprocal rank, 1 / (RRF_K + rank), and SOFTMAX into its softmax. STACK
+is a logistic regression on scores and reciprocal ranks of all rankers (src/blend/stacking.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 RANK, SOFTMAX, STACK = "rank", "softmax", "stack"
 TRANSFORMS = (RANK, SOFTMAX)  # of weighted blends
 TENTHS = 10  # the weights of a blend are tenths
-ALL_MODELS = 99  # stands for stacking, which is richer than every weighted blend
+STACK_MODELS = 99  # n_models of stacking: above those of any weighted blend, so it comes last
 
 
 class Blend(NamedTuple):
@@ -24,8 +24,8 @@ class Blend(NamedTuple):
 
     @property
     def n_models(self) -> int:
-        """Number of rankers with a weight."""
-        return len(self.weights) - self.weights.count(0) if self.weights else ALL_MODELS
+        """Number of rankers with a weight above 0; STACK_MODELS for stacking."""
+        return len(self.weights) - self.weights.count(0) if self.weights else STACK_MODELS
 
 
 def all_blends(n_rankers: int) -> list[Blend]:

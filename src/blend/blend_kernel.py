@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Transforms that make the scores of different rankers comparable within a query."""
+"""Transform scores within a query, so that scores of different rankers can be added."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from src.candidates.pool_kernel import RRF_K
 
 
 @njit(parallel=True, cache=True)
-def rank_votes(offsets, item, score):
+def reciprocal_ranks(offsets, item, score):
     """1 / (RRF_K + rank of the candidate in its query), float32; ranks from 0, ties by item."""
-    votes = np.empty(score.size, np.float32)
+    reciprocal = np.empty(score.size, np.float32)
     for q in prange(offsets.size - 1):
         first, end = offsets[q], offsets[q + 1]
         by_item = np.argsort(item[first:end], kind="mergesort")
         order = by_item[np.argsort(-score[first:end][by_item], kind="mergesort")]
         for rank in range(order.size):
-            votes[first + order[rank]] = 1.0 / (RRF_K + rank)
-    return votes
+            reciprocal[first + order[rank]] = 1.0 / (RRF_K + rank)
+    return reciprocal
 
 
 @njit(parallel=True, cache=True)
 def softmax(offsets, score):
     """Softmax of the scores within each query, float32."""
-    share = np.empty(score.size, np.float32)
+    probability = np.empty(score.size, np.float32)
     for q in prange(offsets.size - 1):
         first, end = offsets[q], offsets[q + 1]
         highest, total = score[first], 0.0
@@ -36,5 +36,5 @@ def softmax(offsets, score):
         for r in range(first, end):
             total += math.exp(score[r] - highest)
         for r in range(first, end):
-            share[r] = math.exp(score[r] - highest) / total
-    return share
+            probability[r] = math.exp(score[r] - highest) / total
+    return probability

@@ -1,4 +1,4 @@
-"""Paired comparisons of the pipeline: with every baseline, and with former runs."""
+"""Compare the pipeline with every baseline and with former runs, paired by session."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Delta(NamedTuple):
 
 
 def paired_delta(scores: list[QueryScores], others: list[QueryScores], recipe: Recipe) -> Delta:
-    """Compare scores (one per objective) with others of the same queries."""
+    """Subtract other scores from these; both hold the same queries, one entry per objective."""
     pairs = zip(scores, others, strict=True)
-    differences = [paired_difference(mine, other.value) for mine, other in pairs]
+    differences = [paired_difference(score, other.value) for score, other in pairs]
     weights = [objective.weight for objective in recipe.objectives]
     low, high = bootstrap(differences, weights, recipe.seed)
     return Delta(total_score(differences, weights), float(low[-1]), float(high[-1]))
@@ -38,7 +38,10 @@ def vs_baselines_path(run: Run) -> Path:
 
 
 def write_vs_baselines(run: Run) -> bool:
-    """Bring vs_baselines.csv up to date: scores of the pipeline and of baselines, and deltas."""
+    """Bring vs_baselines.csv up to date; True when it was built.
+
+    One row for the pipeline, then one per baseline with the delta of the pipeline over it.
+    """
     recipe, baselines = run.recipe, run.output / "logs" / "pool" / "baselines.parquet"
     names, weights = recipe.objective_names, [o.weight for o in recipe.objectives]
 

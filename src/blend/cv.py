@@ -1,8 +1,8 @@
-"""Search the blends of all objectives: cv.json, and the score of every query.
+"""Choose a blend for each objective; write cv.json and logs/query_scores.parquet.
 
-cv.json holds the score of each objective, out of fold, with interval and folds; the chosen blend;
-and the scores of the alternatives. logs/query_scores.parquet has the value and the ideal of every
-query with a positive: what is compared with baselines and with former runs.
+cv.json holds for each objective the out-of-fold score with interval and folds, the chosen blend,
+and the scores of the alternatives. query_scores.parquet holds the value and the ideal of every
+query with a positive, for comparisons with baselines and with former runs.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from src.rankers.train_table import trainable_objectives
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search found for one objective."""
+    """Result of the blend search for one objective."""
 
-    scores: QueryScores  # each fold under the blend that was chosen on the others
-    oracle_score: float  # of a perfect order of the pool
-    blend: Blend  # chosen on all folds
+    scores: QueryScores  # of each fold, under the blend that is best on the other folds
+    oracle_score: float  # the score of a perfect order of the pool
+    blend: Blend  # best on all folds
     weights: dict[str, float]  # of each ranker; empty for STACK and without a ranker
     alternatives: dict[str, float]  # score of each ranker alone and of each transform's best
     stack: F64 | None  # weights of the meta-features, fitted on all folds
@@ -75,25 +75,25 @@ def write_cv(run: Run) -> list[bool]:
 
 
 def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
-    """Search the best blend of some score columns, for each objective."""
+    """Search the best blend of each objective; columns: score columns of its rankers."""
     recipe, fold = run.recipe, folds(run, "valid")
     labels = pl.read_parquet(paths.labels(run, "valid"))
     run.budget.claim("blend", BlendSearch.memory(recipe, labels))
     outcomes = {}
     for number, (name, scored) in enumerate(columns.items()):
         truth = labels.filter(objective=number)
-        found = BlendSearch(recipe, shard_files(run, "valid", "scores"), scored, truth, fold)
-        scores, blend = found.cross_fitted()
+        blends = BlendSearch(recipe, shard_files(run, "valid", "scores"), scored, truth, fold)
+        scores, blend = blends.cross_fitted(), blends.best()
         rankers = [row.name for row in recipe.rankers] if scored else []
         weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}
-        stack = found.stacks[ALL_FOLDS] if blend.transform == STACK else None
-        alternatives = found.best_by_transform()
-        outcomes[name] = Outcome(scores, found.oracle_score, blend, weights, alternatives, stack)
+        stack = blends.stacks[ALL_FOLDS] if blend.transform == STACK else None
+        alternatives = blends.best_by_transform()
+        outcomes[name] = Outcome(scores, blends.oracle_score, blend, weights, alternatives, stack)
     return outcomes
 
 
 def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
-    """Return the content of cv.json."""
+    """Build the content of cv.json."""
     recipe, fold = run.recipe, folds(run, "valid")
     scores = [outcome.scores for outcome in outcomes.values()]
     weights = [objective.weight for objective in recipe.objectives]
@@ -122,7 +122,7 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
 
 
 def fold_scores(scores: QueryScores, fold: I64, n: int) -> dict[str, Any]:
-    """Score of each of n folds, their mean and standard deviation; fold: of every session."""
+    """Score each of n folds; add mean and standard deviation. fold: of every session."""
     values = [scores.score(fold[scores.session] == f) for f in range(n)]
     return {"folds": values, "mean": float(np.mean(values)), "std": float(np.std(values))}
 
@@ -133,12 +133,12 @@ def read_cv(run: Run) -> dict[str, Any]:
 
 
 def query_table(scores: list[QueryScores]) -> pl.DataFrame:
-    """Stack scores of objectives: objective (its number), session, value, ideal."""
+    """Stack scores of objectives into one table: objective (its number), session, value, ideal."""
     tables = [pl.DataFrame({"objective": o} | vars(s)) for o, s in enumerate(scores)]
     return pl.concat(tables).cast({"objective": pl.Int8})
 
 
 def scores_of(table: pl.DataFrame, n_objectives: int) -> list[QueryScores]:
-    """Undo `query_table`."""
+    """Split a `query_table` into the scores of its objectives."""
     names = ("session", "value", "ideal")
     return [QueryScores(*arrays(table.filter(objective=o), *names)) for o in range(n_objectives)]

@@ -1,7 +1,7 @@
-"""experiments.csv: a line per finished run of a recipe, to compare ideas by looking.
+"""Append a line to experiments.csv for every run with a new result.
 
-logs/experiments/ keeps what the next line is compared with: the rows of every recipe that has a
-line, and the query scores of the last line.
+logs/experiments/ keeps the data that the next line is compared with: the rows of every recipe that
+has a line, and the query scores of the last line.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from src.core.code import version as code_version
 from src.core.run import Run
 from src.data.recipe import Recipe
 
-CHANGES = 8  # changed rows that a line names
+CHANGES = 8  # changed rows that a line names, at most
 DIGEST = 8  # characters of a digest in a line
-SAME = ("recipe", "code", "score", "sample")  # two lines that agree in these are one
+IDENTITY = ("recipe", "code", "score", "sample")  # a run that repeats these adds no line
 
 
 def experiments_path(run: Run) -> Path:
@@ -36,10 +36,10 @@ def add_experiment(run: Run, n_features: int) -> bool:
     if run.dry:
         return False
     path, folder = experiments_path(run), run.output / "logs" / "experiments"
-    digests = {"recipe": pl.String, "code": pl.String}  # which may look like numbers
+    digests = {"recipe": pl.String, "code": pl.String}  # a digest may look like a number
     table = pl.read_csv(path, schema_overrides=digests) if path.exists() else None
     line = _line(run, n_features, folder, None if table is None else table["recipe"][-1])
-    new = table is None or not table.select(SAME).tail(1).equals(line.select(SAME))
+    new = table is None or not table.select(IDENTITY).tail(1).equals(line.select(IDENTITY))
     if new:
         rows = json.dumps(rows_of(run.recipe), indent=1)
         store.write_text(folder / f"{line['recipe'][0]}.json", rows)
@@ -50,9 +50,9 @@ def add_experiment(run: Run, n_features: int) -> bool:
 
 
 def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> pl.DataFrame:
-    """The line of this run; last_recipe: digest of the recipe of the line before."""
-    found, recipe = cv.read_cv(run), run.recipe
-    scores = {name: entry["score"] for name, entry in found["objectives"].items()}
+    """Make the line of this run; last_recipe: digest of the recipe of the line before."""
+    result, recipe = cv.read_cv(run), run.recipe
+    scores = {name: entry["score"] for name, entry in result["objectives"].items()}
     rows = rows_of(recipe)
     before = folder / f"{last_recipe}.json"
     return pl.DataFrame(
@@ -60,8 +60,8 @@ def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> p
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
             "recipe": store.digest(rows)[:DIGEST],
             "code": code_version(add_experiment, recipe)[:DIGEST],
-            "metric": found["metric"],
-            "score": found["score"], "low": found["ci95"][0], "high": found["ci95"][1],
+            "metric": result["metric"],
+            "score": result["score"], "low": result["ci95"][0], "high": result["ci95"][1],
             **scores,
             "features": n_features,
             "rankers": "+".join(row.name for row in recipe.rankers),
@@ -73,7 +73,7 @@ def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> p
 
 
 def _delta(run: Run, folder: Path) -> dict[str, float | None]:
-    """Compare with the last line; nulls where that is of other queries or other labels."""
+    """Compare with the last line; nulls where its queries or its labels differ."""
     last, queries = _last_scores(folder), ["objective", "session", "ideal"]
     if last.exists():
         old, new = pl.read_parquet(last), pl.read_parquet(cv.query_scores_path(run))
@@ -85,7 +85,10 @@ def _delta(run: Run, folder: Path) -> dict[str, float | None]:
 
 
 def _keep_scores(run: Run, folder: Path) -> None:
-    """Copy the query scores for the next line; also where a kill came before the copy."""
+    """Copy the query scores for the delta of the next line.
+
+    A run without a new line copies too: a kill may have come between the line and its copy.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".part-last.parquet"
     with store.removed_on_error(part):
@@ -104,14 +107,14 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
     A row is named by its kind, its first field and the beginning of its digest.
     """
     tables: dict[str, tuple[Any, ...]] = {"objectives": recipe.objectives, **recipe.tables()}
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for field in fields(recipe):
         value = getattr(recipe, field.name)
         if field.name in tables:
-            found |= {_row_name(row): store.digest(row) for row in value}
+            digests |= {_row_name(row): store.digest(row) for row in value}
         else:
-            found[f"{field.name}={value}"] = store.digest(value)
-    return found
+            digests[f"{field.name}={value}"] = store.digest(value)
+    return digests
 
 
 def _row_name(row: Any) -> str:
@@ -120,7 +123,7 @@ def _row_name(row: Any) -> str:
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> str:
-    """Name the rows that came (+) and went (-)."""
+    """Name the rows that were added (+) and removed (-)."""
     changes = [f"+{name}" for name in now if name not in before]
     changes += [f"-{name}" for name in before if name not in now]
     more = f" and {len(changes) - CHANGES} more" if len(changes) > CHANGES else ""

@@ -1,4 +1,4 @@
-"""The chosen blend of each objective, and the lists of the submission."""
+"""Read the chosen blend of each objective, and write the submission with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from src.rankers.base import Ranker
 
 @dataclass(frozen=True)
 class FinalBlend:
-    """How the candidates of one objective are ordered in the end."""
+    """The chosen blend of one objective, with its rankers."""
 
     objective: str
     rankers: tuple[Ranker, ...]  # trained for the objective; none: the order of the pool stays
@@ -47,7 +47,7 @@ def final_blends(run: Run) -> dict[str, FinalBlend]:
 
 
 def describe_blends(run: Run) -> dict[str, object]:
-    """Write the blend of each objective in words, for the progress line."""
+    """Describe the blend of each objective for the progress line."""
     return {
         name: " ".join([entry["transform"], *(f"{r} {w}" for r, w in entry["weights"].items())])
         for name, entry in read_cv(run)["objectives"].items()

@@ -13,7 +13,7 @@ from src.data import paths
 
 
 def show_results(run: Run) -> None:
-    """Print the scores of all objectives, the comparison with baselines and with the last run."""
+    """Print the scores of all objectives, then the deltas to baselines and to the last run."""
     cv, sessions = read_cv(run), pl.scan_parquet(paths.sessions(run, "valid"))
     queries = sessions.select(pl.col("query").sum()).collect().item()
     print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")

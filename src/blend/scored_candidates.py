@@ -1,4 +1,4 @@
-"""Candidates of queries with the scores of all rankers, and their blended score."""
+"""Load candidates with the scores of all rankers, blend the scores, and take the top lists."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from src.blend import blend_kernel
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend
-from src.core.arrays import F32, F64, I32, I64, arrays
+from src.core.arrays import F32, F64, I32, I64, arrays, positions
 from src.metrics import ranking_kernel
 
 
 @dataclass(frozen=True)
 class ScoredCandidates:
-    """All candidates of some queries (CSR) with the scores of each ranker for one objective."""
+    """Candidates of queries as CSR in pool order, with each ranker's scores for an objective."""
 
     session: I32  # of each query
     offsets: I64
@@ -30,34 +30,38 @@ class ScoredCandidates:
     def load(
         cls, file: Path, columns: Sequence[str], sessions: I64 | None = None
     ) -> ScoredCandidates:
-        """Read some score columns of a file, of all its sessions or of the given ones (ascending).
-
-        Without a column the order of the pool is the score.
-        """
+        """Read score columns of a file, for all its sessions or for the given ones."""
         table = pl.read_parquet(file, columns=["session", "item", *columns])
         if sessions is not None:
             table = table.filter(np.isin(table["session"].to_numpy(), sessions))
+        return cls.from_table(table, columns)
+
+    @classmethod
+    def from_table(cls, table: pl.DataFrame, columns: Sequence[str]) -> ScoredCandidates:
+        """Take score columns of a table that is sorted by session.
+
+        Without a column the score is minus the rank in the pool, so the order of the pool stays.
+        """
         row_session, item, *scores = arrays(table, "session", "item", *columns)
-        session, offsets = np.unique(row_session, return_index=True)
-        offsets = np.append(offsets, table.height)
-        pool_rank = np.arange(item.size) - np.repeat(offsets[:-1], np.diff(offsets))
-        return cls(session, offsets, item, scores or [-pool_rank.astype(np.float32)])
+        session, first = np.unique(row_session, return_index=True)
+        offsets = np.append(first, table.height)
+        return cls(session, offsets, item, scores or [-positions(offsets).astype(np.float32)])
 
     @cached_property
     def transformed(self) -> dict[str, list[F32]]:
         """Transformed scores of each ranker, by transform."""
         return {
-            RANK: [blend_kernel.rank_votes(self.offsets, self.item, s) for s in self.scores],
+            RANK: [blend_kernel.reciprocal_ranks(self.offsets, self.item, s) for s in self.scores],
             SOFTMAX: [blend_kernel.softmax(self.offsets, s) for s in self.scores],
         }
 
     @property
     def meta_features(self) -> F32:
-        """Features of stacking: the scores, then the rank votes; (rows, 2 * rankers)."""
+        """Features of stacking: scores, then reciprocal ranks; float32 (rows, 2 * rankers)."""
         return np.column_stack([*self.scores, *self.transformed[RANK]])
 
     def blended(self, blend: Blend, stack: F64 | None = None) -> F32:
-        """Score of each candidate under a blend.
+        """Blend the scores of each candidate: float32 (rows,).
 
         stack: weights of the meta-features for STACK, (2 * rankers) or (rows, 2 * rankers).
         """
@@ -68,10 +72,7 @@ class ScoredCandidates:
         return np.sum([np.float32(w) * s for w, s in pairs if w], axis=0, dtype=np.float32)
 
     def top_rows(self, score: F32, k: int) -> I64:
-        """Rows of the k best candidates of each query: (queries, k), -1 at the end.
-
-        Ties go by item.
-        """
+        """Rows of the k best candidates: (queries, k), -1 at the end of a list; ties by item."""
         return ranking_kernel.top_rows(self.offsets, self.item, score, k)
 
     def top_items(self, score: F32, k: int) -> I32:
@@ -79,13 +80,13 @@ class ScoredCandidates:
         rows = self.top_rows(score, k)
         return np.where(rows >= 0, self.item[rows], -1).astype(np.int32)
 
-    def of_rows(self, values: NDArray) -> NDArray:
-        """Repeat a value per query for each of its candidates."""
+    def per_row(self, values: NDArray) -> NDArray:
+        """Repeat the value of each query for its candidates: (queries,) to (rows,)."""
         return np.repeat(values, np.diff(self.offsets))
 
     def is_positive(self, truth: pl.DataFrame) -> NDArray[np.bool_]:
-        """Mark the candidates that are positives; truth: session, item."""
-        rows = pl.DataFrame({"session": self.of_rows(self.session), "item": self.item})
+        """Mark the candidates that are positives: bool (rows,). truth: session, item."""
+        rows = pl.DataFrame({"session": self.per_row(self.session), "item": self.item})
         positives = truth.select("session", "item", positive=pl.lit(True))
         joined = rows.join(positives, on=["session", "item"], how="left", maintain_order="left")
         return joined["positive"].fill_null(False).to_numpy()
@@ -94,9 +95,9 @@ class ScoredCandidates:
 def final_lists(
     files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int
 ) -> tuple[I32, I32]:
-    """Rank the candidates of score files.
+    """Rank the candidates of score files under a blend.
 
-    Returns sessions (n,) and their k best items (n, k), -1 at the end.
+    Returns dense sessions (n,) and their k best items (n, k), -1 at the end.
     """
     sessions, lists = [], []
     for file in files:

@@ -1,4 +1,7 @@
-"""Stacking: a logistic regression on the scores and rank votes of all rankers (Wolpert, 1992)."""
+"""Fit stacking: a logistic regression on scores and reciprocal ranks of all rankers.
+
+Wolpert (1992): Stacked generalization.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from src.blend.scored_candidates import ScoredCandidates
 from src.core.arrays import F64, I64, hash_unit
 
-QUERIES = 5_000  # with a positive, at most, that the regression is fitted on
+QUERIES = 5_000  # with a positive, about, that the regression is fitted on
 ALL_FOLDS = -1  # key of the weights that are fitted on all folds
 SEED_OFFSET = 3  # so that the drawn queries do not follow another draw of the recipe's seed
 
@@ -23,8 +26,8 @@ def fit_stacks(
 ) -> dict[int, F64]:  # fmt: skip
     """Fit the weights of the meta-features without each fold, and on all folds (ALL_FOLDS).
 
-    truth: session, item; fold: of each session. A fold is missing where the other folds have no
-    positive or nothing else.
+    truth: session, item; fold: of each session of the split. A fold is absent where the candidates
+    of the other folds are all positive or all negative.
     """
     sessions = truth["session"].unique().sort().to_numpy().astype(np.int64)
     share = QUERIES / max(sessions.size, 1)
@@ -33,16 +36,16 @@ def fit_stacks(
         candidates = ScoredCandidates.load(file, columns, sessions)
         unit = hash_unit(pl.col("session"), seed + SEED_OFFSET)
         drawn = pl.DataFrame({"session": candidates.session}).select(unit < share).to_series()
-        rows = candidates.of_rows(drawn.to_numpy())
+        rows = candidates.per_row(drawn.to_numpy())
         features.append(candidates.meta_features[rows])
         labels.append(candidates.is_positive(truth)[rows])
-        row_folds.append(candidates.of_rows(fold[candidates.session])[rows])
+        row_folds.append(candidates.per_row(fold[candidates.session])[rows])
     X, y, row_fold = np.concatenate(features), np.concatenate(labels), np.concatenate(row_folds)
     stacks = {}
     for f in (ALL_FOLDS, *range(folds)):
-        known = row_fold != f
-        if np.unique(y[known]).size == 2:
-            scale = X[known].std(axis=0) + 1e-9
-            model = LogisticRegression(max_iter=200).fit(X[known] / scale, y[known])
+        train = row_fold != f
+        if np.unique(y[train]).size == 2:
+            scale = X[train].std(axis=0) + 1e-9  # a constant feature has no deviation
+            model = LogisticRegression(max_iter=200).fit(X[train] / scale, y[train])
             stacks[f] = model.coef_[0] / scale
     return stacks

@@ -28,10 +28,13 @@ from src.data.recipe import Recipe
 from src.data.schemas import LABELS
 from src.data.shards import Shard, in_turn, shards
 from src.metrics.bootstrap import bootstrap, total_score
-from src.metrics.query_scores import QueryScores, score_ranks
+from src.metrics.query_scores import QueryScores, capped_count, score_ranks
 
 CUTS = (20, 50, 100, 150)
 """First candidates of the pool whose recall is measured."""
+
+UNION = "union of lists"
+"""Row of the pool table with the recall of all lists."""
 
 BASELINE_VALUES = pl.Schema(
     {
@@ -114,7 +117,7 @@ class CandidateRecall:
         size = self.candidates / max(self.queries, 1)
         rows.append({"pool": f"all ({size:.0f} on average)", **self._recalls("", rank >= 0)})
         union = (self.joined("in_lists") != ABSENT).any(axis=1)
-        rows.append({"pool": "union of lists", **self._recalls("", union)})
+        rows.append({"pool": UNION, **self._recalls("", union)})
         return pl.DataFrame(rows)
 
     def baselines_table(self) -> pl.DataFrame:
@@ -166,15 +169,10 @@ class CandidateRecall:
         cap, recalls = self.recipe.metric.cap, dict[str, object]()
         for o, name in enumerate(self.recipe.objective_names):
             of_objective = self.objective == o
-            possible = _capped(self.session[of_objective], cap)
-            found = _capped(self.session[of_objective & hit], cap)
-            recalls["_".join(filter(None, (name, suffix)))] = found / max(possible, 1)
+            possible = capped_count(self.session[of_objective], cap)
+            hits = capped_count(self.session[of_objective & hit], cap)
+            recalls["_".join(filter(None, (name, suffix)))] = hits / max(possible, 1)
         return recalls
-
-
-def _capped(session: I32, cap: int) -> int:
-    """Sum over sessions of their rows, at most `cap` each."""
-    return int(np.minimum(np.unique(session, return_counts=True)[1], cap).sum())
 
 
 def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:

@@ -33,6 +33,11 @@ def read_only(array: NDArray) -> NDArray:
     return array
 
 
+def positions(offsets: I64) -> I64:
+    """Position of each row in its group, from 0; offsets: CSR of the groups."""
+    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+
+
 def arrays(frame: pl.DataFrame, *names: str) -> list[NDArray]:
     """Return columns as contiguous, read-only arrays."""
     return [read_only(frame[name].to_numpy()) for name in names]

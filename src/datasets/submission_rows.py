@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.core.arrays import I64
+from src.core.arrays import I64, positions
 from src.core.text_blocks import blocks
 
 MAX_FAULTS = 10  # that are listed of one file
@@ -220,7 +220,7 @@ class _CheckedRows:
     def _first_k(self, item: I64, row: I64, length: I64) -> I64:
         """The first k items of each row as a table; different negative numbers where it ends."""
         k = self.fmt.k
-        column = np.arange(item.size) - np.repeat(np.cumsum(length) - length, length)
+        column = positions(np.append(0, length.cumsum()))
         fits = column < k
         table = np.broadcast_to(-1 - np.arange(k), (length.size, k)).copy()
         table[row[fits], column[fits]] = item[fits]

@@ -32,6 +32,11 @@ class QueryScores:
         return float(self.value[mask].sum() / max(self.ideal[mask].sum(), 1.0))
 
 
+def capped_count(session: I32 | I64, cap: int) -> int:
+    """Count rows, at most `cap` per session."""
+    return int(np.minimum(np.unique(session, return_counts=True)[1], cap).sum())
+
+
 def score_lists(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: Metric) -> QueryScores:
     """Score lists (session, item, rank from 0) against the truth (session, item).
 

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import F32, F64, I8, I64
+from src.core.arrays import F32, F64, I8, I64, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
@@ -54,8 +54,7 @@ class EvalBatch:
     @property
     def position(self) -> I64:
         """Position of each candidate in its query's pool, from 0."""
-        offsets = self.candidates.pool.offsets
-        return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+        return positions(self.candidates.pool.offsets)
 
     def keep_rows(self, mask: Mask) -> EvalBatch:
         """Keep the marked candidates, X copied; the ideal stays that of all."""

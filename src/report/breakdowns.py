@@ -1,4 +1,4 @@
-"""Counts over the sampled positives: recall by rank, by session and by item; score histograms."""
+"""Count the sampled positives by rank, session and item; bin scores for histograms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from src.data.units import DAY, HOUR
+from src.metrics.query_scores import capped_count
 from src.report.sample import Sample
 
 CUTS = (1, 2, 3, 5, 10, 15, 20, 30, 50, 75, 100, 150)  # candidates of a recall curve
@@ -17,7 +18,7 @@ BINS = 40  # of a histogram of scores
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Bins of a column of the positives; an edge belongs to the bin on its right."""
+    """A column of the positives and its bins; an edge belongs to the bin on its right."""
 
     column: str
     title: str
@@ -43,7 +44,10 @@ BREAKDOWNS = (
 
 
 def break_down(positives: pl.DataFrame, by: Breakdown, k: int) -> pl.DataFrame:
-    """Count positives per objective and bin: their share in the pool and in the first k."""
+    """Count positives per objective and bin, and their shares in the pool and in the first k.
+
+    Columns: objective, positives, in_pool, in_first_<k>, and the bin under the column's name.
+    """
     values = positives[by.column].fill_null(-1).to_numpy()
     number = pl.Series("bin", np.searchsorted(by.edges, values, side="right"))
     table = (
@@ -61,25 +65,21 @@ def break_down(positives: pl.DataFrame, by: Breakdown, k: int) -> pl.DataFrame:
 
 
 def recall_curves(positives: pl.DataFrame, objectives: list[str], k: int, cap: int) -> pl.DataFrame:
-    """Recall of the first n candidates, k among them, before and after the rankers.
+    """Compute the recall of the first n candidates, before and after the rankers.
 
-    A query counts `cap` positives at most. Columns: first, <objective>_pool, <objective>_reranked.
+    n: CUTS and k. A query counts `cap` positives at most. Columns: first (n), <objective>_pool,
+    <objective>_reranked.
     """
     columns: dict[str, list[float]] = {}
     cuts = sorted({*CUTS, k})
     for o, name in enumerate(objectives):
         rows = positives.filter(pl.col("objective") == o)
-        ideal = _capped(rows, cap)
+        ideal = capped_count(rows["session"].to_numpy(), cap)
         for column, order in (("pool_rank", "pool"), ("rank", "reranked")):
-            hits = [_capped(rows.filter(pl.col(column) < n), cap) for n in cuts]
+            listed = (rows.filter(pl.col(column) < n)["session"].to_numpy() for n in cuts)
+            hits = [capped_count(session, cap) for session in listed]
             columns[f"{name}_{order}"] = [n / max(ideal, 1) for n in hits]
     return pl.DataFrame({"first": cuts, **columns})
-
-
-def _capped(positives: pl.DataFrame, cap: int) -> int:
-    """Sum over queries of their rows, at most `cap` each."""
-    per_query = positives.group_by("session").agg(n=pl.len().clip(upper_bound=cap))
-    return int(per_query["n"].sum())
 
 
 class Histogram(NamedTuple):
@@ -90,7 +90,10 @@ class Histogram(NamedTuple):
 
 
 def score_histogram(sample: Sample, objective: int, column: str) -> Histogram:
-    """Bin the scores of positives and of other candidates; the outermost .2 % are cut off."""
+    """Bin the scores of positives and of other candidates.
+
+    The lowest and the highest .2 % of the scores are cut off, except those of positives.
+    """
     positives = sample.positives.filter(pl.col("objective") == objective)
     marked = positives.select("session", "item", positive=True)
     rows = sample.candidates.select("session", "item", column)

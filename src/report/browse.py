@@ -1,4 +1,4 @@
-"""Single queries with history, positives and candidates: the data of the page's script."""
+"""Collect single queries with history, positives and candidates for the Browse section."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ HISTORY = 50  # last events of a session
 
 
 def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
-    """Collect some queries: history, positives, the best candidates and who retrieved them."""
+    """Collect the data of the page's script: queries, and the names behind their numbers."""
     recipe = run.recipe
     chosen = sample.queries.bottom_k(QUERIES, by="unit").sort("raw")
     sessions = chosen["session"].to_list()
-    # as text: a number of a script is exact up to 2^53 only
+    # as text: a number of JavaScript is exact up to 2^53 only
     item_ids = pl.read_parquet(paths.items(run))["item_id"].cast(pl.String)
     ranks = [f"rank_{row.name}" for row in recipe.retrievers]
     pool = pl.concat(
@@ -56,10 +56,10 @@ def _rows(
     candidates: pl.DataFrame, positives: pl.DataFrame, blends: Blends, ranks: list[str],
     item_ids: pl.Series,
 ) -> list[list[object]]:  # fmt: skip
-    """The best candidates of one query under each objective, and all positives among them.
+    """Select the best candidates of one query for each objective, and all positives in the pool.
 
-    A row: item, pool rank, [number of a retriever, rank in its list] of each list it is in, per
-    objective the final rank and the scores of the rankers, and the objectives it is positive for.
+    A row: item, pool rank, [retriever, rank] of each list with the item, final rank by objective,
+    scores of the rankers by objective, objectives that the item is a positive for.
     """
     positive_for: dict[int, list[int]] = {}
     for o, item in positives.select("objective", "item").iter_rows():

@@ -1,9 +1,10 @@
-"""Sections about candidates: single queries, recall from lists to the top, retrievers."""
+"""Make the sections about candidates: single queries, recall at each stage, retrievers."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from src.candidates.recall import UNION
 from src.report import browse as browsing
 from src.report import plots
 from src.report.breakdowns import recall_curves
@@ -12,11 +13,10 @@ from src.report.page import Section, figure, grid, table
 from src.report.plots import Line
 
 TOP = 15  # retrievers whose unique recall is shown
-UNION = "union of lists"  # a row of pool.csv (src/candidates/recall.py)
 
 
 def browse(contents: Contents) -> Section:
-    """A place where the page's script shows single queries."""
+    """Explain the Browse section, which the page's script fills."""
     n = min(browsing.QUERIES, contents.sample.queries.height)
     text = (
         f"{n} queries of valid, drawn by hash: the visible events, the ground truth, and the "
@@ -28,14 +28,14 @@ def browse(contents: Contents) -> Section:
 
 
 def recall(contents: Contents) -> Section:
-    """Recall of all lists, of the pool, and of the reranked pool."""
+    """Show the recall of all lists, of the pool, and of the reranked pool."""
     recipe, names = contents.run.recipe, list(contents.blends)
     cap = recipe.metric.cap
     curves = recall_curves(contents.sample.positives, names, recipe.k, cap)
     numbers = contents.csv("logs/pool/pool.csv")
     at_k = curves.filter(first=recipe.k)
     reranked = {name: at_k[f"{name}_reranked"].item() for name in names}
-    last = pl.DataFrame({"pool": f"reranked, first {recipe.k}", **reranked})
+    row = pl.DataFrame({"pool": f"reranked, first {recipe.k}", **reranked})
     figures = []
     for name in names:
         first, union = curves["first"].to_list(), numbers.filter(pool=UNION)[name].item()
@@ -52,12 +52,12 @@ def recall(contents: Contents) -> Section:
         "ordered by reciprocal rank fusion of the lists. The last row and the curves are "
         f"counted on {contents.counted_on}."
     )
-    html = [table(pl.concat([numbers, last], how="diagonal")), grid(figures)]
+    html = [table(pl.concat([numbers, row], how="diagonal")), grid(figures)]
     return Section("recall", "Recall, from lists to the top", text, html)
 
 
 def retrievers(contents: Contents) -> Section:
-    """Recall of each retriever alone, and what only it finds."""
+    """Show the recall of each retriever, and its unique recall."""
     k, numbers = contents.run.recipe.k, contents.csv("logs/pool/retrievers.csv")
     figures: list[str] = []
     unique_figures: list[str] = []

@@ -1,4 +1,4 @@
-"""What the sections of the page are made from."""
+"""Load the results of a run that the sections of the page show."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Contents:
 
     @classmethod
     def load(cls, run: Run) -> Contents:
-        """Read them from the files of the run."""
+        """Read the files of a run, and draw the sample."""
         blends = final_blends(run)
         sample = Sample.load(run, blends)
         return cls(run, read_cv(run), blends, sample, steplog.read(run.output))
 
     @property
     def counted_on(self) -> str:
-        """On which queries the sample is counted, for the text of a section."""
+        """Name the queries of the sample, for the text of a section."""
         n, total = self.sample.queries.height, self.sample.n_queries
         sampled = f"{n:,} of the {total:,} queries of valid, drawn by hash"
         return sampled if n < total else f"all {total:,} queries of valid"
@@ -62,8 +62,8 @@ def trained_models(blends: Blends) -> list[TrainedModel]:
     return list(dict.fromkeys(models))
 
 
-def best_explainable(cv: dict[str, Any], final: FinalBlend) -> Ranker | None:
-    """The ranker with the best score alone, among those that score by features only."""
+def best_features_only(cv: dict[str, Any], final: FinalBlend) -> Ranker | None:
+    """Find the ranker with the best score alone among those that score by features only."""
     scores = cv["objectives"][final.objective]["alternatives"]
     rows = [row for row in final.rankers if row.features_only]
     return max(rows, key=lambda row: float(scores[row.score_column(final.objective)]), default=None)

@@ -1,4 +1,4 @@
-"""HTML of the page: sections, plots with their numbers, tables. All text is escaped."""
+"""Build the HTML of the page: sections, plots with their numbers, tables; text is escaped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def templates() -> dict[str, str]:
 
 
 def page(title: str, sections: Iterable[Section], data: object) -> str:
-    """Build the whole document; `data` is what the page's script reads."""
+    """Build the whole document; data: goes to the page's script as JSON."""
     shown = [section for section in sections if section.html]
     files = templates()
     values = {
@@ -38,7 +38,7 @@ def page(title: str, sections: Iterable[Section], data: object) -> str:
         "style": files["page.css"],
         "links": " ".join(f'<a href="#{s.key}">{escape(s.title)}</a>' for s in shown),
         "sections": "\n".join(map(_section, shown)),
-        # "<" could end the element that the text is in
+        # a "<" could end the script element
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         "script": files["page.js"],
     }
@@ -52,13 +52,13 @@ def _section(section: Section) -> str:
 
 
 def grid(figures: Iterable[str]) -> str:
-    """Put figures beside each other, as many as there is room for."""
+    """Put figures side by side, as many as fit."""
     joined = "".join(figures)
     return f'<div class="grid">{joined}</div>' if joined else ""
 
 
 def figure(title: str, svg: str, numbers: pl.DataFrame) -> str:
-    """Show a plot under its title, with a table of its numbers to open."""
+    """Show a plot under its title, with a folded table of its numbers."""
     name = escape(title)
     labelled = svg.replace('role="img"', f'role="img" aria-label="{name}"', 1)
     head = f"<figcaption>{name}</figcaption>"
@@ -66,12 +66,12 @@ def figure(title: str, svg: str, numbers: pl.DataFrame) -> str:
 
 
 def details(summary: str, frame: pl.DataFrame) -> str:
-    """Show a table to open."""
+    """Show a folded table under a summary."""
     return f"<details><summary>{escape(summary)}</summary>{table(frame)}</details>"
 
 
 def table(frame: pl.DataFrame) -> str:
-    """Show a table that scrolls inside its box; headings have spaces for underscores."""
+    """Show a table in a box that scrolls; underscores of column names become spaces."""
     numeric = [dtype.is_numeric() for dtype in frame.dtypes]
     heads = [name.replace("_", " ") for name in frame.columns]
     head = "".join(_cell("th", text, n) for text, n in zip(heads, numeric, strict=True))
@@ -88,7 +88,7 @@ def _cell(tag: str, text: str, numeric: bool) -> str:
 
 
 def show(value: object) -> str:
-    """Format a value for a reader."""
+    """Format a value for a cell of a table."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float):

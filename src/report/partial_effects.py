@@ -1,4 +1,4 @@
-"""Partial dependence (Friedman, 2001) of a ranker's score on single features."""
+"""Compute the partial dependence of a ranker's score on single features (Friedman, 2001)."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from src.features.table import FeatureTable
 from src.rankers.base import Ranker
 from src.rankers.train_set import LABEL
 
-FILES = 5  # of the training table, at most, that rows are read from
-ROWS = 1000  # about, that are looked at
+FILES = 5  # of the training table that are read, at most
+ROWS = 1000  # that the mean is taken over, about
 GRID = 12  # values of a feature, at most
 
 
 def held_out_rows(run: Run, objective: str) -> pl.DataFrame:
-    """Read features of some training rows of fold 0, from files spread over all."""
+    """Read the features of about ROWS training rows of fold 0, from at most FILES files."""
     files = shard_files(run, "valid", "train")
-    wanted = (pl.col("fold") == 0) & pl.col(f"{LABEL}{objective}").is_not_null()
+    held_out = (pl.col("fold") == 0) & pl.col(f"{LABEL}{objective}").is_not_null()
     if len(files) > FILES:
         files = [files[n * len(files) // FILES] for n in range(FILES)]
     names, tables = FeatureTable(run.recipe).names, []
     for file in files:
-        rows = pl.scan_parquet(file).filter(wanted).select(names).collect()
+        rows = pl.scan_parquet(file).filter(held_out).select(names).collect()
         tables.append(rows.gather_every(max(1, rows.height * len(files) // ROWS)))
     return pl.concat(tables)
 
@@ -34,7 +34,7 @@ def partial_effects(
 ) -> dict[str, pl.DataFrame]:
     """Compute the mean score when all rows get one value of a feature: value, mean_score.
 
-    The model is that of fold 0, which has not learned from the rows. The values are quantiles.
+    The model is that of fold 0: it has not learned from the rows. The values are quantiles.
     """
     model = row.load(row.model_file(run, objective, 0), run)
     frame = held_out_rows(run, objective)

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # else a line for a new cache
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # no line about a new cache
 
 WIDTH, HEIGHT = 3.9, 2.3  # inches; an inch is 72 units of the SVG
 BELOW, ABOVE = 0.42, 0.22  # inches around the axes: room for tick labels, and for the legend
@@ -34,12 +34,12 @@ LOOK: Any = {
     "legend.labelcolor": INK, "svg.hashsalt": "report",
 }  # fmt: skip
 
-DOTTED = 15  # a line of at most so many points also has dots
+DOTTED = 15  # points of a line, at most, that are drawn as dots
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot; a line without a name is not in the legend."""
+    """One line of a plot; without a name it is not in the legend."""
 
     name: str
     x: Sequence[float]
@@ -49,7 +49,7 @@ class Line:
 
 
 def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HEIGHT) -> str:
-    """Return an <svg> of what `paint` puts on the axes, `left` inches from the edge."""
+    """Paint on axes that begin `left` inches from the edge; return them as <svg>."""
     with mpl.rc_context(LOOK):
         figure = Figure(figsize=(WIDTH, height))
         figure.subplots_adjust(left / WIDTH, BELOW / height, 1 - RIGHT / WIDTH, 1 - ABOVE / height)
@@ -60,14 +60,14 @@ def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HE
 
 
 def room(names: Sequence[str]) -> float:
-    """Inches that the names beside an axis take."""
+    """Estimate the inches that the names beside an axis take."""
     return 0.15 + 0.078 * max(map(len, names))
 
 
 def _inline(svg: str) -> str:
     """Reduce a file to its <svg>, as wide as its box, with CSS variables as colours.
 
-    Ids of groups go: nothing refers to them, and they repeat from plot to plot.
+    Ids of groups are removed: no element refers to them, and other plots have the same ids.
     """
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
@@ -142,7 +142,7 @@ def intervals(
     marks: Sequence[Sequence[float]] = (),
     zero: bool = False,
 ) -> str:
-    """Draw a point and its interval for each name; optional marks (folds), and a line at 0."""
+    """Draw a point and its interval for each name; marks: scores of folds; zero: a line at 0."""
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))[::-1]

@@ -1,6 +1,6 @@
 """Write report.html: a whole run on one page that opens offline (docs/report.md).
 
-The page is made from the files of a run alone, so it can be made again at any time.
+Only files of the run are read, so the page can be built again at any time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from src.report import run_sections as about_run
 from src.report import score_sections as scores
 from src.report import training_sections as training
 from src.report.browse import browse
-from src.report.contents import Contents, best_explainable, trained_models
+from src.report.contents import Contents, best_features_only, trained_models
 from src.report.sample import Blends
 
 SECTIONS = (
@@ -31,13 +31,13 @@ SECTIONS = (
     training.epochs, training.curves, training.features, training.effects, scores.blends,
     scores.breakdowns, scores.ablation, scores.experiments, about_run.steps, about_run.counts,
 )  # fmt: skip
-TABLES = ("pool/retrievers", "pool/pool", "rankers")  # of logs/, that are on the page
+TABLES = ("pool/retrievers", "pool/pool", "rankers")  # of logs/, with a manifest
 
 
 def write_report(run: Run) -> bool:
     """Bring report.html up to date; True when it was built.
 
-    A new logs/steps.json is no reason to build it again: seconds differ from run to run.
+    logs/steps.json is not in the key, because seconds differ from run to run.
     """
     recipe, blends = run.recipe, final_blends(run)
     rows = {
@@ -74,13 +74,13 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
         inputs += shard_files(run, "valid", folder)
     cv = read_cv(run)
     for name, final in blends.items():
-        if row := best_explainable(cv, final):
+        if row := best_features_only(cv, final):
             inputs.append(row.model_file(run, name, 0))
     return inputs
 
 
 def _logs(run: Run, blends: Blends) -> list[Path]:
-    """Tables on the page that have no manifest: their content is part of the key."""
+    """List the tables on the page that have no manifest; their content goes into the key."""
     logs = run.output / "logs"
     files = [experiments_path(run), logs / "ablation.csv"]
     embeddings = [row.name for row in run.recipe.embeddings]

@@ -1,4 +1,4 @@
-"""Sections about the run itself: time, memory, disk, and the data."""
+"""Make the sections about the run itself: time, memory, disk, and the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.report.page import Section, details, figure, show
 
 
 def steps(contents: Contents) -> Section:
-    """Seconds and memory of each script and of each line it printed; disk by folder."""
+    """Show seconds and memory of each script and of each line it printed; disk by folder."""
     totals, lines = [], []
     for script, logged in sorted(contents.steps.items()):
         seconds = sum(step["seconds"] for step in logged.values())
@@ -25,8 +25,8 @@ def steps(contents: Contents) -> Section:
             row = {"script": script, "step": name, "seconds": step["seconds"]}
             lines.append(row | {"peak_GiB": step["peak_gib"], "summary": summary})
     text = (
-        "Of each script, and of each line it printed, when it last built a file. The peak is that "
-        "of its process so far. Disk is what lies in the output folder."
+        "Seconds and peak memory of each script, and of each line it printed, when it last built a "
+        "file. The peak is that of the process so far. Disk is the size of the output folder."
     )
     html = [details("disk", disk(contents.run))]
     if totals:
@@ -38,20 +38,20 @@ def steps(contents: Contents) -> Section:
 
 
 def disk(run: Run) -> pl.DataFrame:
-    """Size of every kind of folder, all splits together."""
+    """Sum the sizes of the files of each folder over all splits."""
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     for file in run.output.rglob("*"):
         if file.is_file():
             folders = file.relative_to(run.output).parts[:-1]
-            kind = next((f for f in folders if f in MADE_BY), "/".join(folders[:1]))
-            sizes[kind, MADE_BY.get(kind, "")] += file.stat().st_size
-    rows = [{"folder": kind, "made_by": script, "GiB": size / 2**30}
-            for (kind, script), size in sorted(sizes.items())]  # fmt: skip
+            folder = next((f for f in folders if f in MADE_BY), "/".join(folders[:1]))
+            sizes[folder, MADE_BY.get(folder, "")] += file.stat().st_size
+    rows = [{"folder": folder, "made_by": script, "GiB": size / 2**30}
+            for (folder, script), size in sorted(sizes.items())]  # fmt: skip
     return pl.DataFrame(rows)
 
 
 def counts(contents: Contents) -> Section:
-    """What step 1 counted."""
+    """Show the counts of step 1."""
     prepared = contents.steps.get("1_preparation", {})
     rows = [
         {"table": name, "count": key, "value": show(value)}

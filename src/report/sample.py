@@ -1,4 +1,4 @@
-"""Sampled queries of `valid` with all candidates and positives: what the page counts anew."""
+"""Sample queries of `valid` with all their candidates and positives, for counts on the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from src.blend.final_blend import FinalBlend
 from src.blend.scored_candidates import ScoredCandidates
-from src.core.arrays import arrays, hash_unit
+from src.core.arrays import arrays, hash_unit, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.shards import shard_files
@@ -23,12 +23,14 @@ Blends = dict[str, FinalBlend]
 
 @dataclass(frozen=True)
 class Sample:
-    """Some queries of `valid`."""
+    """Sampled queries of `valid`; ranks count from 0."""
 
     queries: pl.DataFrame  # session, raw (its id), unit (the hash that drew it)
     n_queries: int  # of `valid`, sampled or not
     candidates: pl.DataFrame  # session, item, pool_rank, scores, final_rank_<objective>
-    positives: pl.DataFrame  # session, objective, item, pool_rank, rank (null: no candidate), facts
+    positives: pl.DataFrame
+    """Columns: session, objective, item; pool_rank and rank, null where the item is no candidate;
+    item_events, session_events; item_age, in seconds."""
     events: pl.DataFrame  # visible events of the queries
 
     @classmethod
@@ -45,12 +47,12 @@ class Sample:
         events = pl.scan_parquet(paths.events(run, "valid"))
         visible = of_sessions(events.select("session", "item", "ts", "type"), sessions)
         labels = of_sessions(pl.scan_parquet(paths.labels(run, "valid")), sessions)
-        positives = with_facts(label_ranks(labels, candidates, blends), events, visible)
+        positives = with_statistics(label_ranks(labels, candidates, blends), events, visible)
         return cls(queries, n_queries, candidates, positives, visible)
 
 
 def draw(run: Run) -> tuple[pl.DataFrame, int]:
-    """Draw the queries; return them in order, and how many there are to draw from."""
+    """Draw the queries; return them by session, and the number of all queries of `valid`."""
     table = (
         pl.scan_parquet(paths.sessions(run, "valid"))
         .with_row_index("dense")
@@ -63,33 +65,27 @@ def draw(run: Run) -> tuple[pl.DataFrame, int]:
 
 
 def of_sessions(table: pl.LazyFrame, sessions: list[int]) -> pl.DataFrame:
-    """Read the rows of some sessions."""
+    """Read the rows of the given sessions."""
     return table.filter(pl.col("session").is_in(sessions)).collect()
 
 
 def with_ranks(candidates: pl.DataFrame, blends: Blends) -> pl.DataFrame:
-    """Add pool_rank and the rank in the final order of each objective; ranks count from 0."""
+    """Add pool_rank, and the rank under the final blend of each objective."""
     session, item = arrays(candidates, "session", "item")
-    queries, offsets = np.unique(session, return_index=True)
-    offsets = np.append(offsets, session.size)
-    pool_rank = np.arange(session.size) - np.repeat(offsets[:-1], np.diff(offsets))
-    pool_rank = pool_rank.astype(np.int16)
+    pool_rank = positions(ScoredCandidates.from_table(candidates, []).offsets).astype(np.int16)
     ranks = {"pool_rank": pool_rank}
     for name, final in blends.items():
-        rank = pool_rank
-        if final.rankers:
-            scores = arrays(candidates, *final.columns)
-            scored = ScoredCandidates(queries, offsets, item, scores)
-            score = scored.blended(final.blend, final.stack)
-            # ties by item, as in the submission
-            rank = np.empty_like(pool_rank)
-            rank[np.lexsort((item, -score, session))] = pool_rank
+        scored = ScoredCandidates.from_table(candidates, final.columns)
+        score = scored.blended(final.blend, final.stack)
+        # ties by item, as in the submission
+        rank = np.empty_like(pool_rank)
+        rank[np.lexsort((item, -score, session))] = pool_rank
         ranks[f"final_rank_{name}"] = rank
     return candidates.with_columns(pl.Series(name, values) for name, values in ranks.items())
 
 
 def label_ranks(labels: pl.DataFrame, candidates: pl.DataFrame, blends: Blends) -> pl.DataFrame:
-    """Add pool_rank, and the rank under the label's own objective."""
+    """Add the pool_rank of each label, and its rank for its objective; null without a candidate."""
     joined = labels.join(candidates, on=["session", "item"], how="left", maintain_order="left")
     ranks = [
         pl.when(pl.col("objective") == o).then(f"final_rank_{name}")
@@ -98,10 +94,10 @@ def label_ranks(labels: pl.DataFrame, candidates: pl.DataFrame, blends: Blends) 
     return joined.select("session", "objective", "item", "pool_rank", rank=pl.coalesce(ranks))
 
 
-def with_facts(
+def with_statistics(
     positives: pl.DataFrame, events: pl.LazyFrame, visible: pl.DataFrame
 ) -> pl.DataFrame:
-    """Add events of the session and of the item, and the item's age at the query in seconds."""
+    """Add the numbers of events of session and item, and the item's age at the query in seconds."""
     items = events.group_by("item").agg(item_events=pl.len(), born=pl.col("ts").min())
     sessions = visible.group_by("session").agg(session_events=pl.len(), now=pl.col("ts").max())
     return (

@@ -1,4 +1,4 @@
-"""Sections about scores: the score, baselines, blends, breakdowns, ablation, former runs."""
+"""Make the sections about scores: baselines, blends, breakdowns, ablation, former runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import polars as pl
 
 from src.report import plots
 from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
-from src.report.contents import Contents, best_explainable
+from src.report.contents import Contents, best_features_only
 from src.report.page import Section, details, figure, grid, show, table
 
 
 def score(contents: Contents) -> Section:
-    """The total and every objective, with intervals and folds."""
+    """Show the score in total and by objective, with intervals and folds."""
     cv, rows = contents.cv, []
     for o in contents.run.recipe.objectives:
         entry = cv["objectives"][o.name]
@@ -39,7 +39,7 @@ def score(contents: Contents) -> Section:
 
 
 def baselines(contents: Contents) -> Section:
-    """The pipeline against every baseline."""
+    """Show the delta of the pipeline over every baseline."""
     text = (
         "Baselines are lists without a model. The delta is the score of the pipeline minus the "
         "score of the baseline: paired, with 95 % intervals."
@@ -57,7 +57,7 @@ def baselines(contents: Contents) -> Section:
 
 
 def blends(contents: Contents) -> Section:
-    """Weights of the rankers, alternatives, and scores of positives and other candidates."""
+    """Show the chosen blends, the alternatives, and histograms of scores."""
     rows, alternatives = [], []
     for name, entry in contents.cv["objectives"].items():
         rows.append({"objective": name, "transform": entry["transform"], **entry["weights"]})
@@ -66,7 +66,7 @@ def blends(contents: Contents) -> Section:
     weights = pl.DataFrame(rows, infer_schema_length=None)
     figures = []
     for o, (name, final) in enumerate(contents.blends.items()):
-        row = best_explainable(contents.cv, final)
+        row = best_features_only(contents.cv, final)
         if row is None:
             continue
         edges, shares = score_histogram(contents.sample, o, row.score_column(name))
@@ -77,8 +77,8 @@ def blends(contents: Contents) -> Section:
         "The transform of the scores and the weight of each ranker. An objective that no ranker "
         "is trained for keeps the order of the pool. Rankers: the out-of-fold score of each one. "
         "Alternatives: each ranker alone, and the best blend of each transform in hindsight. "
-        "The plots show the out-of-fold scores "
-        "of the best ranker of trees: shares of the positives and of the other candidates. "
+        "The plots show the out-of-fold scores of the best ranker of trees, for the positives and "
+        "for the other candidates. "
         f"Counted on {contents.counted_on}."
     )
     tables = [
@@ -90,7 +90,7 @@ def blends(contents: Contents) -> Section:
 
 
 def breakdowns(contents: Contents) -> Section:
-    """Share of the positives found, by session and by item."""
+    """Show the share of positives that are found, by session and by item."""
     k, html = contents.run.recipe.k, []
     for by in BREAKDOWNS:
         numbers, figures = break_down(contents.sample.positives, by, k), []
@@ -105,18 +105,18 @@ def breakdowns(contents: Contents) -> Section:
                 figures.append(figure(f"{by.title}, {name}", svg, rows))
         html.append(grid(figures))
     text = (
-        "Share of the positives that are in the pool and in the first "
-        f"{k} of the final list. By visible events of the session. By events of the item in all "
-        "that valid shows. By time since the first such event of the item ('not yet': it comes "
-        "after the query, or never). Every positive counts, without a cap per query. "
+        f"Share of the positives that are in the pool and in the first {k} of the final list: by "
+        "visible events of the session, by visible events of the item in valid, and by time from "
+        "the first of these events to the query ('not yet': the first event comes after the "
+        "query, or never). Every positive counts, without a cap per query. "
         f"Counted on {contents.counted_on}."
     )
     return Section("breakdowns", "For whom it works", text, html)
 
 
 def ablation(contents: Contents) -> Section:
-    """The score without each part, where an ablation was run."""
-    text = "Score lost when a part is dropped, all else equal, with 95 % intervals."
+    """Show the loss without each group of features or retrievers, after an ablation."""
+    text = "Score lost without a group of features or retrievers, with 95 % intervals."
     numbers, html = contents.csv("logs/ablation.csv"), []
     if not numbers.is_empty():
         rows = numbers.drop_nulls(["loss", "low", "high"])
@@ -127,7 +127,7 @@ def ablation(contents: Contents) -> Section:
 
 
 def experiments(contents: Contents) -> Section:
-    """All lines of experiments.csv."""
+    """Show all lines of experiments.csv."""
     rows = contents.csv("experiments.csv")
     text = "The runs in this output folder. The delta compares a run with the run before it."
     html = [] if rows.is_empty() else [table(rows)]

@@ -1,4 +1,4 @@
-"""Sections about training: epochs of embeddings, learning curves and features of rankers."""
+"""Make the sections about training: epochs of embeddings, learning curves, features."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from src.core.run import Run
 from src.data import paths
 from src.data.splits import all_splits
 from src.report import partial_effects, plots
-from src.report.contents import Contents, TrainedModel, best_explainable, trained_models
+from src.report.contents import Contents, TrainedModel, best_features_only, trained_models
 from src.report.page import Section, details, figure, grid
 from src.report.plots import Line
 
 TOP = 15  # features whose gain is shown
 EFFECTS = 4  # features whose partial effect is shown
-POINTS = 60  # of a learning curve that are drawn
-ROUNDS = 15  # of a learning curve that are in its table
+POINTS = 60  # of a learning curve that are drawn, at most
+ROUNDS = 15  # of a learning curve that its table shows, at most
 
 
 def epochs(contents: Contents) -> Section:
-    """Loss and recall of every epoch, of embeddings that are trained in epochs."""
+    """Show loss and recall by epoch, for embeddings with a log of epochs."""
     run, figures = contents.run, []
     for row in run.recipe.embeddings:
         files = {split: paths.embedding_log(run, split, row.name) for split in all_splits(run)}
@@ -44,7 +44,7 @@ def epochs(contents: Contents) -> Section:
 
 
 def curves(contents: Contents) -> Section:
-    """The metric of early stopping, by round."""
+    """Show the metric of early stopping by round, for every model."""
     figures = []
     for model in trained_models(contents.blends):
         lines, summaries, numbers = [], [], []
@@ -71,9 +71,9 @@ def curves(contents: Contents) -> Section:
 
 
 def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFrame:
-    """Share of a model's gain by feature: mean over some folds."""
+    """Compute the share of gain by feature, as a mean over the given folds."""
     folders = [paths.model_logs(run, model.ranker.name, model.target, fold) for fold in folds]
-    tables = [pl.read_csv(folder / "importance.csv") for folder in folders]  # its own columns each
+    tables = [pl.read_csv(folder / "importance.csv") for folder in folders]
     shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
               for t in tables]  # fmt: skip
     sums = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").sum())
@@ -82,7 +82,7 @@ def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFr
 
 
 def features(contents: Contents) -> Section:
-    """Features with the largest gain."""
+    """Show the features with the largest gain."""
     run, figures = contents.run, []
     for model in trained_models(contents.blends):
         if not model.ranker.features_only:
@@ -95,13 +95,13 @@ def features(contents: Contents) -> Section:
 
 
 def effects(contents: Contents) -> Section:
-    """Mean score by value of the most important features, by the model of fold 0."""
+    """Show the mean score by value of the most important features."""
     run, figures = contents.run, []
     for name, final in contents.blends.items():
-        row = best_explainable(contents.cv, final)
+        row = best_features_only(contents.cv, final)
         if row is None:
             continue
-        # of fold 0 alone: models of other folds may have other columns
+        # importance in fold 0 alone: models of other folds may have other features
         ranked = importance(run, TrainedModel(row, row.target(name)), [0])
         best = ranked["feature"].head(EFFECTS).to_list()
         for feature, numbers in partial_effects.partial_effects(run, row, name, best).items():
@@ -110,8 +110,8 @@ def effects(contents: Contents) -> Section:
             figures.append(figure(f"{name}: {feature}", svg, numbers))
     text = (
         "Partial dependence: the mean score (log-odds or ranking score) when all rows get one "
-        "value of a feature. Scores are by the best single ranker of trees, its model of fold 0, "
-        f"on about {partial_effects.ROWS:,} rows of that fold. A retriever's rank of 255 means "
-        "that the item is not in its list."
+        "value of a feature. The model is that of fold 0 of the best single ranker of trees, on "
+        f"about {partial_effects.ROWS:,} rows of that fold. A retriever's rank of 255 means that "
+        "the item is not in its list."
     )
     return Section("effects", "Partial effects", text, [grid(figures)] if figures else [])

@@ -54,7 +54,7 @@ def stored(folder: Path, shards: list[ScoredCandidates], names: list[str]) -> li
 def test_kernels() -> None:
     rng = np.random.default_rng(4)
     c, k = candidates(rng), 5
-    votes, shares = c.transformed[RANK][0], c.transformed[SOFTMAX][0]
+    reciprocal, shares = c.transformed[RANK][0], c.transformed[SOFTMAX][0]
     rows = ranking_kernel.top_rows(c.offsets, c.item, c.scores[0], k)
     positive = rng.random(c.item.size) < 0.3
     recall, mrr = (
@@ -64,7 +64,7 @@ def test_kernels() -> None:
     for q in range(10):
         order = plain_order(c, q, c.scores[0])
         assert rows[q].tolist() == (order + [-1] * k)[:k]
-        assert [votes[r] for r in order] == [np.float32(1 / (10 + i)) for i in range(len(order))]
+        assert reciprocal[order].tolist() == [np.float32(1 / (10 + i)) for i in range(len(order))]
         power = np.exp(c.scores[0][order].astype(float))
         assert shares[order] == pytest.approx(power / power.sum())
         at = [i for i, r in enumerate(order[:k]) if positive[r]]
@@ -133,10 +133,10 @@ def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
     truth = pl.DataFrame({"session": [0, 1, 2, 3], "item": [2, 2, 2, 2]}).cast(pl.Int32)
     recipe, fold = replace(ONE, folds=2), np.array([0, 0, 1, 1])
     search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
-    assert search.cross_fitted()[1] == Blend(RANK, (5, 5))  # nothing is significantly better
+    assert search.best() == Blend(RANK, (5, 5))  # nothing is significantly better
     every = np.arange(len(search.blends))
-    monkeypatch.setattr(search, "best", lambda mask: search.blends[search._first(every, mask)])
-    scores, _ = search.cross_fitted()
+    monkeypatch.setattr(search, "best", lambda mask: search.blends[search._best_of(every, mask)])
+    scores = search.cross_fitted()
     assert scores.value.tolist() == [0, 0, 0, 0] and scores.ideal.tolist() == [1, 1, 1, 1]
     assert search.query_scores(Blend(RANK, (10, 0))).value.tolist() == [1, 1, 0, 0]
     assert search.oracle_score == 1.0
@@ -159,7 +159,7 @@ def test_a_ranker_of_noise_is_not_kept(seed: int, tmp_path: Path) -> None:
     names, fold = ["a", "good", "b"], np.arange(1500) % 4
     c, truth = noisy(np.random.default_rng(seed), 1500, [9.0, 1.0, 9.0])
     search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
-    scores, blend = search.cross_fitted()
+    scores, blend = search.cross_fitted(), search.best()
     assert blend == Blend(RANK, (0, 10, 0))
     assert scores.value.tolist() == search.query_scores(blend).value.tolist()
     assert search.values.sum(axis=1).max() > scores.value.sum()  # one of so many blends is lucky
@@ -169,7 +169,7 @@ def test_rankers_that_help_each_other_are_kept(tmp_path: Path) -> None:
     names, fold = ["a", "b", "noise"], np.arange(3000) % 4
     c, truth = noisy(np.random.default_rng(7), 3000, [0.6, 0.6, 9.0])
     search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
-    scores, blend = search.cross_fitted()
+    scores, blend = search.cross_fitted(), search.best()
     assert min(blend.weights[:2]) > 0 == blend.weights[2]
     assert scores.score() > search.query_scores(Blend(RANK, (10, 0, 0))).score() + 0.05
 

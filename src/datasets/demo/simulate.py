@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from src.core.arrays import I64
+from src.core.arrays import I64, positions
 from src.core.store import replace
 from src.datasets.demo.shop import START_MS, TYPES, ShopConfig, first_events, open_shop
 from src.datasets.demo.simulate_kernel import DAY_MS, LONGEST, SessionBuffer, fill
@@ -62,8 +62,7 @@ def simulate(config: ShopConfig, rows: int = 8192) -> Iterator[Batch]:
 
 def _positions(length: I64) -> tuple[I64, I64]:
     """Row and column of every event."""
-    row = np.repeat(np.arange(length.size), length)
-    return row, np.arange(row.size) - np.repeat(length.cumsum() - length, length)
+    return np.repeat(np.arange(length.size), length), positions(np.append(0, length.cumsum()))
 
 
 def _session_lines(events: pl.DataFrame) -> pl.DataFrame:
