@@ -116,7 +116,7 @@ def test_each_fold_has_its_logs(out: Path) -> None:
     for fold in range(RECIPE.folds):
         folder = out / "logs" / RECIPE.rankers[0].name / "ends" / f"fold_{fold}"
         curve = pl.read_csv(folder / "curve.csv")
-        assert {"valid_auc", "valid_ndcg@5"} <= set(curve.columns)
+        assert {"valid_auc", "valid_ndcg_5"} <= set(curve.columns)
         facts = json.loads((folder / "fold.json").read_text())
-        best = curve["valid_ndcg@5"].max()
-        assert facts["valid_ndcg@5"] == pytest.approx(best), "stopped where ndcg@5 is best"
+        best = curve["valid_ndcg_5"].max()
+        assert facts["valid_ndcg_5"] == pytest.approx(best), "stopped where ndcg@5 is best"

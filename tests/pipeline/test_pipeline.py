@@ -38,7 +38,7 @@ def test_every_fold_has_its_logs(first):
             folder = first / "logs" / row.name / target / f"fold_{n}"
             assert (first / "models" / row.name / target / f"fold_{n}.ubj").exists()
             curve = pl.read_csv(folder / "curve.csv")
-            metrics = dict.fromkeys(["auc", row.eval_metric])
+            metrics = dict.fromkeys(["auc", row.eval_metric.replace("@", "_")])
             wanted = [f"{part}_{metric}" for part in ("train", "valid") for metric in metrics]
             assert curve.columns == ["round", *wanted]
             assert 1 <= curve.height <= 20
