@@ -17,8 +17,8 @@ from src.core.run import Run, count_built
 from src.data import paths
 from src.data.schemas import CANDIDATES, TopLists
 from src.data.shards import (
-    AT_A_TIME,
-    QUERIES,
+    QUERIES_PER_SHARD,
+    SHARDS_IN_MEMORY,
     Shard,
     batches,
     in_turn,
@@ -84,7 +84,7 @@ def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
 
     built = in_turn(build, run.progress(shards(run, split), f"{split} {row.name}"))
     summary = count_built(built)
-    data.forget_unused()
+    data.drop_unused()
     return summary
 
 
@@ -105,12 +105,12 @@ def _claim(data: SplitData, row: Retriever) -> int:
     run, split, width = data.run, data.split, row.length
     events = count_rows(paths.events(run, split))
     fixed = 17 * events + 8 * data.n_sessions + row.memory(run, split)
-    fixed += AT_A_TIME * ROW * width * min(QUERIES, data.n_queries)
+    fixed += SHARDS_IN_MEMORY * ROW * width * min(QUERIES_PER_SHARD, data.n_queries)
     per_query = 3 * ROW * width
     disk = BYTES_ON_DISK * width * missing_queries(run, split, candidate_folder(row))
     run.budget.claim(f"{split} {row.name}", fixed + FEWEST * per_query, disk)
     room = (run.budget.memory - fixed) // per_query
-    return int(max(FEWEST, min(QUERIES, room)))
+    return int(max(FEWEST, min(QUERIES_PER_SHARD, room)))
 
 
 def candidate_files(run: Run, split: str, rows: Sequence[Retriever]) -> list[Path]:

@@ -13,7 +13,7 @@ from src.candidates.base import Retriever
 from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
 from src.core.arrays import F32, I32, I64, arrays
 from src.core.run import Run, count_built
-from src.data.shards import QUERIES, Shard, missing_queries, shard_file, shards
+from src.data.shards import QUERIES_PER_SHARD, Shard, missing_queries, shard_file, shards
 from src.data.split_data import SplitData
 
 
@@ -134,7 +134,7 @@ def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     run = data.run
     numbers = run.recipe.pool_size * (2 * len(rows) + 3)
     listed = sum(row.length for row in rows)
-    memory = min(QUERIES, data.n_queries) * (40 * listed + 5 * numbers)
+    memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 5 * numbers)
     missing = missing_queries(run, data.split, "pool")
     run.budget.claim(f"{data.split} pool", memory, 0.6 * numbers * missing)
     return True

@@ -57,7 +57,7 @@ class TwoTowerRetriever(Retriever):
     def memory(self, run: Run, split: str) -> float:
         """The vectors of the searched items."""
         items = max(count_rows(paths.items(run)), 1)
-        size = paths.size([paths.item_vectors(run, split, self.model)])
+        size = paths.total_size([paths.item_vectors(run, split, self.model)])
         return size * min(self.max_items, items) / items
 
     def causal(self) -> None:

@@ -1,1 +1,1 @@
-"""What step 1 writes and all others read: tables, sessions, shards, folds, recipes."""
+"""Recipes, and the data that all steps read: splits, sessions, shards, folds."""

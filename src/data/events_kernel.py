@@ -1,51 +1,61 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Walk over the events of a split: orders and indexes that several steps need."""
+"""Sort and index the events of a split for several steps.
+
+offsets: CSR of the events by session. item, ts, type_: columns of the events.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-VISIT_GAP = 2 * 3600  # seconds without an event that end a visit
+VISIT_GAP = 2 * 3600  # seconds between two events of a session that split it into visits
 BEGIN, SIZE, LAST = range(3)  # columns of the postings of `latest_sessions`
 
 
 @njit(cache=True)
 def by_time(ts, item, type_, since):
-    """Seconds, items and types of the events from `since` on, by time, in order where equal."""
+    """Sort the events from second `since` on by time: ts int32, item int32, type int8.
+
+    A stable counting sort, with a counter for each second.
+    """
     last = since
     for i in range(ts.size):
         last = max(last, ts[i])
-    at = np.zeros(last - since + 2, np.int64)
+    cursor = np.zeros(last - since + 2, np.int64)  # where the next event of each second goes
     for i in range(ts.size):
         if ts[i] >= since:
-            at[ts[i] - since + 1] += 1
-    for t in range(at.size - 1):
-        at[t + 1] += at[t]
-    n = at[-1]
+            cursor[ts[i] - since + 1] += 1
+    for t in range(cursor.size - 1):
+        cursor[t + 1] += cursor[t]
+    n = cursor[-1]
     out = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int8)
     for i in range(ts.size):
         if ts[i] >= since:
-            k = at[ts[i] - since]
-            at[ts[i] - since] += 1
+            k = cursor[ts[i] - since]
+            cursor[ts[i] - since] += 1
             out[0][k], out[1][k], out[2][k] = ts[i], item[i], type_[i]
     return out
 
 
 @njit(cache=True)
 def times_by_item(item, ts, value, n_items, n_values):
-    """Ascending event times of every (item, value) as CSR: list number item * n_values + value."""
+    """Sort the event times of every (item, value): CSR offsets int64, times int32, ascending.
+
+    value: a number from 0 to n_values - 1 per event. The times of an item and a value are row
+    item * n_values + value of the CSR.
+    """
     offsets = np.zeros(n_items * n_values + 1, np.int64)
     for i in range(item.size):
         offsets[np.int64(item[i]) * n_values + value[i] + 1] += 1
     for k in range(offsets.size - 1):
         offsets[k + 1] += offsets[k]
-    at = offsets[:-1].copy()
+    cursor = offsets[:-1].copy()
     times = np.empty(item.size, np.int32)
     for i in range(item.size):
         k = np.int64(item[i]) * n_values + value[i]
-        times[at[k]] = ts[i]
-        at[k] += 1
+        times[cursor[k]] = ts[i]
+        cursor[k] += 1
     for k in range(offsets.size - 1):
         times[offsets[k] : offsets[k + 1]].sort()
     return offsets, times
@@ -53,7 +63,10 @@ def times_by_item(item, ts, value, n_items, n_values):
 
 @njit(cache=True)
 def session_stats(offsets, ts):
-    """Second of the last event, and number of events, of every session: int32 (sessions, 2)."""
+    """Return second of the last event, and number of events, of each session: int32 (sessions, 2).
+
+    Both are 0 for an empty session.
+    """
     out = np.zeros((offsets.size - 1, 2), np.int32)
     for s in range(offsets.size - 1):
         out[s, 1] = offsets[s + 1] - offsets[s]
@@ -64,20 +77,21 @@ def session_stats(offsets, ts):
 
 @njit(cache=True)
 def latest_sessions(offsets, item, stats, n_items, sample_size):
-    """Up to `sample_size` sessions of each item, the last to end first; how many there are in all.
+    """List the `sample_size` latest sessions of each item, those that end last first.
 
-    stats: of `session_stats`. Returns CSR (offsets int64, postings int32: first event of the
-    session, number of its events, second of the last one), and the count of sessions per item.
+    stats: result of `session_stats`. Returns CSR offsets by item (int64), postings (int32: columns
+    BEGIN, the session's first event; SIZE, its number of events; LAST, the second of its last
+    event), and the number of all sessions of each item. Ties go by session.
     """
     order = np.argsort(-stats[:, 0].astype(np.int64), kind="mergesort")
     count = np.zeros(n_items, np.int64)
-    seen = np.full(n_items, -1, np.int32)
+    seen = np.full(n_items, -1, np.int32)  # last session that counted the item
     for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
             if seen[item[i]] != s:
                 seen[item[i]] = s
                 count[item[i]] += 1
-    left = np.minimum(count, sample_size).astype(np.int32)
+    left = np.minimum(count, sample_size).astype(np.int32)  # postings still to write
     item_offsets = np.zeros(n_items + 1, np.int64)
     item_offsets[1:] = np.cumsum(left)
     postings = np.empty((item_offsets[-1], 3), np.int32)

@@ -1,4 +1,4 @@
-"""Folds of sessions for cross-validation."""
+"""Assign sessions to folds for cross-validation."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from src.core.arrays import I64, hash_unit
 from src.core.run import Run
 from src.data import paths
 
+SEED_OFFSET = 1
+"""Added to the seed, so that folds do not depend on --sample, which hashes with the seed itself."""
+
 
 def folds(run: Run, split: str) -> I64:
-    """Fold of every dense session of `valid`, (sessions,); -1 for the sessions of other splits.
+    """Return the fold of every session of `valid`: int64 (sessions); -1 in all other splits.
 
-    Models of all folds train on the other splits, none of whose queries is scored.
+    Sessions of other splits are not scored, so the models of all folds train on them.
     """
     hashed = all_folds(run, split)
     return hashed if split == "valid" else np.full_like(hashed, -1)
 
 
 def all_folds(run: Run, split: str) -> I64:
-    """Fold of every dense session of any split: a hash of its raw id, the same in all splits."""
+    """Return the fold of every session of any split, a hash of its raw id: int64 (sessions)."""
     raw = pl.read_parquet(paths.sessions(run, split))
-    unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + 1)).to_series().to_numpy()
-    return (unit * run.recipe.folds).astype(np.int64)
+    unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + SEED_OFFSET)).to_series()
+    return (unit.to_numpy() * run.recipe.folds).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Where the files of a run lie, and which step makes them."""
+"""Paths of all files of a run, and the step that makes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MADE_BY = {
     "models": "6_xgb.py",
     "scores": "6_xgb.py",
 }
-"""The step that fills a folder of the output; all else is from step 1."""
+"""Folder of the output -> script that fills it. All other files are from step 1."""
 
 
 def items(run: Run) -> Path:
@@ -40,7 +40,7 @@ def is_embedding(run: Run, name: str) -> bool:
 
 
 def neighbours(run: Run, split: str, name: str) -> Path:
-    """The neighbours of every item, in a matrix or by an embedding."""
+    """Neighbours of every item, in a matrix or by an embedding."""
     folder = "embeddings" if is_embedding(run, name) else "matrices"
     return run.output / split / folder / f"{name}.parquet"
 
@@ -50,7 +50,7 @@ def item_vectors(run: Run, split: str, name: str) -> Path:
 
 
 def source_vectors(run: Run, split: str, name: str) -> Path:
-    """Vectors of items as the earlier one of a pair, where an embedding is directed."""
+    """Vectors of items as the first of a pair, by an embedding that distinguishes the two."""
     return run.output / split / "embeddings" / f"{name}.sources.npy"
 
 
@@ -63,7 +63,7 @@ def checkpoint(run: Run, split: str, name: str) -> Path:
 
 
 def embedding_log(run: Run, split: str, name: str) -> Path:
-    """A line per epoch, of embeddings that are trained in epochs."""
+    """Log with a line per epoch."""
     return run.output / "logs" / "embeddings" / split / f"{name}.csv"
 
 
@@ -76,6 +76,6 @@ def model_logs(run: Run, ranker: str, target: str, fold: int) -> Path:
     return run.output / "logs" / ranker / target / f"fold_{fold}"
 
 
-def size(files: Iterable[Path]) -> int:
-    """Bytes of those files that exist."""
+def total_size(files: Iterable[Path]) -> int:
+    """Sum the bytes of the files that exist."""
     return sum(file.stat().st_size for file in files if file.exists())

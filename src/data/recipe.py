@@ -1,9 +1,10 @@
-"""What is made of a dataset, as data: tables of rows, one table a step.
+"""Recipe: all settings of a dataset, as tables of rows.
 
-A row is a value of a *kind*: a frozen dataclass in the folder of its step (a kind of retriever, of
-matrix, ...). So a recipe can be compared, hashed into manifests and printed. To try an idea, add or
-change a row in src/datasets/<name>/recipe.py; the step that uses it, and those behind it, run again
-by themselves. Kinds are imported here for the type checker only: this module is below them.
+A row is a value of a kind. A kind is a frozen dataclass in the folder of its step, for example a
+kind of retriever. So recipes can be compared, printed and hashed into manifests. To try an idea,
+change a row in src/datasets/<name>/recipe.py. Files that depend on the row are made again.
+
+Kinds are imported for the type checker only, as their modules import this one.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is predicted: events of type `name`, with its weight in the total score."""
+    """Event type to predict, and its weight in the total score."""
 
     name: str
     weight: float
-    next_only: bool = False  # only the next such event is a positive; else all that follow
+    next_only: bool = False  # only the next event of the type is a positive; else all later ones
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All rows of a dataset, and the numbers of the steps."""
+    """Tables of rows, and settings that are not part of a row."""
 
     name: str
-    types: tuple[str, ...]  # of events
+    types: tuple[str, ...]  # event types
     objectives: tuple[Objective, ...]
     metric: Metric
     matrices: tuple[ItemMatrix, ...]
@@ -46,11 +47,11 @@ class Recipe:
     baselines: tuple[Baseline, ...]
     features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
-    type_weight: Weights = (1.0, 1.0, 1.0)  # of the "type" weighting of features
-    split_days: float | None = None  # length of `valid`; None: as long as the test files last
-    min_train_queries: int = 20_000  # where `valid` has fewer, more splits are learned from
-    pool_size: int = 150
-    max_train_rows: int = 2_000_000  # per objective, about: how many negatives are kept
+    type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
+    split_days: float | None = None  # length of `valid`; None: the length of the test files
+    min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
+    pool_size: int = 150  # candidates of a query
+    max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
     negatives_per_positive: float = 15.0  # at most
     folds: int = 4
     seed: int = 42
@@ -58,19 +59,18 @@ class Recipe:
     def __post_init__(self) -> None:
         for kind, rows in self.tables().items():
             names = [str(getattr(row, "name", number)) for number, row in enumerate(rows)]
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"recipe {self.name}: two {kind} share a name: {twice}")
-        tables = {row.name for row in self.embeddings}
-        both = tables.intersection(row.name for row in self.matrices)
-        if both:
-            raise ValueError(f"recipe {self.name}: a matrix and an embedding share {sorted(both)}")
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"recipe {self.name}: two {kind} share a name: {repeated}")
+        embeddings = {row.name for row in self.embeddings}
+        if shared := sorted(embeddings.intersection(row.name for row in self.matrices)):
+            raise ValueError(f"recipe {self.name}: a matrix and an embedding share {shared}")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:
                 row.check(self)
 
     def tables(self) -> dict[str, tuple[Any, ...]]:
-        """The rows of every kind of thing, by its plural."""
+        """Return the tables of rows by name."""
         return {
             "matrices": self.matrices, "embeddings": self.embeddings,
             "retrievers": self.retrievers, "baselines": self.baselines,
@@ -86,26 +86,27 @@ class Recipe:
     def objective_names(self) -> list[str]:
         return [objective.name for objective in self.objectives]
 
-    def check_weights(self, what: str, weights: Weights) -> None:
-        """Raise ValueError where weights have less than one number per event type."""
+    def check_weights(self, owner: str, weights: Weights) -> None:
+        """Raise ValueError, naming the owner of the weights, if an event type has no weight."""
         if len(weights) < len(self.types):
-            raise ValueError(f"{what}: one number per event type {self.types}")
+            raise ValueError(f"{owner}: one number per event type {self.types}")
 
-    def check_neighbours(self, what: str, name: str) -> None:
-        """Raise ValueError where no matrix or embedding has that name."""
+    def check_neighbours(self, owner: str, name: str) -> None:
+        """Raise ValueError, naming the owner of the name, if no matrix or embedding has it."""
         matrices = {row.name for row in self.matrices}
         if name not in matrices | {row.name for row in self.embeddings}:
-            raise ValueError(f"{what}: no matrix or embedding named {name}")
+            raise ValueError(f"{owner}: no matrix or embedding named {name}")
 
-    def check_query_vectors(self, what: str, name: str) -> None:
-        """Raise ValueError where no embedding of that name makes query vectors."""
+    def check_query_vectors(self, owner: str, name: str) -> None:
+        """Raise ValueError, naming the owner of the name, if no embedding has query vectors."""
         if name not in {row.name for row in self.embeddings if row.makes_query_vectors}:
-            raise ValueError(f"{what}: no two-tower model named {name}")
+            raise ValueError(f"{owner}: no two-tower model named {name}")
 
     def causal(self) -> Recipe:
-        """What `--causal` leaves: rows that see nothing later than the query.
+        """Return the recipe of `--causal`: rows that see nothing later than the query.
 
-        Each row says itself what it becomes; rows of what is gone go too.
+        `row.causal()` gives the causal form of a row, or None to drop it. Baselines are dropped
+        with any of their retrievers.
         """
         retrievers = _kept(self.retrievers)
         names = {row.name for row in retrievers}
@@ -124,13 +125,16 @@ def _kept(rows: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _merged(rows: Iterable[FeatureGroup]) -> tuple[FeatureGroup, ...]:
-    """Merge feature groups that have become the same but for what `merge` can put together."""
-    found: list[FeatureGroup] = []
+    """Merge each feature group into the first earlier one that `FeatureGroup.merge` allows.
+
+    Causal forms of different groups can have columns in common.
+    """
+    groups: list[FeatureGroup] = []
     for row in rows:
-        for number, known in enumerate(found):
-            if (both := known.merge(row)) is not None:
-                found[number] = both
+        for number, group in enumerate(groups):
+            if (merged := group.merge(row)) is not None:
+                groups[number] = merged
                 break
         else:
-            found.append(row)
-    return tuple(found)
+            groups.append(row)
+    return tuple(groups)

@@ -1,4 +1,4 @@
-"""Sessions of a split as arrays: what kernels read."""
+"""Load the sessions of a split as arrays for kernels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from src.data.splits import split_named
 
 @dataclass(frozen=True)
 class Sessions:
-    """All sessions of a split as CSR: events of session s are offsets[s] : offsets[s + 1]."""
+    """Sessions of a split as CSR: events of session s are rows offsets[s] : offsets[s + 1]."""
 
     offsets: I64
     item: I32
@@ -36,36 +36,37 @@ class Sessions:
         return self.n_sessions - self.first_query
 
     def last_event(self, first: int, end: int) -> I64:
-        """Number of the last event of sessions first : end; -1 where a session has none."""
+        """Return the row of the last event of sessions first : end; -1 for an empty session."""
         stop = self.offsets[first + 1 : end + 1]
         return np.where(stop > self.offsets[first:end], stop - 1, -1)
 
     def last_ts(self, first: int, end: int) -> I32:
-        """Second of the last event of sessions first : end; of an empty one, that of the split."""
+        """Return the time of the last event of sessions first : end, in seconds: int32.
+
+        An empty session gets the time of the last event of the split.
+        """
         last = self.last_event(first, end)
         if (last < 0).any():
-            end_of_split = self.ts.max(initial=0)
-            known = np.append(self.ts, end_of_split)  # what -1 reads
-            return known[last]
+            return np.append(self.ts, self.ts.max(initial=0))[last]  # index -1: the appended time
         return self.ts[last]
 
     @classmethod
     def load(cls, run: Run, split: str) -> Sessions:
-        """Read a prepared split, column by column: 17 bytes an event at the peak."""
-        n_items, known = count_rows(paths.items(run)), split_named(run, split)
+        """Read the sessions of a split, column by column: 17 bytes an event at the peak."""
+        n_items, sizes = count_rows(paths.items(run)), split_named(run, split)
         events = paths.events(run, split)
 
         def column(name: str) -> NDArray:
             return arrays(pl.read_parquet(events, columns=[name]), name)[0]
 
-        offsets = offsets_of_ids(column("session"), 0, known.sessions)
+        offsets = offsets_of_ids(column("session"), 0, sizes.sessions)
         item, ts, type_ = column("item"), column("ts"), column("type")
-        return cls(offsets, item, ts, type_, n_items, known.first_query)
+        return cls(offsets, item, ts, type_, n_items, sizes.first_query)
 
     @classmethod
     def from_events(
         cls, events: pl.DataFrame, n_sessions: int, n_items: int, first_query: int
     ) -> Sessions:
-        """CSR arrays of an EVENTS frame."""
+        """Convert an EVENTS frame to arrays."""
         session, item, ts, type_ = arrays(events, *EVENTS.names())
         return cls(offsets_of_ids(session, 0, n_sessions), item, ts, type_, n_items, first_query)

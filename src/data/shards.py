@@ -1,4 +1,4 @@
-"""Shards of a split: its queries in blocks, each a parquet file in a folder of the split."""
+"""Cut the queries of a split into shards: a shard is a file in a folder of candidates or scores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeVar
 from src.core.run import Run
 from src.data.splits import split_named
 
-QUERIES = 20_000  # of a shard: what a kill loses
-AT_A_TIME = 2  # shards: one is written or read while the kernels work on the other
+QUERIES_PER_SHARD = 20_000  # a kill loses the work on a few shards
+SHARDS_IN_MEMORY = 2  # one is read or written while the kernels work on the other
 
 T = TypeVar("T")
 
@@ -26,10 +26,10 @@ class Shard(NamedTuple):
 
 
 def shards(run: Run, split: str) -> list[Shard]:
-    """The shards of a split, in the order of its queries."""
-    known = split_named(run, split)
-    blocks = batches(known.first_query, known.sessions, QUERIES)
-    return [Shard(number, first, end) for number, (first, end) in enumerate(blocks)]
+    """List the shards of a split, in the order of its queries."""
+    sizes = split_named(run, split)
+    ranges = batches(sizes.first_query, sizes.sessions, QUERIES_PER_SHARD)
+    return [Shard(number, first, end) for number, (first, end) in enumerate(ranges)]
 
 
 def shard_file(folder: Path, shard: Shard) -> Path:
@@ -37,28 +37,31 @@ def shard_file(folder: Path, shard: Shard) -> Path:
 
 
 def shard_files(run: Run, split: str, folder: str) -> list[Path]:
-    """Files of all shards of a split: never a glob, which would find a former run's too."""
+    """List the files of all shards of a split in one of its folders.
+
+    A glob would also find files of an earlier run with more shards.
+    """
     return [shard_file(run.output / split / folder, shard) for shard in shards(run, split)]
 
 
 def missing_queries(run: Run, split: str, folder: str) -> int:
-    """Queries whose shard is not there: what will still be written is in proportion."""
-    place = run.output / split / folder
-    missing = [s for s in shards(run, split) if run.fingerprint(shard_file(place, s)) is None]
+    """Count the queries whose shards are not in the folder yet, to estimate the disk they need."""
+    path = run.output / split / folder
+    missing = [s for s in shards(run, split) if run.fingerprint(shard_file(path, s)) is None]
     return sum(shard.end - shard.first for shard in missing)
 
 
 def in_turn(make: Callable[[Shard], T], todo: Iterable[Shard]) -> Iterator[T]:
-    """Yield results of `make` in order; the next one is begun before one is given out."""
-    with ThreadPoolExecutor(AT_A_TIME) as threads:
-        begun: deque[Future[T]] = deque()
+    """Yield make(shard) in the order of the shards; work on SHARDS_IN_MEMORY of them at a time."""
+    with ThreadPoolExecutor(SHARDS_IN_MEMORY) as threads:
+        started: deque[Future[T]] = deque()
         for shard in todo:
-            begun.append(threads.submit(make, shard))
-            if len(begun) == AT_A_TIME:
-                yield begun.popleft().result()
-        yield from (future.result() for future in begun)
+            started.append(threads.submit(make, shard))
+            if len(started) == SHARDS_IN_MEMORY:
+                yield started.popleft().result()
+        yield from (future.result() for future in started)
 
 
 def batches(first: int, end: int, size: int) -> list[tuple[int, int]]:
-    """Cut first : end into batches of at most `size`: what is in memory at a time."""
+    """Cut first : end into ranges of at most `size`, for work in batches."""
     return [(a, min(a + size, end)) for a in range(first, end, size)]

@@ -1,4 +1,4 @@
-"""A split as arrays, each read when first asked for, and a cache for what is derived from them."""
+"""Give access to the data of a split: lazy arrays, and a cache for what is derived from them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ T = TypeVar("T")
 class SplitData:
     """Sessions, items and context of one split.
 
-    Retrievers and feature groups keep what they derive (an index, a table) in `cached`, under a key
-    that begins with the name of what it is: two of them that need the same share it.
+    Retrievers and feature groups share derived data, such as an index, through `cached`. A key
+    begins with the name of the data.
     """
 
     def __init__(self, run: Run, split: str) -> None:
         self.run, self.split = run, split
-        known = split_named(run, split)
-        self.n_sessions, self.first_query = known.sessions, known.first_query
+        sizes = split_named(run, split)
+        self.n_sessions, self.first_query = sizes.sessions, sizes.first_query
         self._cache: dict[Hashable, object] = {}
-        self._used: set[Hashable] = set()  # since `forget_unused`
+        self._used: set[Hashable] = set()  # keys read since the last `drop_unused`
 
     @property
     def n_queries(self) -> int:
@@ -41,16 +41,16 @@ class SplitData:
 
     @cached_property
     def sessions(self) -> Sessions:
-        """All visible events as CSR."""
+        """Visible events of all sessions, as CSR."""
         return Sessions.load(self.run, self.split)
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        """items.parquet: a row per dense item."""
+        """Attributes of all items: a row per dense item."""
         return pl.read_parquet(paths.items(self.run))
 
     def context(self, column: str) -> I32:
-        """A context column of all events; 0 where that is not known."""
+        """Return a context column of all events; 0 where the value is unknown."""
 
         def read() -> I32:
             values = pl.read_parquet(paths.events(self.run, self.split), columns=[column])[column]
@@ -59,25 +59,25 @@ class SplitData:
         return self.cached(("context", column), read)
 
     def query_ts(self, first: int, end: int) -> I32:
-        """Time of the last visible event of sessions first : end (int32, seconds)."""
+        """Return the time of the last visible event of sessions first : end, in seconds: int32."""
         return self.sessions.last_ts(first, end)
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returned when this key was first asked for."""
+        """Return the value of a key; call `make` for it if the cache has none."""
         self._used.add(key)
         if key not in self._cache:
             self._cache[key] = make()
         return cast(T, self._cache[key])
 
-    def has(self, key: Hashable) -> bool:
-        """Whether something is cached under this key."""
+    def is_cached(self, key: Hashable) -> bool:
+        """Whether the cache has a value for the key."""
         return key in self._cache
 
-    def forget_unused(self) -> None:
-        """Drop what nobody has asked for since this was last called."""
+    def drop_unused(self) -> None:
+        """Drop values that were not read since the last call."""
         self._cache = {key: value for key, value in self._cache.items() if key in self._used}
         self._used.clear()
 
-    def forget(self) -> None:
-        """Drop all that is cached; sessions and items stay."""
+    def clear_cache(self) -> None:
+        """Drop all values; sessions and items stay."""
         self._cache.clear()

@@ -1,7 +1,8 @@
-"""The splits of a run, with their roles: splits.json, written by step 1 when all else is there.
+"""Read and write splits.json: the splits of a run and their roles.
 
-A split hides some events and asks for them: the queries of `valid` are scored, those of `test` are
-answered in the submission, those of a split whose role is "train" are only learned from.
+A split hides some events, which are to be predicted for its queries. Queries of `valid` are scored,
+and those of `test` are in the submission. Splits of the role "train" only add training data. Step 1
+writes splits.json when all other files of the splits are complete.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ ROLES = ("valid", "test", "train")
 
 @dataclass(frozen=True)
 class Split:
-    """One split; its queries are its last sessions."""
+    """Name, role and size of a split; its queries are its last sessions."""
 
     name: str
     role: str
-    origin: str  # which part of the raw data it hides
+    origin: str  # the part of the raw data that it hides
     sessions: int
     queries: int
 
     @classmethod
-    def made(cls, run: Run, name: str, role: str, origin: str) -> Split:
-        """Describe a split whose sessions.parquet is there."""
+    def read(cls, run: Run, name: str, role: str, origin: str) -> Split:
+        """Read the size of a split from its sessions.parquet."""
         rows = pl.scan_parquet(paths.sessions(run, name))
         sessions, queries = rows.select(pl.len(), pl.col("query").sum()).collect().row(0)
         return cls(name, role, origin, sessions, queries)
@@ -41,18 +42,18 @@ class Split:
 
 
 def write_splits(run: Run, splits: list[Split]) -> None:
-    """Write splits.json: from then on other steps can go on."""
+    """Write splits.json, which allows the other steps to start."""
     text = json.dumps([asdict(split) for split in splits], indent=1)
     store.write_text(run.output / "splits.json", text)
 
 
-def forget_splits(run: Run) -> None:
-    """Remove splits.json: until all is made, no step may take old splits with new items."""
+def remove_splits(run: Run) -> None:
+    """Remove splits.json, so that no step reads splits that step 1 is about to replace."""
     (run.output / "splits.json").unlink(missing_ok=True)
 
 
 def read_splits(run: Run) -> list[Split]:
-    """Read splits.json; raises FileNotFoundError where step 1 has not ended."""
+    """Read splits.json; raise FileNotFoundError, with the step to run, before step 1 has ended."""
     path = run.output / "splits.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run 1_preparation.py first")
@@ -63,20 +64,20 @@ def read_splits(run: Run) -> list[Split]:
 
 
 def split_named(run: Run, name: str) -> Split:
-    """The split of that name."""
+    """Return the split of that name."""
     return next(split for split in read_splits(run) if split.name == name)
 
 
 def all_splits(run: Run) -> list[str]:
-    """Names of all splits, `valid` first."""
+    """Return the names of all splits, `valid` first."""
     return [split.name for split in read_splits(run)]
 
 
 def labelled_splits(run: Run) -> list[str]:
-    """Names of the splits with labels: `valid`, and those that are only learned from."""
+    """Return the names of the splits with labels: `valid`, and those of the role "train"."""
     return [split.name for split in read_splits(run) if split.role != "test"]
 
 
 def scored_splits(run: Run) -> list[str]:
-    """Names of the splits whose candidates are scored: `valid`, and `test` where there is one."""
+    """Return the names of the splits whose candidates are scored: `valid`, and `test` if any."""
     return [split.name for split in read_splits(run) if split.role != "train"]

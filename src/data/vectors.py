@@ -1,4 +1,4 @@
-"""Vectors that an embedding has stored for a split, memory-mapped from .npy files."""
+"""Load the vectors of an embedding for a split, memory-mapped from .npy files."""
 
 from __future__ import annotations
 
@@ -12,22 +12,28 @@ from src.data.split_data import SplitData
 
 
 def load(path: Path) -> F32:
-    """Map an array from disk."""
+    """Map an array from disk into memory."""
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def item_vectors(data: SplitData, name: str) -> F32:
-    """Unit vectors (items, dim) of an embedding."""
+    """Load the unit vectors of all items: float32 (items, dim)."""
     return load(paths.item_vectors(data.run, data.split, name))
 
 
 def source_vectors(data: SplitData, name: str) -> F32:
-    """Unit vectors of items as the earlier one of a pair; mostly the item vectors themselves."""
+    """Load the unit vectors of items as the first of a pair: float32 (items, dim).
+
+    They are the item vectors, unless the embedding distinguishes the two items of a pair.
+    """
     path = paths.source_vectors(data.run, data.split, name)
     return load(path) if path.exists() else item_vectors(data, name)
 
 
 def query_vectors(data: SplitData, name: str, first: int, end: int) -> F32:
-    """Unit vectors (objectives, end - first, dim) of sessions first : end; 0 without an event."""
+    """Load the unit vectors of sessions first : end: float32 (objectives, end - first, dim).
+
+    The vector of an empty session is 0.
+    """
     vectors = load(paths.query_vectors(data.run, data.split, name))
     return vectors[:, first - data.first_query : end - data.first_query]

@@ -130,7 +130,7 @@ class EmbeddingFeature(ItemItemFeature):
         return [vectors, *(file for file in row.files(run, split) if file == sources)]
 
     def memory(self, run: Run, split: str) -> Memory:
-        return Memory(float(paths.size(self.inputs(run, split))))
+        return Memory(float(paths.total_size(self.inputs(run, split))))
 
     def fill(self, block: Block, X: F32, column: int) -> None:
         sources = source_vectors(block.data, self.table)

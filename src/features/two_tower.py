@@ -44,7 +44,7 @@ class TwoTowerFeature(FeatureGroup):
 
     def memory(self, run: Run, split: str) -> Memory:
         """The item vectors; those of the queries are read block by block."""
-        return Memory(float(paths.size([paths.item_vectors(run, split, self.model)])))
+        return Memory(float(paths.total_size([paths.item_vectors(run, split, self.model)])))
 
     def causal(self) -> None:
         """Nothing: the model is trained on the whole split."""

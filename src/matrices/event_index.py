@@ -44,8 +44,8 @@ def memory(events: int, sessions: int, items: int, threads: int) -> int:
 def of_split(data: SplitData, types: Types) -> EventIndex:
     """The index of a split; only the one last asked for is kept."""
     key = ("event index", types)
-    if not data.has(key):
-        data.forget()
+    if not data.is_cached(key):
+        data.clear_cache()
     return data.cached(key, lambda: index_events(Sessions.load(data.run, data.split), types))
 
 

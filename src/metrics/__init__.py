@@ -1,1 +1,1 @@
-"""Values and ideals per query of any ranked list; bootstrap intervals."""
+"""Metrics of ranked lists per query, and bootstrap intervals."""

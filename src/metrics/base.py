@@ -1,4 +1,8 @@
-"""What a metric is: two numbers per query, the value of its list and the ideal."""
+"""Base class of metrics.
+
+A metric gives two numbers per query: the value of its list, and the ideal, the highest value that a
+list can have. The score of many queries is the sum of their values over the sum of their ideals.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,10 @@ from src.core.arrays import F64
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """Score lists of k items; the score of many queries is sum of values / sum of ideals."""
+    """Metric of lists of k items. A hit is a positive, an item that is to be predicted."""
 
     name: ClassVar[str]
-    first_hit_only: ClassVar[bool]  # a list is worth its best hit; else the sum of all hits
+    first_hit_only: ClassVar[bool]  # the value of a list is the gain of its best hit; else of all
 
     k: int
 
@@ -30,21 +34,22 @@ class Metric(ABC):
 
     @abstractmethod
     def gains(self) -> F64:
-        """What a hit is worth by its rank: (k,)."""
+        """Return the gain of a hit at each rank: float64 (k)."""
 
     @property
     @abstractmethod
     def cap(self) -> int:
-        """How many positives of a query can count at most."""
+        """The most positives of a query that can count."""
 
     def ideal(self, positives: NDArray) -> F64:
-        """The best possible value of queries with so many positives."""
+        """Return the ideal of queries from their numbers of positives: float64."""
         return np.minimum(positives, self.cap).astype(np.float64)
 
     def values(self, rank: NDArray, offsets: NDArray) -> F64:
-        """The value of each query from the ranks of its positives (-1: not in the list).
+        """Return the value of each query: float64 (queries).
 
-        offsets: where each query begins among the positives; every query has one at least.
+        rank: of each positive in the list of its query, -1 if not there; sorted by query. offsets:
+        first positive of each query; every query has one.
         """
         listed = (rank >= 0) & (rank < self.k)
         gain = np.where(listed, self.gains()[np.where(listed, rank, 0)], 0.0)

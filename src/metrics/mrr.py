@@ -12,7 +12,7 @@ from src.metrics.base import Metric
 
 @dataclass(frozen=True)
 class MRR(Metric):
-    """1 / (1 + rank) of the best hit, ranks from 0; 0 without a hit among the first k."""
+    """Value 1 / (1 + rank of the best hit), ranks from 0; 0 without a hit among the first k."""
 
     name = "mrr"
     first_hit_only = True
@@ -20,7 +20,7 @@ class MRR(Metric):
     k: int = 5
 
     def gains(self) -> F64:
-        """The reciprocal of the rank, counted from 1."""
+        """Return the reciprocals of the ranks counted from 1."""
         return 1.0 / (1.0 + np.arange(self.k, dtype=np.float64))
 
     @property

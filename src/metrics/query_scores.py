@@ -1,4 +1,4 @@
-"""Value and ideal of every query, and the score they add up to."""
+"""Score ranked lists against the ground truth: value and ideal of every query."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from src.metrics.base import Metric
 
 @dataclass(frozen=True)
 class QueryScores:
-    """Value and ideal of each query that has a positive; rows align with `session`."""
+    """Value and ideal of each query that has a positive, as aligned columns."""
 
     session: I64
     value: F64
     ideal: F64
 
     @classmethod
-    def concat(cls, pieces: Sequence[QueryScores]) -> QueryScores:
-        """The queries of several, one after the other; a session may come again."""
-        parts = ("session", "value", "ideal")
-        return cls(*(np.concatenate([getattr(s, part) for s in pieces]) for part in parts))
+    def concat(cls, scores: Sequence[QueryScores]) -> QueryScores:
+        """Concatenate the queries; a session may occur more than once."""
+        columns = ("session", "value", "ideal")
+        return cls(*(np.concatenate([getattr(s, column) for s in scores]) for column in columns))
 
     def score(self, mask: NDArray[np.bool_] | slice = slice(None)) -> float:
-        """Score of all queries, or of those that are marked."""
+        """Return the score of all queries, or of those in the mask."""
         return float(self.value[mask].sum() / max(self.ideal[mask].sum(), 1.0))
 
 
@@ -38,10 +38,10 @@ def capped_count(session: I32 | I64, cap: int) -> int:
 
 
 def score_lists(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: Metric) -> QueryScores:
-    """Score lists (session, item, rank from 0) against the truth (session, item).
+    """Score lists (session, item, rank from 0) against the ground truth (session, item).
 
-    An item that a list names twice counts once, at its best rank. A session of the truth without a
-    list has value 0 and keeps its ideal.
+    An item that occurs twice in a list counts once, at its best rank. A session without a list has
+    value 0 and its full ideal.
     """
     pair = ["session", "item"]
     best = lists.join(truth, on=pair, how="semi").group_by(pair).agg(pl.col("rank").min())
@@ -51,9 +51,9 @@ def score_lists(lists: pl.LazyFrame, truth: pl.LazyFrame, metric: Metric) -> Que
 
 
 def score_ranks(session: I32 | I64, rank: I32, metric: Metric) -> QueryScores:
-    """The same where the rank of each positive in its session's list is known (-1: not in it).
+    """Score lists from the ranks of the positives.
 
-    session, rank: one a positive; sessions ascend.
+    session, rank: of each positive, sorted by session; rank -1 if the list does not have it.
     """
     if session.size == 0:
         return QueryScores(np.empty(0, np.int64), np.empty(0), np.empty(0))

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Top lists by score, and the value of each."""
+"""Rank the candidates of queries by score, and compute the value of the lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from src.core.topk_kernel import insert_top
 
 @njit(parallel=True, cache=True)
 def top_rows(offsets, item, score, k):
-    """Rows of the k best candidates of each query, (queries, k), -1 where there are fewer."""
+    """Find the rows of the k best candidates of each query: int64 (queries, k), -1 at the end.
+
+    offsets: CSR of the candidates by query. item, score: of each candidate. Ties go by item id.
+    """
     n_queries = offsets.size - 1
     rows = np.full((n_queries, k), -1, np.int64)
     for q in prange(n_queries):
@@ -29,9 +32,9 @@ def top_rows(offsets, item, score, k):
 
 @njit(parallel=True, cache=True)
 def list_values(rows, positive, gains, first_hit_only):
-    """Value of each query's list of rows (queries, k): float64.
+    """Compute the value of each query's list: float64 (queries).
 
-    positive: bool, one a row; gains: float64 by rank.
+    rows (queries, k): of `top_rows`. positive: bool of each candidate. gains: float64 of each rank.
     """
     value = np.zeros(rows.shape[0], np.float64)
     for q in prange(rows.shape[0]):

@@ -1,4 +1,4 @@
-"""Recall of the first k items, as OTTO's organisers define it."""
+"""Recall of the first k items, as the organisers of OTTO define it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from src.metrics.base import Metric
 
 @dataclass(frozen=True)
 class Recall(Metric):
-    """Hits among the first k items, of min(k, positives) possible ones; pooled over queries."""
+    """Value: hits among the first k items. Ideal: min(k, positives)."""
 
     name = "recall"
     first_hit_only = False
@@ -20,7 +20,7 @@ class Recall(Metric):
     k: int = 20
 
     def gains(self) -> F64:
-        """Every hit counts 1."""
+        """Return 1 for every rank."""
         return np.ones(self.k)
 
     @property

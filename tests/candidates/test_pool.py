@@ -162,7 +162,7 @@ def step_3(data: SplitData) -> dict[str, int]:
 def test_a_new_retriever_costs_its_own_lists_and_what_stands_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "QUERIES", 15)
+    monkeypatch.setattr(shards, "QUERIES_PER_SHARD", 15)
     recipe = replace(BARE, retrievers=(OWN,))
     data = planted_split(tmp_path, recipe)
     assert step_3(data) == {"own": 3, "pool": 3}

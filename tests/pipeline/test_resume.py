@@ -34,7 +34,7 @@ def test_one_thread_gives_the_same_bytes(source, first, tmp_path):
 
 
 def test_shards_do_not_matter(source, copy, first, monkeypatch):
-    monkeypatch.setattr(shards, "QUERIES", 100)
+    monkeypatch.setattr(shards, "QUERIES_PER_SHARD", 100)
     lists = [f"candidates/{row.name}" for row in RECIPE.retrievers]
     folders = [f"valid/{name}" for name in (*lists, "pool", "train")]
     for folder in folders:  # their keys know the code, and so the real number of queries

@@ -11,7 +11,7 @@ import polars as pl
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.splits import Split, forget_splits, write_splits
+from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.otto.raw import (
     SessionLog,
     read_log,
@@ -30,7 +30,7 @@ def make_splits(run: Run) -> None:
 
     Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
-    forget_splits(run)
+    remove_splits(run)
     train, test = _read(run, "train"), _read(run, "test")
     assert train is not None
     maker = _SplitMaker(run, Windows(train, test, run.recipe, run.sample))
@@ -111,8 +111,8 @@ class _SplitMaker:
         train = self.windows.train
         self._make_split(name, SplitTables(self.run, plan, train, train), with_labels=True)
         if back == 0:
-            return Split.made(self.run, name, "valid", "last window of train")
-        return Split.made(self.run, name, "train", f"window {back} before valid")
+            return Split.read(self.run, name, "valid", "last window of train")
+        return Split.read(self.run, name, "train", f"window {back} before valid")
 
     def make_test(self, test: SessionLog) -> Split:
         """Make `test`."""
@@ -124,7 +124,7 @@ class _SplitMaker:
         plan = self._build(self._plan_path("test"), write, None, logs)
         tables = SplitTables(self.run, plan, self.windows.train, test)
         self._make_split("test", tables, with_labels=False)
-        return Split.made(self.run, "test", "test", "test file")
+        return Split.read(self.run, "test", "test", "test file")
 
     def _plan_path(self, name: str) -> Path:
         return self.run.output / "raw" / f"plan-{name}.parquet"

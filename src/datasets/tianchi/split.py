@@ -22,7 +22,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import EVENTS, LABELS, SESSIONS
-from src.data.splits import Split, forget_splits, write_splits
+from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.tianchi.clicklog import CONTEXT, ClickLog
 from src.datasets.tianchi.holdout import HOLDOUT, train_holdout, valid_holdout
 
@@ -34,7 +34,7 @@ def make_splits(run: Run) -> None:
 
     Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
-    forget_splits(run)
+    remove_splits(run)
     log = ClickLog.find(run)
     with run.step("read clicks") as summary:
         summary |= log.read()
@@ -111,7 +111,7 @@ class _SplitMaker:
             summary["sessions"] = count_rows(paths.sessions(run, name))
             summary["queries"] = queries.collect().item()
             summary["clicks"] = count_rows(paths.events(run, name))
-        return Split.made(run, name, *_role(name))
+        return Split.read(run, name, *_role(name))
 
     def _tables(self, name: str) -> _Tables:
         """Cut the clicks into the tables of a split."""
