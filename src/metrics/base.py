@@ -18,7 +18,7 @@ from src.core.arrays import F64
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """Metric of lists of k items. A hit is a positive, an item that is to be predicted."""
+    """Metric of lists of k items. A hit is an item of the list that is a positive of the query."""
 
     name: ClassVar[str]
     first_hit_only: ClassVar[bool]  # the value of a list is the gain of its best hit; else of all
