@@ -1,4 +1,4 @@
-"""Read flags, lock the output folder, and turn errors into exit codes."""
+"""Parse flags, lock the output folder, and turn errors into exit codes."""
 
 from __future__ import annotations
 
@@ -23,27 +23,35 @@ from src.data.paths import MADE_BY
 from src.datasets import DATASETS
 
 STOPPED = "stopped; the same command goes on from here"
-# parts of the messages of Python, numpy, torch, XGBoost and the system
+# parts of error messages of Python, numpy, torch, XGBoost and the system
 NO_MEMORY = ("llocate memory", "not enough memory", "bad_alloc", "start new thread", "map segment")
 NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
-    """Turn the flags that every script shares into a Run."""
+    """Parse the flags that all scripts share into a Run; create its output folder.
+
+    Raises ValueError for a flag that cannot be used.
+    """
     parser = argparse.ArgumentParser(
         prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", default="demo", choices=sorted(DATASETS))
     parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
     parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
-    parser.add_argument("--engine", default="auto", choices=("auto", *ENGINES))
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        choices=("auto", *ENGINES),
+        help="auto: a GPU if it works",
+    )
     parser.add_argument(
         "--sample", type=float, default=1.0, help="share of sessions to keep, for a quick try (1.0)"
     )
-    parser.add_argument("--memory", help="bytes of RAM to use at most, like 8G (what is free)")
     parser.add_argument(
-        "--causal", action="store_true", help="leave out all that sees later than the query"
+        "--memory", help="bytes of RAM to use at most, like 8G (90 %% of what is free)"
     )
+    parser.add_argument("--causal", action="store_true", help="use no event later than the query")
     args = parser.parse_args(argv)
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
@@ -68,19 +76,19 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
 def tool_flags(
     name: str, doc: str | None, argv: list[str] | None, **paths: str
 ) -> argparse.Namespace:
-    """Read the flags of a tool: --dataset, and a path for each name that comes with its help."""
+    """Parse --dataset and the flags of a tool; paths: help text by flag."""
     parser = argparse.ArgumentParser(
         prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dataset", required=True, choices=sorted(DATASETS))
-    for path, text in paths.items():
-        parser.add_argument(f"--{path}", required=True, type=Path, help=text)
+    for flag, text in paths.items():
+        parser.add_argument(f"--{flag}", required=True, type=Path, help=text)
     return parser.parse_args(argv)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[IO[str]]:
-    """Lock the output folder for this process; raise ValueError where another one has it."""
+    """Lock the output folder; raise ValueError where another process holds the lock."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as lock:
         try:
@@ -98,12 +106,12 @@ def locked(folder: Path) -> Iterator[IO[str]]:
 
 
 def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | None = None) -> int:
-    """Run the body of a script; return its exit code."""
+    """Parse the flags of a script, run its body, and return the exit code."""
 
     def go() -> int:
         run = parse(doc, Path(script), argv)
-        where = f"{run.recipe.name}, {run.engine.name}, {run.output}"
-        print(f"== {Path(script).stem}: {where}", flush=True)
+        names = f"{run.recipe.name}, {run.engine.name}, {run.output}"
+        print(f"== {Path(script).stem}: {names}", flush=True)
         require_memory()
         with locked(run.output), stopped_at_once(run.script):
             body(run)
@@ -115,7 +123,10 @@ def main(doc: str, script: str, body: Callable[[Run], None], argv: list[str] | N
 
 @contextmanager
 def stopped_at_once(name: str) -> Iterator[None]:
-    """End the process at Ctrl-C without waiting for its threads: files are whole or not there."""
+    """End the process at Ctrl-C without waiting for its threads.
+
+    No thread can leave half a file: a file is renamed when it is whole.
+    """
 
     def stop(*_: object) -> None:
         os.write(2, f"\n{name}: {STOPPED}\n".encode())
@@ -132,7 +143,7 @@ def stopped_at_once(name: str) -> Iterator[None]:
 
 
 def run_cli(name: str, body: Callable[[], int]) -> int:
-    """Return the exit code of `body`: 2, with one line on stderr, for an error of the user."""
+    """Return the exit code of `body`; 2, after one line on stderr, for an error of the user."""
     try:
         return body()
     except KeyboardInterrupt:

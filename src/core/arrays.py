@@ -34,7 +34,7 @@ def read_only(array: NDArray) -> NDArray:
 
 
 def positions(offsets: I64) -> I64:
-    """Position of each row in its group, from 0; offsets: CSR of the groups."""
+    """Number the rows of each group from 0: int64 (rows). offsets: CSR of the groups."""
     return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
 
 

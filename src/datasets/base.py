@@ -1,4 +1,4 @@
-"""What a dataset is: a recipe, a reader of raw files, and a writer of submissions."""
+"""Define datasets: a recipe, a reader of raw files, and a writer of submissions."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from src.datasets.submission_rows import Expected, SubmissionFormat
 
 @dataclass(frozen=True)
 class RawFile:
-    """A raw file as the competition published it."""
+    """Figures of a raw file that the competition published."""
 
-    name: str  # or a pattern
+    name: str  # or a glob pattern
     rows: int
     first: int  # ms since 1970: no time is earlier
     last: int  # ms since 1970: no time is later
 
 
 class RawSummary(NamedTuple):
-    """What a raw file holds."""
+    """Figures of a raw file at hand."""
 
     rows: int
     first: int  # ms since 1970: the earliest time
-    last: int
+    last: int  # the latest time
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the raw files come from."""
+    """Where to download the raw files."""
 
     page: str
     licence: str
@@ -48,7 +48,7 @@ class Dataset(ABC):
     """One dataset: a subclass in src/datasets/<name>/dataset.py, registered in src/datasets."""
 
     recipe: Recipe
-    source: Source | None = None  # None: there is nothing to download
+    source: Source | None = None  # None: the dataset makes its raw files itself
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def submission_format(self) -> SubmissionFormat:
-        """Describe how the competition wants the rows of a submission."""
+        """Describe the rows of a submission."""
 
     @abstractmethod
     def expected(self, folder: Path) -> Expected:

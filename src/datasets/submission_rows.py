@@ -1,6 +1,7 @@
-"""Rows of a submission: read them in batches, and list all that a competition would refuse.
+"""Read the rows of a submission in batches, and list the faults that a competition refuses.
 
-A row is a name (the query and, where there are several, the objective), a comma, and its items.
+A row is a name, a comma and its items. The name is the query and, if there are several objectives,
+the objective.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.core.arrays import I64, positions
+from src.core.arrays import I64, offsets_of_sizes, positions
 from src.core.text_blocks import blocks
 
-MAX_FAULTS = 10  # that are listed of one file
+MAX_FAULTS = 10  # of one file that are listed
 BATCH = 32 << 20  # bytes read at a time
-NUMBER = "(?:0|[1-9][0-9]{0,18})"
+NUMBER = "(?:0|[1-9][0-9]{0,18})"  # regular expression; int64 has 19 digits
 
 TRUTH = pl.Schema({"session": pl.Int64, "objective": pl.Int64, "item": pl.Int64})
 """Ground truth in raw ids: one positive per row, without duplicates."""
@@ -30,18 +31,18 @@ Bool = NDArray[np.bool_]
 
 
 class Fault(NamedTuple):
-    """What is wrong in a line, and its cure."""
+    """A fault of a line."""
 
     line: int
-    message: str
+    message: str  # what is wrong, and its cure
 
 
 @dataclass(frozen=True)
 class SubmissionFormat:
-    """How a competition wants its rows."""
+    """The form of the rows that a competition accepts."""
 
     header: str
-    row: str  # the shape of a row, for messages
+    row: str  # the form of a row, for messages
     query: str  # the competition's word for a query
     objectives: tuple[str, ...]  # a single one is not part of a row's name
     separator: str  # between items
@@ -54,7 +55,7 @@ class SubmissionFormat:
         return len(self.objectives) > 1
 
     def name(self, query: int, objective: int) -> str:
-        """Name of the row of a query and an objective."""
+        """Name the row of a query and an objective."""
         return f"{query}_{self.objectives[objective]}" if self.names_objectives else f"{query}"
 
     @property
@@ -67,14 +68,14 @@ class SubmissionFormat:
 
 @dataclass(frozen=True)
 class Expected:
-    """Raw ids of the queries that need rows, and of the items that rows may hold."""
+    """Raw ids of the queries that need rows, and of the items that may be recommended."""
 
     queries: I64
     items: I64 | None  # None: not known, because a raw file is missing
 
 
 def check(path: Path, fmt: SubmissionFormat, expected: Expected) -> list[str]:
-    """List the first MAX_FAULTS faults of a submission, each with its line and cure."""
+    """List the faults of a submission with lines and cures: MAX_FAULTS at most."""
     checked = _CheckedRows(fmt, np.unique(expected.queries), expected.items)
     faults = _header_faults(path, fmt)
     for batch, first in _batches(path):
@@ -87,19 +88,19 @@ def check(path: Path, fmt: SubmissionFormat, expected: Expected) -> list[str]:
 
 
 def refuse_faults(path: Path, fmt: SubmissionFormat, expected: Expected) -> None:
-    """Raise ValueError where the competition would refuse a submission."""
+    """Raise ValueError with the first faults of a submission that has any."""
     if faults := check(path, fmt, expected):
         raise ValueError(f"the submission would be refused: {'; '.join(faults[:3])}")
 
 
 def require_file(path: Path) -> None:
-    """Raise FileNotFoundError for a missing submission before minutes go into other files."""
+    """Raise FileNotFoundError for a missing submission, before larger files are read."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} not found; name the submission with FILE=")
 
 
 def read(path: Path, fmt: SubmissionFormat) -> Iterator[pl.DataFrame]:
-    """Yield rows in batches; raises ValueError for the first malformed line.
+    """Yield well-formed rows in batches; raise ValueError for the first malformed line.
 
     Columns: line, name, session (raw id), objective (its number), items (text).
     """
@@ -115,7 +116,7 @@ def read(path: Path, fmt: SubmissionFormat) -> Iterator[pl.DataFrame]:
 
 
 def _header_faults(path: Path, fmt: SubmissionFormat) -> list[str]:
-    """The fault of the first line, if it has one."""
+    """Compare the first line with the header; return the fault, if any."""
     first = next(blocks(path, BATCH), (1, b""))[1].partition(b"\n")[0]
     header = first.decode(errors="replace").rstrip("\r")
     if header == fmt.header:
@@ -130,7 +131,7 @@ def _batches(path: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def _rows(batch: bytes, first: int, fmt: SubmissionFormat) -> tuple[pl.DataFrame, list[Fault]]:
-    """Parse well-formed rows; the others are faults, of which the first ones are returned."""
+    """Parse the well-formed rows; return the first MAX_FAULTS malformed ones as faults."""
     text = batch if batch.isascii() else batch.decode(errors="replace").encode()
     lines = pl.read_lines(
         BytesIO(text), name="text", row_index_name="line", row_index_offset=first
@@ -164,40 +165,40 @@ def _reason(text: str, fmt: SubmissionFormat) -> str:
 
 @dataclass
 class _CheckedRows:
-    """The rows that were there so far; queries are sorted."""
+    """Checks rows batch by batch; queries: sorted."""
 
     fmt: SubmissionFormat
     queries: I64
     items: I64 | None
-    seen: Bool = field(init=False)  # of each query and objective
+    seen: Bool = field(init=False)  # whether there is a row, (queries * objectives,)
 
     def __post_init__(self) -> None:
         self.seen = np.zeros(self.queries.size * len(self.fmt.objectives), np.bool_)
 
     def add(self, batch: bytes, first: int) -> list[str]:
-        """Check whole lines, the first of which is line `first` of the file; return the faults."""
+        """Check whole lines and return their faults; first: number of the first line."""
         rows, faults = _rows(batch, first, self.fmt)
         faults += self._name_faults(rows) + self._item_faults(rows)
         return [f"line {line}: {message}" for line, message in sorted(faults)]
 
     def _name_faults(self, rows: pl.DataFrame) -> list[Fault]:
-        """Rows of unknown queries, and rows that were there before."""
+        """List rows of unknown queries, and rows whose name appeared before."""
         line, name, session = rows["line"].to_numpy(), rows["name"], rows["session"].to_numpy()
         index = np.searchsorted(self.queries, session)
         index[index == self.queries.size] = 0
-        wanted = self.queries[index] == session
+        known = self.queries[index] == session
         key = index * len(self.fmt.objectives) + rows["objective"].to_numpy()
-        key = np.where(wanted, key, -1)
-        repeated = wanted & (self.seen[key] | ~pl.Series(key).is_first_distinct().to_numpy())
-        self.seen[key[wanted]] = True
+        key = np.where(known, key, -1)
+        repeated = known & (self.seen[key] | ~pl.Series(key).is_first_distinct().to_numpy())
+        self.seen[key[known]] = True
         query = self.fmt.query
         return [
-            *_faults(line, ~wanted, lambda i: f"{query} {session[i]} is no query; drop the row"),
+            *_faults(line, ~known, lambda i: f"{query} {session[i]} is no query; drop the row"),
             *_faults(line, repeated, lambda i: f"row {name[i]} appears twice; keep one"),
         ]
 
     def _item_faults(self, rows: pl.DataFrame) -> list[Fault]:
-        """Rows with too many or too few items, with an unknown item, or with one twice."""
+        """List rows with too many or too few items, an unknown item, or an item twice."""
         line, items, k = rows["line"].to_numpy(), rows["items"], self.fmt.k
         lists = items.str.split(self.fmt.separator)
         length = lists.list.len().to_numpy().astype(np.int64)
@@ -218,23 +219,26 @@ class _CheckedRows:
         ]
 
     def _first_k(self, item: I64, row: I64, length: I64) -> I64:
-        """The first k items of each row as a table; different negative numbers where it ends."""
+        """Put the first k items of each row into a table (rows, k).
+
+        Free cells get different negative numbers, so that they are no duplicates.
+        """
         k = self.fmt.k
-        column = positions(np.append(0, length.cumsum()))
+        column = positions(offsets_of_sizes(length))
         fits = column < k
         table = np.broadcast_to(-1 - np.arange(k), (length.size, k)).copy()
         table[row[fits], column[fits]] = item[fits]
         return table
 
     def missing(self) -> list[str]:
-        """Queries and objectives without a row."""
+        """List the first queries and objectives without a row."""
         n = len(self.fmt.objectives)
         keys = np.flatnonzero(~self.seen)[:MAX_FAULTS]
         return [f"no row {self.fmt.name(self.queries[key // n], key % n)}; add it" for key in keys]
 
 
 def integers(digits: pl.Series) -> pl.Series:
-    """Parse numbers; -1, which is no id, where Int64 is too small."""
+    """Parse digits to Int64; -1, which is no id, for a larger number."""
     return digits.cast(pl.Int64, strict=False).fill_null(-1)
 
 

@@ -23,9 +23,9 @@ class Demo(Otto):
 
     def prepare(self, run: Run) -> None:
         """Simulate missing raw files, then prepare them as OTTO's."""
-        exists = find(run.input, "train") or find(run.input, "test")
-        if not exists and not run.dry:
-            # not at the top: `python -m src.datasets.demo.simulate` would import itself twice
+        raw_file = find(run.input, "train") or find(run.input, "test")
+        if raw_file is None and not run.dry:
+            # imported here: `python -m src.datasets.demo.simulate` would import itself twice
             from src.datasets.demo import simulate
 
             with run.step(f"simulate {self.shop.sessions:,} sessions"):

@@ -1,4 +1,7 @@
-"""A simulated shop: its size, its items, and when each customer comes first."""
+"""Configure a simulated shop, and draw its items and the first event of each session.
+
+The numbers are tuned like those of simulate_kernel.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.core.arrays import I64
-from src.datasets.demo.simulate_kernel import DAY_MS, PAUSE_MS, RHYTHM, Shop
+from src.datasets.demo.simulate_kernel import PAUSE_MS, RHYTHM, Shop
+from src.datasets.times import DAY_MS
 
 TYPES = ("clicks", "carts", "orders")
 START_MS = 1_659_304_800_000  # OTTO's first midnight in Berlin, in ms since 1970
@@ -18,7 +22,7 @@ OTTO_ITEMS, OTTO_SESSIONS, OTTO_TEST_SESSIONS = 1_855_603, 12_899_779, 1_671_803
 class ShopConfig:
     """Size and seed of a shop."""
 
-    sessions: int  # of train; test has as many per train session as OTTO's
+    sessions: int  # of train; the share of test sessions is that of OTTO
     items: int
     days: int = 28  # of train
     test_days: int = 7  # right after
@@ -31,7 +35,7 @@ class ShopConfig:
 
     @classmethod
     def like_otto(cls, sessions: int, seed: int = 0) -> ShopConfig:
-        """Choose as many items per session as OTTO has, for similar events per item."""
+        """Configure a shop with as many items per session as OTTO has."""
         return cls(sessions, max(100, round(sessions * OTTO_ITEMS / OTTO_SESSIONS)), seed=seed)
 
     @property
@@ -59,8 +63,8 @@ def open_shop(config: ShopConfig) -> Shop:
 def first_events(config: ShopConfig, test: bool) -> I64:
     """Draw the times of the sessions' first events: sorted, in ms since the start of train.
 
-    Half of the train sessions belong to regular customers, who come first in its first days. All
-    others begin evenly over the period.
+    Half of the train sessions belong to regular customers and begin in the first days of train. All
+    other sessions begin evenly over the period.
     """
     rng = np.random.default_rng([config.seed, 1 + test])
     n, days = config.sessions, config.days

@@ -19,11 +19,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from src.core.arrays import I64, positions
+from src.core.arrays import I64, offsets_of_sizes, positions
 from src.core.store import replace
 from src.datasets.demo.shop import START_MS, TYPES, ShopConfig, first_events, open_shop
-from src.datasets.demo.simulate_kernel import DAY_MS, LONGEST, SessionBuffer, fill
+from src.datasets.demo.simulate_kernel import LONGEST, SessionBuffer, fill
 from src.datasets.demo.statistics import statistics
+from src.datasets.times import DAY_MS
 
 FILES = ("train.jsonl", "test.jsonl", "test_labels.jsonl")
 
@@ -39,7 +40,7 @@ class Batch(NamedTuple):
 
 
 def simulate(config: ShopConfig, rows: int = 8192) -> Iterator[Batch]:
-    """Yield the events of `rows` sessions at a time, those of train first."""
+    """Yield the events of `rows` sessions at a time, first those of train."""
     shop, sold = open_shop(config), np.zeros(config.items, np.bool_)
     slots, times = np.empty((2, rows, LONGEST), np.int64)
     types = np.empty((rows, LONGEST), np.int8)
@@ -61,19 +62,19 @@ def simulate(config: ShopConfig, rows: int = 8192) -> Iterator[Batch]:
 
 
 def _positions(length: I64) -> tuple[I64, I64]:
-    """Row and column of every event."""
-    return np.repeat(np.arange(length.size), length), positions(np.append(0, length.cumsum()))
+    """Find the row and the column of every event; length: events of each row."""
+    return np.repeat(np.arange(length.size), length), positions(offsets_of_sizes(length))
 
 
 def _session_lines(events: pl.DataFrame) -> pl.DataFrame:
-    """Group events to one row a session, whose ndjson is the raw format."""
+    """Group events by session; a row as ndjson is a line of the raw format."""
     names = pl.lit(pl.Series(TYPES)).gather(pl.col("type")).alias("type")
     event = pl.struct("aid", "ts", names).alias("events")
     return events.group_by("session", maintain_order=True).agg(event)
 
 
 def _label_lines(hidden: pl.DataFrame) -> pl.DataFrame:
-    """Turn the hidden events into one JSON text a session; types without events are absent."""
+    """Turn hidden events into one JSON text per session; a type without events is absent."""
     clicks, carts, orders = (pl.col("aid").filter(pl.col("type") == t) for t in range(3))
     labels = [pl.lit('"clicks":') + clicks.first().cast(pl.String)]
     for name, aids in (("carts", carts), ("orders", orders)):

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, F64, I8, I32, I64
+from src.datasets.times import DAY_MS
 
 U64 = NDArray[np.uint64]
 Bool = NDArray[np.bool_]
 
 CLICK, CART, ORDER = range(3)
 BIRTH, PEAK, FADE_DAYS = range(3)
-DAY_MS = 86_400_000
 PAUSE_MS = 1_800_000  # longest gap inside a visit
 LONGEST = 500  # events of a session, as in OTTO
 

@@ -27,7 +27,7 @@ OTTO_STATISTICS = {
     "full test session: p90": 18.0,
     "visible test session: median": 2.0,
 }
-"""Published by the organisers (the last one by a participant), of train unless they say test.
+"""Published by the organisers, the last one by a participant; of train unless the name has `test`.
 
 Revisits are events on an item that the session had before. The maximum per item grows with size.
 """

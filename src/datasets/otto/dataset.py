@@ -16,7 +16,7 @@ from src.datasets.otto.recipe import RECIPE
 from src.datasets.otto.split import make_splits
 from src.datasets.submission_rows import Expected, SubmissionFormat
 
-SOURCE = Source(  # the organisers' figures; rows are sessions
+SOURCE = Source(  # figures of the organisers; a row is a session
     page="https://www.kaggle.com/competitions/otto-recommender-system",
     licence="CC-BY 4.0",
     kaggle="otto-recommender-system",

@@ -65,7 +65,7 @@ def _parse_line(
                 column.append(number)
 
 
-def _id(value: object, what: str) -> int:
+def _id(value: object, name: str) -> int:
     if type(value) is not int or not 0 <= value <= LARGEST:
-        raise ValueError(f"{what}: {str(value)[:SHOWN]}; give whole numbers from 0 to 2^63 - 1")
+        raise ValueError(f"{name}: {str(value)[:SHOWN]}; give whole numbers from 0 to 2^63 - 1")
     return value

@@ -1,4 +1,4 @@
-"""Inspect raw files: what submissions and downloads are checked against."""
+"""Inspect raw files, to check submissions and downloads against them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from src.datasets.submission_rows import Expected
 
 
 def expected(folder: Path, types: tuple[str, ...]) -> Expected:
-    """Read the sessions of the test file, and the items of both files where train is there too."""
+    """Read the sessions of the test file, and the items of both files if train is there too."""
     if find(folder, "test") is None:
         raise FileNotFoundError(
             f"{folder / 'test.jsonl'} not found (nor .gz, .zst); name the folder of the raw files "

@@ -1,7 +1,8 @@
 """Parse session logs in JSON lines into tables; raise errors that name the line.
 
-The kernel reads lines of one shape. Python's json reads every other line: it finds the fault, or
-rewrites a valid line (other key order, extra keys, escapes) in the shape of the kernel.
+The kernel reads lines of one shape. `parse_slow` reads every other line with Python's json. It
+raises an error for a fault, or rewrites a valid line (other key order, extra keys, escapes) in the
+shape of the kernel.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ RAW = pl.Schema(
     }
 )
 """One event a row, in file order: line from 1, position in the session from 0, ts in ms."""
-SMALLEST_EVENT = 24  # bytes; bounds the events of a block
-LONGEST_INT = 99  # digits: Python refuses to parse much longer integers
+SMALLEST_EVENT = 24  # bytes, so that a table has room for all events of a block
+LONGEST_INT = 99  # digits: Python raises an error for much longer integers
 SHOWN = 40  # characters of a wrong value in a message
 
 

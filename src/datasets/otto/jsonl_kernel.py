@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Read lines of JSON of one shape and check every byte; stop at a line of another shape.
+"""Parse lines of JSON of one shape and check every byte; stop at a line of another shape.
 
 The shape: {"session":0,"events":[{"aid":1,"ts":1659304800025,"type":"clicks"},...]}. Blanks may be
 where JSON allows them. Numbers are whole, from 0 to 2^63 - 1; types are known. Times are in ms,

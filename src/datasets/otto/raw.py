@@ -1,8 +1,12 @@
-"""Convert a raw file to parquet parts that survive a kill, and a table of its sessions."""
+"""Convert a raw file to parquet parts and a table of its sessions.
+
+A killed run keeps the parts that are whole.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -24,14 +28,14 @@ SESSION_ROWS = pl.Schema(
 )
 """One session a row, in file order: ms of its first and last event, and the part that holds it."""
 
-
 COMPRESSION = 6  # bytes of a raw file per byte of a compressed one, about
-MEMORY, MEMORY_SHARE, DISK_SHARE = 6e8, 0.18, 0.45  # bytes that step 1 takes, and per raw byte
+MEMORY = 6e8  # bytes, and of each raw byte:
+MEMORY_SHARE, DISK_SHARE = 0.18, 0.45
 
 
 @dataclass(frozen=True)
 class SessionLog:
-    """One raw file as parquet parts."""
+    """One raw file, and its parquet parts beside `table`."""
 
     source: Path
     table: Path  # output/raw/<stem>.parquet: SESSION_ROWS
@@ -86,8 +90,8 @@ def read_log(run: Run, stem: str) -> SessionLog | None:
         run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
         count = 0
         for line, block in blocks(source):
-            parser = _Parser(block, line, source, run.recipe.types)
-            run.build(log.part(count), parser, {**rows, "line": line}, [])
+            make_part = partial(_write_part, block, line, source, run.recipe.types)
+            run.build(log.part(count), make_part, {**rows, "line": line}, [])
             count += 1
         _session_rows(log, count).write_parquet(path)
 
@@ -97,17 +101,8 @@ def read_log(run: Run, stem: str) -> SessionLog | None:
     return log
 
 
-@dataclass(frozen=True)
-class _Parser:
-    """Writes one part."""
-
-    block: bytes
-    line: int
-    source: Path
-    types: tuple[str, ...]
-
-    def __call__(self, path: Path) -> None:
-        parse(self.block, self.line, self.source, self.types).write_parquet(path)
+def _write_part(block: bytes, line: int, source: Path, types: tuple[str, ...], path: Path) -> None:
+    parse(block, line, source, types).write_parquet(path)
 
 
 def _session_rows(log: SessionLog, count: int) -> pl.DataFrame:

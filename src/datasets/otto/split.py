@@ -67,7 +67,7 @@ def _read(run: Run, stem: str) -> SessionLog | None:
 
 @dataclass(frozen=True)
 class _SplitMaker:
-    """Brings items and splits up to date."""
+    """Builds items.parquet and the tables of splits."""
 
     run: Run
     windows: Windows
@@ -93,7 +93,7 @@ class _SplitMaker:
         item_ids.rename({"aid": "item_id"}).write_parquet(path)
 
     def _item_ids(self, log: SessionLog) -> pl.DataFrame:
-        """The distinct raw ids of a log, found part by part."""
+        """Collect the distinct raw ids of a log, part by part."""
         parts = self.run.progress(log.parts(), f"items of {log.table.stem}")
         rows = (self.windows.sampled(pl.scan_parquet(part)).select("aid") for part in parts)
         return pl.concat([row.unique().collect() for row in rows]).unique()
@@ -115,7 +115,7 @@ class _SplitMaker:
         return Split.read(self.run, name, "train", f"window {back} before valid")
 
     def make_test(self, test: SessionLog) -> Split:
-        """Make `test`."""
+        """Make the split of the test file."""
 
         def write(path: Path) -> None:
             self.windows.plan_test().write_parquet(path)

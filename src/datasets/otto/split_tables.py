@@ -1,4 +1,4 @@
-"""Write the tables of a split from the raw logs and its plan."""
+"""Write the tables of a split from the raw logs and the plan of the split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW_GROUP = 1 << 20  # sessions
 
 @dataclass(frozen=True)
 class SplitTables:
-    """What a plan keeps of the raw logs."""
+    """Writes the tables of one split."""
 
     run: Run
     plan: Path  # PLAN (src/datasets/otto/windows.py)
@@ -32,7 +32,7 @@ class SplitTables:
         plan.select(SESSIONS.names()).sink_parquet(path, row_group_size=ROW_GROUP)
 
     def write_events(self, path: Path) -> None:
-        """Write EVENTS: those before the cut."""
+        """Write EVENTS: the events before the cut."""
         visible = (pl.col("position") < pl.col("keep")) & (pl.col("ts") < pl.col("until"))
         with TableWriter(path, EVENTS) as writer:
             for query in (False, True):
@@ -41,7 +41,7 @@ class SplitTables:
                     writer.add(rows.with_columns(ts).select(EVENTS.names()))
 
     def write_labels(self, path: Path) -> None:
-        """Write LABELS: of the events after the cut, the next one of an objective, or all items."""
+        """Write LABELS: of each objective the next item after the cut, or all items after it."""
         recipe, tables = self.run.recipe, [pl.DataFrame(schema=LABELS)]
         hidden = (pl.col("position") >= pl.col("keep")) & (pl.col("ts") < pl.col("until"))
         for rows in self._events(True, hidden):
@@ -55,9 +55,9 @@ class SplitTables:
         pl.concat(tables).unique().sort(LABELS.names()).write_parquet(path)
 
     def _events(self, query: bool, condition: pl.Expr) -> Iterator[pl.DataFrame]:
-        """Yield raw events of the history or the queries, in order, with dense session and item.
+        """Yield raw events of history or queries that meet a condition, in order, with dense ids.
 
-        Each frame is a part of the raw file, with whole sessions: one part is in memory at a time.
+        A frame holds whole sessions of one part, so one part is in memory at a time.
         """
         plan = pl.read_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
         plan = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))

@@ -1,9 +1,9 @@
-"""Plan the splits as the organisers of OTTO cut them: which sessions, and how much of each.
+"""Plan the splits as the organisers of OTTO cut them: which sessions, and which of their events.
 
-A window is a period at the end of train, as long as the test file lasts. `valid` holds out the
-sessions that begin in the last window. It trims all other sessions at the window's start, and cuts
-each held-out session at a random event. The windows before give splits to train on in the same way.
-`test` is all of train, then the test sessions.
+A window is a period of train as long as the test file lasts; the last window ends with train.
+`valid` holds out the sessions that begin in the last window, and cuts each of them at a random
+event. All other sessions are trimmed where the window begins. The windows before give train splits
+in the same way. `test` holds all of train, then the test sessions as queries.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import polars as pl
 
 from src.core.arrays import hash_unit
 from src.datasets.otto.raw import SessionLog
+from src.datasets.times import DAY_MS
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-DAY_MS = 86_400_000
 DEFAULT_DAYS = 7  # of a window, where neither recipe nor test file has a length
 ALL_EVENTS, FOREVER = 2**31 - 1, 2**63 - 1
-MAX_WINDOWS = 8  # that are held out: `valid` and the windows before
-HISTORY_WINDOWS = 2  # that lie before each held-out window at least
-ROUNDING = 0.01  # windows: a log may end a little early
+MAX_WINDOWS = 8  # held out, at most: `valid` and the windows before it
+HISTORY_WINDOWS = 2  # of history before each held-out window, at least
+ROUNDING = 0.01  # of a window that may be missing from the log
 
 PLAN = pl.Schema(
     {
@@ -39,7 +39,7 @@ PLAN = pl.Schema(
 )
 """One session a row, in dense order: its line in the raw file, and which of its events count.
 
-Visible events are the first `keep` ones, before `until` (ms). Labels are later events, also before
+Visible events are the first `keep` ones, if before `until` (ms). Labels are the later events before
 `until`.
 """
 
@@ -54,14 +54,14 @@ class Windows:
     sample: float
 
     def sampled(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Keep the sessions of --sample: by raw id, so the same ones in every file."""
+        """Keep the sessions of --sample: a hash of the raw id draws the same ones in every file."""
         if self.sample == 1:
             return rows
         return rows.filter(hash_unit(pl.col("session"), self.recipe.seed) < self.sample)
 
     @cached_property
     def days(self) -> float:
-        """Length of a window: that of the recipe, else of the test file, else a week."""
+        """Length of a window: that of the recipe, else that of the test file, else a week."""
         if self.recipe.split_days is not None:
             return self.recipe.split_days
         if self.test is None:
@@ -83,6 +83,7 @@ class Windows:
         start = self._start(back)
         until = self._start(back - 1) if back else FOREVER
         sessions = self.sampled(self.train.sessions()).collect(engine="streaming")
+        # as in that script, a session that begins at the very start is in neither
         history = sessions.filter(pl.col("first") < start)
         queries = sessions.filter(pl.col("first") > start, pl.col("first") < until)
         if back:

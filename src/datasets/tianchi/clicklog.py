@@ -16,6 +16,7 @@ from src.core.arrays import hash_unit
 from src.core.csvfile import read_integers
 from src.core.run import Run
 from src.data import paths
+from src.data.units import DAY
 from src.datasets.times import NEWEST, OLDEST
 
 TRAIN, TEST, ARTICLES = "train_click_log.csv", "test*_click_log*.csv", "articles.csv"
@@ -35,9 +36,9 @@ ARTICLE = {
     "words_count": "words",
 }
 ATTRIBUTES = ("category", "created", "words")
-INT32 = ("category_id", "words_count")  # columns of articles that must fit
+INT32 = ("category_id", "words_count")  # columns of articles that must fit Int32
 END_GAP = 30_000  # ms between the last click of a visit and the one before
-FRESH = 86_400  # seconds: unread articles are items if created at most a day before the log
+FRESH = DAY  # unread articles are items if created this long before the log, at most
 MEMORY, MEMORY_SHARE = 3e8, 8  # bytes that reading takes, and per byte of the logs
 
 
@@ -51,7 +52,7 @@ def test_file(folder: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class ClickLog:
-    """The raw files of a run, and the tables that hold all of them."""
+    """The raw files of a run, and the tables made from them before the splits."""
 
     run: Run
     train: Path
@@ -81,7 +82,7 @@ class ClickLog:
 
     @property
     def key(self) -> dict[str, object]:
-        """What all tables depend on."""
+        """Raw files, sample and seed, on which all tables depend."""
         return {
             "files": [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in self.files],
             "sample": self.run.sample,

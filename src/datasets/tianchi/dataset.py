@@ -10,14 +10,14 @@ import polars as pl
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.data.schemas import Lists
-from src.data.units import DAY
 from src.datasets.base import Dataset, RawFile, RawSummary, Source
 from src.datasets.submission_rows import Expected, SubmissionFormat
 from src.datasets.tianchi import inspect_raw, submission
 from src.datasets.tianchi.recipe import RECIPE
 from src.datasets.tianchi.split import make_splits
+from src.datasets.times import DAY_MS
 
-OCTOBER_2017, DAY_MS = 1_506_816_000_000, DAY * 1000
+OCTOBER_2017 = 1_506_816_000_000
 YEAR_MS = 365 * DAY_MS
 SOURCE = Source(
     page="https://tianchi.aliyun.com/competition/entrance/531842",

@@ -1,4 +1,4 @@
-"""Inspect raw files: what submissions and downloads are checked against."""
+"""Inspect raw files, to check submissions and downloads against them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from src.datasets.tianchi.clicklog import ARTICLES, CLICK, TEST, TRAIN, test_fil
 
 
 def expected(folder: Path) -> Expected:
-    """Read the users of the test log, and the articles of all files where none is missing."""
+    """Read the users of the test log, and the articles of all files if none is missing."""
     test = test_file(folder)
     if test is None:
         raise FileNotFoundError(

@@ -1,13 +1,13 @@
 """Turn the click logs into the tables of all splits, one session per user (step 1).
 
-`valid` hides the last click of as many train users as there are test users, with the activity of
-the test users. train_1, train_2, ... hide ends of visits of all other users to learn from. The
-earlier visits of test users are among them. A split hides at most one end of a user, and the last
-ends come first. There are as many train splits as the recipe needs queries.
+`valid` hides the last click of as many train users as there are test users; their activity matches
+that of the test users. train_1, train_2, ... hide ends of visits of all other users, earlier visits
+of test users included. A split hides one end of a user at most; train_1 begins with the last ends.
+Train splits are made until the recipe has enough queries.
 
-Clicks after a hidden one become a session of their own. A split is made without the clicks that it
-hides. So its queries see of other users what the test queries see: later clicks too, which the
-competition allows.
+The clicks of a user after a hidden click form a session of their own. Nothing in a split is made
+from the clicks that it hides. Queries see later clicks of other users, as the test queries do; the
+competition allows that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.tianchi.clicklog import CONTEXT, ClickLog
 from src.datasets.tianchi.holdout import HOLDOUT, train_holdout, valid_holdout
 
-MIN_QUERIES = 0.1  # of those of `valid`: a train split with fewer is not worth its matrices
+MIN_QUERIES = 0.1  # of those of `valid`: a smaller train split is not worth its matrices
 
 
 def make_splits(run: Run) -> None:
@@ -54,14 +54,14 @@ class _Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class _SplitMaker:
-    """Brings the splits up to date."""
+    """Builds the tables of splits."""
 
     run: Run
     log: ClickLog
 
     @property
     def holdout(self) -> Path:
-        """HOLDOUT of all splits."""
+        """File with the HOLDOUT of all splits."""
         return self.run.output / "raw" / "holdout.parquet"
 
     def plan(self) -> list[str]:
@@ -127,7 +127,7 @@ class _SplitMaker:
             query=pl.col("hidden") >= position,
         ).with_columns(
             pl.col("query").fill_null(False),
-            # clicks after the hidden one: another session, whose id is no user's
+            # clicks after the hidden one: another session, whose id is no id of a user
             raw=pl.when(position > pl.col("hidden")).then(-1 - pl.col("user")).otherwise("user"),
         )
         visible = pl.col("position").ne_missing(pl.col("hidden"))

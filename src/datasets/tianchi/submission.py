@@ -37,9 +37,9 @@ def submission_format(recipe: Recipe) -> SubmissionFormat:
 
 
 def write_submission(run: Run, split: str, lists: Lists, path: Path, fmt: SubmissionFormat) -> None:
-    """Write the list of a split's queries; raise ValueError where it would be refused.
+    """Write the lists of a split's queries; raise ValueError where they would be refused.
 
-    A short list is filled up with the items of most events in the last day of the split.
+    A short list is filled up with the most popular items of the last day of the split.
     """
     table = pl.read_parquet(paths.sessions(run, split))
     item_ids = pl.read_parquet(paths.items(run))["item_id"].to_numpy()
@@ -71,7 +71,7 @@ def fill_up(lists: I32, spare: I32) -> I32:
 
 
 def _by_popularity(events: Path, n_items: int) -> I32:
-    """All items, by their number of events in the last day; ties by item."""
+    """Order all items by their number of events in the last day; ties by item."""
     table = pl.read_parquet(events, columns=["item", "ts"])
     recent = table.filter(pl.col("ts") > pl.col("ts").max() - DAY)["item"].to_numpy()
     count = np.bincount(recent, minlength=n_items)
