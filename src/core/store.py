@@ -47,6 +47,12 @@ def fingerprint(path: Path) -> str | None:
     return str(json.loads(manifest.read_text())["digest"])
 
 
+def remove(path: Path) -> None:
+    """Remove a file and its manifest; either may be missing."""
+    for file in (path, manifest_path(path)):
+        file.unlink(missing_ok=True)
+
+
 def build(path: Path, key: dict[str, Any], make: Callable[[Path], object]) -> bool:
     """Make `path` with make(temporary path) unless its manifest has this key; return if made."""
     return path in build_many({path: key}, lambda parts: make(parts[path]))

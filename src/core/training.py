@@ -111,11 +111,6 @@ class Checkpoint:
         store.manifest_path(self.path).unlink(missing_ok=True)
         store.build(self.path, self.key, trainer.save)
 
-    def remove(self) -> None:
-        """Remove the checkpoint after training."""
-        for file in (self.path, store.manifest_path(self.path)):
-            file.unlink(missing_ok=True)
-
 
 def log_csv(log: Log, float_precision: int | None = None) -> str:
     """Format a log as CSV, a column per entry of its lines."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from src.core import store
 from src.core.training import (
     Checkpoint,
     EarlyStopping,
@@ -91,7 +92,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     assert again.log == trainer.log and len(again.log) == 2
     train_in_epochs(again, progress, lambda: checkpoint.write(again))
     assert seen == [0, 1, 2, 2, 3, 4] and again.best == 3
-    checkpoint.remove()
+    store.remove(checkpoint.path)
     assert list(tmp_path.iterdir()) == []
 
 
