@@ -32,7 +32,7 @@ from src.embeddings.base import unit
 from src.embeddings.factorization import FactorizationEmbedding
 from src.embeddings.factorization_trainer import BATCH_PAIRS, FactorizationTrainer
 from src.embeddings.two_tower import TwoTowerEmbedding
-from src.embeddings.two_tower_trainer import training_of
+from src.embeddings.two_tower_trainer import deterministic_trainer
 from src.embeddings.word2vec import Word2VecEmbedding
 
 EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of valid, at full size
@@ -92,7 +92,7 @@ def factorization(row: FactorizationEmbedding, sessions: Sessions) -> Cost:
 def two_tower(row: TwoTowerEmbedding, sessions: Sessions, n_types: int) -> Cost:
     """Train on some of the positions."""
     part = replace(row, max_positions=PART_POSITIONS)
-    with training_of(sessions, part, n_types, 0, "cpu") as trainer:
+    with deterministic_trainer(sessions, part, n_types, 0, "cpu") as trainer:
         n = min(part.max_positions, trainer.positions.size)
         seconds = cpu_seconds(trainer.epoch)
     return Cost(row.name, "positions", n, seconds, row.max_positions * row.epochs)

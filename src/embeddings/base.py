@@ -1,4 +1,4 @@
-"""What an embedding is (step 4), and what all kinds share."""
+"""Base class of embeddings (step 4), and helpers that all kinds share."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 Summary = dict[str, object]
 """Entries of a progress line, beside seconds and memory."""
 
-HELD_OUT = 4096
-"""Positions or pairs, at most, that are not trained on; at most a twentieth of the sessions."""
+MAX_HELD_OUT = 4096
+"""Sessions, at most, that are held out to stop the training early; also pairs scored in them."""
+HELD_OUT_ONE_IN = 20
+"""About one session in so many is held out."""
 ROWS_AT_A_TIME = 2**16
-"""Vectors that are scaled or looked up at a time: bounds the temporary arrays."""
+"""Vectors that are scaled or searched with at a time: bounds the temporary arrays."""
 BYTES_PER_EVENT = 18
-"""In memory: 14 in training, 17 while a split is read."""
+"""Memory for an event, rounded up: 14 bytes in training, 17 while a split is read."""
 
 
 @dataclass(frozen=True)
 class Embedding(ABC):
-    """Vectors of all items, and the neighbours of every item by them.
+    """Makes vectors of all items, and lists the neighbours of every item by them.
 
     A kind is a subclass in a module of this folder; a recipe holds its rows. Every kind writes
     paths.item_vectors (float32, (items, dim), unit length; 0 for items without a vector) and
     paths.neighbours; some also paths.source_vectors or paths.query_vectors.
-
-    top_n: neighbours of each item. max_items: only so many of the most frequent items are anyone's
-    neighbours.
     """
 
-    makes_query_vectors: ClassVar[bool] = False  # paths.query_vectors, for every objective
+    makes_query_vectors: ClassVar[bool] = False  # whether `build` writes paths.query_vectors
 
     name: str
-    top_n: int = field(default=40, kw_only=True)
+    top_n: int = field(default=40, kw_only=True)  # neighbours of each item
     max_items: int = field(default=100_000, kw_only=True)
+    """Only so many of the most frequent items are listed as neighbours of others."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a whole number is below 1: all of them are counts."""
+        """Raise ValueError where an integer field is below 1: all of them are counts."""
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"embedding {self.name}: {name} is at least 1")
@@ -58,41 +58,42 @@ class Embedding(ABC):
         """Raise ValueError where the row does not fit the recipe."""
 
     def causal(self) -> Self | None:
-        """What `--causal` leaves: trained on the whole split, so nothing by default."""
+        """Return the row that `--causal` keeps; None, since vectors depend on the whole split."""
         return None
 
     @abstractmethod
     def files(self, run: Run, split: str) -> Sequence[Path]:
-        """All files that it makes for a split."""
+        """List the files that `build` makes for a split."""
 
     @abstractmethod
     def memory(self, run: Run, split: str) -> float:
-        """Bytes that training takes at its peak: measured, docs/embeddings.md has the table."""
+        """Estimate the bytes at the peak of `build`; docs/embeddings.md has measurements."""
 
     @abstractmethod
     def build(self, run: Run, split: str) -> Summary:
-        """Bring its files of a split up to date."""
+        """Make the files of a split that are missing or stale; return what the step prints."""
 
     def build_files(
         self, run: Run, split: str, make: Callable[[dict[Path, Path]], object], *depends_on: object
     ) -> Summary:
-        """Call `make` with the files that are not up to date, and their temporary paths.
+        """Make the files of a split that are missing or stale, in one call of `make`.
 
-        Files that a row of another kind left under this name are removed. depends_on: what the
-        files depend on beside the row, the seed, the events and the items.
+        make: writes each of these files (a key) to its temporary path (the value). depends_on: what
+        the files depend on beside the row, the seed, the events and the items. Files that a row of
+        another kind left under the same name are removed.
         """
         files = self.files(run, split)
 
-        def make_files(parts: dict[Path, Path]) -> None:
+        def make_files(temporary: dict[Path, Path]) -> None:
             run.budget.claim(f"{split} {self.name}", self.memory(run, split))
             for file in set(_files_of_all_kinds(run, split, self.name)) - set(files):
-                _remove(file)
-            make(parts)
+                store.remove(file)
+            make(temporary)
 
         row: object = (self, run.recipe.seed, *depends_on)
         inputs = [paths.events(run, split), paths.items(run)]
         built = run.build_many(dict.fromkeys(files, row), make_files, inputs, code=make)
-        _remove(paths.checkpoint(run, split, self.name))
+        store.remove(paths.checkpoint(run, split, self.name))
         return Summary(count_built(file in built for file in files))
 
 
@@ -102,29 +103,23 @@ def _files_of_all_kinds(run: Run, split: str, name: str) -> list[Path]:
     return [path(run, split, name) for path in file_of]
 
 
-def _remove(file: Path) -> None:
-    """Remove a file and its manifest, where they are there."""
-    for path in (file, store.manifest_path(file)):
-        path.unlink(missing_ok=True)
-
-
 def write_missing(
-    parts: dict[Path, Path], writers: Mapping[Path, Callable[[Path], object]]
+    temporary: dict[Path, Path], writers: Mapping[Path, Callable[[Path], object]]
 ) -> None:
-    """Write those files that are not up to date, each to its temporary path."""
+    """Call the writers of those files that `temporary` has a path for, each with this path."""
     for path, write in writers.items():
-        if path in parts:
-            write(parts[path])
+        if path in temporary:
+            write(temporary[path])
 
 
 def training_memory(run: Run, split: str, bytes_per_item: float) -> float:
-    """Bytes of training: the events, and so many for each item."""
+    """Estimate the bytes of training: bytes_per_item for each item, and those of the events."""
     items, events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
     return bytes_per_item * items + BYTES_PER_EVENT * events
 
 
 def unit(vectors: F32) -> F32:
-    """Scale rows to length 1; zero rows stay zero."""
+    """Scale vectors (n, dim) to length 1; zero vectors stay zero."""
     scaled = np.empty(vectors.shape, np.float32)
     for first in range(0, len(vectors), ROWS_AT_A_TIME):
         rows = slice(first, first + ROWS_AT_A_TIME)
@@ -134,6 +129,6 @@ def unit(vectors: F32) -> F32:
 
 
 def save(vectors: F32, path: Path) -> None:
-    """Write vectors as .npy, whatever the ending of the path."""
+    """Write vectors in the .npy format; given a path, numpy would append .npy to its name."""
     with open(path, "wb") as file:
         np.save(file, vectors)

@@ -1,4 +1,4 @@
-"""Train an embedding epoch by epoch: with a bar, and a checkpoint after each of them."""
+"""Train an embedding with a progress bar per epoch and a checkpoint after each epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from src.embeddings.base import Embedding
 
 
 def train_with_checkpoints(run: Run, split: str, row: Embedding, trainer: Resumable) -> None:
-    """Train all epochs, from where a killed run of the same row, data and code left off."""
+    """Train all epochs; resume from a checkpoint of the same row, data and code."""
     key = {
         "code": code.version(row, run.engine), "rows": [row, run.recipe.seed],
         "events": run.fingerprint(paths.events(run, split)), "engine": run.engine.name,
@@ -29,5 +29,5 @@ def train_with_checkpoints(run: Run, split: str, row: Embedding, trainer: Resuma
 
 
 def write_log(log: Log, path: Path) -> None:
-    """Write a line per epoch as CSV."""
+    """Write a training log as CSV: a line per epoch."""
     path.write_text(log_csv(log, float_precision=6))

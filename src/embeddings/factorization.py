@@ -1,4 +1,4 @@
-"""Factorise which item follows which: item vectors as the earlier and as the later one."""
+"""Factorise which item follows which: each item has a vector as earlier and one as later item."""
 
 from __future__ import annotations
 
@@ -20,43 +20,42 @@ from src.embeddings.neighbours import write_likely_neighbours
 class FactorizationEmbedding(Embedding):
     """Logistic matrix factorisation of pairs of items that are near in a session.
 
-    Directed: neighbours and cosines compare items as the earlier one of a pair with others as the
-    later one. The item vectors are those of the later one.
+    Directed: each item has a source vector, as the earlier item of a pair, and a target vector, as
+    the later one. Neighbours and cosines compare source vectors with target vectors. The target
+    vectors are written as item vectors.
     """
 
     dim: int = 64
-    max_steps: int = 1  # positions apart, at most, of the kept events
-    types: tuple[int, ...] | None = None  # event types kept; None: all
-    last_days: float | None = None  # only events of the last days of the split's own history
-    negatives_per_pair: int = 4  # later items drawn for each pair
+    max_steps: int = 1  # largest distance of a pair, in events of the session
+    negatives_per_pair: int = 4  # items drawn in place of the later one
     ns_exponent: float = 0.75  # drawn by (events of the item) ** ns_exponent
     epochs: int = 20  # at most
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     learning_rate: float = 0.1  # of Adagrad
-    max_pairs: int = 20_000_000  # per epoch, about: of random sessions where there are more
+    max_pairs: int = 20_000_000  # per epoch, about; a random part where there are more
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
-        """Vectors of both sides, neighbours, and the log."""
+        """List the files of target and source vectors, of neighbours, and of the log."""
         file_of = (paths.item_vectors, paths.source_vectors, paths.neighbours, paths.embedding_log)
         return [path(run, split, self.name) for path in file_of]
 
     def memory(self, run: Run, split: str) -> float:
-        """Count vectors of both sides in training, of the best epoch and as unit rows."""
-        tables, more = 6, 350  # the latter in bytes an item: counts, Adagrad's sums, draws
-        return training_memory(run, split, tables * 4 * self.dim + more)
+        """Count source and target vectors three times: in training, of the best epoch, scaled."""
+        vectors, other = 6, 350  # other: bytes an item, for counts, Adagrad's sums, alias tables
+        return training_memory(run, split, vectors * 4 * self.dim + other)
 
     def build(self, run: Run, split: str) -> Summary:
-        """Train on the sessions of a split, where its files are not up to date."""
+        """Train on the sessions of a split; write vectors, neighbours and the log."""
         training: Summary = {}
 
-        def make(parts: dict[Path, Path]) -> None:
+        def make(temporary: dict[Path, Path]) -> None:
             sessions = Sessions.load(run, split)
             trainer = FactorizationTrainer(sessions, self, run.recipe.seed)
             train_with_checkpoints(run, split, self, trainer)
             training.update(trainer.summary)
             log, (source, target) = trainer.log, trainer.vectors()
-            del trainer  # its tables are not needed beside those of the search
-            write_missing(parts, {
+            del trainer  # frees its tables before the search for neighbours
+            write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, unit(target)),
                 paths.source_vectors(run, split, self.name): partial(save, unit(source)),
                 paths.neighbours(run, split, self.name): partial(

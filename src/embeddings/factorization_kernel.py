@@ -1,13 +1,16 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Loops of matrix factorisation: pairs of items, and Adagrad on them.
+"""List pairs of items, and train their vectors with Adagrad.
 
-Items belong to `groups` groups by their number. A thread walks all pairs whose source is of one
-group. It changes targets of one group only: that of the pair, where it is of this group, and its
-share of the drawn ones. So threads change different rows. After `groups` rounds every pair has met
-all targets. The bytes depend on `groups`, not on threads.
+A pair has a source (the earlier item) and a target (the later one). Item x is in group x % groups.
+In each round a thread trains the pairs whose source is in one group, on the targets of one group:
+the pair's own target where it is in this group, and negatives drawn from this group. The threads of
+a round have different groups of sources and of targets, so no two of them change the same vector.
+After `groups` rounds each pair was trained on the targets of all groups. The result depends on
+`groups`, not on the number of threads.
 
-Gemulla et al. (2011) do the same without draws. To draw from the group of the pair's target only
-would be wrong: an item with few successors would never be compared with the other groups.
+Gemulla et al. (2011) split a matrix like this, without negatives. Here negatives come from all
+groups: drawn from the group of the target alone, they would never compare a source that has few
+targets with the items of the other groups.
 """
 
 from __future__ import annotations
@@ -17,12 +20,19 @@ import math
 import numpy as np
 from numba import njit, prange, uint64
 
+EPSILON = 1e-6  # added to sums of squared gradients: the first steps stay finite
+MAX_SCORE = 30.0  # in the logged loss: exp stays finite
+DRAWS = 2**24  # different chances in [0, 1): a float32 has 24 bits of precision
+
 
 @njit(cache=True)
-def count_pairs(offsets, first, end, max_steps):
-    """Count the pairs of events of sessions first : end, at most max_steps positions apart."""
+def count_pairs(offsets, max_steps):
+    """Count the pairs of events of a session that are at most max_steps positions apart.
+
+    offsets: int64 (sessions + 1), CSR of the events.
+    """
     n = 0
-    for s in range(first, end):
+    for s in range(offsets.size - 1):
         size = offsets[s + 1] - offsets[s]
         for d in range(1, min(max_steps, size - 1) + 1):
             n += size - d
@@ -30,13 +40,13 @@ def count_pairs(offsets, first, end, max_steps):
 
 
 @njit(cache=True)
-def write_pairs(offsets, item, first, end, max_steps, source, target):
-    """Write (earlier item, later item) of those pairs, but for pairs of an item with itself.
+def write_pairs(offsets, item, max_steps, source, target):
+    """Write the items of the pairs that `count_pairs` counts, but for pairs of equal items.
 
-    Returns how many were written.
+    source, target: int32, room for all pairs. Returns the number of pairs written.
     """
     n = 0
-    for s in range(first, end):
+    for s in range(offsets.size - 1):
         for i in range(offsets[s] + 1, offsets[s + 1]):
             for j in range(max(offsets[s], i - max_steps), i):
                 if item[j] != item[i]:
@@ -48,9 +58,10 @@ def write_pairs(offsets, item, first, end, max_steps, source, target):
 
 @njit(cache=True)
 def group_pairs(source, target, order, groups):
-    """Sort pairs by the group of the source, and by `order` within.
+    """Sort pairs by the group of the source; pairs of a group keep the order of `order`.
 
-    Returns the offsets of the groups, int64 (groups + 1), then sources and targets.
+    order: a permutation of the pairs. Returns the offsets of the groups, int64 (groups + 1), then
+    the sorted sources and targets.
     """
     offsets = np.zeros(groups + 1, np.int64)
     for p in range(source.size):
@@ -70,9 +81,10 @@ def group_pairs(source, target, order, groups):
 
 @njit(cache=True)
 def alias_table(chance):
-    """Make Vose's alias table (1991) for draws in proportion to `chance` (float64, positive).
+    """Make Vose's alias table (1991), to draw indices in proportion to `chance`.
 
-    Number i stays with chance keep[i] (float32), else it becomes alias[i] (int32).
+    chance: float64, positive. To draw: choose an index i evenly, keep it with probability keep[i]
+    (float32), and take alias[i] (int32) otherwise.
     """
     n = chance.size
     keep = chance * (n / max(chance.sum(), 1e-300))
@@ -113,7 +125,7 @@ def random_bits(state):
 
 @njit(fastmath=True, inline="always")
 def product(u, v):
-    """Return the dot product of two rows, summed in the fastest order."""
+    """Return the dot product of two rows; the compiler chooses the order of the sum."""
     total = np.float32(0.0)
     for d in range(u.size):
         total += u[d] * v[d]
@@ -125,11 +137,12 @@ def train_group(
     x, y, group, groups, items, keep, alias, negatives, rate, state, sources, targets,
     source_squares, target_squares,
 ):  # fmt: skip
-    """Run Adagrad on the pairs x, y and one group of targets; return the sum of the losses.
+    """Run Adagrad on the pairs (x, y) and one group of targets; return the sum of the losses.
 
-    items, keep, alias: the targets of the group, and the alias table that draws `negatives` of
-    them for each pair. sources, targets: float32 (items, dim). Their squares, float32 (items): sums
-    of mean squared gradients, for one rate a row.
+    items, keep, alias: the items of the group and their alias table, from which `negatives` are
+    drawn for each pair. sources, targets: float32 (items, dim), changed in place. source_squares,
+    target_squares: float32 (items), sums of the mean squared gradients of each vector, which has
+    one learning rate.
     """
     dim = sources.shape[1]
     change = np.empty(dim, np.float32)
@@ -142,7 +155,7 @@ def train_group(
             if k > 0:
                 state = random_bits(state)
                 drawn = np.int64((state >> uint64(33)) % uint64(items.size))
-                if np.float32((state & uint64(0xFFFFFF)) / 16777216.0) >= keep[drawn]:
+                if np.float32((state & uint64(DRAWS - 1)) / float(DRAWS)) >= keep[drawn]:
                     drawn = alias[drawn]
                 i = items[drawn]
                 if i == y[p] or i == x[p]:
@@ -152,17 +165,17 @@ def train_group(
             if k == 0:
                 score = -score
             error = np.float32(1.0 / (1.0 + math.exp(-score)))
-            loss += math.log1p(math.exp(min(score, 30.0)))
+            loss += math.log1p(math.exp(min(score, MAX_SCORE)))
             if k == 0:
                 error = -error
             square = error * error
             target_squares[i] += square * product(u, u) / dim
-            step = rate * error / math.sqrt(target_squares[i] + 1e-6)
+            step = rate * error / math.sqrt(target_squares[i] + EPSILON)
             for d in range(dim):
                 change[d] += error * v[d]
                 v[d] -= step * u[d]
         source_squares[x[p]] += product(change, change) / dim
-        step = rate / math.sqrt(source_squares[x[p]] + 1e-6)
+        step = rate / math.sqrt(source_squares[x[p]] + EPSILON)
         for d in range(dim):
             u[d] -= step * change[d]
     return loss
@@ -173,20 +186,22 @@ def train(
     groups, offsets, x, y, group_offsets, items, keep, alias, negatives, rate, seed,
     sources, targets, source_squares, target_squares, loss,
 ):  # fmt: skip
-    """Run `train_group` on all groups of sources and of targets.
+    """Run `train_group` on every group of sources with every group of targets.
 
-    loss: float64 (groups * groups), where each adds its own.
+    offsets, x, y: of `group_pairs`. items, keep, alias: the targets and alias tables of all groups,
+    CSR by group_offsets. loss: float64 (groups * groups), to which each call adds its loss.
     """
     for shift in range(groups):
         for g in prange(groups):
             t = (g + shift) % groups
-            b = g * groups + t
+            call = g * groups + t
             pairs = slice(offsets[g], offsets[g + 1])
             group = slice(group_offsets[t], group_offsets[t + 1])
-            state = uint64(seed) * uint64(0x9E3779B97F4A7C15) + uint64(b + 1) * uint64(
+            # odd constants of splitmix64: calls with neighbouring numbers draw different negatives
+            state = uint64(seed) * uint64(0x9E3779B97F4A7C15) + uint64(call + 1) * uint64(
                 0xBF58476D1CE4E5B9
             )
-            loss[b] += train_group(
+            loss[call] += train_group(
                 x[pairs], y[pairs], t, groups, items[group], keep[group], alias[group], negatives,
                 rate, state | uint64(1), sources, targets, source_squares, target_squares,
             )  # fmt: skip

@@ -14,39 +14,41 @@ from src.core.arrays import F32, count_items
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
+from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
 from src.embeddings.neighbours import neighbours_by_cosine
 
 
 @dataclass(frozen=True)
 class PretrainedEmbedding(Embedding):
-    """A CSV file of raw item ids and numbers.
+    """Reads item vectors from a CSV file of the dataset: a line per item.
 
-    An item without a line of numbers has no vector, so no neighbours and cosines of 0. Without the
-    file, no item has one.
+    An item without a line has no vector: it has no neighbours, and its cosines are 0. Where there
+    is no file, no item has a vector.
     """
 
-    file: str  # in the input folder
-    key: str  # its column of raw item ids; all others are the vector
+    file: str  # name of the file in the input folder
+    key: str  # column of raw item ids; all other columns are the vector
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
-        """Vectors and neighbours."""
+        """List the files of item vectors and of neighbours."""
         return [path(run, split, self.name) for path in (paths.item_vectors, paths.neighbours)]
 
     def memory(self, run: Run, split: str) -> float:
-        """Count the table that is read, polars' copies of it, the vectors and their unit rows."""
+        """Count the table that is read, polars' copies of it, the vectors and the scaled ones."""
         source = run.input / self.file
         dim = len(self._columns(source)) - 1 if source.exists() else 1
-        tables, ids = 5, 100  # the latter in bytes an item
+        tables, ids = 5, 100  # ids: bytes an item
         return training_memory(run, split, tables * 4 * dim + ids)
 
     def build(self, run: Run, split: str) -> Summary:
-        """Read the file and list neighbours, where its files are not up to date."""
+        """Read the file; write the vectors, and the neighbours by events of a split."""
         source, vector_file = run.input / self.file, paths.item_vectors(run, split, self.name)
 
-        def make(parts: dict[Path, Path]) -> None:
-            vectors = self.read(source, pl.read_parquet(paths.items(run))["item_id"])
-            write_missing(parts, {
+        def make(temporary: dict[Path, Path]) -> None:
+            item_ids = pl.read_parquet(paths.items(run), columns=["item_id"])["item_id"]
+            vectors = self.read(source, item_ids)
+            write_missing(temporary, {
                 vector_file: partial(save, vectors),
                 paths.neighbours(run, split, self.name): partial(
                     self.write_neighbours, vectors, Sessions.load(run, split)
@@ -55,21 +57,22 @@ class PretrainedEmbedding(Embedding):
 
         stat = source.stat() if source.exists() else None
         summary = self.build_files(run, split, make, stat and (stat.st_size, stat.st_mtime_ns))
-        vectors = np.load(vector_file, mmap_mode="r", allow_pickle=False)
-        return {**summary, "items without a vector": int((~vectors.any(axis=1)).sum())}
+        has_vector = load(vector_file).any(axis=1)
+        return {**summary, "items without a vector": int((~has_vector).sum())}
 
     def read(self, source: Path, item_ids: pl.Series) -> F32:
-        """Read the unit vectors (items, dim) of raw ids, which ascend; 0 where there is none.
+        """Read unit vectors (items, dim), 0 where the file has none.
 
-        A line with a missing or a wrong number, like the last one of a truncated copy, is left out.
+        item_ids: raw ids, ascending. A line with a missing or malformed number is left out, like
+        the last line of a truncated copy. Of several lines of one item the first counts.
         """
         if not source.exists():
             return np.zeros((item_ids.len(), 1), np.float32)
         names = self._columns(source)
         schema = {name: pl.Int64 if name == self.key else pl.Float32 for name in names}
         lines = pl.scan_csv(source, schema=schema, ignore_errors=True).drop_nulls()
-        ours = pl.col(self.key).is_in(item_ids.implode())
-        table = lines.filter(ours).collect().unique(self.key, keep="first")
+        of_items = pl.col(self.key).is_in(item_ids.implode())
+        table = lines.filter(of_items).collect().unique(self.key, keep="first")
         numbers = table.drop(self.key).to_numpy()
         vectors = np.zeros((item_ids.len(), numbers.shape[1]), np.float32)
         finite = np.isfinite(numbers).all(axis=1)
@@ -77,14 +80,14 @@ class PretrainedEmbedding(Embedding):
         return unit(vectors)
 
     def write_neighbours(self, vectors: F32, sessions: Sessions, path: Path) -> None:
-        """Write the neighbours by cosine as a table of item_x, item_y, weight."""
+        """Write `neighbours_by_cosine` as a parquet file of item_x, item_y, weight."""
         count = count_items(sessions.item, sessions.n_items)
         near = neighbours_by_cosine(vectors, self.top_n, count, self.max_items)
         near.to_frame().write_parquet(path)
 
     def _columns(self, source: Path) -> list[str]:
-        """Read the header; raise ValueError unless it has the key and one more column."""
+        """Read the names of the columns; ValueError unless there are the key and one more."""
         names = pl.scan_csv(source, n_rows=0).collect_schema().names()
         if self.key not in names or len(names) < 2:
-            raise ValueError(f"{source}, line 1: no column {self.key} beside those of the vectors")
+            raise ValueError(f"{source}, line 1: no column {self.key}, or no other column")
         return names

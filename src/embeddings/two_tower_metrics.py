@@ -1,4 +1,4 @@
-"""Score a two-tower net on held-out positions: where the next items rank among all items."""
+"""Evaluate a two-tower net on held-out positions, by the ranks of their targets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from src.core.arrays import I64
+from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
-from src.embeddings.sequence_batch import SequenceBatch
 from src.embeddings.two_tower_batches import Targets
 from src.embeddings.two_tower_state import TrainingState
 
 if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
 
+RECALL_AT, MRR_AT = 20, 5
 MAX_PRODUCTS = 2**34
-"""Products of held-out targets and items: where there would be more, targets are drawn."""
-ITEMS_AT_A_TIME = 16384
+"""Products of targets and items, at most: where there would be more, targets are sampled."""
+MAX_ITEMS = 16384
+"""Items whose vectors are scaled at a time, at most."""
 CELLS = 2**21
-"""Products in memory at a time: as many as a cache holds."""
+"""Products in memory at a time: 8 MiB, which fit a cache."""
 
 
 @torch.no_grad()
@@ -30,36 +32,42 @@ def held_out_scores(
     state: TrainingState, sessions: Sessions, row: TwoTowerEmbedding, position: I64, items: I64,
     seed: int,
 ) -> dict[str, float]:  # fmt: skip
-    """Compute recall@20 of the next n_targets items, and MRR@5 of the very next one.
+    """Compute recall@20 of the next n_targets items, and MRR@5 of the very next item.
 
-    position: held-out ones; items: all that occur, ascending.
+    position: the held-out ones. items: all that occur in the split, ascending; each target is
+    ranked among them.
     """
     state.net.eval()
     if not position.size:
         return {"recall_20": 0.0, "mrr_5": 0.0}
-    t = Targets.of(sessions, position, row.n_targets)
+    targets = Targets.of(sessions, position, row.n_targets)
     session = state.encode(SequenceBatch.of(sessions, position, row.max_len))
-    query = state.net.query(session[state.tensor(t.position)], state.tensor(t.type))
-    most = max(MAX_PRODUCTS // items.size, 1)
-    drawn = np.sort(np.random.default_rng([seed, 3]).permutation(t.query.size)[:most])
-    truth = state.tensor(t.item[drawn])
-    rank = ranks(state, query[state.tensor(t.query[drawn])], truth, items).cpu().numpy()
-    very_next = (np.diff(t.position[t.query], prepend=-1) > 0)[drawn]
-    reciprocal = np.where(rank < 5, 1 / (1 + rank), 0.0)[very_next]
-    recall = ((rank < 20) * t.weight[drawn]).sum() / t.weight[drawn].sum()
+    query = state.net.query(session[state.tensor(targets.position)], state.tensor(targets.type))
+    max_targets = max(MAX_PRODUCTS // items.size, 1)
+    order = np.random.default_rng([seed, 3]).permutation(targets.query.size)
+    drawn = np.sort(order[:max_targets])
+    truth, query_of = state.tensor(targets.item[drawn]), state.tensor(targets.query[drawn])
+    rank = ranks(state, query[query_of], truth, items).cpu().numpy()
+    very_next = (np.diff(targets.position[targets.query], prepend=-1) > 0)[drawn]
+    reciprocal = np.where(rank < MRR_AT, 1 / (1 + rank), 0.0)[very_next]
+    weight = targets.weight[drawn]
+    recall = ((rank < RECALL_AT) * weight).sum() / weight.sum()
     mrr = reciprocal.sum() / max(reciprocal.size, 1)
     return {"recall_20": float(recall), "mrr_5": float(mrr)}
 
 
 def ranks(state: TrainingState, query: Tensor, truth: Tensor, items: I64) -> Tensor:
-    """Count the items that are nearer to each query than its true one, int64 (queries)."""
+    """Rank each query's true item among all items, from 0: int64 (queries).
+
+    query: unit vectors (queries, dim). truth: the true item of each. Ties share the best rank.
+    """
     true_score = (query * normalize(state.vectors[truth])).sum(1, keepdim=True)
     rank = torch.zeros(len(truth), dtype=torch.int64, device=truth.device)
-    known = state.tensor(items)
-    index, step = torch.searchsorted(known, truth), min(CELLS // len(truth) + 1, ITEMS_AT_A_TIME)
-    for first in range(0, len(known), step):
-        score = query @ normalize(state.vectors[known[first : first + step]]).T
-        inside = ((index >= first) & (index < first + step)).nonzero()[:, 0]
-        score[inside, index[inside] - first] = -torch.inf
+    all_items = state.tensor(items)
+    index, step = torch.searchsorted(all_items, truth), min(CELLS // len(truth) + 1, MAX_ITEMS)
+    for first in range(0, len(all_items), step):
+        score = query @ normalize(state.vectors[all_items[first : first + step]]).T
+        in_batch = ((index >= first) & (index < first + step)).nonzero()[:, 0]
+        score[in_batch, index[in_batch] - first] = -torch.inf  # the true item is not above itself
         rank += score.gt_(true_score).sum(1).long()  # in place: no tables of booleans
     return rank

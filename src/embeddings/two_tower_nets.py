@@ -1,12 +1,13 @@
 """Nets of a TwoTowerEmbedding: encoders of a session's last events, and the query tower on top.
 
-As in the winning solution of OTTO's competition (mrkmakr, 2023), items are compared with the vector
-of a session plus one of the event type that is predicted. Here the type also turns the session
-vector, by a matrix per type that starts at 0: with a sum alone, carts could not follow clicks
-of the same item for every item.
+In the winning solution of OTTO's competition (mrkmakr, 2023), a query vector is the session vector
+plus a vector of the event type to predict. Here each type also has a matrix, 0 at the start, that
+multiplies the session vector. The sum alone shifts all sessions by the same vector: it could not
+rank, for every session, other items for carts than for clicks.
 
-`batch`, below, is a SequenceBatch as tensors, with `mask` (n, max_len) and `local_row` (n,
-max_len): the row of each event's item among the vectors at hand.
+In all nets, n is the number of sessions of a batch. `batch` holds the arrays of a SequenceBatch as
+tensors, and two more (n, max_len): `mask`, the events to read, and `local_row`, the row of each
+event's item in the table of vectors.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from src.embeddings.sequence_batch import GAPS
+from src.data.sequence_batch import TIME_BUCKETS
 
 if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
 
 HEADS = 4  # sets of attention weights over the events
-HOUR_DIM = 8  # of the vector of an hour of the day
+HOUR_DIM = 8  # length of the vector of an hour of the day
+RANK_SLOPE = 0.3  # at the start, logits of head h fall by h times this per event
+PARTS_OF_DAY = 3  # night, day, evening
 
 
 class PoolEncoder(nn.Module):
-    """Weighted means of the events' items: the weights depend on rank, type, time and item."""
+    """Weighted means of the item vectors; weights by rank, type, recency, gap and item."""
 
     def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
-        self.rank = nn.Parameter(-torch.outer(torch.arange(row.max_len), torch.arange(HEADS)) * 0.3)
+        self.rank = nn.Parameter(
+            -torch.outer(torch.arange(row.max_len), torch.arange(HEADS)) * RANK_SLOPE
+        )
         self.event_type = nn.Embedding(n_types, HEADS)
-        self.recency = nn.Embedding(GAPS, HEADS)
-        self.gap = nn.Embedding(GAPS, HEADS)
+        self.recency = nn.Embedding(TIME_BUCKETS, HEADS)
+        self.gap = nn.Embedding(TIME_BUCKETS, HEADS)
         self.item = nn.Linear(row.dim, HEADS, bias=False)
         self.hour = nn.Embedding(24, HOUR_DIM)
         self.mix = nn.Sequential(
@@ -45,7 +50,7 @@ class PoolEncoder(nn.Module):
             nn.init.zeros_(table.weight)
 
     def forward(self, items: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Session vectors (n, dim) from item vectors (n, max_len, dim) and the batch."""
+        """Encode item vectors (n, max_len, dim) and the batch to session vectors (n, dim)."""
         weight = self.item(items) + self.rank
         weight = weight + self.event_type(batch["event_type"])
         weight = weight + self.recency(batch["recency"]) + self.gap(batch["gap"])
@@ -56,13 +61,13 @@ class PoolEncoder(nn.Module):
 
 
 class GRUEncoder(nn.Module):
-    """The events one after the other through a GRU, oldest first: GRU4Rec (Hidasi et al., 2016)."""
+    """A GRU over the events, oldest first, as in GRU4Rec (Hidasi et al., 2016)."""
 
     def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.event_type = nn.Embedding(n_types, row.dim)
-        self.recency = nn.Embedding(GAPS, row.dim)
-        self.gap = nn.Embedding(GAPS, row.dim)
+        self.recency = nn.Embedding(TIME_BUCKETS, row.dim)
+        self.gap = nn.Embedding(TIME_BUCKETS, row.dim)
         self.hour = nn.Embedding(24, HOUR_DIM)
         self.gru = nn.GRU(row.dim, row.dim, batch_first=True)
         self.mix = nn.Linear(row.dim + HOUR_DIM, row.dim)
@@ -70,7 +75,7 @@ class GRUEncoder(nn.Module):
             nn.init.zeros_(table.weight)
 
     def forward(self, items: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Session vectors (n, dim) from item vectors (n, max_len, dim) and the batch."""
+        """Encode item vectors (n, max_len, dim) and the batch to session vectors (n, dim)."""
         events = items + self.event_type(batch["event_type"])
         events = events + self.recency(batch["recency"]) + self.gap(batch["gap"])
         events = events * batch["mask"][:, :, None]
@@ -79,21 +84,22 @@ class GRUEncoder(nn.Module):
 
 
 class LagsEncoder(nn.Module):
-    """A weight for each of the last events, by its rank alone, and a vector of the time of day.
+    """Weighted sum of the item vectors; weights by rank alone. Adds a vector of the time of day.
 
-    As Giba's Seq2Seq (OTTO's third place): the score of an item is a learned sum of cosines.
+    As in Giba's Seq2Seq (OTTO's third place), the score of an item is a weighted sum of cosines.
     """
 
     def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
         self.rank = nn.Parameter(0.5 ** torch.arange(row.max_len))
-        self.hour = nn.Embedding(3, row.dim)  # night, day, evening
+        self.hour = nn.Embedding(PARTS_OF_DAY, row.dim)
         nn.init.zeros_(self.hour.weight)
 
     def forward(self, items: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Session vectors (n, dim) from item vectors (n, max_len, dim) and the batch."""
+        """Encode item vectors (n, max_len, dim) and the batch to session vectors (n, dim)."""
         weight = self.rank * batch["mask"]
-        return (weight[:, :, None] * items).sum(1) + self.hour(batch["hour"] // 8)
+        part_of_day = batch["hour"] // (24 // PARTS_OF_DAY)
+        return (weight[:, :, None] * items).sum(1) + self.hour(part_of_day)
 
 
 ENCODERS: dict[str, type[nn.Module]] = {
@@ -102,7 +108,7 @@ ENCODERS: dict[str, type[nn.Module]] = {
 
 
 class TwoTowerNet(nn.Module):
-    """The encoder, and a matrix and a vector per event type; item vectors are given."""
+    """An encoder, and a matrix and a vector per event type; the caller holds the item vectors."""
 
     def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
         super().__init__()
@@ -112,11 +118,11 @@ class TwoTowerNet(nn.Module):
         nn.init.normal_(self.type_vector.weight, std=row.dim**-0.5)
 
     def encode(self, vectors: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Encode sessions (n, dim); batch["local_row"]: rows of their items in `vectors`."""
+        """Encode sessions to vectors (n, dim); batch["local_row"] holds rows of `vectors`."""
         return self.encoder(vectors[batch["local_row"]], batch)
 
     def query(self, session: Tensor, event_type: Tensor) -> Tensor:
-        """Make unit vectors (n, dim) to compare with items, of session vectors and event types."""
+        """Combine session vectors (n, dim) and event types (n) to unit query vectors (n, dim)."""
         turned = (session @ self.type_matrix).view(len(session), -1, session.shape[1])
         turned = turned[torch.arange(len(session), device=session.device), event_type]
         return normalize(session + turned + self.type_vector(event_type))

@@ -1,4 +1,4 @@
-"""Export the vectors of a trained two-tower net: of items, of queries, of single events."""
+"""Export vectors of a trained two-tower net: of items, of queries, of single events."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from src.core.arrays import F32, I64
+from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
-from src.embeddings.sequence_batch import SequenceBatch
 from src.embeddings.two_tower_state import TrainingState
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ ITEMS_AT_A_TIME = 16384
 
 @dataclass(frozen=True)
 class TrainedTowers:
-    """The net and the item vectors of the best epoch; items: those that occur, ascending."""
+    """The net and the item vectors of the best epoch.
+
+    items: those that occur in the split, ascending.
+    """
 
     state: TrainingState
     sessions: Sessions
@@ -33,7 +36,7 @@ class TrainedTowers:
     items: I64
 
     def item_vectors(self) -> F32:
-        """Unit vectors (items, dim); items that never occur are 0."""
+        """Return unit vectors (items, dim); 0 for items that never occur."""
         vectors = np.zeros(tuple(self.state.vectors.shape), np.float32)
         for first in range(0, self.items.size, ITEMS_AT_A_TIME):
             batch = self.items[first : first + ITEMS_AT_A_TIME]
@@ -41,9 +44,9 @@ class TrainedTowers:
         return vectors
 
     def write_query_vectors(self, event_types: list[int], path: Path) -> None:
-        """Write unit vectors (event types, queries, dim) as .npy.
+        """Write unit query vectors (event types, queries, dim) in the .npy format, float32.
 
-        A query without an event has no vector: its numbers are 0.
+        The vector of a query without an event is 0.
         """
         last = self.sessions.last_event(self.sessions.first_query, self.sessions.n_sessions)
         shape = (len(event_types), last.size, self.row.dim)
@@ -63,9 +66,10 @@ class TrainedTowers:
                     file.write(vectors.tobytes())
 
     def single_event_queries(self, event_type: int) -> F32:
-        """Query vectors (items, dim) of sessions of one event of this type, predicting this type.
+        """Return query vectors (items, dim) of sessions of a single event, one for each item.
 
-        Divided by the temperature: their products with item vectors are log-odds.
+        event_type: of the event, and to predict. The vectors are divided by the temperature: their
+        products with item vectors are log-odds.
         """
         queries = np.empty((self.sessions.n_items, self.row.dim), np.float32)
         for first in range(0, len(queries), SESSIONS_AT_A_TIME):
@@ -77,7 +81,7 @@ class TrainedTowers:
 
     @torch.no_grad()
     def _queries(self, sequences: SequenceBatch, event_type: int) -> Tensor:
-        """Unit query vectors (n, dim) that predict events of one type."""
+        """Encode sequences to unit query vectors (n, dim) for one event type."""
         session = self.state.encode(sequences)
         types = torch.full((len(session),), event_type, device=session.device)
         return self.state.net.query(session, types)

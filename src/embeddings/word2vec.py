@@ -1,4 +1,4 @@
-"""Train Word2Vec item vectors (gensim's skip-gram)."""
+"""Train Word2Vec item vectors with gensim."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from src.embeddings.neighbours import write_likely_neighbours
 
 @dataclass(frozen=True)
 class Word2VecEmbedding(Embedding):
-    """Skip-gram with negative sampling (Mikolov et al., 2013): a session is a text of items."""
+    """Skip-gram with negative sampling (Mikolov et al., 2013): sessions are texts, items words."""
 
     dim: int = 64
     window: int = 5
     epochs: int = 20  # at most
-    max_tokens: int = 500_000_000  # events read in all epochs, about: fewer epochs where more
+    max_tokens: int = 500_000_000  # events read in all epochs, about; lowers their number
     negative: int = 10  # items drawn for each pair
     ns_exponent: float = 0.75  # drawn by (events of the item) ** ns_exponent
-    min_count: int = 1  # events of an item; one with fewer has no vector
+    min_count: int = 1  # events of an item; items with fewer have no vector
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
-        """Vectors and neighbours."""
+        """List the files of item vectors and of neighbours."""
         return [path(run, split, self.name) for path in (paths.item_vectors, paths.neighbours)]
 
     def memory(self, run: Run, split: str) -> float:
         """Count gensim's two tables, our copies of them, and gensim's dictionary of words."""
-        tables, dictionary = 4, 500  # the latter in bytes an item
-        return training_memory(run, split, tables * 4 * self.dim + dictionary)
+        vectors, dictionary = 4, 500  # dictionary: bytes an item
+        return training_memory(run, split, vectors * 4 * self.dim + dictionary)
 
     def build(self, run: Run, split: str) -> Summary:
-        """Train on the sessions of a split, where its files are not up to date."""
+        """Train on the sessions of a split; write vectors and neighbours."""
         epochs = self.n_epochs(run)
 
-        def make(parts: dict[Path, Path]) -> None:
+        def make(temporary: dict[Path, Path]) -> None:
             sessions = Sessions.load(run, split)
             word, context = self.train(sessions, epochs, run.recipe.seed)
-            write_missing(parts, {
+            write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, unit(word)),
                 paths.neighbours(run, split, self.name): partial(
                     write_likely_neighbours, word, context, sessions, self.top_n, self.max_items
@@ -58,24 +58,24 @@ class Word2VecEmbedding(Embedding):
         return self.build_files(run, split, make, epochs)
 
     def n_epochs(self, run: Run) -> int:
-        """Count the epochs that max_tokens allows on the largest split.
+        """Return the number of epochs that max_tokens allows on the largest split.
 
-        All splits get as many: one ranker reads the cosines of all of them.
+        It is the same for all splits, so that a ranker reads comparable cosines.
         """
-        most = max(count_rows(paths.events(run, split)) for split in all_splits(run))
-        return min(self.epochs, max(1, self.max_tokens // max(most, 1)))
+        largest = max(count_rows(paths.events(run, split)) for split in all_splits(run))
+        return min(self.epochs, max(1, self.max_tokens // max(largest, 1)))
 
     def train(self, sessions: Sessions, epochs: int, seed: int) -> tuple[F32, F32]:
-        """Train the vectors of items as words and as context of a word, both (items, dim).
+        """Train vectors of items as words, and as contexts of words; both (items, dim).
 
-        Rows of items without a vector are 0. One worker: else gensim is not reproducible.
+        They are 0 for items without a vector. gensim is reproducible with one worker alone.
         """
         from gensim.models import Word2Vec
 
         word, context = np.zeros((2, sessions.n_items, self.dim), np.float32)
         length = np.diff(sessions.offsets)
-        read = np.repeat(length > 1, length)
-        if count_items(sessions.item[read], sessions.n_items).max(initial=0) < self.min_count:
+        in_text = np.repeat(length > 1, length)
+        if count_items(sessions.item[in_text], sessions.n_items).max(initial=0) < self.min_count:
             return word, context
         model = Word2Vec(
             Sentences(sessions), vector_size=self.dim, window=self.window, sg=1, hs=0,
@@ -88,7 +88,7 @@ class Word2VecEmbedding(Embedding):
 
 
 class Sentences:
-    """Sessions of two events and more as lists of words; gensim reads them once per epoch."""
+    """Yields sessions of two events and more as lists of words; gensim reads all once an epoch."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions

@@ -21,24 +21,20 @@ from src.data.sessions import Sessions
 from src.embeddings import factorization_kernel as kernel
 from src.embeddings import factorization_trainer as training
 from src.embeddings.factorization import FactorizationEmbedding
-from src.embeddings.factorization_trainer import FactorizationTrainer, kept_sessions
+from src.embeddings.factorization_trainer import FactorizationTrainer, sessions_with_pairs
 from src.embeddings.neighbours import neighbours_by_likelihood
 
 RING = 30
 ROW = FactorizationEmbedding("mf", dim=16, epochs=15, patience=15, learning_rate=0.3)
 
 
-def ring(n_sessions: int = 300, types: int = 1) -> Sessions:
-    """Item after item round a ring; events of another type than 0 are of any items."""
+def ring(n_sessions: int = 300) -> Sessions:
+    """Item after item round a ring."""
     rng, rows = np.random.default_rng(1), []
     for session in range(n_sessions):
-        state = int(rng.integers(RING))
-        for step in range(int(rng.integers(1, 15))):
-            event_type = int(rng.integers(types))
-            state = (state + 1) % RING if event_type == 0 else state
-            rows.append(
-                (session, int(rng.integers(RING)) if event_type else state, step, event_type)
-            )
+        first = int(rng.integers(RING))
+        length = int(rng.integers(1, 15))
+        rows += [(session, (first + step) % RING, step, 0) for step in range(length)]
     return Sessions.from_events(
         pl.DataFrame(rows, schema=EVENTS, orient="row"), n_sessions, RING + 1, n_sessions
     )
@@ -65,9 +61,10 @@ def as_bytes(trainer: FactorizationTrainer) -> list[bytes]:
 @pytest.mark.parametrize("max_steps", [1, 3, 99])
 def test_pairs(max_steps: int) -> None:
     s = sessions_of(planted_events(40))
-    n = kernel.count_pairs(s.offsets, 3, 30, max_steps)
+    offsets = s.offsets[3:31]
+    n = kernel.count_pairs(offsets, max_steps)
     x, y = np.empty(n, np.int32), np.empty(n, np.int32)
-    n = kernel.write_pairs(s.offsets, s.item, 3, 30, max_steps, x, y)
+    n = kernel.write_pairs(offsets, s.item, max_steps, x, y)
     sessions = [s.item[s.offsets[i] : s.offsets[i + 1]].tolist() for i in range(3, 30)]
     wanted = [
         (a, b) for items in sessions for i, b in enumerate(items)
@@ -98,27 +95,18 @@ def test_it_learns_the_direction() -> None:
     s = ring()
     source, target = trained(s, ROW).vectors()
     count = np.bincount(s.item, minlength=RING + 1)
-    near = neighbours_by_likelihood(source, target, 1, count)
+    near = neighbours_by_likelihood(source, target, 1, count, RING)
     assert (near.item == (np.arange(RING) + 1) % RING).all() and not source[RING].any()
-    back = neighbours_by_likelihood(target, source, 1, count)
+    back = neighbours_by_likelihood(target, source, 1, count, RING)
     assert (back.item == (np.arange(RING) - 1) % RING).all()
 
 
-def test_only_the_kept_types_count() -> None:
-    s, row = ring(types=2), replace(ROW, types=(0,))
-    source, target = trained(s, row).vectors()
-    count = np.bincount(s.item, minlength=RING + 1)
-    near = neighbours_by_likelihood(source, target, 1, count)
-    assert (near.item == (np.arange(RING) + 1) % RING).all()
-    offsets, item = kept_sessions(s, row)
-    kept = [s.item[a:b][s.type[a:b] == 0].tolist() for a, b in pairwise(s.offsets)]
-    found = [item[a:b].tolist() for a, b in pairwise(offsets)]
-    assert found == [items for items in kept if len(items) > 1]
-    recent = replace(row, last_days=3 / 86400)  # seconds 12 and later of 14
-    assert kept_sessions(s, recent)[1].size == sum(
-        n for n in (sum((s.type[a:b] == 0) & (s.ts[a:b] > s.ts.max() - 3))
-                    for a, b in pairwise(s.offsets)) if n > 1
-    )  # fmt: skip
+def test_sessions_of_one_event_have_no_pairs() -> None:
+    s = sessions_of(planted_events(40))
+    offsets, item = sessions_with_pairs(s)
+    events = [s.item[a:b].tolist() for a, b in pairwise(s.offsets)]
+    kept = [item[a:b].tolist() for a, b in pairwise(offsets)]
+    assert kept == [items for items in events if len(items) > 1] != events
 
 
 def test_same_bytes_whatever_the_threads_and_kills(tmp_path: Path) -> None:
@@ -156,5 +144,6 @@ def test_unseen_items_have_no_vector_and_few_sessions_are_no_error() -> None:
     seen = np.isin(np.arange(N_ITEMS), s.item)
     for side in trained(s, replace(ROW, epochs=1)).vectors():
         assert (side.any(axis=1) == seen).all() and not seen.all()
-    empty = trained(s, replace(ROW, last_days=0.0))
+    alone = sessions_of(planted_events(60).unique("session", keep="first", maintain_order=True))
+    empty = trained(alone, ROW)
     assert empty.log == [] and not empty.vectors()[0].any()

@@ -51,10 +51,10 @@ def test_neighbours(monkeypatch: pytest.MonkeyPatch, n: int, block: int) -> None
     for count in (np.ones(30, np.int64), rng.integers(1, 4, 30)):
         logs = np.log1p(count).astype(np.float32).tolist()
         prior = (near_items.POPULARITY_PRIOR * np.log(count)).tolist()
-        found = as_lists(neighbours_by_cosine(targets, n, count))
+        found = as_lists(neighbours_by_cosine(targets, n, count, 99))
         plain = plain_neighbours(targets, targets, n, lambda y, dot, of=logs: dot * of[y])
         assert found == {x: [(y, max(w, 0.0)) for y, w in near] for x, near in plain.items()}
-        found = as_lists(neighbours_by_likelihood(sources, targets, n, count))
+        found = as_lists(neighbours_by_likelihood(sources, targets, n, count, 99))
         plain = plain_neighbours(sources, targets, n, lambda y, dot, of=prior: dot + of[y])
         assert list(found) == list(plain)
         for x, near in plain.items():
@@ -76,8 +76,8 @@ def test_neighbours_of_one_or_no_item() -> None:
     count = np.ones(3, np.int64)
     for value in (0.0, 1.0):
         vectors[1] = value
-        for near in (neighbours_by_cosine(vectors, 5, count),
-                     neighbours_by_likelihood(vectors, vectors, 5, count)):  # fmt: skip
+        for near in (neighbours_by_cosine(vectors, 5, count, 99),
+                     neighbours_by_likelihood(vectors, vectors, 5, count, 99)):  # fmt: skip
             assert near.offsets.tolist() == [0, 0, 0, 0] and near.weight.size == 0
 
 

@@ -20,16 +20,16 @@ from planted import BARE, planted_events, sessions_of
 from src.core.training import EarlyStopping, Log, train_epoch, train_in_epochs
 from src.data.recipe import Objective
 from src.data.schemas import EVENTS
+from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
 from src.embeddings import two_tower_metrics, two_tower_nets
 from src.embeddings.neighbours import neighbours_by_likelihood
-from src.embeddings.sequence_batch import SequenceBatch
 from src.embeddings.two_tower import ENCODERS, TwoTowerEmbedding
 from src.embeddings.two_tower_batches import (
     Targets,
     split_positions,
 )
-from src.embeddings.two_tower_trainer import training_of
+from src.embeddings.two_tower_trainer import deterministic_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 RING = 30  # items of the planted world
@@ -71,11 +71,11 @@ def trained(
     """Vectors and log; with `stop_after`, killed after so many epochs and resumed."""
     file, state = tmp_path / "q.npy", tmp_path / "state"
     if stop_after:
-        with training_of(sessions, row, 3, seed, "cpu") as trainer:
+        with deterministic_trainer(sessions, row, 3, seed, "cpu") as trainer:
             for _ in range(stop_after):
                 train_epoch(trainer)
             trainer.save(state)
-    with training_of(sessions, row, 3, seed, "cpu") as trainer:
+    with deterministic_trainer(sessions, row, 3, seed, "cpu") as trainer:
         if stop_after:
             trainer.load(state)
         train_in_epochs(trainer)
@@ -89,9 +89,9 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
     """A drawn item counts for all that it stands for; a query's own targets are no negatives."""
     s = ring(60)
     row = replace(ROW, batch_negatives=negatives, dropout=0.0, n_targets=2)
-    position = split_positions(s, row, 1)[0][::9]
+    position = split_positions(s, 1)[0][::9]
     t = Targets.of(s, position, row.n_targets)
-    with training_of(s, row, 3, 1, "cpu") as trainer:
+    with deterministic_trainer(s, row, 3, 1, "cpu") as trainer:
         drawn, log_chance = trainer.sampler.draw(np.random.default_rng(1))
         items = trainer.best_towers().item_vectors().astype(np.float64)
         sequences = SequenceBatch.of(s, position, row.max_len)
@@ -117,7 +117,7 @@ def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -
     seen = np.unique(planted.item)
     truth = rng.choice(seen, 50)
     query = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(50, 16)))).float()
-    with training_of(planted, ROW, 3, 1, "cpu") as trainer:
+    with deterministic_trainer(planted, ROW, 3, 1, "cpu") as trainer:
         target = torch.from_numpy(truth).long()
         found = two_tower_metrics.ranks(trainer.state, query, target, trainer.sampler.items)
         score = query.numpy() @ trainer.best_towers().item_vectors().T
@@ -147,7 +147,7 @@ def test_the_predicted_type_decides(tmp_path: Path, encoder: str) -> None:
 def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None:
     """In log-odds; and its likeliest neighbour is what comes next."""
     s = ring()
-    with training_of(s, ROW, 3, 3, "cpu") as trainer:
+    with deterministic_trainer(s, ROW, 3, 3, "cpu") as trainer:
         train_in_epochs(trainer)
         towers = trainer.best_towers()
         single, items = towers.single_event_queries(CLICK), towers.item_vectors()
@@ -158,7 +158,7 @@ def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None
     replace(towers, sessions=each).write_query_vectors([CLICK], tmp_path / "q.npy")
     wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
     np.testing.assert_allclose(single[:RING], wanted, rtol=1e-4, atol=1e-5)
-    near = neighbours_by_likelihood(single, items, 1, np.bincount(s.item, minlength=RING + 1))
+    near = neighbours_by_likelihood(single, items, 1, np.bincount(s.item, minlength=RING + 1), RING)
     assert (near.item == (np.arange(RING) + 1) % RING).mean() > 0.9
 
 

@@ -72,6 +72,6 @@ def test_it_finds_the_communities(vectors: tuple[np.ndarray, np.ndarray]) -> Non
         inside = c == COMMUNITY
         away = inside[:, None] & (c != COMMUNITY) & (COMMUNITY < COMMUNITIES)
         assert cosine[same & inside].mean() > cosine[away].mean() + 0.2
-    near = neighbours_by_likelihood(*vectors, 5, np.ones(N_ITEMS, np.int64)).to_frame()
+    near = neighbours_by_likelihood(*vectors, 5, np.ones(N_ITEMS, np.int64), N_ITEMS).to_frame()
     x, y = near["item_x"].to_numpy(), near["item_y"].to_numpy()
     assert (COMMUNITY[x] == COMMUNITY[y]).mean() > 0.9

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from src.candidates.pool import Pool
 from src.core.engines import resolve
-from src.embeddings.sequence_batch import NO_ITEM, SequenceBatch
+from src.data.sequence_batch import NO_ITEM, SequenceBatch
 from src.rankers.base import FitTask, mean_scores
 from src.rankers.batches import CandidateBatch
 from src.rankers.din import DINRanker

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from src.embeddings.sequence_batch import GAPS
+from src.data.sequence_batch import TIME_BUCKETS
 
 if TYPE_CHECKING:
     from src.rankers.nets.inputs import InputSizes
@@ -29,7 +29,7 @@ class DIN(nn.Module):
         super().__init__()
         self.item = nn.Embedding(sizes.items, dim, sparse=True)
         self.event_type = nn.Embedding(sizes.event_types, dim)
-        self.recency = nn.Embedding(GAPS, dim)
+        self.recency = nn.Embedding(TIME_BUCKETS, dim)
         self.category = nn.ModuleList(nn.Embedding(n, dim) for n in sizes.categories)
         for table in (self.item, self.event_type, self.recency, *self.category):
             nn.init.normal_(table.weight, std=INIT_STD)

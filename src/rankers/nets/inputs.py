@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from src.core.arrays import F32, I8, I32, I64
 from src.core.run import Run
+from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
 from src.data.splits import labelled_splits
-from src.embeddings.sequence_batch import SequenceBatch
 from src.rankers.base import FitTask
 from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet

@@ -1,4 +1,4 @@
-"""The last events of sessions as padded arrays: what sequence models read."""
+"""The last events of sessions as padded arrays: the input of sequence models."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from src.core.arrays import I32, I64
 from src.data.sessions import Sessions
 from src.data.units import HOUR
 
-GAPS = 24
-"""Buckets of seconds: bucket b begins at 2 ** (b - 1), bucket 0 is less than a second."""
+TIME_BUCKETS = 24
+"""Number of buckets of seconds: bucket 0 is below a second, bucket b begins at 2 ** (b - 1)."""
 NO_ITEM = -1
+NOON = 12
 
 
 @dataclass(frozen=True)
 class SequenceBatch:
-    """Up to max_len events of each session, newest first; padding: item -1, all else 0.
+    """Up to max_len events of each session, newest first; padding has item -1 and 0 elsewhere.
 
-    Integers (sequences, max_len): item, event_type; recency, the bucket of the seconds up to the
-    newest event; gap, that of the seconds up to the next newer event. Integers (sequences): hour of
-    the day (0 to 23) of the newest event.
+    int64 (sequences, max_len): item, event_type; recency, the bucket of the seconds from the event
+    to the newest one; gap, the bucket of the seconds to the next newer event. int64 (sequences):
+    hour of the day (0 to 23) of the newest event.
     """
 
     item: I64
@@ -33,9 +34,9 @@ class SequenceBatch:
 
     @classmethod
     def of(cls, sessions: Sessions, event: I32 | I64, max_len: int) -> SequenceBatch:
-        """Take the max_len events of the session up to each of these, itself included.
+        """Make a sequence per event: this event and those before it in its session.
 
-        event: numbers of events of the split; -1, a session without one, gives padding only.
+        event: indices of events of the split; -1 gives padding alone (a session without events).
         """
         first = sessions.offsets[session_of(sessions, event)]
         length = np.where(event >= 0, event - first + 1, 0)
@@ -54,23 +55,23 @@ class SequenceBatch:
 
     @classmethod
     def of_single_events(cls, item: I64, event_type: int, max_len: int) -> SequenceBatch:
-        """Make sequences of one event each, at noon."""
+        """Make sequences of one event each, of these items, at noon."""
         zeros = np.zeros((item.size, max_len), np.int64)
         newest = np.arange(max_len) == 0
         items = np.where(newest, item[:, None], NO_ITEM)
-        return cls(items, zeros + event_type * newest, zeros, zeros, np.full(item.size, 12))
+        return cls(items, zeros + event_type * newest, zeros, zeros, np.full(item.size, NOON))
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Where there is an event, bool (sequences, max_len)."""
+        """Mark the events, bool (sequences, max_len); padding is False."""
         return self.item != NO_ITEM
 
 
 def session_of(sessions: Sessions, event: I32 | I64) -> I64:
-    """Find the session of each event number."""
+    """Find the session of each event; event: indices of events of the split."""
     return np.searchsorted(sessions.offsets, event, side="right") - 1
 
 
 def bucket(seconds: I64) -> I64:
-    """Return 0 below a second, then one bucket per doubling, GAPS - 1 at most."""
-    return np.minimum(np.frexp(np.maximum(seconds, 0).astype(np.float64))[1], GAPS - 1)
+    """Return the bucket of each number of seconds: 0 below a second, then one per doubling."""
+    return np.minimum(np.frexp(np.maximum(seconds, 0).astype(np.float64))[1], TIME_BUCKETS - 1)
