@@ -1,16 +1,17 @@
-"""Measure what each group of features, and each group of retrievers, is worth: drop it.
+"""Measure the loss of score without each group of features and each group of retrievers.
 
     python -m src.tools.ablation --dataset otto        (or: make ablation DATASET=otto)
 
-Reads what steps 1 to 5 made. The recipe's first XGBoost ranker of one objective learns from at most
-ROWS training rows, in ROUNDS rounds, for all folds. It is trained again without each group of
-columns, and without the candidates that only one group of retrievers proposed (their ranks and
-scores dropped, the RRF score computed anew). The models rank all candidates of at most QUERIES
-queries of all splits with labels, out of fold (src/rankers/oof.py).
+Needs steps 1 to 5. The recipe's first XGBoost ranker of one objective learns from at most ROWS
+training rows, in ROUNDS rounds, for all folds. It is trained again without each group of features.
+It is also trained again without each group of retrievers: without the candidates that only this
+group proposed and without their ranks and scores, with RRF scores computed anew. The models rank
+all candidates of at most QUERIES queries of all splits with labels, out of fold
+(src/rankers/oof.py).
 
 Losses are paired differences to the mean of SEEDS models that drop nothing, with 95 % intervals by
-bootstrap over sessions. The noise of training with another seed comes on top of the intervals; the
-lines of single seeds show how large it is.
+bootstrap over sessions. The intervals lack the noise of another training seed; the rows of single
+seeds show it.
 
 Writes output/<dataset>/logs/ablation.csv: dropped, columns, <objective>, score, loss, low, high.
 """
@@ -46,11 +47,11 @@ from src.rankers.train_table import train_files
 from src.rankers.xgb import XGBoostRanker
 from src.rankers.xgb_trainer import boost
 
-ROWS, ROUNDS, QUERIES, SEEDS = 100_000, 80, 10_000, 3
+ROWS, ROUNDS, QUERIES, SEEDS = 100_000, 80, 10_000, 3  # small, as every group costs a training
 
 
-class Experiment(NamedTuple):
-    """What is dropped: columns, and the candidates that only these retrievers proposed."""
+class Variant(NamedTuple):
+    """Drops feature columns, and the candidates that only these retrievers proposed."""
 
     name: str
     columns: list[str]
@@ -67,14 +68,14 @@ class TrainRows(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Which rows are left without some retrievers, and their features."""
+    """Rows that are left without the given retrievers."""
 
-    mask: NDArray[np.bool_]
-    X: F32
+    mask: NDArray[np.bool_]  # of all rows
+    X: F32  # features of the rows that are left
 
 
 def retriever_groups(recipe: Recipe) -> dict[str, list[str]]:
-    """Names of the retrievers of each kind; those that read an embedding are a group apart."""
+    """Group the names of retrievers by kind; those that read an embedding are groups apart."""
     embeddings = {row.name for row in recipe.embeddings}
     groups: dict[tuple[str, bool], list[str]] = {}
     for row in recipe.retrievers:
@@ -82,13 +83,13 @@ def retriever_groups(recipe: Recipe) -> dict[str, list[str]]:
         groups.setdefault(key, []).append(row.name)
     both = {kind for kind, _ in groups if (kind, True) in groups and (kind, False) in groups}
     return {
-        f"{kind} of embeddings" if learned and kind in both else kind: names
-        for (kind, learned), names in groups.items()
+        f"{kind} of embeddings" if of_embedding and kind in both else kind: names
+        for (kind, of_embedding), names in groups.items()
     }
 
 
 def without(X: F32, query: I64, names: list[str], recipe: Recipe, retrievers: list[str]) -> Kept:
-    """Drop the candidates that only some retrievers proposed; compute the RRF score anew.
+    """Drop the candidates that only the given retrievers proposed; compute RRF scores anew.
 
     X: float32 (candidates, names); query: number of each candidate's query, ascending.
     """
@@ -110,64 +111,64 @@ def ranks_in_query(query: I64, score: F32) -> I64:
     return rank
 
 
-def experiments(recipe: Recipe) -> list[Experiment]:
-    """List all experiments; the first SEEDS of them drop nothing."""
+def variants(recipe: Recipe) -> list[Variant]:
+    """List all variants; the first SEEDS of them drop nothing."""
     seed = recipe.seed
-    plan = [Experiment(f"nothing, seed {n}", [], [], seed + n) for n in range(SEEDS)]
+    plan = [Variant(f"nothing, seed {n}", [], [], seed + n) for n in range(SEEDS)]
     for group, names in FeatureTable(recipe).groups.items():
-        plan.append(Experiment(f"features: {group}", names, [], seed))
+        plan.append(Variant(f"features: {group}", names, [], seed))
     ranks = [name for row in recipe.features
              for name in row.all_names(recipe)[len(row.names(recipe)):]]  # fmt: skip
     if ranks:
-        plan.append(Experiment("features: ranks in the query", ranks, [], seed))
+        plan.append(Variant("features: ranks in the query", ranks, [], seed))
     for group, retrievers in retriever_groups(recipe).items():
-        columns = [f"{what}_{name}" for what in ("rank", "score") for name in retrievers]
-        plan.append(Experiment(f"candidates: {group}", columns, retrievers, seed))
+        columns = [f"{prefix}_{name}" for prefix in ("rank", "score") for name in retrievers]
+        plan.append(Variant(f"candidates: {group}", columns, retrievers, seed))
     return plan
 
 
-def train(run: Run, ranker: XGBoostRanker, what: Experiment, rows: TrainRows) -> RankerModel:
+def train(run: Run, ranker: XGBoostRanker, variant: Variant, rows: TrainRows) -> RankerModel:
     """Train a model on the columns that are left, selected as in step 6."""
     names, (X, label, query) = FeatureTable(run.recipe).names, rows
-    if what.retrievers:
-        mask, X = without(X, query, names, run.recipe, what.retrievers)
+    if variant.retrievers:
+        mask, X = without(X, query, names, run.recipe, variant.retrievers)
         label, query = label[mask], query[mask]
-    columns = np.flatnonzero([name not in set(what.columns) for name in names])
+    columns = np.flatnonzero([name not in set(variant.columns) for name in names])
     left, device = [names[c] for c in columns], run.engine.device
-    some = query % max(1, round(len(X) / SELECTION_ROWS)) == 0
+    sampled = query % max(1, round(len(X) / SELECTION_ROWS)) == 0  # rows that select features
     used, max_features = left, ranker.max_features or len(left)
     if max_features < len(left):
         used = top_features_by_gain(
-            X[some][:, columns], label[some], left, max_features, device, what.seed
+            X[sampled][:, columns], label[sampled], left, max_features, device, variant.seed
         )
     matrix = xgb.QuantileDMatrix(
         X[:, [names.index(name) for name in used]], label, feature_names=used,
         max_bin=ranker.max_bin, nthread=1, **({"qid": query} if ranker.is_listwise else {}),
     )  # fmt: skip
-    model = boost(ranker, matrix, ROUNDS, {"device": device, "seed": what.seed})
+    model = boost(ranker, matrix, ROUNDS, {"device": device, "seed": variant.seed})
     return tree_model(model, run.engine.threads)
 
 
-def train_all(run: Run, objective: str, plan: list[Experiment]) -> list[list[RankerModel]]:
-    """Train the models of every experiment, one a fold."""
+def train_all(run: Run, objective: str, plan: list[Variant]) -> list[list[RankerModel]]:
+    """Train the models of every variant, one a fold."""
     ranker = XGBoostRanker.first_of_one_objective(run.recipe)
     train_set = with_all_folds(run, TrainSet.read(train_files(run), (objective,)))
-    some = train_set.subsample(np.ones(train_set.fold.size, np.bool_), ROWS)
-    fold, X = train_set.fold[some], train_set.load(some, FeatureTable(run.recipe).names)
-    query = np.unique(train_set.query[some], return_inverse=True)[1]
-    every = TrainRows(X, train_set.label[some], query)
+    mask = train_set.subsample(np.ones(train_set.fold.size, np.bool_), ROWS)
+    fold, X = train_set.fold[mask], train_set.load(mask, FeatureTable(run.recipe).names)
+    query = np.unique(train_set.query[mask], return_inverse=True)[1]
+    rows = TrainRows(X, train_set.label[mask], query)
 
-    def train_fold(what: Experiment, f: int) -> RankerModel:
-        return train(run, ranker, what, TrainRows(*(part[fold != f] for part in every)))
+    def train_fold(variant: Variant, f: int) -> RankerModel:
+        return train(run, ranker, variant, TrainRows(*(column[fold != f] for column in rows)))
 
     folds = range(run.recipe.folds)
-    tasks = [partial(train_fold, what, f) for what in plan for f in folds]
+    tasks = [partial(train_fold, variant, f) for variant in plan for f in folds]
     models = iter(in_parallel(run.engine, tasks))
     return [[next(models) for _ in folds] for _ in plan]
 
 
 def drop_candidates(batch: EvalBatch, recipe: Recipe, retrievers: list[str]) -> EvalBatch:
-    """Drop the candidates that only some retrievers proposed."""
+    """Drop the candidates that only the given retrievers proposed."""
     if not retrievers:
         return batch
     candidates = batch.candidates
@@ -179,24 +180,24 @@ def drop_candidates(batch: EvalBatch, recipe: Recipe, retrievers: list[str]) -> 
 
 
 def body(run: Run) -> None:
-    """Run every experiment, print and store the table."""
+    """Run all variants; print the table and write it to logs/ablation.csv."""
     recipe, metric = run.recipe, run.recipe.metric
     run.require(train_files(run))
-    plan, models = experiments(recipe), dict[int, list[list[RankerModel]]]()
+    plan, models = variants(recipe), dict[int, list[list[RankerModel]]]()
     for objective in require_trainable(run):
         with run.step(f"ablation, {objective}") as summary:
             number = recipe.objective_names.index(objective)
             models[number] = train_all(run, objective, plan)
             summary["models"] = len(plan) * recipe.folds
-    parts: list[list[list[QueryScores]]] = [[[] for _ in models] for _ in plan]
+    batches: list[list[list[QueryScores]]] = [[[] for _ in models] for _ in plan]
     with run.step("ablation, queries") as summary:
         for batch in eval_batches(run, QUERIES):
-            for n, what in enumerate(plan):
-                kept = drop_candidates(batch, recipe, what.retrievers)
-                for of_objective, (o, trained) in zip(parts[n], models.items(), strict=True):
+            for n, variant in enumerate(plan):
+                kept = drop_candidates(batch, recipe, variant.retrievers)
+                for of_objective, (o, trained) in zip(batches[n], models.items(), strict=True):
                     score = kept.scores(trained[n])
                     of_objective.append(kept.query_scores(metric, o, score))
-        scores = [[QueryScores.concat(part) for part in of_plan] for of_plan in parts]
+        scores = [[QueryScores.concat(parts) for parts in by_objective] for by_objective in batches]
         summary["queries"] = scores[0][0].session.size
     table = losses(recipe, plan, list(models), scores)
     store.write_text(run.output / "logs" / "ablation.csv", table.write_csv(float_precision=6))
@@ -204,27 +205,27 @@ def body(run: Run) -> None:
 
 
 def losses(
-    recipe: Recipe, plan: list[Experiment], objectives: list[int], scores: list[list[QueryScores]]
+    recipe: Recipe, plan: list[Variant], objectives: list[int], scores: list[list[QueryScores]]
 ) -> pl.DataFrame:
-    """Tabulate scores and losses: a row an experiment, first the mean of those that drop nothing.
+    """Tabulate scores and losses, a row per variant; first the mean of those that drop nothing.
 
-    scores: of each experiment, by objective.
+    scores: of each variant, by objective.
     """
     weights = [recipe.objectives[o].weight for o in objectives]
     pairs = list(zip(plan, scores, strict=True))
-    whole = [of for what, of in pairs if not (what.columns or what.retrievers)]
-    mean = [replace(of[0], value=np.mean([s.value for s in of], axis=0))
-            for of in zip(*whole, strict=True)]  # fmt: skip
+    whole = [own for variant, own in pairs if not (variant.columns or variant.retrievers)]
+    mean = [replace(seeds[0], value=np.mean([s.value for s in seeds], axis=0))
+            for seeds in zip(*whole, strict=True)]  # fmt: skip
     rows = []
-    for what, of in [(Experiment("nothing", [], [], recipe.seed), mean), *pairs]:
-        lost = [paired_difference(m, s.value) for m, s in zip(mean, of, strict=True)]
+    for variant, own in [(Variant("nothing", [], [], recipe.seed), mean), *pairs]:
+        lost = [paired_difference(m, s.value) for m, s in zip(mean, own, strict=True)]
         low, high = bootstrap(lost, weights, recipe.seed)
         by_objective = {
-            recipe.objectives[o].name: s.score() for o, s in zip(objectives, of, strict=True)
+            recipe.objectives[o].name: s.score() for o, s in zip(objectives, own, strict=True)
         }
         rows.append(
-            {"dropped": what.name, "columns": len(what.columns), **by_objective,
-             "score": total_score(of, weights), "loss": total_score(lost, weights),
+            {"dropped": variant.name, "columns": len(variant.columns), **by_objective,
+             "score": total_score(own, weights), "loss": total_score(lost, weights),
              "low": low[-1], "high": high[-1]}
         )  # fmt: skip
     return pl.DataFrame(rows)

@@ -1,8 +1,8 @@
-"""Check any submission as the competition would: its first ten faults, each with a cure.
+"""Check a submission as the competition does, and print its first ten faults with cures.
 
     python -m src.tools.check --dataset otto --input input/otto --file submission.csv
 
-Reads the queries from the raw test file. Reads the items from all raw files, if none is missing.
+Queries are those of the raw test file. Items are checked if no raw file is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def body(args: argparse.Namespace) -> int:
-    """Print the faults, or that there are none; return 2 where there are some."""
+    """Print the faults, or the counts of a right submission; return 2 for faults."""
     dataset = DATASETS[args.dataset]
     fmt = dataset.submission_format()
     require_file(args.file)

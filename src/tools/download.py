@@ -1,8 +1,9 @@
-"""Download the raw files of a competition with its client, or say how to get them; check them.
+"""Download the raw files of a competition with Kaggle's client, and check them.
 
     python -m src.tools.download --dataset otto --input input/otto
 
-The client asks for credentials and keeps them; this command never sees them.
+Without the client, or for a competition on another site, a message names the page of the files. The
+client handles the credentials; this command never reads them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def find(folder: Path, file: RawFile) -> Path | None:
 
 
 def fetch(source: Source, folder: Path) -> None:
-    """Download and unpack the raw files; ValueError says how to get them where that fails."""
+    """Download and unpack the raw files; raise ValueError with the cure if that fails."""
     files = " and ".join(file.name for file in source.files)
     cure = f"get {files} from {source.page} ({source.licence}) and put them into {folder}"
     client = shutil.which("kaggle")
@@ -57,7 +58,7 @@ def fetch(source: Source, folder: Path) -> None:
 
 
 def verify(source: Source, dataset: Dataset, folder: Path) -> list[str]:
-    """Print a line per raw file; return what differs from the competition's files."""
+    """Print a line per raw file; return the differences from the competition's files."""
     faults = []
     for file in source.files:
         path = find(folder, file)
@@ -81,7 +82,7 @@ def _minute(ms: int) -> str:
 
 
 def body(args: argparse.Namespace) -> int:
-    """Download missing files and check all; return 2 where one is wrong."""
+    """Download missing files and check all; return 2 if a file differs."""
     dataset = DATASETS[args.dataset]
     source = dataset.source
     if source is None:

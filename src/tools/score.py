@@ -1,9 +1,9 @@
-"""Score a submission offline, exactly as the competition does.
+"""Score a submission as the competition does.
 
     python -m src.tools.score --dataset otto --file submission.csv --labels test_labels.jsonl
 
-The labels are those published after the competition, in the dataset's form, or a labels.parquet of
-step 1. All queries of the labels count; a query without a row scores 0.
+Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
+labels count; a query without a row scores 0.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from src.metrics.query_scores import score_lists
 
 
 class Hits(NamedTuple):
-    """What a submission holds of the ground truth."""
+    """The positives that a submission lists."""
 
     table: pl.DataFrame  # session, objective, item, rank from 0
-    rows: int  # of the submission that belong to a query of the ground truth
+    rows: int  # of the submission, that belong to a query of the ground truth
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -49,19 +49,19 @@ def read_labels(path: Path) -> pl.DataFrame:
 
 
 def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> Hits:
-    """Find the items of a submission that are in the ground truth."""
-    fmt, tables, counted = dataset.submission_format(), [], []
+    """Find the positives that a submission lists; raise ValueError for a repeated row."""
+    fmt, tables, names = dataset.submission_format(), [], []
     queries = truth.select("session", "objective").unique()
     for batch in submissions.read(path, fmt):
         rows = batch.cast({"objective": pl.Int64}).join(queries, on=["session", "objective"])
-        counted.append(rows.select("line", "session", "objective"))
+        names.append(rows.select("line", "session", "objective"))
         lists = rows.with_columns(pl.col("items").str.split(fmt.separator).list.head(fmt.k))
         items = lists.select(
             "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
         ).explode("item", "rank", empty_as_null=False)
         items = items.with_columns(submissions.integers(items["item"]))
         tables.append(items.join(truth, on=truth.columns))
-    rows = pl.concat(counted)
+    rows = pl.concat(names)
     for line in rows.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
         raise ValueError(f"{path}, line {line}: a row that was there before; keep one")
     return Hits(pl.concat(tables), rows.height)
@@ -73,16 +73,16 @@ def score(path: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
     Columns: objective, weight, queries, ideal and value (sums over queries), score, low, high.
     Raises ValueError where no row belongs to a query of the ground truth.
     """
-    recipe, hit = dataset.recipe, hits(path, dataset, truth)
-    if not hit.rows:
+    recipe, listed = dataset.recipe, hits(path, dataset, truth)
+    if not listed.rows:
         raise ValueError(f"{path} has no row for any query of the labels; give those of its split")
     rows, scores = [], []
     for n, objective in enumerate(recipe.objectives):
-        lists, labels = (t.lazy().filter(pl.col("objective") == n) for t in (hit.table, truth))
-        scores.append(of := score_lists(lists, labels, recipe.metric))
+        lists, labels = (t.lazy().filter(pl.col("objective") == n) for t in (listed.table, truth))
+        scores.append(scored := score_lists(lists, labels, recipe.metric))
         rows.append({"objective": objective.name, "weight": objective.weight,
-                     "queries": of.session.size, "ideal": int(of.ideal.sum()),
-                     "value": of.value.sum(), "score": of.score()})  # fmt: skip
+                     "queries": scored.session.size, "ideal": int(scored.ideal.sum()),
+                     "value": scored.value.sum(), "score": scored.score()})  # fmt: skip
     table = pl.DataFrame(rows)
     total = {"objective": "total", "score": float((table["weight"] * table["score"]).sum())}
     low, high = bootstrap(scores, table["weight"].to_list(), recipe.seed)

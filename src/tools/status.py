@@ -1,10 +1,10 @@
-"""Print what `make submission` would make now, and why; make and change nothing.
+"""List the files that `make submission` would make now, with reasons; make none.
 
     python -m src.tools.status --dataset otto --output output/otto
 
-The steps run dry, in a folder of links to the real one. A dry step computes the key of each file
-as a real step does. Where it would make the file, it notes the reason. The key of a file holds the
-keys of its inputs, so all that follows from a change is known before any of it is made.
+The steps run dry, in a folder of links to the files of the real one. A dry step computes the key of
+each file as a real step does, and notes the reason for each file that it would make. The key of a
+file holds the digests of its inputs' keys. So all consequences of a change are known beforehand.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ NOT_MADE = "not made"
 MISSING = (ValueError, OSError, pl.exceptions.PolarsError)  # raised where an input is not there yet
 SHOWN = 3  # files listed for each reason
 PARTS = {"rows": "recipe row", "inputs": "input", "source": "raw file", "files": "raw files"}
-"""Parts of a key, for messages."""
+"""Names of the parts of a key, for messages."""
 
 
 @dataclass(frozen=True)
 class DryRun(Run):
-    """A run that makes nothing; it keeps the key that each file would have, and why."""
+    """A run that makes no file; it collects the reasons and the keys that files would have."""
 
-    digests: dict[Path, str] = field(default_factory=dict)  # of the keys, by file, of all steps
+    digests: dict[Path, str] = field(default_factory=dict)  # of the keys of files, of all steps
     reasons: dict[Path, str] = field(default_factory=dict)  # "": the file is up to date
-    missing: list[str] = field(default_factory=list)  # messages about inputs
+    missing: list[str] = field(default_factory=list)  # messages about missing inputs
 
     @property
     def dry(self) -> bool:
         return True
 
     def require(self, inputs: Iterable[Path]) -> None:
-        """As in a real run; files that the steps before would make count as there."""
+        """Raise FileNotFoundError for missing files that no step before would make."""
         super().require(path for path in inputs if path not in self.digests)
 
     def fingerprint(self, file: Path) -> str | None:
-        """Digest of the key that the file would be made from, or was."""
+        """Digest of the key that the file would have after a run, or has."""
         return self.digests.get(file) or super().fingerprint(file)
 
     def build_many(
@@ -75,7 +75,7 @@ class DryRun(Run):
 
     @contextmanager
     def step(self, name: str) -> Iterator[dict[str, object]]:
-        """Print nothing; go on after the block where it lacks a file that is to be made."""
+        """Print no line; note an error of the block that comes from a file that is to be made."""
         try:
             yield {}
         except MISSING as error:
@@ -89,7 +89,7 @@ def first_line(error: Exception) -> str:
 
 
 def reason(path: Path, key: dict[str, Any]) -> str:
-    """Say why a file would be made: it is missing, or parts of its key changed; "" if it is not."""
+    """Name the reason to make a file: it is missing, or parts of its key changed; "" for none."""
     digest = store.fingerprint(path)
     if digest == store.digest(key):
         return ""
@@ -101,7 +101,7 @@ def reason(path: Path, key: dict[str, Any]) -> str:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Names of the parts of a key that differ; of `rows`, of its entries where it is a table."""
+    """Name the parts of a key that differ; of `rows` as a table, the entries that differ."""
     names: set[str] = set()
     for part in old.keys() | new.keys():
         a, b = old.get(part), new.get(part)
@@ -115,11 +115,11 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that ran dry."""
+    """Result of a dry step."""
 
     name: str
     reasons: dict[str, str]  # of each of its files; "": up to date
-    missing: str  # what it lacks to plan further; "": nothing
+    missing: str  # message about an input without which no more is known; "": none
 
 
 def plan(run: Run) -> list[Step]:
@@ -140,7 +140,7 @@ def plan(run: Run) -> list[Step]:
 
 
 def dry_step(run: DryRun, script: Path) -> str:
-    """Run a step dry; return what it lacks to plan further, "" where nothing is missing."""
+    """Run a step dry; return the message about a missing input that ended it, "" if none did."""
     try:
         with redirect_stdout(io.StringIO()):
             runpy.run_path(str(script))["body"](run)
@@ -153,7 +153,7 @@ def dry_step(run: DryRun, script: Path) -> str:
 
 
 def link(output: Path, folder: Path) -> None:
-    """Link all whole files into a folder; a dry step replaces or removes links, not files."""
+    """Link all whole files into a folder, where a dry step can replace or remove only links."""
     for file in output.rglob("*"):
         to = folder / file.relative_to(output)
         if file.is_file() and not file.name.startswith((".part-", ".lock")) and not to.exists():
@@ -162,7 +162,7 @@ def link(output: Path, folder: Path) -> None:
 
 
 def print_step(step: Step, splits: list[str]) -> None:
-    """Print a line per split, and below it the reasons."""
+    """Print a line per split, with the reasons below it."""
 
     def split_of(name: str) -> str:
         first = name.partition("/")[0]
@@ -170,11 +170,11 @@ def print_step(step: Step, splits: list[str]) -> None:
 
     for split, names in groupby(sorted(step.reasons, key=split_of), split_of):
         files = [(step.reasons[name], name) for name in names]
-        done, lost = (sum(why == state for why, _ in files) for state in ("", NOT_MADE))
-        stale = len(files) - done - lost
-        print(f"{step.name:<14} {split:<11} {done:>5} done {stale:>5} stale {lost:>5} missing")
-        for why, same in groupby(sorted(pair for pair in files if pair[0]), lambda pair: pair[0]):
-            listed = [name for _, name in same]
+        done, missing = (sum(why == state for why, _ in files) for state in ("", NOT_MADE))
+        stale = len(files) - done - missing
+        print(f"{step.name:<14} {split:<11} {done:>5} done {stale:>5} stale {missing:>5} missing")
+        for why, pairs in groupby(sorted(pair for pair in files if pair[0]), lambda pair: pair[0]):
+            listed = [name for _, name in pairs]
             more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
             print(f"    {why}: {', '.join(listed[:SHOWN])}{more}")
     if step.missing:
@@ -182,7 +182,7 @@ def print_step(step: Step, splits: list[str]) -> None:
 
 
 def print_old_version(run: Run) -> None:
-    """Print a line where the output folder is of an older version."""
+    """Print a line if the output folder is of an older version."""
     try:
         read_splits(run)
     except FileNotFoundError:

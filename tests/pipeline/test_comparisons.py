@@ -90,7 +90,7 @@ def test_no_split_has_rows_that_every_fold_learns_from(run, monkeypatch):
     assert set(fold[~valid]) == {0, 1, 2, 3}
     sizes = list[int]()
     monkeypatch.setattr(ablation, "train", lambda *_: sizes.append(len(_[-1].X)))
-    ablation.train_all(run, "clicks", ablation.experiments(RECIPE)[:1])
+    ablation.train_all(run, "clicks", ablation.variants(RECIPE)[:1])
     assert sorted(sizes) == sorted(int((fold != f).sum()) for f in range(4))
 
 

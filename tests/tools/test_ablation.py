@@ -26,12 +26,12 @@ from src.rankers.base import RankerModel
 from src.rankers.batches import CandidateBatch
 from src.rankers.oof import EvalBatch
 from src.tools.ablation import (
-    Experiment,
+    Variant,
     drop_candidates,
-    experiments,
     losses,
     ranks_in_query,
     retriever_groups,
+    variants,
 )
 
 ITEM = np.arange(5, dtype=np.int32)
@@ -92,9 +92,9 @@ def test_every_retriever_has_a_group(name: str) -> None:
     assert "ItemToItemRetriever of embeddings" in groups
 
 
-def test_every_column_has_an_experiment() -> None:
+def test_every_column_has_a_variant() -> None:
     recipe = DATASETS["otto"].recipe
-    plan = experiments(recipe)
+    plan = variants(recipe)
     features = [what.columns for what in plan if what.name.startswith("features: ")]
     assert sorted(name for of in features[:-1] for name in of) == sorted(FeatureTable(recipe).names)
     assert features[-1] and all(name.endswith("_rank") for name in features[-1])
@@ -131,8 +131,8 @@ def test_scores_and_losses() -> None:
     assert batch.query_scores(metric, 1, score).value.tolist() == [0, 1]
     lost = batch.keep_rows(few).query_scores(metric, 0, score[few])
     assert lost.value.tolist() == [1, 0] and lost.session.tolist() == [7, 8]
-    plan = [Experiment("one seed", [], [], 0), Experiment("another", [], [], 1),
-            Experiment("some", ["a", "b"], [], 0)]  # fmt: skip
+    plan = [Variant("one seed", [], [], 0), Variant("another", [], [], 1),
+            Variant("some", ["a", "b"], [], 0)]  # fmt: skip
     whole = batch.query_scores(metric, 0, score)
     half = replace(whole, value=whole.value / 2)
     table = losses(RECIPE, plan, [2], [[whole], [half], [lost]])
