@@ -1,1 +1,1 @@
-"""Step 2: item-item matrices."""
+"""Step 2: matrices with the top neighbours of every item."""

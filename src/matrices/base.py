@@ -1,4 +1,4 @@
-"""What an item-item matrix is (step 2)."""
+"""Base class of item-item matrices (step 2)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemMatrix(ABC):
-    """One matrix: the heaviest neighbours of every item (NEIGHBOURS, src/matrices/neighbours.py).
+    """Matrix of the heaviest neighbours of every item, written as a NEIGHBOURS file.
 
-    A kind is a subclass in a module of this folder; a recipe holds its rows.
+    A kind is a subclass in a module of this folder.
     """
 
     name: str
@@ -27,18 +27,18 @@ class ItemMatrix(ABC):
         """Raise ValueError where the row does not fit the recipe."""
 
     def causal(self) -> Self | None:
-        """What `--causal` leaves: counted over the whole split, so nothing by default."""
+        """Return the causal form of the row; None by default, as a whole split is counted."""
         return None
 
     @classmethod
     def groups(cls, data: SplitData, rows: Sequence[Self]) -> list[list[Self]]:
-        """Rows of this kind in groups that are counted together: each alone by default."""
+        """Group rows of this kind that are counted together; by default, each row is alone."""
         return [[row] for row in rows]
 
     @classmethod
     @abstractmethod
-    def write(cls, data: SplitData, parts: dict[Path, Self]) -> None:
-        """Count the rows of a group, each into its (temporary) file.
+    def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:
+        """Claim memory and disk, then count the rows of a group into their files.
 
-        Claims its memory and disk from the budget first.
+        rows: temporary path -> row.
         """

@@ -1,4 +1,4 @@
-"""Step 2: build the matrices of a split, group by group."""
+"""Build the matrices of a split in groups (step 2)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from src.matrices.base import ItemMatrix
 
 
 def groups(data: SplitData) -> Iterator[list[ItemMatrix]]:
-    """Yield the recipe's matrices in groups that are counted together, kind by kind."""
-    matrices = data.run.recipe.matrices
-    kinds: dict[type[ItemMatrix], None] = dict.fromkeys(type(row) for row in matrices)
-    for kind in kinds:
-        yield from kind.groups(data, [row for row in matrices if type(row) is kind])
+    """Yield the rows of the recipe's matrices in groups that are counted together."""
+    rows = data.run.recipe.matrices
+    for kind in dict.fromkeys(type(row) for row in rows):
+        yield from kind.groups(data, [row for row in rows if type(row) is kind])
 
 
 def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
-    """Bring the matrices of a group up to date; return those that had to be counted."""
+    """Bring the matrices of a group up to date; return the files that were made."""
     run, split = data.run, data.split
     rows = {paths.neighbours(run, split, row.name): row for row in group}
 
@@ -31,5 +30,5 @@ def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
 
 
 def neighbour_files(run: Run, split: str, group: list[ItemMatrix]) -> list[Path]:
-    """The files of a group."""
+    """List the files of a group."""
     return [paths.neighbours(run, split, row.name) for row in group]

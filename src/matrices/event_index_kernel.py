@@ -7,7 +7,8 @@ import numpy as np
 from numba import njit, prange
 
 ITEM, TS, CODE = range(3)  # columns of the events
-TYPE = 127  # the bits of CODE that hold the event's type; above them is the place of its item
+TYPE_BITS = 7  # the lowest bits of CODE hold the event's type, the others its local item
+TYPE = (1 << TYPE_BITS) - 1  # mask of these bits
 POSITION, SESSION = range(2)  # columns of the postings
 
 
@@ -22,38 +23,42 @@ def count_kept(offsets, type_, wanted):
 
 
 @njit(parallel=True, cache=True)
-def pack(old, new, item, ts, type_, wanted, places, events):
-    """The kept events of each session; places (threads, items, 2): session + 1, and place there."""
-    n_sessions, n_threads = old.size - 1, places.shape[0]
+def pack(offsets, kept_offsets, item, ts, type_, wanted, local_items, events):
+    """Copy the events of wanted types into `events`, in their order.
+
+    kept_offsets: CSR of the kept events by session. local_items: int32 (threads, items, 2), zeros,
+    for the last session of each item, plus 1, and the item's local number there.
+    """
+    n_sessions, n_threads = offsets.size - 1, local_items.shape[0]
     for t in prange(n_threads):
         for s in range(n_sessions * t // n_threads, n_sessions * (t + 1) // n_threads):
-            to, known = new[s], 0
-            for i in range(old[s], old[s + 1]):
+            k, n_local = kept_offsets[s], 0
+            for i in range(offsets[s], offsets[s + 1]):
                 if wanted[type_[i]]:
                     x = item[i]
-                    if places[t, x, 0] != s + 1:
-                        places[t, x, 0] = s + 1
-                        places[t, x, 1] = known
-                        known += 1
-                    events[to, ITEM] = x
-                    events[to, TS] = ts[i]
-                    events[to, CODE] = places[t, x, 1] << 7 | type_[i]
-                    to += 1
+                    if local_items[t, x, 0] != s + 1:
+                        local_items[t, x, 0] = s + 1
+                        local_items[t, x, 1] = n_local
+                        n_local += 1
+                    events[k, ITEM] = x
+                    events[k, TS] = ts[i]
+                    events[k, CODE] = local_items[t, x, 1] << TYPE_BITS | type_[i]
+                    k += 1
 
 
 @njit(cache=True)
 def invert(offsets, events, n_items, postings):
-    """Fill the postings of each item; returns where those of each item begin."""
+    """Fill the postings, sorted by item and event; return their CSR offsets by item: int64."""
     item_offsets = np.zeros(n_items + 1, np.int64)
     for i in range(events.shape[0]):
         item_offsets[events[i, ITEM] + 1] += 1
     for x in range(n_items):
         item_offsets[x + 1] += item_offsets[x]
-    at = item_offsets[:-1].copy()
+    cursor = item_offsets[:-1].copy()
     for s in range(offsets.size - 1):
         for i in range(offsets[s], offsets[s + 1]):
             x = events[i, ITEM]
-            postings[at[x], POSITION] = i
-            postings[at[x], SESSION] = s
-            at[x] += 1
+            postings[cursor[x], POSITION] = i
+            postings[cursor[x], SESSION] = s
+            cursor[x] += 1
     return item_offsets

@@ -1,4 +1,4 @@
-"""Rows of co-visitation matrices as numbers for the counting kernel."""
+"""Convert rows of co-visitation matrices to arrays for the counting kernel."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FINE_BITS = FINE.bit_length() - 1
 
 
 class Ints(IntEnum):
-    """Columns of `KernelParams.ints`; MAX_STEPS and MAX_GAP bound what can vote at all."""
+    """Columns of `KernelParams.ints`."""
 
     FORWARD = 0
     FIRST_ONLY = 1
-    MAX_STEPS = 2
+    MAX_STEPS = 2  # pairs further apart, or with a gap of MAX_GAP seconds, do not vote
     MAX_GAP = 3
-    OLDEST = 4  # only later events count
+    AFTER = 4  # only events after this second count
     LAST_EVENTS = 5
     DEDUPE = 6
-    PLAIN = 7  # a vote depends on two types only, and stands in `votes`
+    PLAIN = 7  # a vote depends on the two types only, and is in `votes`
     DECAYED = 8
     NORMED = 9
 
@@ -45,18 +45,18 @@ class Floats(IntEnum):
 
 
 class KernelParams(NamedTuple):
-    """Numbers of matrix rows for the kernel."""
+    """Parameters of matrix rows for the kernel."""
 
     ints: I64  # (rows, Ints)
     floats: F64  # (rows, Floats)
-    votes: I64  # (rows, types, types)
-    weight: F64  # (rows, types, types)
-    decay_fine: F64  # (rows, FINE): decay of so many seconds
-    decay_coarse: F64  # (rows, longest): of so many times FINE seconds
+    votes: I64  # (rows, types of x, types of y): weight * SCALE, rounded
+    weight: F64  # (rows, types of x, types of y): source_weight * target_weight
+    decay_fine: F64  # (rows, FINE): decay by seconds
+    decay_coarse: F64  # (rows, n): decay by multiples of FINE seconds
 
 
 def kernel_params(rows: list[CovisitationMatrix], span: Span) -> KernelParams:
-    """The numbers of rows over events of a span."""
+    """Compute the parameters of rows, for events of the span."""
     n_types = max(max(len(r.source_weight), len(r.target_weight)) for r in rows)
     weight = np.zeros((len(rows), n_types, n_types))
     fine = np.ones((len(rows), FINE))
@@ -74,7 +74,7 @@ def kernel_params(rows: list[CovisitationMatrix], span: Span) -> KernelParams:
         steady = row.half_life is None and row.time_weight == 0 and row.step_decay == 1
         ints[r, Ints.FORWARD], ints[r, Ints.FIRST_ONLY] = row.direction == "forward", row.first_only
         ints[r, Ints.MAX_STEPS], ints[r, Ints.MAX_GAP] = max_steps, max_gap
-        ints[r, Ints.OLDEST] = _oldest(row, span)
+        ints[r, Ints.AFTER] = _after(row, span)
         ints[r, Ints.LAST_EVENTS] = row.last_events or UNBOUNDED
         ints[r, Ints.DEDUPE], ints[r, Ints.PLAIN] = row.dedupe, steady and not row.session_norm
         ints[r, Ints.DECAYED] = row.half_life is not None
@@ -84,13 +84,13 @@ def kernel_params(rows: list[CovisitationMatrix], span: Span) -> KernelParams:
     return KernelParams(ints, floats, votes, weight, fine, coarse)
 
 
-def _oldest(row: CovisitationMatrix, span: Span) -> int:
-    """Only later events count."""
+def _after(row: CovisitationMatrix, span: Span) -> int:
+    """Return the second after which events count."""
     return span.first - 1 if row.last_days is None else span.last - int(row.last_days * DAY)
 
 
 def _silent_gap(row: CovisitationMatrix) -> int:
-    """Seconds apart beyond which a vote rounds to nothing."""
+    """Return a gap in seconds at which every vote of the row rounds to 0."""
     if row.half_life is None:
         return UNBOUNDED
     heaviest = max(row.source_weight) * max(row.target_weight) * (1.0 + max(row.time_weight, 0.0))
@@ -98,6 +98,6 @@ def _silent_gap(row: CovisitationMatrix) -> int:
 
 
 def reach(row: CovisitationMatrix) -> tuple[int, int]:
-    """How far apart, in positions and seconds, events of a pair may be: what a walk costs."""
+    """Return the largest distance of a pair, in positions and seconds: the cost of a walk."""
     gap = UNBOUNDED if row.max_gap_s is None else row.max_gap_s
     return row.max_steps or UNBOUNDED, min(gap, _silent_gap(row))

@@ -1,4 +1,4 @@
-"""Top neighbours of every item, as CSR arrays."""
+"""Load and convert the top neighbours of every item."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import F32, I32, I64, offsets_of_sizes, read_only
 from src.data import paths
 from src.data.split_data import SplitData
 
 NEIGHBOURS = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
-"""Neighbours item_y of item item_x, heaviest first, ties by item_y."""
+"""One neighbour item_y of item_x a row; sorted by item_x, heaviest first, ties by item_y."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Top neighbours as CSR: those of item x are offsets[x] : offsets[x + 1], heaviest first."""
+    """Top neighbours as CSR: those of item x are rows offsets[x] : offsets[x + 1]."""
 
     offsets: I64
     item: I32
     weight: F32
 
     def to_frame(self, first: int = 0) -> pl.DataFrame:
-        """NEIGHBOURS frame; `first` is the item that the offsets begin with."""
+        """Convert to a NEIGHBOURS frame; `first` is the item of the first offset."""
         items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
         x = np.repeat(items, np.diff(self.offsets))
         return pl.DataFrame(
@@ -44,20 +44,20 @@ class Neighbours:
         sizes, near, weight = np.zeros(n_items, np.int64), [], []
         for x, y, w in _row_groups(path):
             counts = np.bincount(x - x[0])
-            known = sizes[x[0] : x[0] + counts.size]  # an item may begin in the group before
+            loaded = sizes[x[0] : x[0] + counts.size]  # an item may begin in the group before
             begins = np.cumsum(counts) - counts
-            place = np.arange(x.size) - np.repeat(begins - known, counts)
-            near.append(y[place < top])
-            weight.append(w[place < top])
-            known += np.minimum(counts, top - known)
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
+            rank = np.arange(x.size) - np.repeat(begins - loaded, counts)
+            near.append(y[rank < top])
+            weight.append(w[rank < top])
+            loaded += np.minimum(counts, top - loaded)
+        offsets = offsets_of_sizes(sizes)
         return cls(offsets, _joined(near, np.int32), _joined(weight, np.float32))
 
     @classmethod
     def mapped(cls, path: Path, n_items: int) -> Neighbours:
-        """All of a NEIGHBOURS file, as nameless files beside it that are mapped into memory.
+        """Map all neighbours of a NEIGHBOURS file into memory, from temporary files beside it.
 
-        What memory is too short for is read from disk again; they are gone when the process ends.
+        The system can drop mapped pages and read them again. The files vanish with the process.
         """
         sizes, folder = np.zeros(n_items, np.int64), path.parent
         with TemporaryFile(dir=folder) as near, TemporaryFile(dir=folder) as weight:
@@ -65,25 +65,25 @@ class Neighbours:
                 sizes[x[0] : x[-1] + 1] += np.bincount(x - x[0])
                 near.write(y.data)
                 weight.write(w.data)
-            offsets = np.concatenate([[0], np.cumsum(sizes)])
+            offsets = offsets_of_sizes(sizes)
             return cls(offsets, _mapped(near, np.int32), _mapped(weight, np.float32))
 
 
 def top_neighbours(data: SplitData, name: str, top: int) -> Neighbours:
-    """The `top` heaviest neighbours of each item, in a matrix or by an embedding."""
+    """Return the `top` heaviest neighbours of each item, in a matrix or by an embedding."""
     path = paths.neighbours(data.run, data.split, name)
     load = partial(Neighbours.load, path, data.n_items, top)
     return data.cached(("neighbours", name, top), load)
 
 
 def all_neighbours(data: SplitData, name: str) -> Neighbours:
-    """All neighbours of each item, mapped into memory."""
+    """Return all neighbours of each item, mapped into memory."""
     path = paths.neighbours(data.run, data.split, name)
     return data.cached(("neighbours", name), partial(Neighbours.mapped, path, data.n_items))
 
 
 def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
-    """The columns of a NEIGHBOURS file, piece by piece."""
+    """Yield the columns of each row group of a NEIGHBOURS file."""
     file = pq.ParquetFile(path)
     for group in range(file.num_row_groups):
         x, y, w = (c.to_numpy() for c in file.read_row_group(group).columns)
@@ -92,12 +92,9 @@ def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
 
 
 def _mapped(file: IO[bytes], dtype: type) -> NDArray[Any]:
-    """What was written to a file; numpy maps no empty one."""
+    """Map a written file; numpy cannot map an empty one."""
     return np.asarray(np.memmap(file, dtype, "r")) if file.tell() else _joined([], dtype)
 
 
-def _joined(pieces: list[NDArray], dtype: type) -> NDArray:
-    """One read-only array: numba compiles each kind anew."""
-    array: NDArray = np.concatenate([np.empty(0, dtype), *pieces]).astype(dtype, copy=False)
-    array.flags.writeable = False
-    return array
+def _joined(arrays: list[NDArray], dtype: type) -> NDArray:
+    return read_only(np.concatenate([np.empty(0, dtype), *arrays]).astype(dtype, copy=False))

@@ -1,8 +1,7 @@
-"""Define a co-visitation matrix: a polars self-merge of the events, which is also the GPU's path.
+"""Define a co-visitation matrix by a self-merge of the events in polars, which also runs on a GPU.
 
-src/matrices/count.py computes the very same table on the CPU without writing out the pairs.
-Votes are fixed-point integers, so their sum does not depend on the order of the events, nor the
-result on the number of threads.
+src/matrices/count.py counts the same table on the CPU without storing the pairs. Votes are
+fixed-point integers. So their sum does not depend on the order of the events or on threads.
 """
 
 from __future__ import annotations
@@ -18,21 +17,26 @@ if TYPE_CHECKING:
     from src.matrices.covisitation import CovisitationMatrix
 
 SCALE = float(2**24)
-"""Fixed-point unit of a vote; votes under half of it (6e-8 / 2) are none."""
+"""Units per vote of 1. A vote under half a unit (3e-8) rounds to 0."""
 
 FINE = 256
-"""A decay is the product of two: of a multiple of so many seconds, and of the seconds that remain.
-The kernel finds both in small tables."""
+"""A decay is the product of the decays of a multiple of FINE seconds and of the remaining seconds.
+
+The kernel reads both from small tables.
+"""
 
 
 def kept_events(events: pl.LazyFrame, row: CovisitationMatrix, span: Span) -> pl.LazyFrame:
-    """The events a row looks at, with `pos` (consecutive in a session), `head` and `length`."""
+    """Filter the events of a row; add columns for their session.
+
+    pos: position, consecutive in a session. head: first position. length: number of events.
+    """
     if row.types is not None:
         events = events.filter(pl.col("type").is_in(list(row.types)))
     if row.last_days is not None:
         events = events.filter(pl.col("ts") > span.last - int(row.last_days * DAY))
     pos, last = pl.col("pos"), pl.col("pos").max().over("session")
-    # signed, or `last - last_events` would wrap around in short sessions
+    # signed, as `last - last_events` is negative in short sessions
     kept = events.with_row_index("pos").with_columns(pos.cast(pl.Int64))
     if row.last_events is not None:
         kept = kept.filter(pos > last - row.last_events)
@@ -41,21 +45,21 @@ def kept_events(events: pl.LazyFrame, row: CovisitationMatrix, span: Span) -> pl
 
 
 def by_type(weights: Weights, column: str) -> pl.Expr:
-    """The weight of an event's type."""
+    """Look up the weight of an event's type in `column`."""
     terms = [(pl.col(column) == t).cast(pl.Float64) * w for t, w in enumerate(weights)]
     return pl.sum_horizontal(terms)
 
 
 def vote(row: CovisitationMatrix, span: Span) -> pl.Expr:
-    """The fixed-point vote of a pair of events (columns of x, and of y with suffix _y)."""
-    apart = pl.col("ts_y") - pl.col("ts")
+    """Compute the fixed-point vote of a pair; columns of y have the suffix _y."""
+    gap = (pl.col("ts_y") - pl.col("ts")).abs()
     weight = by_type(row.source_weight, "type") * by_type(row.target_weight, "type_y")
     if row.time_weight:
         age = (pl.col("ts") - span.first).cast(pl.Float64) / max(span.last - span.first, 1)
         weight = weight * (1.0 + row.time_weight * age)
     if row.half_life is not None:
-        fine = apart.abs() % FINE
-        coarse, fine = (t.cast(pl.Float64) / row.half_life for t in (apart.abs() - fine, fine))
+        fine = gap % FINE
+        coarse, fine = (t.cast(pl.Float64) / row.half_life for t in (gap - fine, fine))
         weight = weight * (pl.lit(0.5).pow(coarse) * pl.lit(0.5).pow(fine))
     if row.step_decay != 1.0:
         steps = (pl.col("pos_y") - pl.col("pos")).abs()
@@ -66,7 +70,7 @@ def vote(row: CovisitationMatrix, span: Span) -> pl.Expr:
 
 
 def pair_filter(row: CovisitationMatrix) -> pl.Expr:
-    """Which pairs of events of one session may vote."""
+    """Select the pairs of events of one session that vote."""
     steps = pl.col("pos_y") - pl.col("pos")
     keep = pl.col("item") != pl.col("item_y")
     if row.direction == "forward":
@@ -81,7 +85,10 @@ def pair_filter(row: CovisitationMatrix) -> pl.Expr:
 def self_merge(
     events: pl.LazyFrame, row: CovisitationMatrix, span: Span, items: tuple[int, int] | None = None
 ) -> pl.LazyFrame:
-    """The matrix of `row` over EVENTS; `items` limits item_x to a half-open range, for memory."""
+    """Compute the matrix of a row over EVENTS as NEIGHBOURS.
+
+    items: half-open range of item_x, to bound the memory; None: all items.
+    """
     kept = kept_events(events, row, span)
     x = kept.filter(pl.col("pos") == pl.col("head")) if row.first_only else kept
     if items is not None:
@@ -107,7 +114,7 @@ def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: CovisitationMatri
 
 
 def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:
-    """The n heaviest neighbours of each item, ties by item id, in NEIGHBOURS order."""
+    """Select the n heaviest neighbours of each item, in the order of NEIGHBOURS."""
     ordered = pairs.sort("item_x", "weight", "item_y", descending=[False, True, False])
     rank = pl.col("row") - pl.col("row").min().over("item_x")
     return (

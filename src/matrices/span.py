@@ -1,4 +1,4 @@
-"""The time range of a split's own events: windows of matrices are anchored here, nowhere else."""
+"""Time range of a split's events, to which the time windows of matrices refer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from src.data import paths
 
 @dataclass(frozen=True)
 class Span:
-    """First and last second of a split's own events."""
+    """First and last second of a split's events."""
 
     first: int
     last: int
 
     @classmethod
     def of(cls, run: Run, split: str) -> Span:
-        """Read the range of a split."""
+        """Read the time range of a split."""
         events = pl.scan_parquet(paths.events(run, split))
         return cls(*events.select(first=pl.min("ts"), last=pl.max("ts")).collect().row(0))

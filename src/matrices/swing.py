@@ -1,4 +1,4 @@
-"""Swing: what pairs of sessions with an item share beside it (Yang et al., 2020)."""
+"""Swing: items that pairs of sessions have in common (Yang et al., 2020, arXiv:2010.05525)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numba import get_num_threads
 
+from src.core.arrays import offsets_of_sizes
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
 from src.data.events_kernel import BEGIN, latest_sessions, session_stats
@@ -20,20 +21,20 @@ from src.matrices import swing_kernel
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS, Neighbours
 
-RANGE = 10_000  # items whose neighbours are found and written at a time
+RANGE = 10_000  # items whose neighbours are counted and written at a time
 
 
 @dataclass(frozen=True)
 class SwingMatrix(ItemMatrix):
-    """Every pair of sessions with x and y votes 1 / (alpha + items it shares) for both.
+    """Sum of the votes of session pairs that have both items.
 
-    The vote is divided by the root of the product of the sessions' numbers of items: few common
-    items say more.
+    A pair of sessions with n common items votes 1 / (alpha + n), divided by the square root of the
+    product of their numbers of items. So sessions with few items, and few in common, weigh more.
     """
 
     alpha: float = 1.0
-    max_sessions: int = 100  # the latest ones of each item that are paired
-    max_items: int = 100  # the latest different ones of each session that are looked at
+    max_sessions: int = 100  # latest sessions of each item that are paired
+    max_items: int = 100  # latest different items of each session
     top_n: int = 40  # neighbours kept: by weight, ties by item id
 
     def __post_init__(self) -> None:
@@ -41,21 +42,21 @@ class SwingMatrix(ItemMatrix):
             raise ValueError(f"matrix {self.name}: alpha above 0, all counts at least 1")
 
     @classmethod
-    def write(cls, data: SplitData, parts: dict[Path, Self]) -> None:
-        """Count the rows of a group one by one."""
+    def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:
+        """Count the rows one by one."""
         run, split = data.run, data.split
         items, events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
-        for part, row in parts.items():
+        for path, row in rows.items():
             memory = 24 * events + 24 * data.n_sessions
             memory += 12 * items * (row.max_sessions + run.engine.threads)
             run.budget.claim(f"{split} {row.name}", memory, 8 * row.top_n * items)
             tables = row.count(Sessions.load(run, split))
-            with TableWriter(part, NEIGHBOURS) as writer:
+            with TableWriter(path, NEIGHBOURS) as writer:
                 for table in run.progress(tables, f"{split} {row.name}", -(-items // RANGE)):
                     writer.add(table)
 
     def count(self, s: Sessions) -> Iterator[pl.DataFrame]:
-        """Yield NEIGHBOURS, range after range of items."""
+        """Yield NEIGHBOURS, range by range of items."""
         stats = session_stats(s.offsets, s.ts)
         offsets, latest, _ = latest_sessions(s.offsets, s.item, stats, s.n_items, self.max_sessions)
         sessions = np.searchsorted(s.offsets, latest[:, BEGIN], side="right") - 1
@@ -67,5 +68,5 @@ class SwingMatrix(ItemMatrix):
                 get_num_threads(),
             )  # fmt: skip
             listed = near >= 0
-            of_range = np.concatenate([[0], np.cumsum(size)])
-            yield Neighbours(of_range, near[listed], weight[listed]).to_frame(low)
+            neighbours = Neighbours(offsets_of_sizes(size), near[listed], weight[listed])
+            yield neighbours.to_frame(low)

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Count the votes of pairs of sessions that share an item."""
+"""Count the votes of session pairs that have an item in common."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ from src.core.topk_kernel import insert_top
 
 
 @njit(cache=True)
-def latest_items(offsets, item, most):
-    """The latest `most` different items of each session, ascending, as CSR."""
-    starts = np.zeros(offsets.size, np.int64)
+def latest_items(offsets, item, max_items):
+    """List the latest max_items different items of each session, ascending, as CSR.
+
+    offsets, item: events by session as CSR.
+    """
+    item_offsets = np.zeros(offsets.size, np.int64)
     items = np.empty(item.size, np.int32)
     for s in range(offsets.size - 1):
-        n, first = 0, starts[s]
+        n, first = 0, item_offsets[s]
         for i in range(offsets[s + 1] - 1, offsets[s] - 1, -1):
-            if n == most:
+            if n == max_items:
                 break
-            known = False
+            listed = False
             for k in range(first, first + n):
-                known |= items[k] == item[i]
-            if not known:
+                listed |= items[k] == item[i]
+            if not listed:
                 items[first + n] = item[i]
                 n += 1
         items[first : first + n].sort()
-        starts[s + 1] = first + n
-    return starts, items[: starts[-1]].copy()
+        item_offsets[s + 1] = first + n
+    return item_offsets, items[: item_offsets[-1]].copy()
 
 
 @njit(parallel=True, cache=True)
-def count(holder_starts, holders, item_starts, items, alpha, low, high, top, n_threads):
-    """Neighbours of the items low : high: how many of each, (high - low, top) items and weights.
+def count(session_offsets, sessions, item_offsets, items, alpha, low, high, top, n_threads):
+    """Count the neighbours of items low : high: number of each, items and weights (n, top).
 
-    holders: sessions of each item as CSR; items: of each session as CSR, ascending.
+    session_offsets, sessions: sessions by item as CSR. item_offsets, items: items by session as
+    CSR, ascending.
     """
     size = np.zeros(high - low, np.int64)
     near = np.full((high - low, top), -1, np.int32)
     weight = np.zeros((high - low, top), np.float32)
-    n_items = holder_starts.size - 1
+    n_items = session_offsets.size - 1
     for t in prange(n_threads):
         total = np.zeros(n_items, np.float64)
         touched = np.empty(n_items, np.int32)
-        shared = np.empty(items.size and np.diff(item_starts).max(), np.int32)
-        for x in range(low + t, high, n_threads):  # neighbours in number cost alike
+        shared = np.empty(items.size and np.diff(item_offsets).max(), np.int32)
+        for x in range(low + t, high, n_threads):  # interleaved, as close ids cost about the same
             n_touched = 0
-            for p in range(holder_starts[x], holder_starts[x + 1]):
-                for q in range(p + 1, holder_starts[x + 1]):
-                    u, v = holders[p], holders[q]
-                    n = _shared(items, item_starts, u, v, shared)
-                    length = (item_starts[u + 1] - item_starts[u]) * (
-                        item_starts[v + 1] - item_starts[v]
+            for p in range(session_offsets[x], session_offsets[x + 1]):
+                for q in range(p + 1, session_offsets[x + 1]):
+                    u, v = sessions[p], sessions[q]
+                    n = _shared(items, item_offsets, u, v, shared)
+                    length = (item_offsets[u + 1] - item_offsets[u]) * (
+                        item_offsets[v + 1] - item_offsets[v]
                     )
                     vote = 1.0 / (math.sqrt(length) * (alpha + n))
                     for k in range(n):
@@ -73,10 +77,10 @@ def count(holder_starts, holders, item_starts, items, alpha, low, high, top, n_t
 
 
 @njit(inline="always")
-def _shared(items, starts, u, v, shared):
-    """Put the items of both sessions into `shared`; returns how many there are."""
-    a, b, n = starts[u], starts[v], 0
-    while a < starts[u + 1] and b < starts[v + 1]:
+def _shared(items, offsets, u, v, shared):
+    """Write the common items of sessions u and v into `shared`; return their number."""
+    a, b, n = offsets[u], offsets[v], 0
+    while a < offsets[u + 1] and b < offsets[v + 1]:
         if items[a] < items[b]:
             a += 1
         elif items[a] > items[b]:
