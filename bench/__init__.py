@@ -1,1 +1,1 @@
-"""What the steps take, how it grows, and other ways to the same: `make bench SIZE=0.01`."""
+"""Measure the steps and compare them with other ways to the same results: `make bench`."""

@@ -1,12 +1,12 @@
-"""Time the feature columns, and exploded joins in polars that make the same columns.
+"""Measure the seconds of feature columns, and compare some of them with joins in polars.
 
     python -m bench.features --dataset demo [--output output/demo] [--queries 3000]
 
-It reads the first queries of `valid` from the output of steps 1 to 4. It measures seconds of each
-kind of feature group, rows a second, and nanoseconds a cell. Then it makes the same columns of some
-matrices by joins (candidates x history events x neighbours, grouped), on the same rows in the same
-process, and compares the values. Everything runs once on a few queries first, so that nothing is
-compiled while measured. Appends a table to bench/RESULTS.md and a line to bench/results.jsonl.
+Needs steps 1 to 4. On the first queries of `valid` it measures the seconds and the nanoseconds per
+cell of each kind of feature group, and the rows per second of all columns. Then it computes the
+columns of JOINED matrices twice: by the kernel, and by joins of candidates, history events and
+neighbours. It compares seconds and values of both. A first run on a few queries compiles all
+kernels. Prints a table, appends it to bench/RESULTS.md, and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ JOINED = 3  # matrices that the joins are measured on
 
 
 def first_pools(data: SplitData, queries: int) -> list[Pool]:
-    """Pools of the first queries, as steps 5 and 6 take them."""
+    """Collect the pools of the first queries, in the batches of steps 5 and 6."""
     batches: list[Pool] = []
     for shard in shards(data.run, data.split):
         for pool in pools(data, shard):
@@ -51,7 +51,7 @@ def first_pools(data: SplitData, queries: int) -> list[Pool]:
 
 
 def by_group(table: FeatureTable, data: SplitData, batches: list[Pool]) -> dict[str, list[float]]:
-    """Seconds and number of columns of each kind of feature group, and of the ranks."""
+    """Measure [seconds, columns] of each kind of feature group, and of the ranks."""
     measured: dict[str, list[float]] = {}
 
     def add(name: str, start: float, columns: int) -> None:
@@ -75,7 +75,7 @@ def by_group(table: FeatureTable, data: SplitData, batches: list[Pool]) -> dict[
 
 
 def weighted_history(recipe: Recipe, data: SplitData, pool: Pool) -> pl.DataFrame:
-    """Latest events of each query: session, item_x, and a column per weighting."""
+    """Weight the latest events of each query: session, item_x, and a column per weighting."""
     s = data.sessions
     stop = s.offsets[pool.first + 1 : pool.end + 1]
     size = np.minimum(HISTORY_EVENTS, stop - s.offsets[pool.first : pool.end])
@@ -88,11 +88,11 @@ def weighted_history(recipe: Recipe, data: SplitData, pool: Pool) -> pl.DataFram
     )  # fmt: skip
     n_events, seconds = pl.len().over("session"), pl.col("seconds").cast(pl.Float64)
     time = 1.0 / (2.0 + seconds / 60.0).log()
-    place = (n_events - 1 - pl.col("back")).cast(pl.Float64) / (n_events - 1)
+    relative = (n_events - 1 - pl.col("back")).cast(pl.Float64) / (n_events - 1)
     log_counts = (1.0 + n_events).log() * (1.0 + pl.len().over("session", "item_x")).log()
     weights = {
         "equal": pl.lit(1.0),
-        "position": pl.when(n_events > 1).then(2.0 ** (0.1 + 0.9 * place) - 1.0).otherwise(1.0),
+        "position": pl.when(n_events > 1).then(2.0 ** (0.1 + 0.9 * relative) - 1.0).otherwise(1.0),
         "type": pl.col("type").replace_strict(dict(enumerate(recipe.type_weight)), default=0.0),
         "day": (seconds <= 86400).cast(pl.Float64),
         "time": time,
@@ -102,11 +102,11 @@ def weighted_history(recipe: Recipe, data: SplitData, pool: Pool) -> pl.DataFram
 
 
 def exploded(recipe: Recipe, data: SplitData, pool: Pool, row: MatrixFeature) -> pl.DataFrame:
-    """Sums, means and maxima of a matrix row and the ranks of the sums, by joins."""
+    """Compute sums, means and maxima of a matrix row and the ranks of the sums by joins."""
     history = weighted_history(recipe, data, pool)
     candidates = pl.DataFrame({"session": pool.session, "item_y": pool.item})
-    near = all_neighbours(data, row.table).to_frame()
-    scores = candidates.join(history, on="session").join(near, on=["item_x", "item_y"])
+    neighbours = all_neighbours(data, row.table).to_frame()
+    scores = candidates.join(history, on="session").join(neighbours, on=["item_x", "item_y"])
     by_session = history.group_by("session").agg(
         pl.col(w).sum().alias(f"all_{w}") for w in WEIGHTINGS
     )
@@ -127,11 +127,11 @@ def exploded(recipe: Recipe, data: SplitData, pool: Pool, row: MatrixFeature) ->
 
 
 def compare(recipe: Recipe, data: SplitData, batches: list[Pool]) -> dict[str, float]:
-    """Both ways over the first matrix rows: seconds of each, largest relative difference."""
+    """Measure kernel and joins on JOINED matrix rows: seconds, and largest relative difference."""
     all_rows = [row for row in recipe.features if isinstance(row, MatrixFeature)]
     rows = [replace(row, latest=0, threshold=None) for row in all_rows[:JOINED]]
     table = FeatureTable(replace(recipe, features=tuple(rows)))
-    joins, kernel, off = 0.0, 0.0, 0.0
+    joins, kernel, largest = 0.0, 0.0, 0.0
     for pool in batches:
         start = perf_counter()
         X = table.compute(data, pool)
@@ -140,18 +140,18 @@ def compare(recipe: Recipe, data: SplitData, batches: list[Pool]) -> dict[str, f
             start = perf_counter()
             joined = exploded(recipe, data, pool, row)
             joins += perf_counter() - start
-            off = max(off, difference(table, X, joined, row.table))
-    return {"joins": joins, "kernel": kernel, "off": off, "columns": len(table.names)}
+            largest = max(largest, difference(table, X, joined, row.table))
+    return {"joins": joins, "kernel": kernel, "off": largest, "columns": len(table.names)}
 
 
 def difference(table: FeatureTable, X: F32, joined: pl.DataFrame, name: str) -> float:
-    """Largest difference of the columns of a matrix, relative to the column's largest value."""
+    """Find the largest difference in the columns of a matrix, relative to a column's maximum."""
     largest = 0.0
     for column in [c for c in table.names if c.startswith(f"{name}_") and c in joined.columns]:
-        if column.endswith("_rank"):  # ties may fall otherwise where sums differ in the last bit
+        if column.endswith("_rank"):  # sums that differ in the last bit break ties differently
             continue
-        ours, other = X[:, table.names.index(column)], joined[column].to_numpy()
-        relative = float(np.abs(ours - other).max() / max(np.abs(other).max(), 1e-9))
+        kernel, other = X[:, table.names.index(column)], joined[column].to_numpy()
+        relative = float(np.abs(kernel - other).max() / max(np.abs(other).max(), 1e-9))
         largest = max(largest, relative)
     return largest
 
@@ -193,7 +193,7 @@ def main(argv: list[str]) -> int:
         f"{cpu / seconds:.2f} cores",
         f"peak {peak:.2f} GiB",
         f"joins {other['joins'] / other['kernel']:.0f} times the kernel",
-        f"off by {other['off']:.1e}",
+        f"largest relative difference {other['off']:.1e}",
     ]
     measure.append_line(record)
     text = measure.table(("columns", "number", "seconds", "ns/cell"), table)

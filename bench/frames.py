@@ -1,9 +1,11 @@
-"""What the measuring processes ask of parquet files, answered as JSON by a process of its own.
+"""Count, sample and compare parquet files in a process of its own; print the result as JSON.
 
 python -m bench.frames rows output/bench-0.01/valid/events.parquet
 python -m bench.frames counts output/bench-0.01
 python -m bench.frames sample output/bench-0.01/valid/events.parquet folder 4 20000
 python -m bench.frames compare ours.parquet theirs.parquet
+
+`bench.measure` explains why a process that measures must not load polars itself.
 """
 
 from __future__ import annotations
@@ -14,16 +16,16 @@ from pathlib import Path
 
 import polars as pl
 
-TINY = 200  # sessions of what numba compiles on
+TINY = 200  # sessions of tiny.parquet, on which numba compiles
 
 
 def rows(path: Path) -> int:
-    """Rows of a parquet file, by its footer."""
+    """Count the rows of a parquet file by its footer."""
     return int(pl.scan_parquet(path).select(pl.len()).collect().item())
 
 
 def counts(output: Path) -> dict[str, object]:
-    """Events and sessions of every split that step 1 made, and its items."""
+    """Count the events and sessions of every split of step 1, and the items."""
     splits = [split["name"] for split in json.loads((output / "splits.json").read_text())]
     return {
         "events": {split: rows(output / split / "events.parquet") for split in splits},
@@ -33,10 +35,11 @@ def counts(output: Path) -> dict[str, object]:
 
 
 def sample(path: Path, folder: Path, every: int, sessions: int) -> dict[str, object]:
-    """Write events.parquet, of sessions with number % every == 0; of these tiny.parquet, and
-    sample.parquet with evenly spaced sessions, about so many; sessions are numbered anew.
+    """Write three files of events into the folder, and count their content.
 
-    Items keep their numbers.
+    events.parquet holds the sessions with number % every == 0. Of these, tiny.parquet holds the
+    first TINY, and sample.parquet about `sessions` that are evenly spaced. Sessions are numbered
+    anew; items keep their numbers.
     """
     kept = pl.scan_parquet(path).filter(pl.col("session") % every == 0)
     kept = kept.with_columns(pl.col("session") // every)
@@ -44,8 +47,8 @@ def sample(path: Path, folder: Path, every: int, sessions: int) -> dict[str, obj
     events = pl.scan_parquet(folder / "events.parquet")
     n_sessions = events.select(pl.max("session") + 1).collect().item()
     step = max(1, n_sessions // sessions)
-    some = events.filter(pl.col("session") % step == 0).with_columns(pl.col("session") // step)
-    some.sink_parquet(folder / "sample.parquet")
+    spaced = events.filter(pl.col("session") % step == 0).with_columns(pl.col("session") // step)
+    spaced.sink_parquet(folder / "sample.parquet")
     events.filter(pl.col("session") < TINY).sink_parquet(folder / "tiny.parquet")
     of_sample = pl.scan_parquet(folder / "sample.parquet").select(pl.max("session") + 1)
     return {
@@ -58,7 +61,7 @@ def sample(path: Path, folder: Path, every: int, sessions: int) -> dict[str, obj
 
 
 def compare(ours: Path, theirs: Path) -> dict[str, object]:
-    """Share of neighbours that both have, and the largest relative difference of their weights."""
+    """Compute the share of common neighbours, and the largest relative difference of weights."""
     a, b = pl.read_parquet(ours), pl.read_parquet(theirs)
     if a.equals(b):
         return {"same": 1.0, "off": 0.0}
@@ -69,20 +72,20 @@ def compare(ours: Path, theirs: Path) -> dict[str, object]:
 
 
 def main(argv: list[str]) -> int:
-    """Answer one question."""
-    answer: object
+    """Run one command; print its result."""
+    result: object
     match argv:
         case ["rows", path]:
-            answer = rows(Path(path))
+            result = rows(Path(path))
         case ["counts", output]:
-            answer = counts(Path(output))
+            result = counts(Path(output))
         case ["sample", events, folder, every, sessions]:
-            answer = sample(Path(events), Path(folder), int(every), int(sessions))
+            result = sample(Path(events), Path(folder), int(every), int(sessions))
         case ["compare", ours, theirs]:
-            answer = compare(Path(ours), Path(theirs))
+            result = compare(Path(ours), Path(theirs))
         case _:
             raise SystemExit(__doc__)
-    print(json.dumps(answer))
+    print(json.dumps(result))
     return 0
 
 

@@ -1,12 +1,12 @@
-"""Measure what step 4 costs in small, and extrapolate it to OTTO's full size.
+"""Measure the CPU seconds of step 4 on a part of its work; extrapolate to OTTO's full size.
 
     python -m bench.learning --dataset otto --output output/bench-0.0625
 
-Needs step 1. On the valid split, each embedding of the recipe trains on a part of what one epoch
-may read, held-out scores included. Its CPU seconds per event, pair or position are multiplied by
-what it reads at full size: as many as its caps allow, all epochs. Likewise the exact search, per
-item or query, by the items or queries of full size and the tables or lists of the recipe. Cores are
-shared with whatever else runs: so CPU seconds, not seconds. Appends to bench/RESULTS.md.
+Needs step 1. Each embedding of the recipe trains on a part of an epoch of `valid`, held-out scores
+included. Its CPU seconds per event, pair or position are multiplied by those that all epochs read
+at full size, within the caps of the row. The exact search is measured per look-up, and multiplied
+by the items and queries of full size. CPU seconds do not depend on other work on the cores. Prints
+a table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.two_tower_trainer import deterministic_trainer
 from src.embeddings.word2vec import Word2VecEmbedding
 
-EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of valid, at full size
-PART_EVENTS, PART_PAIRS, PART_POSITIONS = 2_000_000, 4_000_000, 200_000  # that are measured
-LOOKED_UP = 4096
+EVENTS, ITEMS, QUERIES = 162_000_000, 1_734_000, 1_757_000  # of `valid` at full size
+PART_EVENTS, PART_PAIRS, PART_POSITIONS = 2_000_000, 4_000_000, 200_000  # measured, at most
+LOOKED_UP = 4096  # vectors whose nearest ones are searched
 HEAD = ("row", "unit", "measured", "CPU s", "a million, CPU s", "at full size", "CPU minutes")
 
 
 class Cost(NamedTuple):
-    """CPU seconds of so many units, and how many units there are at full size."""
+    """CPU seconds of the measured units, and the number of units at full size."""
 
     name: str
     unit: str
@@ -51,21 +51,21 @@ class Cost(NamedTuple):
     at_full_size: int
 
     def cells(self) -> list[str]:
-        """A row of the table."""
+        """Format a row of the table."""
         each = self.cpu_seconds / self.measured
         return [self.name, self.unit, f"{self.measured:,}", f"{self.cpu_seconds:.1f}",
                 f"{each * 1e6:.1f}", f"{self.at_full_size:,}",
                 f"{each * self.at_full_size / 60:.1f}"]  # fmt: skip
 
 
-def cpu_seconds(do: Callable[[], object]) -> float:
-    begin = time.process_time()
-    do()
-    return time.process_time() - begin
+def cpu_seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def first_sessions(sessions: Sessions, events: int) -> Sessions:
-    """Take so many events of the first sessions, about."""
+    """Take the first sessions with about so many events."""
     n = min(int(np.searchsorted(sessions.offsets, events)), sessions.n_sessions)
     end = int(sessions.offsets[n])
     cut = {name: getattr(sessions, name)[:end] for name in ("item", "ts", "type")}
@@ -74,14 +74,14 @@ def first_sessions(sessions: Sessions, events: int) -> Sessions:
 
 def word2vec(row: Word2VecEmbedding, sessions: Sessions) -> Cost:
     """Train one epoch on the first sessions."""
-    part = first_sessions(sessions, PART_EVENTS)
-    seconds = cpu_seconds(lambda: row.train(part, 1, seed=0))
+    first = first_sessions(sessions, PART_EVENTS)
+    seconds = cpu_seconds(lambda: row.train(first, 1, seed=0))
     epochs = min(row.epochs, max(1, row.max_tokens // EVENTS))
-    return Cost(row.name, "events", part.item.size, seconds, EVENTS * epochs)
+    return Cost(row.name, "events", first.item.size, seconds, EVENTS * epochs)
 
 
 def factorization(row: FactorizationEmbedding, sessions: Sessions) -> Cost:
-    """Train on some batches of pairs."""
+    """Train on about PART_PAIRS pairs."""
     trainer = FactorizationTrainer(sessions, replace(row, max_pairs=PART_PAIRS), 0)
     n = max(1, PART_PAIRS // BATCH_PAIRS) * BATCH_PAIRS
     n = min(n, sessions.item.size * row.max_steps)
@@ -90,16 +90,16 @@ def factorization(row: FactorizationEmbedding, sessions: Sessions) -> Cost:
 
 
 def two_tower(row: TwoTowerEmbedding, sessions: Sessions, n_types: int) -> Cost:
-    """Train on some of the positions."""
-    part = replace(row, max_positions=PART_POSITIONS)
-    with deterministic_trainer(sessions, part, n_types, 0, "cpu") as trainer:
-        n = min(part.max_positions, trainer.positions.size)
+    """Train on PART_POSITIONS positions at most."""
+    smaller = replace(row, max_positions=PART_POSITIONS)
+    with deterministic_trainer(sessions, smaller, n_types, 0, "cpu") as trainer:
+        n = min(smaller.max_positions, trainer.positions.size)
         seconds = cpu_seconds(trainer.epoch)
     return Cost(row.name, "positions", n, seconds, row.max_positions * row.epochs)
 
 
 def training_costs(run: Run, sessions: Sessions) -> list[Cost]:
-    """Measure every embedding of the recipe that is trained."""
+    """Measure the training of every embedding of the recipe that has one."""
     costs = []
     for row in run.recipe.embeddings:
         if isinstance(row, Word2VecEmbedding):
@@ -112,7 +112,7 @@ def training_costs(run: Run, sessions: Sessions) -> list[Cost]:
 
 
 def search_costs(run: Run) -> list[Cost]:
-    """Measure the exact search: neighbours of items, lists of queries."""
+    """Measure the exact search, on random vectors: neighbours of items, lists of queries."""
     rng, costs = np.random.default_rng(0), list[Cost]()
     lists = [row for row in run.recipe.retrievers if isinstance(row, TwoTowerRetriever)]
     rows = run.recipe.embeddings
@@ -120,7 +120,7 @@ def search_costs(run: Run) -> list[Cost]:
     searches += [("lists of all towers", lists[0].top, QUERIES * len(lists))] if lists else []
     items = unit(rng.normal(size=(rows[0].max_items, 64)).astype(np.float32))
     for name, top, n in searches:
-        nearest(items[:10], items[:100], top)  # compiled before
+        nearest(items[:10], items[:100], top)  # compiles the kernels
         seconds = cpu_seconds(partial(nearest, items[:LOOKED_UP], items, top))
         costs.append(Cost(f"{name}, {len(items):,} items", "look-ups", LOOKED_UP, seconds, n))
     return costs

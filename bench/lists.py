@@ -1,12 +1,12 @@
-"""Does the order of the retrievers on `valid` hold on other splits?
+"""Score the list of each retriever alone, and compare the order of the scores between splits.
 
     python -m bench.lists --dataset tianchi [--output output/tianchi]
 
-Of what steps 1 to 4 made: the score of each retriever's list alone, and its recall at 20, 50 and
-100, on `valid`; the score on the splits that are only learned from (other sessions, or other
-moments). Kendall's tau says how far their order of the retrievers is that of `valid`: of all pairs,
-and of those pairs whose scores on `valid` lie further apart than its 95 % interval is wide. Appends
-the table to bench/RESULTS.md.
+Needs steps 1 to 4. A row per retriever: the score of its list on every split with labels, and its
+recall at k, 20, 50 and 100 on `valid`. Above the table stands Kendall's tau between the order of
+the retrievers on `valid` and on each train split. It is computed over all pairs, and over those
+pairs whose scores on `valid` differ by more than the width of a 95 % interval. Prints the table and
+appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -48,17 +48,18 @@ def measured(run: Run, split: str) -> CandidateRecall:
 
 
 def scores(recall: CandidateRecall, metric: Metric) -> list[list[QueryScores]]:
-    """Per retriever, the scores of each objective."""
-    found, ranks = [], recall.joined("in_lists").astype(np.int32)
+    """Score the lists of each retriever for each objective."""
+    by_retriever, ranks = [], recall.joined("in_lists").astype(np.int32)
     for number in range(len(recall.rows)):
         rank = np.where(ranks[:, number] == ABSENT, -1, ranks[:, number])
-        of = [recall.objective == o for o in range(len(recall.recipe.objectives))]
-        found.append([score_ranks(recall.session[mask], rank[mask], metric) for mask in of])
-    return found
+        masks = [recall.objective == o for o in range(len(recall.recipe.objectives))]
+        by_objective = [score_ranks(recall.session[m], rank[m], metric) for m in masks]
+        by_retriever.append(by_objective)
+    return by_retriever
 
 
 def agreement(here: list[float], there: list[float], apart: float = 0.0) -> float:
-    """Kendall's tau over the pairs of retrievers that are further apart here than that."""
+    """Compute Kendall's tau over the pairs of retrievers that differ by over `apart` here."""
     pairs = [p for p in combinations(range(len(here)), 2) if abs(here[p[0]] - here[p[1]]) > apart]
     signs = [np.sign((here[a] - here[b]) * (there[a] - there[b])) for a, b in pairs]
     return float(np.mean(signs))

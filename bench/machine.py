@@ -1,12 +1,12 @@
-"""What the memory of this machine gives: the ceiling that the kernels can be held against.
+"""Measure the memory of this machine: an upper bound for the speed of the kernels.
 
     python -m bench.machine
 
-With one thread and with all: GB/s of a sum over 1 GiB; random 8-byte reads per second from 1 GiB
-and from 32 MiB; random adds (read, add, write of 8 bytes) per second to 32 MiB, an accumulator of
-its own for each thread, as the matrix kernel has it. Places come from a hash of a counter
-(splitmix64), so they cost no memory traffic, and no read waits for the one before. Best of three.
-Appends a table to bench/RESULTS.md and a line to bench/results.jsonl.
+Measured with one thread and with all, best of three: GB/s of a sum over 1 GiB; random 8-byte reads
+per second from 1 GiB and from 32 MiB; random adds of 8 bytes per second to 32 MiB. Each thread adds
+to its own accumulator, as in the matrix kernel. Addresses are hashes of a counter (splitmix64), so
+they need no memory traffic, and no read waits for another. Prints a table, appends it to
+bench/RESULTS.md, and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, set_num_threads
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 from bench import measure
 from bench.machine_kernel import add, gather, stream
 
-LARGE, SMALL = 2**30, 32 * 2**20  # bytes; words of both are powers of two
+LARGE, SMALL = 2**30, 32 * 2**20  # bytes; powers of two, as `shift_of` needs
 TIMES = 1 << 27  # random accesses of one measurement
 HEAD = ("measured", "unit", "1 thread", "all threads")
 
 
 def best(work: Callable[[int], object], threads: int) -> float:
-    """Seconds of the fastest of three, after one that compiles and warms up."""
+    """Measure the seconds of the fastest of three runs, after one that compiles and warms up."""
     set_num_threads(threads)
     seconds = []
     for _ in range(4):
@@ -39,12 +40,21 @@ def best(work: Callable[[int], object], threads: int) -> float:
 
 
 def shift_of(size: int) -> np.uint64:
-    """What leaves of 64 bits those that number the words of an array of `size` bytes."""
+    """Shift that leaves, of a 64-bit hash, a word number in an array of `size` bytes."""
     return np.uint64(64 - (size // 8).bit_length() + 1)
 
 
-def measured() -> list[tuple[str, str, float, float]]:
-    """Name, unit, with one thread, with all."""
+class Rate(NamedTuple):
+    """A measured rate."""
+
+    name: str
+    unit: str
+    one_thread: float
+    all_threads: float
+
+
+def measured() -> list[Rate]:
+    """Measure all rates."""
     threads = get_num_threads()
     large, small = (np.arange(size // 8, dtype=np.uint64) for size in (LARGE, SMALL))
     accumulators: NDArray[np.uint64] = np.ones((threads, SMALL // 8), np.uint64)
@@ -58,7 +68,7 @@ def measured() -> list[tuple[str, str, float, float]]:
          lambda n: add(accumulators, n, TIMES, shift_of(SMALL))),
     ]  # fmt: skip
     return [
-        (name, unit, amount / best(work, 1), amount / best(work, threads))
+        Rate(name, unit, amount / best(work, 1), amount / best(work, threads))
         for name, unit, amount, work in works
     ]
 
@@ -66,11 +76,11 @@ def measured() -> list[tuple[str, str, float, float]]:
 def main(argv: list[str]) -> int:
     """Measure, print, append."""
     origin = measure.origin(argv, "bench.machine")
-    found = measured()
-    rows = [(name, unit, f"{one:,.1f}", f"{every:,.1f}") for name, unit, one, every in found]
+    rates = measured()
+    rows = [(r.name, r.unit, f"{r.one_thread:,.1f}", f"{r.all_threads:,.1f}") for r in rates]
     measure.append_table(measure.title(origin, f"{get_num_threads()} threads"),
                          measure.table(HEAD, rows))  # fmt: skip
-    values = {name: {"unit": unit, "one": one, "all": every} for name, unit, one, every in found}
+    values = {r.name: {"unit": r.unit, "one": r.one_thread, "all": r.all_threads} for r in rates}
     measure.append_line({**origin, "kind": "machine", "values": values})
     return 0
 

@@ -1,16 +1,13 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Reads and writes whose rate `bench.machine` takes.
-
-Places come from a hash of a counter (splitmix64): no memory traffic, and none waits for another.
-"""
+"""Read and write memory in the patterns that `bench.machine` measures."""
 
 import numpy as np
 from numba import njit, prange
 
 
 @njit(inline="always")
-def _place(i, shift):
-    """A place among 2 ** (64 - shift) words."""
+def _word(i, shift):
+    """Hash a counter to one of 2 ** (64 - shift) words."""
     z = np.uint64(i) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     return (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB) >> shift
@@ -18,6 +15,7 @@ def _place(i, shift):
 
 @njit(parallel=True)
 def stream(words, threads):
+    """Sum all words in order."""
     total = np.zeros((threads, 8), np.uint64)  # a cache line a thread
     part = words.size // threads
     for t in prange(threads):
@@ -27,20 +25,22 @@ def stream(words, threads):
 
 @njit(parallel=True)
 def gather(words, threads, times, shift):
+    """Sum `times` random words."""
     total = np.zeros((threads, 8), np.uint64)
     part = times // threads
     for t in prange(threads):
-        found = np.uint64(0)
+        part_sum = np.uint64(0)
         for i in range(t * part, (t + 1) * part):
-            found += words[_place(i, shift)]
-        total[t, 0] = found
+            part_sum += words[_word(i, shift)]
+        total[t, 0] = part_sum
     return total.sum()
 
 
 @njit(parallel=True)
 def add(accumulators, threads, times, shift):
+    """Add 1 to `times` random words of each thread's own accumulator."""
     part = times // threads
     for t in prange(threads):
         own = accumulators[t]
         for i in range(t * part, (t + 1) * part):
-            own[_place(i, shift)] += np.uint64(1)
+            own[_word(i, shift)] += np.uint64(1)

@@ -1,12 +1,12 @@
-"""Measure one child process, and write down what was measured: what the rest of bench/ shares.
+"""Measure a child process, and append results to bench/RESULTS.md and bench/results.jsonl.
 
-Seconds are wall time from start to exit; CPU seconds are user and system, of all threads. The peak
-is the largest resident size (VmHWM), file pages that are mapped included. Bytes read are those that
-came from storage (none where the page cache had them), bytes written those that dirtied a page of
-a file (not yet on disk, perhaps): Linux's read_bytes and write_bytes, exact at exit, by `wait4`.
+Seconds are wall time from start to exit. CPU seconds are user and system time of all threads. The
+peak is the largest resident size (VmHWM), with file pages that are mapped. Bytes read came from
+storage, not from the page cache. Bytes written changed a page of a file, which may not be on disk
+yet. Both are Linux's read_bytes and write_bytes, from `wait4` at exit.
 
-A child's peak starts at the size of the process that starts it. So what measures keeps to the
-standard library, and asks a child for whatever needs more.
+A child's peak starts at the size of the process that starts the child. So a process that measures
+imports the standard library only, and starts other children (`ask`) for everything else.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process took; `code` is its exit code, minus the signal where one ended it."""
+    """Resources of one process; code: its exit code, or minus the signal that ended it."""
 
     code: int
     seconds: float
@@ -52,12 +52,12 @@ class Measured:
 def run(
     command: Sequence[str], log: Path, timeout: float | None = None, show: bool = True
 ) -> Measured:
-    """Run a command to its end (killed at the timeout); its output goes to the log and is shown."""
+    """Run a command to its end, killed after `timeout` seconds; append its output to the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
     with open(log, "a", encoding="utf-8") as file:
-        to = [file, sys.stdout] if show else [file]
-        _tell(f"$ {shlex.join(command)}\n", to)
+        outputs = [file, sys.stdout] if show else [file]
+        _write(f"$ {shlex.join(command)}\n", outputs)
         start = perf_counter()
         child = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -68,7 +68,7 @@ def run(
             timer.start()
         with child.stdout:
             for text in child.stdout:
-                _tell(text, to)
+                _write(text, outputs)
                 last = text
         _, status, usage = os.wait4(child.pid, 0)
         seconds = perf_counter() - start
@@ -86,31 +86,31 @@ def run(
     )
 
 
-def _tell(text: str, files: Iterable[TextIO]) -> None:
+def _write(text: str, files: Iterable[TextIO]) -> None:
     for file in files:
         file.write(text)
         file.flush()
 
 
 def versions(*packages: str) -> str:
-    """The packages with their versions, where they are installed."""
-    found = []
+    """List packages with the versions that are installed."""
+    texts = []
     for name in packages:
         try:
-            found.append(f"{name} {version(name)}")
+            texts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
-            found.append(f"no {name}")
-    return ", ".join(found)
+            texts.append(f"no {name}")
+    return ", ".join(texts)
 
 
 def ask(module: str, *arguments: str) -> Any:
-    """The JSON that a module of bench/ prints, run in a process that is not measured."""
+    """Run a module of bench/ in a process that is not measured; return the JSON that it prints."""
     command = [sys.executable, "-m", module, *arguments]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def machine() -> Record:
-    """CPU model, cores and memory of this machine; no name of it."""
+    """Describe this machine: CPU model, cores and memory."""
     model = platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -121,7 +121,7 @@ def machine() -> Record:
 
 
 def commit() -> str:
-    """The commit at hand; `+changes` where files differ from it, the results themselves aside."""
+    """Name the current commit, with `+changes` if files other than the results differ from it."""
     results = [f":(exclude)bench/{path.name}" for path in (RESULTS, LINES)]
     changes = _git("status", "--porcelain", "--", ".", *results)
     return _git("rev-parse", "--short", "HEAD") + ("+changes" if changes else "")
@@ -133,21 +133,23 @@ def _git(*arguments: str) -> str:
 
 
 def origin(argv: Sequence[str], module: str) -> Record:
-    """Where numbers come from: the command, commit, date and machine."""
+    """Record the origin of numbers: command, commit, date and machine."""
     command = shlex.join(["python", "-m", module, *argv])
     date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return {"command": command, "commit": commit(), "date": date, "machine": machine()}
 
 
-def title(of: Record, *facts: str) -> str:
-    """One line above a table."""
-    m = of["machine"]
+def title(record: Record, *facts: str) -> str:
+    """Format the line above a table: the origin, then further facts."""
+    m = record["machine"]
     where = f"{m['cpu']}, {m['cores']} cores, {m['ram_gib']} GiB"
-    return "; ".join([f"`{of['command']}` at {of['commit']}, {of['date']}, {where}", *facts])
+    return "; ".join(
+        [f"`{record['command']}` at {record['commit']}, {record['date']}, {where}", *facts]
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; the first column is left-aligned, the others right."""
+    """Format a Markdown table; the first column is left-aligned, the others right."""
     lines: list[Sequence[object]] = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
 
@@ -160,13 +162,13 @@ def append_table(heading: str, text: str, results: Path = RESULTS) -> None:
 
 
 def append_line(record: Record, lines: Path = LINES) -> None:
-    """Append one measured process to results.jsonl."""
+    """Append a record to results.jsonl."""
     with open(lines, "a", encoding="utf-8") as file:
         file.write(json.dumps(record, sort_keys=True) + "\n")
 
 
 def read_lines(lines: Path = LINES) -> list[Record]:
-    """All measured processes, oldest first."""
+    """Read all records of results.jsonl, oldest first."""
     return [json.loads(text) for text in lines.read_text().splitlines()] if lines.exists() else []
 
 
@@ -175,7 +177,7 @@ def gib(size: float) -> str:
 
 
 def state(code: int) -> str:
-    """An exit code in words."""
+    """Describe an exit code."""
     if code == -9:
         return "KILLED (memory or timeout)"
     return "ok" if code == 0 else f"FAILED ({code})"

@@ -1,14 +1,16 @@
-"""The matrix kernel beside other ways to the same matrices: same events, same machine, one run.
+"""Compare the matrix kernel with other ways to the same matrices: same events, same machine.
 
     python -m bench.peers --events output/bench-0.01/valid/events.parquet [--rows recent near6]
 
-Each cell is a process of its own (bench.ways), which runs on 200 sessions first, so that nothing is
-compiled while measured. Job seconds are from reading the events to the finished matrix in memory;
-CPU seconds and peak are of the whole process. What kernel, self-merge and duckdb find is compared.
-The jobs: `full` is the row as defined; `easier` has no window, time or weights; `public` is the
-public notebooks' way, on a sample of the sessions, which is why speed is compared per event.
-Appends a table to bench/RESULTS.md, a line a process to bench/results.jsonl; a way that fails, or
-takes longer than --timeout, is reported as such, and the others go on.
+Needs step 1. Every way runs every row in a process of its own (bench.ways), on 200 sessions first,
+so that nothing is compiled while it is measured. Job seconds go from reading the events to the
+finished matrix in memory; CPU seconds and peak are those of the whole process. The matrices of
+self-merge and duckdb are compared with that of the kernel.
+
+The jobs: `full` is the row as defined. `easier` has no time window and no weights. `public` is the
+way of the public notebooks, on a sample of the sessions; so speed is compared per event. A way that
+fails, or takes longer than --timeout, is reported, and the next one runs. Prints a table, appends
+it to bench/RESULTS.md, and a line per process to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from bench import measure
 from bench.measure import Record
 
 ROWS = ("recent", "near6", "day_carts", "ahead2_carts", "then_buy_4w", "near_6h", "buy2buy")
-OURS, ALL_ROWS = "kernel", "kernel, all rows"
+KERNEL, ALL_ROWS = "kernel", "kernel, all rows"
 JOBS = {
-    OURS: ("full", ROWS),
+    KERNEL: ("full", ROWS),
     ALL_ROWS: ("full", ()),  # once
     "self-merge": ("full", ROWS),
     "duckdb": ("full", ROWS),
@@ -34,7 +36,7 @@ JOBS = {
     "scipy": ("easier", ("recent", "buy2buy")),
     "pandas": ("public", ("recent",)),
 }
-"""Job of each way, and the rows it is measured on."""
+"""Job of each way, and the rows that it is measured on."""
 
 PACKAGES = ("polars", "numba", "duckdb", "sparse_dot_topn", "scipy", "pandas")
 HEAD = ("row", "way", "job", "job s", "CPU s", "peak GiB", "neighbours", "as ours",
@@ -44,31 +46,31 @@ HEAD = ("row", "way", "job", "job s", "CPU s", "peak GiB", "neighbours", "as our
 def one(
     way: str, row: str, folder: Path, counts: Record, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Measure one way of one row; compare what it found where that is the same job."""
-    keep, ours = folder / f"{way}.parquet", folder / f"{OURS}.parquet"
+    """Measure one way on one row; compare its matrix with the kernel's for the same job."""
+    matrix, ours = folder / f"{way}.parquet", folder / f"{KERNEL}.parquet"
     limits = ["--range-events", str(args.range_events), "--memory-limit", args.memory_limit]
-    command = ["bench.ways", way, "--row", row, "--folder", str(folder), "--keep", str(keep)]
+    command = ["bench.ways", way, "--row", row, "--folder", str(folder), "--keep", str(matrix)]
     log = args.events.parent / "peers.log"
     done = measure.run([sys.executable, "-m", *command, *limits], log, args.timeout)
-    told = json.loads(done.last_line) if done.code == 0 else {}
+    result = json.loads(done.last_line) if done.code == 0 else {}
     events = counts["sample_events" if way == "pandas" else "events"]
-    if told:
-        per_row = told["job_seconds"] / told["facts"].get("rows", 1)
-        told |= {"row_seconds": per_row, "events_per_second": events / per_row}
-    if told and way != OURS and keep.exists() and ours.exists():
-        told |= measure.ask("bench.frames", "compare", str(ours), str(keep))
+    if result:
+        per_row = result["job_seconds"] / result["facts"].get("rows", 1)
+        result |= {"row_seconds": per_row, "events_per_second": events / per_row}
+    if result and way != KERNEL and matrix.exists() and ours.exists():
+        result |= measure.ask("bench.frames", "compare", str(ours), str(matrix))
     name = "all" if way == ALL_ROWS else row
     record = {"kind": "peer", "way": way, "row": name, "job": JOBS[way][0], "events": events}
-    return {**record, **done.record(), **told}
+    return {**record, **done.record(), **result}
 
 
 def line(record: Record, ours: dict[str, float]) -> list[str]:
-    """A row of the table; `ours`: events per second of the kernel, by row."""
-    took = [f"{record['cpu_seconds']:,.1f}", f"{record['peak_gib']:.2f}"]
+    """Format a row of the table; ours: events per second of the kernel, by row."""
+    process = [f"{record['cpu_seconds']:,.1f}", f"{record['peak_gib']:.2f}"]
     names = [record["row"], record["way"], record["job"]]
     speed, base = record.get("events_per_second"), ours.get(record["row"])
     if speed is None:
-        return [*names, "", *took, "", "", "", "", measure.state(record["code"])]
+        return [*names, "", *process, "", "", "", "", measure.state(record["code"])]
     if "rows" in record["facts"]:
         names[0] = f"each of {record['facts']['rows']}"
     exact = (record.get("same"), record.get("off")) == (1, 0)
@@ -76,17 +78,17 @@ def line(record: Record, ours: dict[str, float]) -> list[str]:
     return [
         *names,
         f"{record['row_seconds']:,.3f}",
-        *took,
+        *process,
         f"{record['found']:,}",
         same if "same" in record else "",
         f"{speed:,.0f}",
-        f"{base / speed:.1f}" if base and record["way"] != OURS else "",
+        f"{base / speed:.1f}" if base and record["way"] != KERNEL else "",
         measure.state(record["code"]),
     ]
 
 
 def facts_of(records: list[Record], counts: Record, args: argparse.Namespace) -> list[str]:
-    """What stands above the table."""
+    """List the facts that stand above the table."""
     every = counts["every"]
     off = max((r.get("off", 0.0) for r in records), default=0.0)
     pandas = (f"pandas on {counts['sample_sessions']:,} sessions, "
@@ -101,12 +103,12 @@ def facts_of(records: list[Record], counts: Record, args: argparse.Namespace) ->
         f"self-merge and scipy in ranges of items with {args.range_events:,} events each",
         f"duckdb with {args.memory_limit} and a folder to spill to",
         pandas,
-        f"weights differ from ours by at most {off:.1e} of themselves",
+        f"weights differ from ours by {off:.1e} at most, relatively",
     ]
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The flags."""
+    """Parse the flags."""
     parser = argparse.ArgumentParser(
         prog="bench.peers", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -125,7 +127,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main(argv: list[str]) -> int:
-    """Measure every way of every row; 1 where one failed."""
+    """Measure every way on every row; return 1 if a process failed."""
     args = parse(argv)
     origin, records = measure.origin(argv, "bench.peers"), []
     n_events = measure.ask("bench.frames", "rows", str(args.events))
@@ -142,7 +144,9 @@ def main(argv: list[str]) -> int:
                     measure.append_line(records[-1])
             for way in args.ways:
                 (folder / f"{way}.parquet").unlink(missing_ok=True)
-    ours = {r["row"]: r["events_per_second"] for r in records if r["way"] == OURS and not r["code"]}
+    ours = {
+        r["row"]: r["events_per_second"] for r in records if r["way"] == KERNEL and not r["code"]
+    }
     heading = measure.title(origin, *facts_of(records, counts, args))
     measure.append_table(heading, measure.table(HEAD, (line(r, ours) for r in records)))
     return int(any(record["code"] for record in records))

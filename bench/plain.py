@@ -1,10 +1,12 @@
-"""Plain ways to co-occurrence: two sparse products (an easier job), and the public kernels' loop.
+"""Count co-occurrences in plain ways: two sparse products, and the loop of the public notebooks.
 
-`sparse_dot_topn` and `scipy` multiply the 0/1 matrix of items and sessions with its transpose and
-keep the top: how many sessions two items share. The events are those of the row (types, last_days,
-last_events), but there is no window, no time, no weight, no direction. `pandas` is how the public
-notebooks do it: merge on session in chunks, filter, one vote per session and pair with the row's
-type and time weights (no half-life), groupby, then a Counter per item.
+`sparse_dot_topn` and `scipy` multiply the 0/1 matrix of items and sessions with its transpose, and
+keep the neighbours with the most common sessions. The events are those of the row (types,
+last_days, last_events). This is an easier job: it has no time window, weight or direction.
+
+`pandas` is the way of the public notebooks: merge on session in chunks, filter, give one vote per
+session and pair with the type and time weights of the row (no half-life), group, and keep a Counter
+per item.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.self_merge import kept_events
 from src.matrices.span import Span
 
-CHUNK = 30_000  # sessions that pandas merges at a time
+CHUNK = 30_000  # sessions that pandas merges at once
 
 
 def _kept(path: Path, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
@@ -30,7 +32,7 @@ def _kept(path: Path, row: CovisitationMatrix, span: Span) -> pl.DataFrame:
 
 
 def _incidence(path: Path, row: CovisitationMatrix, span: Span) -> Any:
-    """Sessions x items, 1 where a session has an item."""
+    """Build the sparse matrix (sessions, items) with 1 where a session has an item."""
     from scipy.sparse import csr_matrix
 
     pairs = _kept(path, row, span).select("session", "item").unique()
@@ -40,7 +42,7 @@ def _incidence(path: Path, row: CovisitationMatrix, span: Span) -> Any:
 
 
 def sparse_dot_topn(path: Path, row: CovisitationMatrix, span: Span) -> int:
-    """Neighbours found by sp_matmul_topn, on all cores; an item itself takes one more place."""
+    """Count the neighbours of sp_matmul_topn, on all cores; its top n + 1 hold the item itself."""
     from sparse_dot_topn import sp_matmul_topn
 
     X = _incidence(path, row, span)
@@ -49,14 +51,14 @@ def sparse_dot_topn(path: Path, row: CovisitationMatrix, span: Span) -> int:
 
 
 def scipy(path: Path, row: CovisitationMatrix, span: Span, ranges: list[tuple[int, int]]) -> int:
-    """Neighbours found by X.T @ X, in ranges of items; scipy has one thread."""
+    """Count the neighbours of X.T @ X, in ranges of items; scipy has one thread."""
     X = _incidence(path, row, span)
     T = X.T.tocsr()
     return sum(_top(T[low:high] @ X, low, row.top_n)[0].size for low, high in ranges)
 
 
 def _top(C: Any, low: int, top_n: int) -> tuple[I64, I64]:
-    """Items and their heaviest neighbours in a range's product, ties by item id."""
+    """Take the heaviest neighbours of each item from the product of a range; ties by item id."""
     C = C.tocoo()
     x, y, weight = C.row.astype(np.int64), C.col, C.data
     other = x + low != y
@@ -69,31 +71,31 @@ def _top(C: Any, low: int, top_n: int) -> tuple[I64, I64]:
 
 
 def pandas(path: Path, row: CovisitationMatrix, span: Span) -> tuple[int, int]:
-    """Neighbours found, and pairs of events that voted."""
+    """Count the neighbours, and the pairs of events that vote."""
     import pandas as pd
 
     kept = _kept(path, row, span)
     columns = ("session", "item", "ts", "type", "pos")
     events = pd.DataFrame({name: kept[name].to_numpy() for name in columns})
     last = int(kept["session"].max()) + 1  # type: ignore[arg-type]
-    near: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    neighbours: defaultdict[int, Counter[int]] = defaultdict(Counter)
     n_pairs = 0
     for start in range(0, last, CHUNK):
-        some = events[(events.session >= start) & (events.session < start + CHUNK)]
-        pairs = _votes(some.merge(some, on="session"), row, span)
+        chunk = events[(events.session >= start) & (events.session < start + CHUNK)]
+        pairs = _votes(chunk.merge(chunk, on="session"), row, span)
         n_pairs += len(pairs)
         if row.dedupe:
             pairs = pairs.sort_values("vote", ascending=False)
             pairs = pairs.drop_duplicates(["session", "item_x", "item_y"])
         votes = pairs.groupby(["item_x", "item_y"]).vote.sum()
         for (x, y), vote in votes.items():
-            near[x][y] += vote
-    top = {x: [y for y, _ in counter.most_common(row.top_n)] for x, counter in near.items()}
+            neighbours[x][y] += vote
+    top = {x: [y for y, _ in counter.most_common(row.top_n)] for x, counter in neighbours.items()}
     return sum(map(len, top.values())), n_pairs
 
 
 def _votes(pairs: Any, row: CovisitationMatrix, span: Span) -> Any:
-    """The merged pairs of events that vote, and what."""
+    """Keep the merged pairs of events that vote, with their votes."""
     apart, steps = (pairs.ts_y - pairs.ts_x).abs(), pairs.pos_y - pairs.pos_x
     keep = pairs.item_x != pairs.item_y
     if row.direction == "forward":

@@ -1,16 +1,17 @@
-"""Compare rankers: rows of the recipe and variants of them, out of fold, on all splits with labels.
+"""Compare rankers of the recipe and variants of them, out of fold, on all splits with labels.
 
     python -m bench.rankers --dataset otto --output output/taobao
     python -m bench.rankers --dataset otto --output output/taobao --also deep slow --queries 500
 
-Needs steps 1 to 5. No model learns from its fold's sessions in any split (src/rankers/oof.py).
-Where a row keeps some of the features, they are selected as in step 6.
+Needs steps 1 to 5. Trains every row for all folds and objectives, and scores every candidate of
+--queries queries. No model learns from a session of its fold, in any split (src/rankers/oof.py).
+Features are selected as in step 6. No model is kept.
 
-Trains every row for all folds and objectives, and scores every candidate of at most so many
-queries; no model is kept. A line each: every row, the rank votes of the first row together with
-another one, and the first row where only the first candidates of the pool are ranked (`--first`).
-Columns: the score by objective, the total, and its paired difference to the first row with a 95 %
-interval. Appends to bench/RESULTS.md.
+The table has a line for every row, for the first row blended with each other row (by equal
+reciprocal ranks), and for the first row on only the first candidates of the pool (--first). Its
+columns are models, boosting rounds, CPU seconds of training, scores by objective, their weighted
+total, and its paired difference to the first row with a 95 % interval. Prints the table and appends
+it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ PARAMS: dict[str, Params] = {
     "few": {"colsample_bytree": 0.1},
     "half": {"subsample": 0.5},
 }
-"""Parameters of the first row that are changed."""
+"""Changed parameters of the first row, by name of the variant."""
 LOSSES: dict[str, tuple[str, bool]] = {
     "ndcg": ("rank:ndcg", False),
     "softmax": (SOFTMAX, False),
@@ -57,12 +58,13 @@ LOSSES: dict[str, tuple[str, bool]] = {
     "graded": ("rank:ndcg", True),
     "graded_softmax": (SOFTMAX, True),
 }
-"""The loss, and whether one model learns all objectives; they stop at ndcg@k."""
+"""Loss of the variant, and whether one model learns all objectives; they stop early on ndcg@k."""
 FEATURES = {"columns_80": 80, "columns_300": 300}
+"""max_features of the variant."""
 
 
 def variant(row: XGBoostRanker, change: str, k: int) -> XGBoostRanker:
-    """The row with one thing changed."""
+    """Change one entry of a row."""
     name = f"{row.name}_{change}"
     if change in FEATURES:
         return replace(row, name=name, max_features=FEATURES[change])
@@ -74,7 +76,7 @@ def variant(row: XGBoostRanker, change: str, k: int) -> XGBoostRanker:
 
 
 class Trained:
-    """A row's models, one a fold, by target."""
+    """Models of a row, by target and fold."""
 
     def __init__(self, run: Run, row: Ranker, objectives: list[str], folder: Path) -> None:
         self.run, self.row, self.folder = run, row, folder
@@ -111,27 +113,30 @@ class Trained:
 def evaluate(
     run: Run, trained: list[Trained], objectives: list[str], queries: int, sizes: list[int]
 ) -> dict[str, list[QueryScores]]:
-    """Scores of every row, every pair with the first row, and fewer candidates, by objective."""
+    """Score all `ways` on all batches: by name of the way, the scores of each objective."""
     parts = dict[str, list[list[QueryScores]]]()
     for batch in eval_batches(run, queries):
         for number, objective in enumerate(objectives):
             o = run.recipe.objective_names.index(objective)
-            for name, (few, score) in ways(batch, trained, objective, sizes).items():
-                scores = few.query_scores(run.recipe.metric, o, score)
+            for name, (ranked, score) in ways(batch, trained, objective, sizes).items():
+                scores = ranked.query_scores(run.recipe.metric, o, score)
                 parts.setdefault(name, [[] for _ in objectives])[number].append(scores)
-    return {name: [QueryScores.concat(part) for part in of] for name, of in parts.items()}
+    return {
+        name: [QueryScores.concat(batches) for batches in by_objective]
+        for name, by_objective in parts.items()
+    }
 
 
 def ways(
     batch: EvalBatch, trained: list[Trained], objective: str, sizes: list[int]
 ) -> dict[str, tuple[EvalBatch, F32]]:
-    """What is compared, by name: the candidates that are ranked, and their scores."""
+    """List the compared ways by name: the candidates that are ranked, and their scores."""
     pool = batch.candidates.pool
-    scores = {one.row.name: one.scores(batch, objective) for one in trained}
-    votes = {name: blend_kernel.reciprocal_ranks(pool.offsets, pool.item, score)
+    scores = {ranker.row.name: ranker.scores(batch, objective) for ranker in trained}
+    reciprocal = {name: blend_kernel.reciprocal_ranks(pool.offsets, pool.item, score)
              for name, score in scores.items()}  # fmt: skip
-    first, *others = votes
-    both = {f"{first} + {other}": votes[first] + votes[other] for other in others}
+    first, *others = reciprocal
+    both = {f"{first} + {other}": reciprocal[first] + reciprocal[other] for other in others}
     compared = {name: (batch, score) for name, score in (scores | both).items()}
     for size in sizes:
         rows = batch.position < size
@@ -145,11 +150,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--queries", type=int, default=10**9, help="of all splits, at most (all)")
-    parser.add_argument(
-        "--first", nargs="+", type=int, default=[], help="of the pool, only so many"
-    )
+    parser.add_argument("--first", nargs="+", type=int, default=[], help="sizes of the cut pool")
     changes = [*PARAMS, *LOSSES, *FEATURES]
-    parser.add_argument("--also", nargs="+", default=[], choices=changes, help="of the first row")
+    parser.add_argument("--also", nargs="+", default=[], choices=changes, help="variants")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("6_xgb.py"), flags)
@@ -158,13 +161,13 @@ def main(argv: list[str]) -> int:
     rows: list[Ranker] = [first_row, *(row for row in recipe.rankers if row != first_row)]
     rows += [variant(first_row, change, recipe.k) for change in args.also]
     with TemporaryDirectory() as folder:
-        every = run.progress(rows, "rankers")
-        trained = [Trained(run, row, objectives, Path(folder)) for row in every]
-        found = evaluate(run, trained, objectives, args.queries, args.first)
+        progress = run.progress(rows, "rankers")
+        trained = [Trained(run, row, objectives, Path(folder)) for row in progress]
+        by_way = evaluate(run, trained, objectives, args.queries, args.first)
     weights = [o.weight for o in recipe.objectives if o.name in objectives]
-    first, lines = found[first_row.name], []
+    first, lines = by_way[first_row.name], []
     cost = {t.row.name: (t.n_models, t.rounds, f"{t.seconds:.0f}") for t in trained}
-    for name, scores in found.items():
+    for name, scores in by_way.items():
         delta = [paired_difference(a, b.value) for a, b in zip(scores, first, strict=True)]
         low, high = bootstrap(delta, weights, recipe.seed)
         lines.append([

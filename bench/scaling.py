@@ -1,10 +1,10 @@
-"""How time and memory grow with size: a table over the sizes in bench/results.jsonl.
+"""Print how time and memory of the steps grow with size, from bench/results.jsonl.
 
     python -m bench.scaling [--commit abc1234]
 
-Per step and size the latest run (of one commit, where one is given): seconds, ns per event, peak.
-The exponent is log(ratio of seconds) / log(ratio of events) against the next smaller size: 1 is
-linear. Runs on different machines are not compared: each has its own rows.
+A row per machine, step and size, of the latest run without a failure: seconds, ns per event, peak.
+The exponent is log(ratio of seconds) / log(ratio of events) to the next smaller size; 1 is linear.
+--commit takes the runs of one commit only. Runs of different machines are not compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEAD = ("step", "size", "events", "seconds", "ns/event", "exponent", "peak GiB",
 
 
 def latest(lines: Iterable[Record], commit: str | None = None) -> list[list[Record]]:
-    """The last good run of each step and size, smallest first; one list a machine and step."""
+    """Take the last good run of each size, smallest first: a list per machine and step."""
     groups: dict[tuple[str, str], dict[float, Record]] = {}
     for line in lines:
         if line["kind"] != "step" or line["code"] or not line["events"]:
@@ -35,13 +35,13 @@ def latest(lines: Iterable[Record], commit: str | None = None) -> list[list[Reco
 
 
 def exponent(small: Record, large: Record) -> float:
-    """The power of the events that the seconds grew with."""
+    """Compute the exponent of the growth of seconds with events."""
     grown = math.log(large["events"] / small["events"])
     return math.log(large["seconds"] / small["seconds"]) / grown if grown else math.nan
 
 
 def rows(runs: list[Record]) -> list[list[str]]:
-    """Rows of one step, one a size."""
+    """Format the rows of one machine and step, one per size."""
     powers = ["", *(f"{exponent(small, large):.2f}" for small, large in pairwise(runs))]
     return [
         [
@@ -62,12 +62,12 @@ def rows(runs: list[Record]) -> list[list[str]]:
 def main(argv: list[str]) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="bench.scaling", description=__doc__)
-    parser.add_argument("--commit", help="only runs at this commit (the latest, whichever)")
+    parser.add_argument("--commit", help="only runs of this commit (default: of any)")
     args = parser.parse_args(argv)
-    found = latest(measure.read_lines(), args.commit)
-    if not found:
+    groups = latest(measure.read_lines(), args.commit)
+    if not groups:
         raise SystemExit("no runs to compare yet: make bench SIZE=0.01, then a larger SIZE")
-    print(measure.table(HEAD, (row for runs in found for row in rows(runs))))
+    print(measure.table(HEAD, (row for runs in groups for row in rows(runs))))
     return 0
 
 

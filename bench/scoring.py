@@ -1,13 +1,13 @@
-"""What scoring a session of `test` costs, and so what step 6 would at OTTO's full size.
+"""Measure the CPU seconds of scoring a query of `test`; extrapolate to OTTO's full size.
 
     python -m bench.scoring --dataset otto --output output/taobao [--queries 200]
 
-On the first queries of `test` (`valid` without one), of what steps 1 to 6 made, by all models of
-all folds that are trees. It measures the CPU seconds of all columns; of those that some model uses;
-of XGBoost's own prediction, which copies the columns of each model; and of the compiled trees. The
-scores of both are the same, bit by bit, or it says so. CPU seconds are the best of three turns,
-since other work may share the cores; the forecast is those on two cores, each as busy. Appends a
-table to bench/RESULTS.md and a line to bench/results.jsonl.
+Needs steps 1 to 6. The tree models of all folds score the first queries of `test`, or of `valid`
+without a test split. Measured are all feature columns, the columns that some model uses, XGBoost's
+own prediction, and the compiled trees. CPU seconds are the best of three, as other work may share
+the cores. `same` is whether XGBoost and the compiled trees agree bit by bit; the exit code is 1
+otherwise. The hours hold for OTTO's test sessions on two busy cores. Prints a table, appends it to
+bench/RESULTS.md, and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ from src.rankers.train import targets
 from src.rankers.train_table import trainable_objectives
 
 SESSIONS = 1_671_803  # of OTTO's test file
-CORES, TURNS = 2, 3
+CORES = 2  # of the extrapolation
+REPEATS = 3
 
 
 def cheapest(work: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of the best of some turns, and what the last one returned."""
+    """Repeat a work; return the CPU seconds of the fastest run, and the result of the last one."""
     best, result = np.inf, None
-    for _ in range(TURNS):
+    for _ in range(REPEATS):
         start = process_time()
         result = work()
         best = min(best, process_time() - start)
@@ -49,7 +50,7 @@ def cheapest(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def by_xgboost(models: list[xgb.Booster], X: np.ndarray, column: dict[str, int]) -> np.ndarray:
-    """Mean margin of some models, each given a copy of its own columns."""
+    """Compute the mean margin of models, each of which predicts from a copy of its columns."""
     total = np.zeros(len(X))
     for model in models:
         columns = np.array([column[name] for name in model.feature_names or []])
@@ -75,13 +76,13 @@ def main(argv: list[str]) -> int:
     compiled = [[ranker.load(path, run) for path, ranker in group] for group in groups]
     boosters = [[xgb.Booster(model_file=path) for path, _ in group] for group in groups]
     used = {name for group in compiled for model in group for name in model.names}
-    features.compute(data, pool)  # nothing is compiled or loaded while it is measured
+    features.compute(data, pool)  # compiles the kernels, and loads the data
     times = {"all columns": cheapest(lambda: features.compute(data, pool))[0]}
     times["used columns"], X = cheapest(lambda: features.compute(data, pool, used))
     batch = CandidateBatch(data, pool, features.names, X, np.arange(len(X)))
-    times["XGBoost"], theirs = cheapest(lambda: [by_xgboost(g, X, column) for g in boosters])
-    times["compiled trees"], ours = cheapest(lambda: [mean_scores(g, batch) for g in compiled])
-    same = all(np.array_equal(a, b) for a, b in zip(theirs, ours, strict=True))
+    times["XGBoost"], expected = cheapest(lambda: [by_xgboost(g, X, column) for g in boosters])
+    times["compiled trees"], scores = cheapest(lambda: [mean_scores(g, batch) for g in compiled])
+    same = all(np.array_equal(a, b) for a, b in zip(expected, scores, strict=True))
     before = times["all columns"] + times["XGBoost"]
     now = times["used columns"] + times["compiled trees"]
     trees = sum(b.num_boosted_rounds() for group in boosters for b in group)
@@ -94,8 +95,8 @@ def main(argv: list[str]) -> int:
     record = measure.origin(argv, "bench.scoring") | {"kind": "scoring", "seconds": times} | summary
     measure.append_line(record)
     rates = times | {"before": before, "now": now}
-    lines = [[what, f"{s:.3f}", f"{1e6 * s / len(X):.2f}", f"{pool.n_queries / s:.0f}"]
-             for what, s in rates.items()]  # fmt: skip
+    lines = [[work, f"{s:.3f}", f"{1e6 * s / len(X):.2f}", f"{pool.n_queries / s:.0f}"]
+             for work, s in rates.items()]  # fmt: skip
     texts = [f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
              for name, value in summary.items()]  # fmt: skip
     head = ("work", "CPU s", "µs a row", "sessions a CPU s")

@@ -1,8 +1,8 @@
-"""A matrix row as SQL, for duckdb: a self-join of the sessions, grouped, cut by `qualify`.
+"""Compute the matrix of a row by SQL with duckdb: a self-join of the sessions, grouped and cut.
 
-Votes are the whole numbers of src/matrices/self_merge.py, held as doubles, whose sums are exact:
-neighbours and weights come out as the kernel's do. `step_decay`, `session_norm` and `item_norm` are
-not here. Memory is limited; what does not fit goes to a folder beside the events.
+Votes are the whole numbers of src/matrices/self_merge.py as doubles. Their sums are exact, so the
+result equals that of the kernel. `step_decay`, `session_norm` and `item_norm` are not supported.
+Duckdb spills to a folder beside the events where its memory limit is reached.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ order by item_x, weight desc, item_y
 
 
 def matrix(path: Path, row: CovisitationMatrix, span: Span, memory: str) -> pl.DataFrame:
-    """The matrix of a row, by duckdb."""
+    """Compute the matrix of a row."""
     import duckdb
 
     settings: dict[str, Any] = {
@@ -56,7 +56,7 @@ def matrix(path: Path, row: CovisitationMatrix, span: Span, memory: str) -> pl.D
 
 
 def query(path: Path, row: CovisitationMatrix, span: Span) -> str:
-    """The query of a row."""
+    """Write the query of a row; raise ValueError for a field that is not supported."""
     if row.step_decay != 1 or row.session_norm or row.item_norm:
         raise ValueError(f"matrix {row.name}: no SQL for step_decay, session_norm and item_norm")
     kept = ["true"]

@@ -1,16 +1,15 @@
-"""The steps at one size: seconds, CPU, peak memory, bytes and events per second of each.
+"""Measure every step at one size: seconds, CPU, peak memory, bytes, and events per second.
 
     python -m bench.steps --dataset otto --size 0.01 [--last 3] [--data folder] [--output folder]
 
-The size is a share of OTTO's 12,899,779 train sessions. Raw files are simulated (and that is
-measured) where the data folder has none; other flags go to the steps as they are. Each step is a
-process of its own; the output folder is a fresh one. All steps run on 2,000 sessions first, so that
-numba's kernels are compiled; what the page cache holds is as it happens to be. A step that fails is
-reported as such, and ends the run.
+The size is a share of OTTO's 12,899,779 train sessions. Raw files are simulated if the data folder
+has none; this is measured too. Flags that are not listed go to the steps. Each step is a process of
+its own, and the output folder is emptied before. All steps run on 2,000 sessions first, to compile
+numba's kernels. The page cache is not cleared. A step that fails is reported and ends the run.
 
-Events per second: simulation and step 1, of the raw files; the others, of all splits together.
-Appends a table to bench/RESULTS.md, a line a process to bench/results.jsonl, and writes
-<output>/bench.log: what the steps printed, a line for each thing they made.
+Events are those of the raw files for the simulation and step 1, and those of all splits for other
+steps. Prints a table and appends it to bench/RESULTS.md. Appends a line per process to
+bench/results.jsonl, and all output of the steps to <output>/bench.log.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ NO_COUNTS: Record = {"events": {}, "sessions": {}, "items": None}
 
 
 def fresh(output: Path) -> None:
-    """Empty the folder of an earlier bench; refuse any other that has something in it."""
+    """Empty the folder of an earlier bench; raise SystemExit for any other folder with files."""
     if output.exists() and any(output.iterdir()):
         if not (output / "bench.log").exists():
             raise SystemExit(f"{output} is not of an earlier bench; give another --output")
@@ -51,16 +50,16 @@ def has_raw(data: Path) -> bool:
 def commands(
     dataset: str, sessions: int, data: Path, output: Path, flags: list[str], last: int = len(STEPS)
 ) -> list[tuple[str, list[str]]]:
-    """Name and command of each process to run."""
-    made = ["-m", "src.datasets.demo.simulate", "--sessions", str(sessions), "--out", str(data)]
-    where = ["--dataset", dataset, "--input", str(data), "--output", str(output)]
-    steps = [(step, [f"{step}.py", *where, *flags]) for step in STEPS[:last]]
-    todo = steps if has_raw(data) else [(SIMULATE, made), *steps]
+    """List the name and the command of each process to run."""
+    simulate = ["-m", "src.datasets.demo.simulate", "--sessions", str(sessions), "--out", str(data)]
+    shared = ["--dataset", dataset, "--input", str(data), "--output", str(output)]
+    steps = [(step, [f"{step}.py", *shared, *flags]) for step in STEPS[:last]]
+    todo = steps if has_raw(data) else [(SIMULATE, simulate), *steps]
     return [(name, [sys.executable, *command]) for name, command in todo]
 
 
 def warm_up(dataset: str, flags: list[str], log: Path, last: int) -> None:
-    """Run everything on a few sessions, for numba to compile what it does not have compiled."""
+    """Run all processes on a few sessions, so that numba compiles its kernels."""
     with TemporaryDirectory() as folder:
         data, output = Path(folder) / "in", Path(folder) / "out"
         for name, command in commands(dataset, WARM_UP, data, output, flags, last):
@@ -69,23 +68,23 @@ def warm_up(dataset: str, flags: list[str], log: Path, last: int) -> None:
 
 
 def counted(output: Path) -> Record:
-    """Events, sessions and items of the run; nothing where step 1 did not get that far."""
+    """Count the events, sessions and items of the run; NO_COUNTS if step 1 has not ended."""
     if not (output / "splits.json").exists():
         return NO_COUNTS
-    found: Record = measure.ask("bench.frames", "counts", str(output))
-    return found
+    counts: Record = measure.ask("bench.frames", "counts", str(output))
+    return counts
 
 
 def with_counts(record: Record, counts: Record) -> Record:
-    """The record with the events it is about; the largest split holds all raw events."""
+    """Add the counts to a record; the raw events are those of the largest split."""
     events = list(counts["events"].values())
     raw = record["step"] in (SIMULATE, STEPS[0])
-    of = (max(events) if raw else sum(events)) if events else None
-    return {**record, "events": of, "sessions": counts["sessions"], "items": counts["items"]}
+    n_events = (max(events) if raw else sum(events)) if events else None
+    return {**record, "events": n_events, "sessions": counts["sessions"], "items": counts["items"]}
 
 
 def row(record: Record) -> list[str]:
-    """A row of the table."""
+    """Format a row of the table."""
     seconds, events = record["seconds"], record["events"]
     return [
         record["step"],
@@ -102,18 +101,18 @@ def row(record: Record) -> list[str]:
 
 
 def report(records: list[Record], size: float, counts: Record) -> None:
-    """Append the table."""
+    """Print and append the table."""
     facts = [f"size {size}"]
     if counts["events"]:
-        of = [f"{split} {events:,}" for split, events in counts["events"].items()]
+        events = [f"{split} {n:,}" for split, n in counts["events"].items()]
         sessions, items = max(counts["sessions"].values()), counts["items"]
-        facts += [f"events: {', '.join(of)}", f"{sessions:,} sessions", f"{items:,} items"]
+        facts += [f"events: {', '.join(events)}", f"{sessions:,} sessions", f"{items:,} items"]
     heading = measure.title(records[0], *facts)
     measure.append_table(heading, measure.table(HEAD, map(row, records)))
 
 
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Own flags, and those for the steps."""
+    """Parse the flags of the bench; return those for the steps unparsed."""
     parser = argparse.ArgumentParser(
         prog="bench.steps",
         description=__doc__,
@@ -133,7 +132,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(argv: list[str]) -> int:
-    """Measure all; 1 where a step failed."""
+    """Measure all processes; return 1 if one failed."""
     args, flags = parse(argv)
     fresh(args.output)
     origin, counts = measure.origin(argv, "bench.steps"), NO_COUNTS
@@ -141,14 +140,14 @@ def main(argv: list[str]) -> int:
     warm_up(args.dataset, flags, args.output / "warm-up.log", args.last)
     sessions = max(10, round(args.size * SESSIONS))
     records: list[Record] = []
-    written = 0
-    where = args.dataset, sessions, args.data, args.output
-    for name, command in commands(*where, flags, args.last):
+    written = 0  # records in results.jsonl
+    settings = args.dataset, sessions, args.data, args.output
+    for name, command in commands(*settings, flags, args.last):
         done = measure.run(command, args.output / "bench.log")
         print(f"== {name}: {done.seconds:.1f} s, {measure.state(done.code)}", flush=True)
         records.append({**origin, "kind": "step", "step": name, "size": args.size, **done.record()})
         if name == SIMULATE and not done.code:
-            continue  # how many events it made is known after step 1
+            continue  # step 1 counts its events
         counts = counted(args.output)
         records = [with_counts(record, counts) for record in records]
         for record in records[written:]:

@@ -1,15 +1,15 @@
-"""Compare the content of two output folders: what a rename or a move must not change.
+"""Compare the contents of two output folders, which a rename or a move must not change.
 
     python -m bench.unchanged --before output/demo --after /elsewhere/output/demo
     python -m bench.unchanged --base HEAD~1 --after output/demo --dataset demo [flags of the steps]
 
-Names do not count: a table is compared by the values of its columns in their order, whatever the
-columns, the file and its folder are called. With --base, the seven steps of that revision run first
-(in a work tree of their own, with the flags given) and make the folder that is compared with. Exit
-code 1 where any content of the older folder is not in the newer one.
+Names do not count: a table is compared by the values of its columns in their order. Columns, files
+and folders may have other names. With --base, the seven steps of that revision first make the older
+folder, in a work tree of their own, with the given flags. Prints every file of the older folder
+whose content is not in the newer one; the exit code is 1 if there is one.
 
-Left out: manifests, locks, raw/, and what tells seconds, memory, paths or names (models hold names;
-the scores that they give are compared).
+Left out are manifests, locks, raw/, and files that hold seconds, memory, paths or names. So models
+are not compared, but their scores are.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-TIMED = ("steps.json", "fold.json", "params.json", "experiments.csv", "report.html", "splits.json")
+LEFT_OUT = {
+    "steps.json", "fold.json", "params.json", "experiments.csv", "report.html", "splits.json",
+}  # fmt: skip
 KINDS = (".parquet", ".npy", ".csv", ".json")
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def contents(output: Path) -> dict[str, str]:
-    """Hash of every result in a folder, by its path there."""
+    """Hash every result in a folder, by its path there."""
     files = [file for file in sorted(output.rglob("*")) if file.suffix in KINDS]
-    kept = [file for file in files if file.name not in TIMED and not _manifest(file)]
+    kept = [file for file in files if file.name not in LEFT_OUT and not _manifest(file)]
     names = {file: file.relative_to(output).as_posix() for file in kept}
     return {n: _content(file) for file, n in names.items() if not n.startswith(("raw/", "."))}
 
@@ -60,26 +62,26 @@ def _content(file: Path) -> str:
 
 
 def compare(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """What of `before` is not in `after`, under any name; what is new is no fault."""
-    left = Counter(after.values()) - Counter()
+    """List the contents of `before` that `after` does not hold under any name."""
+    unmatched = Counter(after.values()) - Counter()
     lost = []
     for name, content in before.items():
-        if left[content]:
-            left[content] -= 1
+        if unmatched[content]:
+            unmatched[content] -= 1
         else:
             lost.append(f"{name}: {'changed' if name in after else 'gone, or changed'}")
     return lost
 
 
 def run_steps(tree: Path, output: Path, flags: list[str]) -> None:
-    """All numbered scripts of a tree."""
+    """Run all numbered scripts of a tree."""
     for script in sorted(tree.glob("[1-7]_*.py")):
         command = [sys.executable, str(script), "--output", str(output.resolve()), *flags]
         subprocess.run(command, cwd=tree, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> int:
-    """Compare, print what is lost; the exit code."""
+    """Compare two folders, print the lost contents, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--before", type=Path, help="folder of the older results")
     parser.add_argument("--base", help="revision whose steps make them, where there is no folder")
@@ -96,7 +98,7 @@ def main() -> int:
                 subprocess.run(["git", "worktree", "remove", "-f", tree], cwd=ROOT, check=True)
         old, new = contents(before), contents(args.after)
     lost = compare(old, new)
-    print("\n".join(lost) or "every content is there")
+    print("\n".join(lost) or "no content is lost")
     print(json.dumps({"before": len(old), "after": len(new), "lost": len(lost)}))
     return int(bool(lost))
 

@@ -1,16 +1,16 @@
-"""Measure what each embedding finds by itself, and what it adds to the pool of step 3.
+"""Measure the recall of each embedding alone, and its gain for a pool of the lists of step 3.
 
     python -m bench.vectors --dataset otto --output output/otto
     python -m bench.vectors --dataset otto --output output/otto --rows net --also gru --epochs 3
 
-Needs steps 1 to 3. On every split with labels (or --splits), trains the embeddings that are not
-there; with --also, those that change a row of the recipe, too. Measured are recall@20, 50, 100 and
-200 (positives capped at the cut) of three kinds of lists: the neighbours of a session's last two
-items, by each embedding; the items nearest to a two-tower's query vector, per objective; the most
-popular items. Further columns: recall@20 above that of popularity; the recall of a pool of the
-recipe's size, merged from the lists of step 3 and 50 items of this one, less that without it. Both
-differences are paired by session. 95 % intervals are bootstraps over sessions. Appends to
-bench/RESULTS.md.
+Needs steps 1 to 3. Trains the embeddings of the recipe that are not there, on every split with
+labels or on --splits; --also adds variants of rows. The table has recall@20, 50, 100 and 200, with
+positives capped at the cut, of three kinds of lists: neighbours of the last two items of a session
+by each embedding, the items nearest to a query vector of a two-tower model, and the most popular
+items. Further columns: the difference of recall@20 to that of popularity, and the gain in recall of
+a pool of the recipe's size, merged from the lists of step 3, by 50 items of the list. Differences
+are paired by session, with 95 % intervals by bootstrap over sessions. Prints the table and appends
+it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ ALSO: dict[str, tuple[type[Embedding], dict[str, Any]]] = {
     "steps1": (FactorizationEmbedding, {"max_steps": 1, "epochs": 20}),
     "buys": (FactorizationEmbedding, {"max_steps": 9, "types": (1, 2), "epochs": 20}),
 }
-"""Changes of a row of the recipe, by the name that is appended to its own."""
+"""Changes of the first row of a kind, by the name that is appended to its own."""
 
 
 class ListScores(NamedTuple):
@@ -76,11 +76,11 @@ class ListScores(NamedTuple):
     objective: str
     table: str
     at_cuts: list[QueryScores]
-    in_pool: QueryScores  # of the pool with it, less the pool without it
+    in_pool: QueryScores  # of the pool with the list, minus those without it
 
 
 def changed(row: Embedding, changes: dict[str, Any]) -> Embedding:
-    """Change those fields that the row has."""
+    """Change the fields that the row has; ignore other changes."""
     names = {field.name for field in fields(row)}
     return replace(row, **{name: value for name, value in changes.items() if name in names})
 
@@ -88,12 +88,12 @@ def changed(row: Embedding, changes: dict[str, Any]) -> Embedding:
 def embeddings_of(
     run: Run, chosen: list[str], also: list[str], changes: dict[str, Any]
 ) -> list[Embedding]:
-    """Take the chosen rows of the recipe (none: all) and those that change one of them."""
+    """Take the chosen rows of the recipe (none: all), and variants of them."""
     rows = [row for row in run.recipe.embeddings if not chosen or row.name in chosen]
     for name in also:
         kind, change = ALSO[name]
-        like = next(row for row in rows if isinstance(row, kind))
-        rows.append(replace(like, name=f"{like.name}_{name}", **change))
+        first = next(row for row in rows if isinstance(row, kind))
+        rows.append(replace(first, name=f"{first.name}_{name}", **change))
     return [changed(row, changes) for row in rows]
 
 
@@ -108,7 +108,7 @@ def train(run: Run, splits: list[str], embeddings: list[Embedding]) -> Run:
 
 
 def retrievers_of(embeddings: list[Embedding], objective: int) -> list[tuple[str, Retriever]]:
-    """Name the retrievers that read each embedding for this objective, and popularity first."""
+    """Name the retrievers to measure for an objective: popularity, then those of each embedding."""
     rows: list[tuple[str, Retriever]] = [(POPULAR, PopularRetriever(POPULAR, top=max(CUTS)))]
     for row in embeddings:
         near = ItemToItemRetriever(row.name, row.name, LATEST, neighbours=row.top_n, top=max(CUTS))
@@ -135,7 +135,7 @@ def ranks_in_pools(lists: Sequence[CandidateLists], query: I32, positive: I32, s
 
 
 def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
-    """Append one more list (queries, top) to those of every query."""
+    """Append the lists (queries, top) of one more retriever."""
     listed = item >= 0
     size, rank = listed.sum(axis=1), np.nonzero(listed)[1]
     end = np.repeat(lists.offsets[1:], size)
@@ -148,7 +148,7 @@ def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
 
 
 def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[ListScores]:
-    """Yield the scores of every list in a split, objective by objective."""
+    """Yield the scores of every list on a split, objective by objective."""
     data, recipe = SplitData(run, split), run.recipe
     raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
     labels = pl.read_parquet(paths.labels(run, split))
@@ -178,19 +178,19 @@ def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterat
 
 
 def rows(run: Run, splits: list[str], embeddings: list[Embedding]) -> list[list[str]]:
-    """Make a row of the table for every objective and list."""
+    """Format a row of the table for every objective and list."""
     scores: dict[tuple[str, str], list[ListScores]] = {}
     for split in splits:
-        for one in scores_of_lists(run, split, embeddings):
-            scores.setdefault((one.objective, one.table), []).append(one)
+        for of_list in scores_of_lists(run, split, embeddings):
+            scores.setdefault((of_list.objective, of_list.table), []).append(of_list)
     at_cuts = {}
-    for key, ones in scores.items():
-        of_cut = zip(*(one.at_cuts for one in ones), strict=True)
-        at_cuts[key] = [QueryScores.concat(of_splits) for of_splits in of_cut]
+    for key, of_splits in scores.items():
+        of_cuts = zip(*(of_split.at_cuts for of_split in of_splits), strict=True)
+        at_cuts[key] = [QueryScores.concat(of_cut) for of_cut in of_cuts]
     lines = []
-    for (objective, table), ones in scores.items():
+    for (objective, table), of_splits in scores.items():
         alone, popular = at_cuts[objective, table], at_cuts[objective, POPULAR][0]
-        in_pool = QueryScores.concat([one.in_pool for one in ones])
+        in_pool = QueryScores.concat([of_split.in_pool for of_split in of_splits])
         seed = run.recipe.seed
         lines.append([
             table, objective, *(f"{of.score():.4f}" for of in alone), interval(alone[0], seed),
@@ -201,13 +201,13 @@ def rows(run: Run, splits: list[str], embeddings: list[Embedding]) -> list[list[
 
 
 def interval(scores: QueryScores, seed: int) -> str:
-    """95 % of the bootstrap."""
+    """Format the 95 % interval of a score."""
     low, high = bootstrap([scores], [1.0], seed)
     return f"[{low[0]:.4f}, {high[0]:.4f}]"
 
 
 def main(argv: list[str]) -> int:
-    """Measure, print, append."""
+    """Measure, print and append."""
     parser = argparse.ArgumentParser(prog="bench.vectors", description=__doc__)
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
