@@ -217,7 +217,7 @@ def _flush(events, j, sums, session_votes, touched, n_touched):
 def _keep_top(sums, touched, outputs, columns, x, lists):
     """Move the heaviest sums into the lists of item x, ties by item id, and clear the sums.
 
-    columns: output row r has columns[r] : columns[r + 1] of the lists.
+    columns: an output row has columns[row] : columns[row + 1] of the lists.
     """
     accumulator, item_norm, item_count = outputs.accumulator, outputs.item_norm, outputs.item_count
     near, weight, size = lists
