@@ -43,7 +43,7 @@ HEAD = ("row", "way", "job", "job s", "CPU s", "peak GiB", "neighbours", "as our
         "events/s", "ours faster", "exit")  # fmt: skip
 
 
-def one(
+def measure_way(
     way: str, row: str, folder: Path, counts: Record, args: argparse.Namespace
 ) -> dict[str, Any]:
     """Measure one way on one row; compare its matrix with the kernel's for the same job."""
@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
         for row in args.rows:
             for way in args.ways:
                 if row in JOBS[way][1] or (way == ALL_ROWS and row == args.rows[0]):
-                    record = one(way, row, folder, counts, args)
+                    record = measure_way(way, row, folder, counts, args)
                     records.append({**origin, **counts, **record})
                     measure.append_line(records[-1])
             for way in args.ways:

@@ -150,7 +150,7 @@ def _rows(batch: bytes, first: int, fmt: SubmissionFormat) -> tuple[pl.DataFrame
 
 
 def _reason(text: str, fmt: SubmissionFormat) -> str:
-    """Say why a line is malformed."""
+    """Name the fault of a malformed line, and its cure."""
     name, comma, items = text.partition(",")
     session, _, objective = name.rpartition("_") if fmt.names_objectives else (name, "", "")
     if not comma or not re.fullmatch(NUMBER, session):

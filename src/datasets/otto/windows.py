@@ -83,7 +83,7 @@ class Windows:
         start = self._start(back)
         until = self._start(back - 1) if back else FOREVER
         sessions = self.sampled(self.train.sessions()).collect(engine="streaming")
-        # as in that script, a session that begins at the very start is in neither
+        # a session that begins exactly at the start is in neither, as in the organisers' script
         history = sessions.filter(pl.col("first") < start)
         queries = sessions.filter(pl.col("first") > start, pl.col("first") < until)
         if back:
