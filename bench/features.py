@@ -29,7 +29,7 @@ from src.core.budget import peak_gib
 from src.data.recipe import Recipe
 from src.data.shards import shards
 from src.data.split_data import SplitData
-from src.features.base import HISTORY_EVENTS, WEIGHTINGS, Block
+from src.features.base import HISTORY_EVENTS, WEIGHTINGS, QueryBatch
 from src.features.item_item import MatrixFeature
 from src.features.rank_kernel import rank_columns
 from src.features.table import FeatureTable
@@ -62,15 +62,15 @@ def by_group(table: FeatureTable, data: SplitData, batches: list[Pool]) -> dict[
 
     for pool in batches:
         X = np.zeros((pool.item.size, len(table.names)), np.float32)
-        block, column = Block(table.recipe, data, pool), 0
+        batch, column = QueryBatch(table.recipe, data, pool), 0
         for group in table.recipe.features:
             columns, start = len(group.names(table.recipe)), perf_counter()
-            group.fill(block, X, column)
+            group.fill(batch, X, column)
             add(type(group).__name__, start, columns)
             column += columns
         start = perf_counter()
-        rank_columns(pool.offsets, table.sources, table.targets, X, get_num_threads())
-        add("ranks", start, table.sources.size)
+        rank_columns(pool.offsets, table.ranked, table.ranks, X, get_num_threads())
+        add("ranks", start, table.ranked.size)
     return measured
 
 

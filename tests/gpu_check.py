@@ -26,7 +26,7 @@ from src.core.engines import GpuEngine
 from src.data.schemas import EVENTS
 from src.data.split_data import SplitData
 from src.matrices.covisitation import CovisitationMatrix, self_merged
-from src.rankers.train_table import positives
+from src.rankers.train_table import count_positives
 
 GPU = GpuEngine(threads=1)
 CALLERS = {"src/matrices/covisitation.py", "src/rankers/train_table.py"}
@@ -65,7 +65,7 @@ def steps(output: Path) -> dict[str, Step]:
     """Every use of `Engine.collect`, on a small split: each matrix row, and the sampling."""
     data = planted_pool(output)
     merges = {f"matrix {name}": partial(merge, data, row) for name, row in EVERY_ROW.items()}
-    return merges | {"positives": lambda: positives(data.run)}
+    return merges | {"positives": lambda: count_positives(data.run)}
 
 
 def merge(data: SplitData, row: CovisitationMatrix) -> list[list[pl.DataFrame]]:

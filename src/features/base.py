@@ -1,4 +1,4 @@
-"""What a group of features is (step 5), and what it is computed from."""
+"""Base class of feature groups (step 5), and the data that they are computed from."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ from src.features.weightings_kernel import History, Weighting, weigh_history
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-HISTORY_EVENTS = 100  # latest events of a session that are compared with the candidates
+HISTORY_EVENTS = 100  # last events of a session, at most, that are compared with the candidates
 
 
 class Memory(NamedTuple):
-    """Bytes that a group holds for a whole split: in memory, and in files that are mapped."""
+    """Bytes that a feature group holds for a whole split: in memory, and in mapped files."""
 
     held: float = 0.0
     mapped: float = 0.0
 
 
 class Events(NamedTuple):
-    """All events of a split as CSR: those of session s are offsets[s] : offsets[s + 1]."""
+    """Sessions of a split as CSR: events of session s are offsets[s] : offsets[s + 1].
+
+    The fields of Sessions that kernels read; numba takes tuples, not dataclasses.
+    """
 
     offsets: I64
     item: I32
@@ -41,7 +44,10 @@ class Events(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Candidates of sessions first : first + n as CSR: rows offsets[q] : offsets[q + 1] of X."""
+    """Candidates of queries as CSR: those of query q are rows offsets[q] : offsets[q + 1] of X.
+
+    first: dense session of query 0; query q is session first + q. item: of each candidate.
+    """
 
     first: int
     offsets: I64
@@ -49,8 +55,8 @@ class Candidates(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Some queries with their candidates: what columns are computed from."""
+class QueryBatch:
+    """Some consecutive queries with their candidates, from which columns are computed."""
 
     recipe: Recipe
     data: SplitData
@@ -63,31 +69,33 @@ class Block:
 
     @property
     def end(self) -> int:
-        """Dense session behind the last query."""
-        return self.pool.first + self.pool.offsets.size - 1
+        """Dense session after the last query."""
+        return self.pool.end
 
     @property
     def events(self) -> Events:
+        """Events of all sessions of the split, for kernels."""
         sessions = self.data.sessions
         return Events(sessions.offsets, sessions.item, sessions.ts, sessions.type)
 
     @property
     def candidates(self) -> Candidates:
+        """Candidates of the batch, for kernels."""
         return Candidates(self.pool.first, self.pool.offsets, self.pool.item)
 
     @cached_property
     def query_ts(self) -> I32:
-        """Time of each query (int32, seconds): that of its last event."""
+        """Time of each query (int32, seconds): that of its last event, see SplitData.query_ts."""
         return self.data.query_ts(self.first, self.end)
 
     @cached_property
     def history(self) -> History:
-        """Different items of the last HISTORY_EVENTS events of each query, with their weights."""
+        """Items of the last HISTORY_EVENTS events of each query, with their weights."""
         weights = np.array(self.recipe.type_weight, np.float64)
         return weigh_history(self.events, self.first, self.end, HISTORY_EVENTS, weights)
 
     def context(self, column: str) -> I32:
-        """A context column of each query's last event; 0, as where it is unknown, without one."""
+        """Context of each query's last event, int32; 0 where unknown or without an event."""
         last = self.data.sessions.last_event(self.first, self.end)
         values = np.zeros(last.size, np.int32)
         values[last >= 0] = self.data.context(column)[last[last >= 0]]
@@ -96,9 +104,9 @@ class Block:
 
 @dataclass(frozen=True)
 class FeatureGroup(ABC):
-    """Some columns that are computed together.
+    """Computes some columns of the candidates.
 
-    A kind is a subclass in a module of this folder; a recipe holds its rows, and the columns stand
+    A kind is a subclass in a module of this folder; a recipe holds its rows. The columns of X stand
     in the order of the rows.
     """
 
@@ -107,51 +115,51 @@ class FeatureGroup(ABC):
 
     @abstractmethod
     def names(self, recipe: Recipe) -> list[str]:
-        """Names of the columns, in order."""
+        """Return the names of the columns, in order."""
 
     def ranked(self, recipe: Recipe) -> Sequence[int]:
-        """Numbers of the columns that also get a rank within the query."""
+        """Return the indices of the columns that also get a rank within the query."""
         return ()
 
     def all_names(self, recipe: Recipe) -> list[str]:
-        """Names of the columns and of their ranks."""
+        """Return the names of the columns and of their ranks."""
         names = self.names(recipe)
         return [*names, *(f"{names[column]}_rank" for column in self.ranked(recipe))]
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """Files that the columns are computed from, beside events and pool."""
+        """List the files that the columns are computed from, beside events and pool."""
         return []
 
     def memory(self, run: Run, split: str) -> Memory:
-        """What the group holds while a split is worked through."""
+        """Estimate the bytes that the group holds while a split is computed."""
         return Memory()
 
     @abstractmethod
     def causal(self) -> Self | None:
-        """What `--causal` leaves: columns that see nothing later than the query; or None."""
+        """Return the row with columns that see nothing after the query; None if there are none."""
 
     def merge(self, other: FeatureGroup) -> FeatureGroup | None:
-        """Both in one, where they have become the same; None where they are different."""
+        """Return one row for both, if `causal` has made them equal; None if they differ."""
         return self if self == other else None
 
     @abstractmethod
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        """Write the columns X[:, column : column + len(names)]; X comes filled with zeros.
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        """Write the columns X[:, column : column + len(names)]; they hold zeros before.
 
-        X: float32 (candidates, all columns). A session without an event has no history: the
-        docstring of the kind says what its columns then hold.
+        X: float32 (candidates, columns of all groups). The docstring of a kind says what its
+        columns hold for a session without an event.
         """
 
 
-def labels(members: Iterable[IntEnum]) -> tuple[str, ...]:
-    """Names of members as they stand in recipes and columns: in lower case."""
+def lower_names(members: Iterable[IntEnum]) -> tuple[str, ...]:
+    """Return the names of enum members in lower case, as in recipes and columns."""
     return tuple(member.name.lower() for member in members)
 
 
-WEIGHTINGS = labels(Weighting)
+WEIGHTINGS = lower_names(Weighting)
 
 
-def require_known(what: str, names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ValueError where some names are not among those that are known."""
+def require_known(row: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ValueError unless all names are among the known ones; row: begins the message."""
     if unknown := sorted(set(names) - set(known)):
-        raise ValueError(f"{what}: {unknown} not in {tuple(known)}")
+        raise ValueError(f"{row}: {unknown} not in {tuple(known)}")

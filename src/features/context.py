@@ -1,4 +1,4 @@
-"""A column of the context of the session's last event."""
+"""Column: context of the session's last event, such as device or region."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from src.core.arrays import F32
-from src.features.base import Block, FeatureGroup
+from src.features.base import FeatureGroup, QueryBatch
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ContextFeature(FeatureGroup):
-    """A context column of the session's last event: where, and on what, it happened.
+    """Copies a context column of the session's last event, such as device or region.
 
-    0 where it is unknown, as of a session without an event.
+    0 where the context is unknown, and for a session without an event.
     """
 
     column: str
@@ -29,5 +29,5 @@ class ContextFeature(FeatureGroup):
     def causal(self) -> Self:
         return self
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        X[:, column] = np.repeat(block.context(self.column), np.diff(block.pool.offsets))
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        X[:, column] = np.repeat(batch.context(self.column), np.diff(batch.pool.offsets))

@@ -1,4 +1,4 @@
-"""Columns of the age of the candidate: seconds since its first and its latest event."""
+"""Columns: seconds since the first and since the latest event on the candidate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from src.core.arrays import F32
-from src.features.base import Block, FeatureGroup, labels
+from src.features.base import FeatureGroup, QueryBatch, lower_names
 from src.features.item_age_kernel import SeenColumn, seen_columns
 from src.features.item_times import item_times
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemAgeFeature(FeatureGroup):
-    """Seconds from the first and from the latest event on the candidate, by anyone, to the query.
+    """Measures seconds from the candidate's first and latest event, in any session, to the query.
 
-    -1 where the candidate has no event before the query. SplitData.query_ts is the query's time,
-    also that of a session without an event.
+    Only events before the query count; -1 without one. A session without an event has a time too:
+    SplitData.query_ts.
     """
 
     def names(self, recipe: Recipe) -> list[str]:
-        return [f"seen_{name}" for name in labels(SeenColumn)]
+        return [f"seen_{name}" for name in lower_names(SeenColumn)]
 
     def causal(self) -> Self:
         return self
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        seen_columns(block.candidates, block.query_ts, item_times(block.data), column, X)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        seen_columns(batch.candidates, batch.query_ts, item_times(batch.data), column, X)

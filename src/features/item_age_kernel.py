@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of the age of the candidate."""
+"""Fill the columns of ItemAgeFeature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from src.features.item_times_kernel import first_at
 
 @verify(UNIQUE, CONTINUOUS)
 class SeenColumn(IntEnum):
-    """The event from which the seconds to the query are counted."""
+    """The candidate's event from which the seconds to the query are counted."""
 
     FIRST = 0
     LATEST = 1
@@ -24,13 +24,16 @@ N_SEEN = len(SeenColumn)
 
 @njit(parallel=True, cache=True)
 def seen_columns(candidates, query_ts, times, column, X):
-    """Write seconds from the candidate's first and latest event to the query; -1 without one."""
+    """Write the seconds from the candidate's first and latest event to the query; -1 without one.
+
+    times: ItemTimes by event type.
+    """
     for q in prange(query_ts.size):
         now = np.int64(query_ts[q])
         for r in range(candidates.offsets[q], candidates.offsets[q + 1]):
             X[r, column : column + N_SEEN] = -1
-            lists = np.int64(candidates.item[r]) * times.n_kinds
-            for k in range(lists, lists + times.n_kinds):
+            lists = np.int64(candidates.item[r]) * times.n_values
+            for k in range(lists, lists + times.n_values):
                 begin = times.offsets[k]
                 stop = first_at(times.ts, begin, times.offsets[k + 1], now)
                 if stop > begin:

@@ -1,4 +1,4 @@
-"""Columns of an attribute of the candidate: alone, and beside the items of the history."""
+"""Columns: an attribute of the candidate, alone and compared with items of the session."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
-from src.features.base import Block, FeatureGroup, Memory, labels, require_known
+from src.features.base import FeatureGroup, Memory, QueryBatch, lower_names, require_known
 from src.features.item_attribute_kernel import Relation, attribute_columns
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-RELATIONS = labels(Relation)
+RELATIONS = lower_names(Relation)
 
 
 @dataclass(frozen=True)
 class ItemAttributeFeature(FeatureGroup):
-    """A number known of the candidate (a column of items.parquet), in relations to the history.
+    """Takes an attribute of the candidate, and compares it with the session's items.
 
-    Unknown numbers are -1e9. A session without an event has no last item and no mean: the columns
-    that need them are -1e9, same_last and share are 0.
+    Where a value is unknown, columns are -1e9, same_last and share are 0. A session without an
+    event has no last item and no mean: these are unknown.
     """
 
-    column: str
-    relations: tuple[str, ...] = ("value",)
+    column: str  # of items.parquet
+    relations: tuple[str, ...] = ("value",)  # of RELATIONS: a column each
 
     def __post_init__(self) -> None:
         require_known(f"item attribute {self.column}", self.relations, RELATIONS)
@@ -44,23 +44,23 @@ class ItemAttributeFeature(FeatureGroup):
         return [paths.items(run)]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """A float64 per item."""
+        """Count a float64 per item."""
         return Memory(8.0 * count_rows(paths.items(run)))
 
     def causal(self) -> Self:
         return self
 
     def attribute(self, data: SplitData) -> F64:
-        """The number of every item; NaN where it is unknown."""
+        """Return the attribute of every item, float64 (items); NaN where it is unknown."""
 
         def make() -> F64:
             return data.items[self.column].cast(pl.Float64).to_numpy()
 
         return data.cached(("item attribute", self.column), make)
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         relations = np.array([Relation[name.upper()] for name in self.relations], np.int64)
         attribute_columns(
-            block.events, block.candidates, block.query_ts, self.attribute(block.data), relations,
+            batch.events, batch.candidates, batch.query_ts, self.attribute(batch.data), relations,
             column, X,
         )  # fmt: skip

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of an attribute of the candidate, alone and beside the history."""
+"""Fill the columns of ItemAttributeFeature."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from enum import CONTINUOUS, UNIQUE, IntEnum, verify
 
 from numba import njit, prange
 
-UNKNOWN = -1e9  # not NaN, which would make XGBoost's histograms sparse, and slower
+UNKNOWN = -1e9  # not NaN: missing values make XGBoost's histograms sparse and slow
 
 
 @verify(UNIQUE, CONTINUOUS)
 class Relation(IntEnum):
-    """How the candidate's value is seen; recipes and columns name it in lower case."""
+    """What a column holds; recipes and names of columns have the lower case of a name."""
 
-    VALUE = 0
+    VALUE = 0  # of the candidate
     AGE = 1  # seconds from the value to the query
     LAST = 2  # value of the session's last item
-    LAST_AGE = 3  # seconds from that to the query
-    MINUS_LAST = 4  # difference to the value of the last item
-    MINUS_MEAN = 5  # difference to the mean of the history's known values
-    SAME_LAST = 6  # 1 if it is the value of the last item
-    SHARE = 7  # share of the history's events on items with the same value
+    LAST_AGE = 3  # seconds from the value of the last item to the query
+    MINUS_LAST = 4  # value minus that of the last item
+    MINUS_MEAN = 5  # value minus the mean of the known values of the session's events
+    SAME_LAST = 6  # 1 where the last item has the same value, else 0
+    SHARE = 7  # of the session's events, share on items with the same value
 
 
 @njit(parallel=True, cache=True)
 def attribute_columns(events, candidates, query_ts, attribute, relations, column, X):
-    """Write a column per relation; attribute: a number per item (float64, NaN: unknown).
+    """Write a column per relation.
 
-    relations: numbers of Relation. UNKNOWN stands where a number that the relation takes is not
-    known; SAME_LAST and SHARE are 0 there.
+    attribute: float64 (items), NaN where unknown. relations: int64, members of Relation. Columns
+    are UNKNOWN where a value that they need is unknown; SAME_LAST and SHARE are 0 there.
     """
     for q in prange(query_ts.size):
         begin = events.offsets[candidates.first + q]

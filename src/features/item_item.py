@@ -1,4 +1,4 @@
-"""Columns of item-item scores: the candidate beside every item of the history."""
+"""Columns: item-item scores of the candidate and the history items, weighted and aggregated."""
 
 from __future__ import annotations
 
@@ -15,40 +15,47 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.vectors import item_vectors, source_vectors
-from src.features.base import WEIGHTINGS, Block, FeatureGroup, Memory, labels, require_known
-from src.features.item_item_kernel import Cell, matrix_columns, vector_columns
+from src.features.base import (
+    WEIGHTINGS,
+    FeatureGroup,
+    Memory,
+    QueryBatch,
+    lower_names,
+    require_known,
+)
+from src.features.item_item_kernel import Aggregate, matrix_columns, vector_columns
 from src.features.weightings_kernel import N_LATEST, Weighting
 from src.matrices.neighbours import all_neighbours
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-AGGREGATES = labels((Cell.SUM, Cell.MEAN, Cell.MAX))
+AGGREGATES = lower_names((Aggregate.SUM, Aggregate.MEAN, Aggregate.MAX))
 
 
 class Column(NamedTuple):
-    """A column: its name, what it holds, and which weighting or latest event that is of."""
+    """A column: its name, its aggregate, and the number of its weighting or latest event."""
 
     name: str
-    cell: Cell
-    which: int
+    aggregate: Aggregate
+    number: int
 
 
 @dataclass(frozen=True)
 class ItemItemFeature(FeatureGroup):
-    """Scores of the candidate and each history item: weighted, then aggregated.
+    """Weighs and aggregates the scores of the candidate and each history item.
 
-    Every weighting meets every aggregate, and each sum has a rank within the query too. Behind them
-    stand the scores beside the `latest` events one by one, and the number of different history
-    items whose score is above `threshold` (None: no such column). A session without an event has 0
-    in all columns.
+    The history items are those of the last HISTORY_EVENTS events. The columns, in order: each
+    weighting with each aggregate; the score of the item of each of the `latest` events; the number
+    of history items whose score is above the threshold. Sums have a rank within the query too. A
+    session without an event has 0 in all columns.
     """
 
-    table: str
+    table: str  # name of a matrix or an embedding
     weightings: tuple[str, ...] = WEIGHTINGS
     aggregates: tuple[str, ...] = AGGREGATES
     latest: int = 5
-    threshold: float | None = 0.0
+    threshold: float | None = 0.0  # None: no column of the number above it
 
     def __post_init__(self) -> None:
         require_known(f"feature of {self.table}", self.weightings, WEIGHTINGS)
@@ -57,40 +64,47 @@ class ItemItemFeature(FeatureGroup):
             raise ValueError(f"feature of {self.table}: latest is at most {N_LATEST} events")
 
     def columns(self) -> list[Column]:
-        """The columns, in order."""
+        """Describe the columns, in order."""
         columns = [
-            Column(f"{self.table}_{w}_{a}", Cell[a.upper()], Weighting[w.upper()])
+            Column(f"{self.table}_{w}_{a}", Aggregate[a.upper()], Weighting[w.upper()])
             for w in self.weightings
             for a in self.aggregates
         ]
-        columns += [Column(f"{self.table}_latest_{b}", Cell.LATEST, b) for b in range(self.latest)]
+        columns += [
+            Column(f"{self.table}_latest_{back}", Aggregate.LATEST, back)
+            for back in range(self.latest)
+        ]
         if self.threshold is not None:
-            columns.append(Column(f"{self.table}_n_above", Cell.N_ABOVE, 0))
+            columns.append(Column(f"{self.table}_n_above", Aggregate.N_ABOVE, 0))
         return columns
 
     def names(self, recipe: Recipe) -> list[str]:
         return [column.name for column in self.columns()]
 
     def ranked(self, recipe: Recipe) -> Sequence[int]:
-        return [number for number, (_, cell, _) in enumerate(self.columns()) if cell == Cell.SUM]
+        columns = enumerate(self.columns())
+        return [number for number, column in columns if column.aggregate == Aggregate.SUM]
 
     def causal(self) -> None:
-        """Nothing: matrices and vectors are made from the whole split."""
+        """Return None: matrices and vectors depend on the whole split."""
 
     @property
-    def cells(self) -> I64:
-        """Numbers of what each column holds: (columns, 2)."""
-        return np.array([(cell, which) for _, cell, which in self.columns()], np.int64)
+    def codes(self) -> I64:
+        """The columns as kernels take them: aggregate and number, int64 (columns, 2)."""
+        return np.array([(aggregate, number) for _, aggregate, number in self.columns()], np.int64)
 
     @property
-    def least(self) -> np.float32:
-        """The threshold as the kernels take it."""
+    def kernel_threshold(self) -> np.float32:
+        """The threshold as kernels take it: infinite for None."""
         return np.float32(np.inf if self.threshold is None else self.threshold)
 
 
 @dataclass(frozen=True)
 class MatrixFeature(ItemItemFeature):
-    """The score is the candidate's weight among the neighbours, in a matrix or by an embedding."""
+    """Takes as score the weight of the candidate among the neighbours of the history item.
+
+    Neighbours are those of a matrix or of an embedding; other candidates have score 0.
+    """
 
     def check(self, recipe: Recipe) -> None:
         recipe.check_neighbours("matrix feature", self.table)
@@ -99,23 +113,24 @@ class MatrixFeature(ItemItemFeature):
         return [paths.neighbours(run, split, self.table)]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """Offsets of all items; neighbours and weights, 4 bytes each, are mapped."""
+        """Count offsets of all items; neighbours and weights, 4 bytes each, are mapped."""
         rows = count_rows(paths.neighbours(run, split, self.table))
         return Memory(8.0 * count_rows(paths.items(run)), 8.0 * rows)
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        near = all_neighbours(block.data, self.table)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        near = all_neighbours(batch.data, self.table)
         matrix_columns(
-            block.candidates, block.history, near.offsets, near.item, near.weight,
-            self.least, self.cells, column, X, get_num_threads(),
+            batch.candidates, batch.history, near.offsets, near.item, near.weight,
+            self.kernel_threshold, self.codes, column, X, get_num_threads(),
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class EmbeddingFeature(ItemItemFeature):
-    """The score is the cosine of the history item and the candidate; 0 for one without a vector.
+    """Takes as score the cosine of the vectors of the history item and the candidate.
 
-    Where an embedding is directed, the history item has its vector as the earlier item of a pair.
+    0 where one of them has no vector. Of an embedding with source vectors, the history item has its
+    source vector.
     """
 
     def check(self, recipe: Recipe) -> None:
@@ -123,7 +138,7 @@ class EmbeddingFeature(ItemItemFeature):
             raise ValueError(f"embedding feature: no embedding named {self.table}")
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """The vectors of items as candidates, and as history items."""
+        """List the files of item vectors, and of source vectors if the embedding has these."""
         vectors = paths.item_vectors(run, split, self.table)
         sources = paths.source_vectors(run, split, self.table)
         row = next(row for row in run.recipe.embeddings if row.name == self.table)
@@ -132,10 +147,10 @@ class EmbeddingFeature(ItemItemFeature):
     def memory(self, run: Run, split: str) -> Memory:
         return Memory(float(paths.total_size(self.inputs(run, split))))
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        sources = source_vectors(block.data, self.table)
-        vectors = item_vectors(block.data, self.table)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        sources = source_vectors(batch.data, self.table)
+        vectors = item_vectors(batch.data, self.table)
         vector_columns(
-            block.candidates, block.history, sources, vectors,
-            self.least, self.cells, column, X, get_num_threads(),
+            batch.candidates, batch.history, sources, vectors,
+            self.kernel_threshold, self.codes, column, X, get_num_threads(),
         )  # fmt: skip

@@ -1,7 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill columns of item-item scores: of history items and candidates, weighted and aggregated.
+"""Fill the columns of MatrixFeature and EmbeddingFeature.
 
-Queries are split over threads. One thread fills the rows of a query, in a fixed order.
+A thread fills all rows of a query, in a fixed order. Names of indices: query q, candidate r of the
+query, history item u, weighting w, column c.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ import numpy as np
 from numba import njit, prange
 
 from src.core.arrays import F32
+from src.core.hash_kernel import FREE, NUMBER, clear_table, find_slot, table_bits
 from src.features.weightings_kernel import N_LATEST, N_WEIGHTINGS
 
 
 @verify(UNIQUE, CONTINUOUS)
-class Cell(IntEnum):
-    """What a column holds of the scores of a candidate and the history items."""
+class Aggregate(IntEnum):
+    """How a column aggregates the scores of a candidate and the history items."""
 
-    SUM = 0  # of the weighted scores
-    MEAN = 1  # of the scores, weighted
-    MAX = 2  # of the weighted scores; at least 0
-    LATEST = 3  # the score beside one of the latest events
-    N_ABOVE = 4  # history items whose score is above the threshold
+    SUM = 0  # sum of the weighted scores
+    MEAN = 1  # weighted mean of the scores
+    MAX = 2  # largest weighted score, at least 0
+    LATEST = 3  # score of the item of one of the latest events
+    N_ABOVE = 4  # number of history items whose score is above the threshold
 
 
 class Totals(NamedTuple):
-    """Running totals of the candidates of one query: a row each."""
+    """Running totals of the candidates of one query, a row each."""
 
     sums: F32  # (candidates, weightings)
     maxima: F32  # (candidates, weightings)
@@ -56,20 +58,20 @@ def _reset(totals, n):
 
 @njit(forceinline=True)
 def _add(totals, r, score, history, u, threshold):
-    """Add the score of history item u and candidate r."""
+    """Add the score of history item u and candidate r to the totals."""
     for w in range(N_WEIGHTINGS):
         totals.sums[r, w] += score * history.total[u, w]
         totals.maxima[r, w] = max(totals.maxima[r, w], score * history.largest[u, w])
     if history.latest[u]:
-        for b in range(N_LATEST):
-            if history.latest[u] >> b & 1:
-                totals.latest[r, b] = score
+        for back in range(N_LATEST):
+            if history.latest[u] >> back & 1:
+                totals.latest[r, back] = score
     totals.n_above[r] += 1.0 if score > threshold else 0.0
 
 
 @njit(forceinline=True)
-def _write(totals, q, history, candidates, cells, column, scale, X):
-    """Write the cells of query q; scale: scratch, 1 / sum of the weights per weighting."""
+def _write(totals, q, history, candidates, codes, column, scale, X):
+    """Write the columns of query q. scale: scratch for 1 / sum of the weights, by weighting."""
     for w in range(N_WEIGHTINGS):
         scale[w] = np.float32(0.0)
         for u in range(history.offsets[q], history.offsets[q + 1]):
@@ -77,33 +79,19 @@ def _write(totals, q, history, candidates, cells, column, scale, X):
         scale[w] = np.float32(1.0) / max(scale[w], np.float32(1e-9))
     first = candidates.offsets[q]
     for r in range(candidates.offsets[q + 1] - first):
-        for c in range(cells.shape[0]):
-            cell, which = cells[c, 0], cells[c, 1]
-            if cell == Cell.SUM:
-                value = totals.sums[r, which]
-            elif cell == Cell.MEAN:
-                value = totals.sums[r, which] * scale[which]
-            elif cell == Cell.MAX:
-                value = totals.maxima[r, which]
-            elif cell == Cell.LATEST:
-                value = totals.latest[r, which]
+        for c in range(codes.shape[0]):
+            aggregate, number = codes[c, 0], codes[c, 1]
+            if aggregate == Aggregate.SUM:
+                value = totals.sums[r, number]
+            elif aggregate == Aggregate.MEAN:
+                value = totals.sums[r, number] * scale[number]
+            elif aggregate == Aggregate.MAX:
+                value = totals.maxima[r, number]
+            elif aggregate == Aggregate.LATEST:
+                value = totals.latest[r, number]
             else:
                 value = totals.n_above[r]
             X[first + r, column + c] = value
-
-
-@njit(forceinline=True)
-def _bits(n):
-    """Logarithm of the slots of a hash table that n keys fill by half at most."""
-    bits = 4
-    while 1 << bits < 2 * n:
-        bits += 1
-    return bits
-
-
-@njit(forceinline=True)
-def _slot(x, bits):
-    return np.uint64(x) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(64 - bits)
 
 
 @njit(parallel=True, cache=True)
@@ -114,45 +102,39 @@ def matrix_columns(
     near_item,
     near_weight,
     threshold,
-    cells,
+    codes,
     column,
     X,
     n_threads,
 ):
-    """Write the cells of the weights of candidates among the neighbours of history items.
+    """Write the columns of MatrixFeature.
 
-    near: CSR of the items; a candidate that is no neighbour has weight 0. cells: int64
-    (columns, 2), a Cell and its weighting; behind LATEST stands how many events back.
+    near: neighbours of each item and their weights, CSR. codes: int64 (columns, 2), an Aggregate
+    and the number of its weighting; LATEST has the number of events back instead.
     """
     n_queries = candidates.offsets.size - 1
     longest = np.diff(candidates.offsets).max()
     for t in prange(n_threads):
         totals, scale = _totals(longest), np.zeros(N_WEIGHTINGS, np.float32)
-        row = np.full(1 << _bits(longest), -1, np.int32)  # hash table of the query's candidates
+        slots = np.empty(1 << table_bits(longest), np.int64)  # hash table: candidate to row
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             first, n = candidates.offsets[q], candidates.offsets[q + 1] - candidates.offsets[q]
             if n == 0:
                 continue
-            bits = _bits(n)
-            mask = np.uint64((1 << bits) - 1)
-            row[: 1 << bits] = -1
+            bits = clear_table(slots, n)
             for r in range(n):
-                k = _slot(candidates.item[first + r], bits)
-                while row[k] >= 0:
-                    k = (k + np.uint64(1)) & mask
-                row[k] = r
+                item = np.int64(candidates.item[first + r])
+                slots[find_slot(slots, bits, item)] = item << 32 | r
             _reset(totals, n)
             for u in range(history.offsets[q], history.offsets[q + 1]):
                 x = history.item[u]
                 if x < 0:
                     break
                 for j in range(near_offsets[x], near_offsets[x + 1]):
-                    k = _slot(near_item[j], bits)
-                    while row[k] >= 0 and candidates.item[first + row[k]] != near_item[j]:
-                        k = (k + np.uint64(1)) & mask
-                    if row[k] >= 0:
-                        _add(totals, row[k], near_weight[j], history, u, threshold)
-            _write(totals, q, history, candidates, cells, column, scale, X)
+                    slot = slots[find_slot(slots, bits, near_item[j])]
+                    if slot != FREE:
+                        _add(totals, slot & NUMBER, near_weight[j], history, u, threshold)
+            _write(totals, q, history, candidates, codes, column, scale, X)
 
 
 @njit(forceinline=True, fastmath={"reassoc", "contract", "nsz"})
@@ -165,9 +147,12 @@ def _dot(a, i, b, j):
 
 @njit(parallel=True, cache=True)
 def vector_columns(
-    candidates, history, sources, vectors, threshold, cells, column, X, n_threads
+    candidates, history, sources, vectors, threshold, codes, column, X, n_threads
 ):  # fmt: skip
-    """Write the cells of sources[history item] . vectors[candidate]; cells: see matrix_columns."""
+    """Write the columns of EmbeddingFeature.
+
+    sources: vectors of history items; vectors: of candidates. codes: as in `matrix_columns`.
+    """
     n_queries = candidates.offsets.size - 1
     longest = np.diff(candidates.offsets).max()
     for t in prange(n_threads):
@@ -181,4 +166,4 @@ def vector_columns(
                 for r in range(n):
                     cosine = _dot(sources, history.item[u], vectors, candidates.item[first + r])
                     _add(totals, r, cosine, history, u, threshold)
-            _write(totals, q, history, candidates, cells, column, scale, X)
+            _write(totals, q, history, candidates, codes, column, scale, X)

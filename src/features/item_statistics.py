@@ -1,4 +1,4 @@
-"""Columns of what all sessions did with the candidate."""
+"""Columns: statistics of the candidate over the events of all sessions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.units import DAY
-from src.features.base import Block, FeatureGroup, Memory, labels
+from src.features.base import FeatureGroup, Memory, QueryBatch, lower_names
 from src.features.item_statistics_kernel import (
     MAX_TYPES,
     WEIGHTS,
-    Group,
+    ColumnGroup,
     Mean,
     item_statistics,
     table_columns,
@@ -26,33 +26,33 @@ from src.features.item_statistics_kernel import (
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-RANKED = (Group.SESSIONS, Group.TYPE_SESSIONS, Group.WEIGHT)
+RANKED_GROUPS = (ColumnGroup.SESSIONS, ColumnGroup.TYPE_SESSIONS, ColumnGroup.WEIGHT)
 
 
 def column_groups(types: tuple[str, ...]) -> list[list[str]]:
-    """Names of the columns of every Group, in its order."""
+    """Return the names of the columns of each ColumnGroup, in the order of the members."""
     names = {
-        Group.EVENTS: [f"events_{t}" for t in types],
-        Group.SESSIONS: ["sessions"],
-        Group.TYPE_SESSIONS: [f"sessions_{t}" for t in types],
-        Group.WEIGHT: [f"weight_{w}" for w in labels(WEIGHTS)],
-        Group.SHARE: [f"share_{t}" for t in types[1:]],
-        Group.CONVERSION: [f"{a}_to_{b}" for a in types for b in types],
-        Group.MEAN: [*labels(Mean)],
+        ColumnGroup.EVENTS: [f"events_{t}" for t in types],
+        ColumnGroup.SESSIONS: ["sessions"],
+        ColumnGroup.TYPE_SESSIONS: [f"sessions_{t}" for t in types],
+        ColumnGroup.WEIGHT: [f"weight_{w}" for w in lower_names(WEIGHTS)],
+        ColumnGroup.SHARE: [f"share_{t}" for t in types[1:]],
+        ColumnGroup.CONVERSION: [f"{a}_to_{b}" for a in types for b in types],
+        ColumnGroup.MEAN: [*lower_names(Mean)],
     }
-    return [names[group] for group in Group]
+    return [names[group] for group in ColumnGroup]
 
 
 @dataclass(frozen=True)
 class ItemStatisticsFeature(FeatureGroup):
-    """Counts, weights, conversion and means over all sessions with the candidate.
+    """Computes counts, weights, conversion rates and means over all sessions with the candidate.
 
-    `Group` and `Mean` of item_statistics_kernel.py describe the columns. They count all visible
-    events, or those of the last days of the split's own history: transductive. They are the same
-    for every query, with or without events.
+    `ColumnGroup` and `Mean` of item_statistics_kernel.py describe the columns. The events may be
+    later than the query (transductive). The columns do not depend on the query: a session without
+    an event is no special case.
     """
 
-    last_days: float | None = None
+    last_days: float | None = None  # of the split, from its last event back; None: all events
 
     def check(self, recipe: Recipe) -> None:
         if len(recipe.types) > MAX_TYPES:
@@ -63,30 +63,30 @@ class ItemStatisticsFeature(FeatureGroup):
         return [f"item_{name}_{span}" for names in column_groups(recipe.types) for name in names]
 
     def ranked(self, recipe: Recipe) -> Sequence[int]:
-        groups = [group for group, names in zip(Group, column_groups(recipe.types), strict=True)
-                  for _ in names]  # fmt: skip
-        return [column for column, group in enumerate(groups) if group in RANKED]
+        names = zip(ColumnGroup, column_groups(recipe.types), strict=True)
+        groups = [group for group, of_group in names for _ in of_group]
+        return [column for column, group in enumerate(groups) if group in RANKED_GROUPS]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """The table of all items: summed in float64, kept in float32."""
+        """Count the table of all items: summed in float64, kept in float32."""
         columns = sum(map(len, column_groups(run.recipe.types)))
         return Memory(12.0 * columns * count_rows(paths.items(run)))
 
     def causal(self) -> None:
-        """Nothing: the statistics are those of the whole split."""
+        """Return None: the statistics depend on the whole split."""
 
-    def statistics(self, block: Block) -> F32:
-        """The columns of every item."""
-        types, type_weight, data = block.recipe.types, block.recipe.type_weight, block.data
+    def statistics(self, batch: QueryBatch) -> F32:
+        """Compute the columns of every item: float32 (items, columns)."""
+        types, type_weight, data = batch.recipe.types, batch.recipe.type_weight, batch.data
 
         def make() -> F32:
             ts = data.sessions.ts
             since = 0 if self.last_days is None else int(ts.max() - self.last_days * DAY)
             groups = np.cumsum([0, *map(len, column_groups(types))])
             weights = np.array(type_weight, np.float64)
-            return item_statistics(block.events, data.n_items, len(types), since, weights, groups)
+            return item_statistics(batch.events, data.n_items, len(types), since, weights, groups)
 
         return data.cached(("item statistics", self, types, type_weight), make)
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        table_columns(block.pool.item, self.statistics(block), column, X)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        table_columns(batch.pool.item, self.statistics(batch), column, X)

@@ -1,4 +1,4 @@
-"""Times of all events by item: what popularity and age of an item are counted from."""
+"""Times of all events by item, from which popularity and age of an item are computed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from src.data.events_kernel import times_by_item
 from src.data.split_data import SplitData
 from src.features.item_times_kernel import ItemTimes
 
-TYPE = "type"  # the column of event types; all others are context columns
+TYPE = "type"  # the column of event types; all other columns are context
 
 
 def item_times(data: SplitData, column: str = TYPE) -> ItemTimes:
-    """Event times of every item and value of a column, from 0 to its highest value."""
+    """Index the event times by item and by the value of a column; values are 0, 1, ..."""
 
     def make() -> ItemTimes:
         s = data.sessions
-        kind = s.type if column == TYPE else data.context(column)
-        n_kinds = int(kind.max(initial=0)) + 1
-        offsets, ts = times_by_item(s.item, s.ts, kind, s.n_items, n_kinds)
-        return ItemTimes(offsets, ts, n_kinds)
+        value = s.type if column == TYPE else data.context(column)
+        n_values = int(value.max(initial=0)) + 1
+        offsets, ts = times_by_item(s.item, s.ts, value, s.n_items, n_values)
+        return ItemTimes(offsets, ts, n_values)
 
     return data.cached(("item times", column), make)

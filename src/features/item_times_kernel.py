@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Times of all events by item, and the search among them."""
+"""The times of all events by item, and a search in them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from src.core.arrays import I32, I64
 
 
 class ItemTimes(NamedTuple):
-    """Ascending event times (int32, seconds) of every item and kind of event, as CSR.
+    """Event times (int32, seconds) of every item and value of a column, as CSR.
 
-    Those of item x and kind k are in list x * n_kinds + k.
+    List x * n_values + v holds the times of item x and value v, ascending.
     """
 
     offsets: I64
     ts: I32
-    n_kinds: int
+    n_values: int
 
 
 @njit(forceinline=True)
 def first_at(ts, low, high, second):
-    """First index in ts[low:high], ascending, that is not before a second."""
+    """Find the first index from low on whose time is `second` or later; high if there is none.
+
+    ts[low:high] ascends.
+    """
     while low < high:
         middle = (low + high) >> 1
         if ts[middle] < second:

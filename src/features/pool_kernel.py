@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of the pool."""
+"""Fill the columns of PoolFeature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit, prange
 
 @verify(UNIQUE, CONTINUOUS)
 class PoolColumn(IntEnum):
-    """Columns of the whole pool; those of the retrievers stand behind them."""
+    """Columns of the candidate in the pool; the columns of the retrievers stand after them."""
 
     RRF_SCORE = 0
     POOL_RANK = 1
@@ -21,9 +21,9 @@ N_POOL = len(PoolColumn)
 
 @njit(parallel=True, cache=True)
 def pool_columns(offsets, rrf_score, ranks, scores, column, X):
-    """Write PoolColumn, then the rank and then the score of every retriever.
+    """Write the columns of PoolColumn, then the ranks by every retriever, then the scores.
 
-    ranks, scores: (rows, retrievers); offsets: CSR of the queries.
+    offsets: CSR of the queries. ranks, scores: (candidates, retrievers).
     """
     n_retrievers = ranks.shape[1]
     for q in prange(offsets.size - 1):
@@ -31,6 +31,6 @@ def pool_columns(offsets, rrf_score, ranks, scores, column, X):
             X[r, column + PoolColumn.RRF_SCORE] = rrf_score[r]
             X[r, column + PoolColumn.POOL_RANK] = r - offsets[q]
             for n in range(n_retrievers):
-                # ABSENT is behind every rank; NaN would make the histograms sparse, and slower
+                # ABSENT, not NaN: missing values make XGBoost's histograms sparse and slow
                 X[r, column + N_POOL + n] = ranks[r, n]
                 X[r, column + N_POOL + n_retrievers + n] = scores[r, n]

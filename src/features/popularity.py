@@ -1,4 +1,4 @@
-"""Columns of the popularity of the candidate: its events in time windows around the query."""
+"""Columns: popularity of the candidate, its events in time windows around the query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from src.core.arrays import F32, I32
 from src.data.units import HOUR
-from src.features.base import Block, FeatureGroup
+from src.features.base import FeatureGroup, QueryBatch
 from src.features.item_times import TYPE, item_times
 from src.features.popularity_kernel import popularity_columns
 
@@ -21,37 +21,39 @@ if TYPE_CHECKING:
 
 FOREVER = int(np.iinfo(np.int32).max)
 Windows = tuple[int | None, ...]
-"""Seconds before the query; None: all that is before it."""
+"""Lengths in seconds before the query; None: without a limit."""
 
 
 class WindowCounts(FeatureGroup):
-    """Events on the candidate in ascending windows, then the share of each in the next: the trend.
+    """Counts events on the candidate in time windows; subclasses say which events count.
 
-    Each count has a rank within the query too. A kind adds which events count for a query. The
-    windows of a session without an event lie around its query's time.
+    The columns: the counts of the windows, shortest first, then each count divided by the next one
+    (the trend). Counts have a rank within the query too. A session without an event has a time too:
+    SplitData.query_ts.
     """
 
     windows: Windows
-    lookahead_s: int  # the windows end so many seconds behind the query: transductive
+    lookahead_s: int  # the windows end so many seconds after the query (transductive)
 
     @abstractmethod
     def label(self, recipe: Recipe) -> str:
-        """Name of the events that count."""
+        """Return the name of the events that count."""
 
     @abstractmethod
     def counted_column(self) -> str:
-        """Column of the events by whose value they count."""
+        """Return the column of the events that decides which ones count for a query."""
 
     @abstractmethod
-    def counted_value(self, block: Block) -> I32:
-        """The value of that column that counts for each query."""
+    def counted_value(self, batch: QueryBatch) -> I32:
+        """Return the value of that column that counts, for each query: int32 (queries)."""
 
-    @abstractmethod
     def with_windows(self, windows: Windows, lookahead_s: int) -> Self:
-        """The row with other windows."""
+        """Return the row with other windows."""
+        return replace(self, windows=windows, lookahead_s=lookahead_s)  # type: ignore[call-arg]
 
     @property
     def ascending(self) -> list[int]:
+        """The lengths of the windows, shortest first."""
         return sorted(FOREVER if window is None else window for window in self.windows)
 
     def names(self, recipe: Recipe) -> list[str]:
@@ -64,11 +66,11 @@ class WindowCounts(FeatureGroup):
         return range(len(self.windows))
 
     def causal(self) -> Self:
-        """The same windows, up to the query."""
+        """Return the row with windows that end at the query."""
         return self.with_windows(self.windows, 0)
 
     def merge(self, other: FeatureGroup) -> Self | None:
-        """One row with the windows of both, where only these differ."""
+        """Return a row with the windows of both; None unless all other fields are equal."""
         if not isinstance(other, type(self)):
             return None
         if self != other.with_windows(self.windows, other.lookahead_s):
@@ -76,17 +78,17 @@ class WindowCounts(FeatureGroup):
         windows = tuple(dict.fromkeys((*self.windows, *other.windows)))
         return self.with_windows(windows, self.lookahead_s)
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        times, windows = item_times(block.data, self.counted_column()), np.array(self.ascending)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        times, windows = item_times(batch.data, self.counted_column()), np.array(self.ascending)
         popularity_columns(
-            block.candidates, block.query_ts, self.counted_value(block), times, windows,
+            batch.candidates, batch.query_ts, self.counted_value(batch), times, windows,
             self.lookahead_s, column, X,
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PopularityFeature(WindowCounts):
-    """Events of one type on the candidate."""
+    """Counts the events of one type on the candidate."""
 
     type: int
     windows: Windows
@@ -102,18 +104,15 @@ class PopularityFeature(WindowCounts):
     def counted_column(self) -> str:
         return TYPE
 
-    def counted_value(self, block: Block) -> I32:
-        return np.full(block.query_ts.size, self.type, np.int32)
-
-    def with_windows(self, windows: Windows, lookahead_s: int) -> Self:
-        return replace(self, windows=windows, lookahead_s=lookahead_s)
+    def counted_value(self, batch: QueryBatch) -> I32:
+        return np.full(batch.query_ts.size, self.type, np.int32)
 
 
 @dataclass(frozen=True)
 class ContextPopularityFeature(WindowCounts):
-    """Events on the candidate with the query's own value of a context column.
+    """Counts the events on the candidate that have the query's value of a context column.
 
-    The value of a session without an event is 0, which stands for an unknown one.
+    A query without an event has value 0, as where the context is unknown.
     """
 
     column: str
@@ -126,8 +125,5 @@ class ContextPopularityFeature(WindowCounts):
     def counted_column(self) -> str:
         return self.column
 
-    def counted_value(self, block: Block) -> I32:
-        return block.context(self.column)
-
-    def with_windows(self, windows: Windows, lookahead_s: int) -> Self:
-        return replace(self, windows=windows, lookahead_s=lookahead_s)
+    def counted_value(self, batch: QueryBatch) -> I32:
+        return batch.context(self.column)

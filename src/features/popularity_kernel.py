@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Count events on candidates in time windows around the query."""
+"""Fill the columns of PopularityFeature and ContextPopularityFeature."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from src.features.item_times_kernel import first_at
 
 
 @njit(parallel=True, cache=True)
-def popularity_columns(candidates, query_ts, kind, times, windows, lookahead_s, column, X):
-    """Count events of each query's kind on the candidate in [now - window, now + lookahead_s).
+def popularity_columns(candidates, query_ts, value, times, windows, lookahead_s, column, X):
+    """Count the events with the query's value on each candidate, and divide neighbouring counts.
 
-    windows: ascending; behind their columns stands the share of each in the next one. A kind beyond
-    times.n_kinds never occurs: its columns keep the zeros of X.
+    A window is [now - windows[w], now + lookahead_s); windows ascend. value: int32 (queries). A
+    value from times.n_values on never occurs: its columns keep the zeros of X.
     """
     n = windows.size
     for q in prange(query_ts.size):
-        if kind[q] >= times.n_kinds:
+        if value[q] >= times.n_values:
             continue
         now = np.int64(query_ts[q])
         for r in range(candidates.offsets[q], candidates.offsets[q + 1]):
-            k = np.int64(candidates.item[r]) * times.n_kinds + kind[q]
+            k = np.int64(candidates.item[r]) * times.n_values + value[q]
             low = times.offsets[k]
             stop = first_at(times.ts, low, times.offsets[k + 1], now + lookahead_s)
             begin = stop

@@ -1,19 +1,19 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Rank columns within the query."""
+"""Rank the values of columns within each query."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
 
-AT_A_TIME = 6  # columns that are ranked together: neighbouring columns share cache lines
+AT_A_TIME = 6  # columns ranked together: neighbouring columns share cache lines
 
 
 @njit(fastmath={"reassoc"})  # sums of ones: exact in any order
 def _ranks(values, n, nonzero, row, out):
-    """Write to out[:n] how many of values[:n] are higher than each; nonzero, row: scratch.
+    """Write to out[:n] the number of higher values for each of values[:n].
 
-    Most values are 0: only the others are compared with each other.
+    Most values are 0, so only the others are compared with each other. nonzero, row: scratch.
     """
     n_nonzero, n_positive = 0, 0
     for r in range(n):
@@ -31,9 +31,9 @@ def _ranks(values, n, nonzero, row, out):
 
 @njit(parallel=True, cache=True)
 def rank_columns(offsets, sources, targets, X, n_threads):
-    """Write the ranks of columns `sources` to `targets`: 0 for the highest; ties share the best.
+    """Write the ranks of the columns `sources` of X to its columns `targets`.
 
-    offsets: CSR of the queries.
+    The highest value of a query has rank 0; ties share the best rank. offsets: CSR of the queries.
     """
     n_queries = offsets.size - 1
     longest = np.diff(offsets).max()

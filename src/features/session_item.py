@@ -1,4 +1,4 @@
-"""Columns of what the session already did with the candidate."""
+"""Columns: the events of the session on the candidate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from src.core.arrays import F32
-from src.features.base import WEIGHTINGS, Block, FeatureGroup, labels
+from src.features.base import WEIGHTINGS, FeatureGroup, QueryBatch, lower_names
 from src.features.session_item_kernel import SessionItemColumn, session_item_columns
 
 if TYPE_CHECKING:
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionItemFeature(FeatureGroup):
-    """Events of the session on the candidate: counts, recency, and their weight per weighting.
+    """Describes the events of the session on the candidate: counts, recency, sum of their weights.
 
-    Counts and weights are 0, and all else is -1, where the session has no event on the candidate:
-    everywhere, of a session without an event. Weights count the last HISTORY_EVENTS events.
+    Where there is no such event, counts and weights are 0 and all else is -1; so in a session
+    without an event. Only the last HISTORY_EVENTS events of the session have a weight.
     """
 
     def names(self, recipe: Recipe) -> list[str]:
         names = [
-            *labels(SessionItemColumn), *recipe.types, *(f"since_{t}" for t in recipe.types),
+            *lower_names(SessionItemColumn), *recipe.types, *(f"since_{t}" for t in recipe.types),
             *(f"weight_{weighting}" for weighting in WEIGHTINGS),
         ]  # fmt: skip
         return [f"session_item_{name}" for name in names]
@@ -31,8 +31,8 @@ class SessionItemFeature(FeatureGroup):
     def causal(self) -> Self:
         return self
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         session_item_columns(
-            block.events, block.candidates, block.query_ts, block.history,
-            len(block.recipe.types), column, X,
+            batch.events, batch.candidates, batch.query_ts, batch.history,
+            len(batch.recipe.types), column, X,
         )  # fmt: skip

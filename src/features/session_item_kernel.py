@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of what the session already did with the candidate."""
+"""Fill the columns of SessionItemFeature."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from src.features.weightings_kernel import N_WEIGHTINGS
 
 @verify(UNIQUE, CONTINUOUS)
 class SessionItemColumn(IntEnum):
-    """Columns of the session's events on the candidate; those of the types stand behind them."""
+    """Columns of the session's events on the candidate; columns by type stand after them."""
 
     COUNT = 0
-    BACK = 1  # events of the session behind the last one on the candidate
-    SECONDS = 2  # from that event to the query
-    LAST_TYPE = 3  # of that event
+    BACK = 1  # events of the session after the last one on the candidate
+    SECONDS = 2  # from the last event on the candidate to the query
+    LAST_TYPE = 3  # type of the last event on the candidate
     FIRST_SECONDS = 4  # from the first event on the candidate to the query
 
 
@@ -26,7 +26,7 @@ N_SESSION_ITEM = len(SessionItemColumn)
 
 @njit(parallel=True, cache=True)
 def session_item_columns(events, candidates, query_ts, history, n_types, column, X):
-    """Write SessionItemColumn, per type events and seconds since the last one, then the weights."""
+    """Write SessionItemColumn, then by type the events, by type the seconds since, the weights."""
     by_type = column + N_SESSION_ITEM
     since = by_type + n_types
     by_weighting = since + n_types

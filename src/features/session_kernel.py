@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of the visible session."""
+"""Fill the columns of SessionFeature."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import numpy as np
 from numba import njit, prange
 
 from src.data.events_kernel import VISIT_GAP
+from src.data.units import DAY, HOUR
 
 
 @verify(UNIQUE, CONTINUOUS)
 class SessionColumn(IntEnum):
-    """Columns of the session as a whole; those of the event types stand behind them."""
+    """Columns of the whole session; the columns of the event types stand after them."""
 
     EVENTS = 0
-    ITEMS = 1  # different ones
+    ITEMS = 1  # different items
     SECONDS = 2  # from the first event to the last
     LAST_GAP = 3  # seconds between the last two events
     HOUR = 4  # of the query, UTC
-    WEEKDAY = 5  # of the query; 0 is a Thursday
-    VISITS = 6  # parts without a gap of more than VISIT_GAP
+    WEEKDAY = 5  # of the query; 0 is a Thursday, as 1970 began
+    VISITS = 6  # a gap of more than VISIT_GAP seconds begins a new one
     LAST_TYPE = 7
     MEAN_GAP = 8  # seconds between neighbouring events
-    AGAIN = 9  # share of the events that are on an item seen before
-    VISIT_EVENTS = 10  # of the last visit
-    VISIT_SECONDS = 11
+    AGAIN = 9  # share of the events whose item has an earlier event in the session
+    VISIT_EVENTS = 10  # events of the last visit
+    VISIT_SECONDS = 11  # from the first event of the last visit to the query
 
 
 N_SESSION = len(SessionColumn)
@@ -34,15 +35,15 @@ N_SESSION = len(SessionColumn)
 
 @njit(parallel=True, cache=True)
 def session_columns(events, candidates, query_ts, n_types, column, X):
-    """Write SessionColumn, then per type its events, then per type the seconds since the last."""
+    """Write SessionColumn, then by type the events, then by type the seconds since the last."""
     for q in prange(query_ts.size):
         begin = events.offsets[candidates.first + q]
         stop = events.offsets[candidates.first + q + 1]
         now, n = query_ts[q], stop - begin
         row = np.zeros(N_SESSION + 2 * n_types, np.float32)
         row[N_SESSION + n_types :] = -1
-        row[SessionColumn.HOUR] = (now // 3600) % 24
-        row[SessionColumn.WEEKDAY] = (now // 86400) % 7
+        row[SessionColumn.HOUR] = (now // HOUR) % 24
+        row[SessionColumn.WEEKDAY] = (now // DAY) % 7
         if n == 0:
             row[SessionColumn.SECONDS] = -1
             row[SessionColumn.LAST_GAP] = -1

@@ -1,4 +1,4 @@
-"""Columns of the cosine of the candidate and the query vector of a two-tower model."""
+"""Columns: cosine of the candidate and the query vector of a two-tower model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from src.core.arrays import F32
 from src.core.run import Run
 from src.data import paths
 from src.data.vectors import item_vectors, query_vectors
-from src.features.base import Block, FeatureGroup, Memory
+from src.features.base import FeatureGroup, Memory, QueryBatch
 from src.features.two_tower_kernel import cosine_columns
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TwoTowerFeature(FeatureGroup):
-    """Cosine of the candidate and the query vector, a column and a rank per objective.
+    """Computes the cosine of the candidate and the query vector, a column and a rank per objective.
 
-    The query vector of a session without an event is 0, and so are its cosines.
+    0 for a session without an event, whose query vector is 0.
     """
 
-    model: str  # an embedding that makes query vectors
+    model: str  # name of an embedding that makes query vectors
 
     def check(self, recipe: Recipe) -> None:
         recipe.check_query_vectors("two-tower feature", self.model)
@@ -43,13 +43,13 @@ class TwoTowerFeature(FeatureGroup):
         ]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """The item vectors; those of the queries are read block by block."""
+        """Count the item vectors; query vectors are read batch by batch."""
         return Memory(float(paths.total_size([paths.item_vectors(run, split, self.model)])))
 
     def causal(self) -> None:
-        """Nothing: the model is trained on the whole split."""
+        """Return None: the model is trained on the whole split."""
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        queries = query_vectors(block.data, self.model, block.first, block.end)
-        vectors = item_vectors(block.data, self.model)
-        cosine_columns(block.candidates, queries, vectors, column, X)
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        queries = query_vectors(batch.data, self.model, batch.first, batch.end)
+        vectors = item_vectors(batch.data, self.model)
+        cosine_columns(batch.candidates, queries, vectors, column, X)

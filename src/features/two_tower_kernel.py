@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Fill the columns of cosines of candidates and query vectors."""
+"""Fill the columns of TwoTowerFeature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from src.core.nearest_kernel import dot
 
 @njit(parallel=True, cache=True)
 def cosine_columns(candidates, queries, vectors, column, X):
-    """Write dot(queries[o, query], vectors[candidate]) for every objective o."""
+    """Write the cosine of each candidate with the query vector of each objective.
+
+    queries: float32 (objectives, queries, dim); vectors: float32 (items, dim); unit length.
+    """
     for q in prange(candidates.offsets.size - 1):
         for r in range(candidates.offsets[q], candidates.offsets[q + 1]):
             for o in range(queries.shape[0]):

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Weights of history events, and the items of a history with the weights of their events."""
+"""Weigh the last events of a session, and add the weights of the events on each item."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ import numpy as np
 from numba import njit, prange
 
 from src.core.arrays import F32, I32, I64
+from src.data.units import DAY
 
-N_LATEST = 5  # latest events that can have a column of their own
+N_LATEST = 5  # latest events, at most, that have a column each
 
 
 @verify(UNIQUE, CONTINUOUS)
 class Weighting(IntEnum):
-    """Weights of a history event; recipes and columns name them in lower case.
+    """Weights of an event of the history; recipes and names of columns have them in lower case.
 
-    POSITION, TYPE, DAY and TIME are Theo Viel's (OTTO, 2022), RECSYS is from RecSys 2022.
+    POSITION, TYPE, DAY and TIME are Theo Viel's (OTTO, 2022). RECSYS is from the RecSys challenge
+    of 2022.
     """
 
-    EQUAL = 0
+    EQUAL = 0  # 1
     POSITION = 1  # log-spaced: 1 for the latest event, 2 ** 0.1 - 1 for the first
     TYPE = 2  # Recipe.type_weight
     DAY = 3  # 1 within a day of the last event, else 0
     TIME = 4  # 1 / ln(2 + minutes before the last event)
-    RECSYS = 5  # TIME / ln(2 + events behind) / ln(1 + events) / ln(1 + events of the item)
+    RECSYS = 5  # TIME / ln(2 + events since) / ln(1 + events) / ln(1 + events on the item)
 
 
 N_WEIGHTINGS = len(Weighting)
 
 
 class History(NamedTuple):
-    """Different items of some histories as CSR, the latest one of a query first.
+    """Items of the histories of queries as CSR, each once per query, latest first.
 
-    item is -1 behind the last item of a query. total and largest are the sum and the maximum of the
-    weights of the item's events, (items, N_WEIGHTINGS). Bit b of latest is set where the event b
-    places before the last one is on the item.
+    A query has room for an item per event; item is -1 after its last item. total, largest: float32
+    (items, N_WEIGHTINGS), sum and maximum of the weights of the events on the item. latest: bit b
+    is set where the event b events before the last one is on the item.
     """
 
     offsets: I64
@@ -50,16 +52,16 @@ class History(NamedTuple):
 
 @njit(forceinline=True)
 def event_weight(weighting, back, n, seconds, type_weight):
-    """Weight of an event `back` places and `seconds` before the last one of n events.
+    """Return the weight of an event `back` events and `seconds` before the last one of n events.
 
-    RECSYS comes without the factor of the item, 1 / ln(1 + events of the item).
+    RECSYS lacks the factor of the item, 1 / ln(1 + events on the item).
     """
     if weighting == Weighting.POSITION:
         return 2.0 ** (0.1 + 0.9 * (n - 1 - back) / (n - 1)) - 1.0 if n > 1 else 1.0
     if weighting == Weighting.TYPE:
         return type_weight
     if weighting == Weighting.DAY:
-        return 1.0 if seconds <= 86400 else 0.0
+        return 1.0 if seconds <= DAY else 0.0
     if weighting == Weighting.TIME:
         return 1.0 / math.log(2.0 + seconds / 60.0)
     if weighting == Weighting.RECSYS:
@@ -70,9 +72,9 @@ def event_weight(weighting, back, n, seconds, type_weight):
 
 @njit(parallel=True, cache=True)
 def weigh_history(events, first, end, max_events, type_weight):
-    """Weigh the items of the last `max_events` events of sessions first : end; returns History.
+    """Weigh the last `max_events` events of sessions first : end, and return a History.
 
-    A session without an event has no items.
+    type_weight: float64, by event type. A session without an event has no items.
     """
     n_queries = end - first
     offsets = np.zeros(n_queries + 1, np.int64)

@@ -106,9 +106,9 @@ def test_only_wanted_columns_are_computed(data: SplitData, pool: Pool, X: F32) -
         some = np.random.default_rng(seed).permutation(len(TABLE.names))[:9]
         few = TABLE.compute(data, pool, [TABLE.names[column] for column in some])
         assert few[:, some].tobytes() == X[:, some].tobytes()
-    ranked = TABLE.targets[TABLE.targets.size // 2]
+    ranked = TABLE.ranks[TABLE.ranks.size // 2]
     few = TABLE.compute(data, pool, [TABLE.names[ranked]])
-    assert few[:, ranked].any() and not few[:, TABLE.targets[TABLE.targets != ranked]].any()
+    assert few[:, ranked].any() and not few[:, TABLE.ranks[TABLE.ranks != ranked]].any()
 
 
 @pytest.mark.parametrize("number", ROWS)

@@ -32,7 +32,7 @@ from src.data.schemas import Lists, TopLists
 from src.data.split_data import SplitData
 from src.datasets.otto.dataset import Otto
 from src.embeddings.base import Embedding, Summary, write_missing
-from src.features.base import Block, FeatureGroup
+from src.features.base import FeatureGroup, QueryBatch
 from src.features.pool import PoolFeature
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS
@@ -107,8 +107,8 @@ class IdFeature(FeatureGroup):
     def causal(self) -> IdFeature:
         return self
 
-    def fill(self, block: Block, X: F32, column: int) -> None:
-        X[:, column] = block.pool.item
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        X[:, column] = batch.pool.item
 
 
 @dataclass(frozen=True)
