@@ -15,7 +15,8 @@ from src.cli import main
 from src.core.console import show
 from src.core.run import Run, count_built
 from src.data.splits import scored_splits
-from src.rankers.score import score_rankers, score_split
+from src.rankers.evaluate import evaluate_rankers
+from src.rankers.score import score_split
 from src.rankers.train import training_groups
 from src.rankers.train_table import train_files, trainable_objectives
 
@@ -33,7 +34,7 @@ def body(run: Run) -> None:
         with run.step(f"{split} scores") as summary:
             summary |= count_built(score_split(run, split, objectives))
     with run.step("out-of-fold scores"):
-        table = score_rankers(run, objectives)
+        table = evaluate_rankers(run, objectives)
         print(f"\nout-of-fold {run.recipe.metric}")
         show(table)
 

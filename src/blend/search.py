@@ -13,19 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from src.blend.blend import STACK, TENTHS, Blend, all_blends
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.stacking import fit_stacks
-from src.core.arrays import F32, F64, I64
+from src.core.arrays import F32, F64, I64, Mask
 from src.data import shards
 from src.data.recipe import Recipe
 from src.metrics import ranking_kernel
 from src.metrics.bootstrap import bootstrap
 from src.metrics.query_scores import QueryScores
-
-Mask = NDArray[np.bool_]
 
 
 class BlendSearch:

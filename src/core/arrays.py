@@ -11,6 +11,7 @@ I64 = NDArray[np.int64]
 I8 = NDArray[np.int8]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def offsets_of_ids(ids: I32, first: int, end: int) -> I64:

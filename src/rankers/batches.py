@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src.candidates.pool import Pool, pool_file
-from src.core.arrays import F32, I64
+from src.core.arrays import F32, I64, Mask
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -20,7 +19,6 @@ from src.features.table import FeatureTable
 
 QUERIES = 500
 """Queries of a batch: the features of all their candidates are in memory at the same time."""
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

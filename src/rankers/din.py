@@ -11,8 +11,9 @@ from src.rankers.base import FitTask, Ranker
 
 if TYPE_CHECKING:
     from src.rankers.nets.din import DIN
-    from src.rankers.nets.inputs import FoldQueries, InputSizes
-    from src.rankers.nets.trainer import NetModel
+    from src.rankers.nets.inputs import FoldQueries
+    from src.rankers.nets.model import NetModel
+    from src.rankers.nets.scaling import InputSizes
     from src.rankers.train_set import TrainSet
 
 
@@ -67,6 +68,6 @@ class DINRanker(Ranker):
 
     def load(self, path: Path, run: Run) -> NetModel:
         """Read a net and the scales of its inputs."""
-        from src.rankers.nets.trainer import NetModel
+        from src.rankers.nets.model import NetModel
 
         return NetModel.load(self, path, len(run.recipe.types), run.engine)

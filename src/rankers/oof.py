@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import F32, F64, I8, I64, positions
+from src.core.arrays import F32, F64, I8, I64, Mask, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
@@ -29,7 +29,7 @@ from src.metrics import ranking_kernel
 from src.metrics.base import Metric
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel, out_of_fold_scores
-from src.rankers.batches import CandidateBatch, Mask, claim_batches, pools
+from src.rankers.batches import CandidateBatch, claim_batches, pools
 from src.rankers.sampling import ground_truth, labels_of
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import splits_of_files, trainable_objectives

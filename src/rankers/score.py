@@ -10,13 +10,11 @@ import polars as pl
 
 from src.core.arrays import F32, I64
 from src.core.run import Run
-from src.data import paths
 from src.data.folds import folds
-from src.data.shards import Shard, missing_queries, shard_file, shard_files, shards
+from src.data.shards import Shard, missing_queries, shard_file, shards
 from src.data.split_data import SplitData
 from src.data.splits import split_named
 from src.features.table import FeatureTable
-from src.metrics.query_scores import score_lists
 from src.rankers.base import RankerModel, mean_scores, out_of_fold_scores
 from src.rankers.batches import CandidateBatch, batch_inputs, claim_batches, pools
 from src.rankers.train import Target, targets
@@ -86,43 +84,3 @@ class SplitScorer:
             return mean_scores(models, batch)
         fold = self.fold[batch.pool.first : batch.pool.end]
         return out_of_fold_scores(models, batch, fold)
-
-
-def score_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
-    """Bring logs/rankers.csv up to date: the out-of-fold score of every ranker and objective.
-
-    Columns: ranker, objective, oof, the score on all queries of `valid`, and fold_0, ..., those on
-    the queries of each fold.
-    """
-    recipe, path = run.recipe, run.output / "logs" / "rankers.csv"
-    inputs = [paths.labels(run, "valid"), paths.sessions(run, "valid")]
-    inputs += shard_files(run, "valid", "scores")
-    names = [(row.name, o, row.score_column(o)) for row in recipe.rankers for o in objectives]
-    rows = (recipe.metric, recipe.folds, recipe.seed, recipe.objective_names, names)
-    run.build(path, partial(_write_ranker_scores, run, names), rows, inputs)
-    return pl.read_csv(path)
-
-
-def _write_ranker_scores(run: Run, names: list[tuple[str, str, str]], path: Path) -> None:
-    recipe, fold, lines = run.recipe, folds(run, "valid"), []
-    labels = pl.scan_parquet(paths.labels(run, "valid"))
-    for ranker, objective, column in names:
-        truth = labels.filter(objective=recipe.objective_names.index(objective))
-        lists = _lists_by_score(run, column)
-        scores = score_lists(lists, truth.select("session", "item"), recipe.metric)
-        by_fold = [scores.score(fold[scores.session] == f) for f in range(recipe.folds)]
-        lines.append((ranker, objective, scores.score(), *by_fold))
-    columns = ["ranker", "objective", "oof", *(f"fold_{f}" for f in range(recipe.folds))]
-    pl.DataFrame(lines, columns, orient="row").write_csv(path)
-
-
-def _lists_by_score(run: Run, column: str) -> pl.LazyFrame:
-    """The k candidates of each valid query with the highest scores: session, item, rank."""
-    scores = pl.scan_parquet(shard_files(run, "valid", "scores"))
-    rank = pl.int_range(pl.len()).over("session")
-    return (
-        scores.select("session", "item", column)
-        .sort("session", column, "item", descending=[False, True, False])
-        .select("session", "item", rank=rank)
-        .filter(pl.col("rank") < run.recipe.k)
-    )

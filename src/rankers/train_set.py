@@ -10,16 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from src.core.arrays import F32, I8, I32, I64, arrays
+from src.core.arrays import F32, I8, I32, I64, Mask, arrays
 
 HEAD = ("session", "item", "fold")
 LABEL = "label_"
 """Columns that are no features: HEAD, and those whose name begins with LABEL."""
 SELECTION_ROWS = 15_000
 """Rows that features are selected by."""
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import xgboost as xgb
 from tqdm import tqdm
 
 from src.core import store
-from src.core.arrays import I32
+from src.core.arrays import I32, Mask
 from src.rankers.base import FitTask
 from src.rankers.losses import softmax_gradient
 from src.rankers.selection import features_of
-from src.rankers.train_set import Mask, TrainSet
+from src.rankers.train_set import TrainSet
 from src.rankers.xgb import SOFTMAX, XGBoostRanker
 
 IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}

@@ -23,9 +23,11 @@ from src.data.sequence_batch import NO_ITEM, SequenceBatch
 from src.rankers.base import FitTask, mean_scores
 from src.rankers.batches import CandidateBatch
 from src.rankers.din import DINRanker
-from src.rankers.nets import inputs
-from src.rankers.nets.inputs import FoldQueries, InputScaler, QueryRows, last_events
-from src.rankers.nets.trainer import NetModel, fit, valid_metrics
+from src.rankers.nets import scaling
+from src.rankers.nets.inputs import FoldQueries, QueryRows, last_events
+from src.rankers.nets.model import NetModel
+from src.rankers.nets.scaling import InputScaler
+from src.rankers.nets.trainer import fit, valid_metrics
 from src.rankers.train_set import TrainSet
 
 ROW = DINRanker(
@@ -59,9 +61,9 @@ def test_numbers_are_standardised_and_ids_counted_by_hand() -> None:
     assert scaler.items.tolist() == [4, 7, 9] and rows.item.tolist() == [2, 3, 3, 1]
     assert rows.history.tolist() == [[3, 2, 0], [1, 0, 0]]
     strange = np.array([[np.nan, 4], [1e30, -1]], np.float32)
-    assert scaler.numbers(strange)[:, 0].tolist() == [-1, inputs.MAX_DEVIATION]
+    assert scaler.numbers(strange)[:, 0].tolist() == [-1, scaling.MAX_DEVIATION]
     assert scaler.codes(strange)[:, 0].tolist() == [0, 0], "unknown"
-    assert inputs.codes_of(scaler.items, np.array([5, 10, -1])).tolist() == [0, 0, 0]
+    assert scaling.codes_of(scaler.items, np.array([5, 10, -1])).tolist() == [0, 0, 0]
 
 
 def test_rare_items_and_all_but_the_most_frequent_share_a_vector() -> None:
@@ -187,6 +189,6 @@ def test_metrics_against_a_loop() -> None:
 
 def test_only_nets_that_are_trained_or_score_load_torch() -> None:
     code = "import sys; from src.rankers import batches, din, oof, sampling, score, train, xgb; "
-    code += "from src.rankers import xgb_trainer; from src.rankers.nets import inputs; "
+    code += "from src.rankers import xgb_trainer; from src.rankers.nets import inputs, scaling; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

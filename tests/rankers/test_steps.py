@@ -31,9 +31,10 @@ from src.rankers import batches
 from src.rankers.base import ALL
 from src.rankers.batches import CandidateBatch, pools
 from src.rankers.din import DINRanker
+from src.rankers.evaluate import evaluate_rankers
 from src.rankers.oof import eval_batches, with_all_folds
 from src.rankers.sampling import ground_truth
-from src.rankers.score import score_rankers, score_split
+from src.rankers.score import score_split
 from src.rankers.train import targets, training_groups
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import (
@@ -106,7 +107,7 @@ def steps(run: Run) -> dict[str, int]:
     assert objectives == OBJECTIVES
     built["models"] = sum(made for g in training_groups(run, objectives) for made in g.train())
     built["scores"] = sum(score_split(run, "valid", objectives))
-    score_rankers(run, objectives)
+    evaluate_rankers(run, objectives)
     return built
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from src.data.sequence_batch import TIME_BUCKETS
 
 if TYPE_CHECKING:
-    from src.rankers.nets.inputs import InputSizes
+    from src.rankers.nets.scaling import InputSizes
 
 ATTENTION_UNITS = 32
 INIT_STD = 0.05  # of vectors

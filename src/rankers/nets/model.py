@@ -1,0 +1,109 @@
+"""A trained net as a model of a DINRanker: create, save, load, score."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from src.core.arrays import F32, I64
+from src.core.engines.base import Engine
+from src.data.shards import batches
+from src.rankers.base import RankerModel
+from src.rankers.din import DINRanker
+from src.rankers.nets.inputs import QueryRows, last_events
+from src.rankers.nets.scaling import InputScaler
+
+if TYPE_CHECKING:
+    from src.rankers.batches import CandidateBatch
+
+SCORED_QUERIES = 100  # at a time
+
+_seeding = Lock()  # all threads of a process share torch's random numbers
+
+
+@dataclass
+class NetModel(RankerModel):
+    """A net with the scaler of its inputs."""
+
+    ranker: DINRanker
+    scaler: InputScaler
+    net: nn.Module
+    engine: Engine
+
+    @classmethod
+    def new(
+        cls, ranker: DINRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int
+    ) -> Self:
+        """Initialise a net, the same for the same seed."""
+        with _seeding:
+            torch.manual_seed(seed)
+            net = ranker.net(scaler.sizes(n_event_types))
+        return cls(ranker, scaler, net.to(engine.device), engine)
+
+    @property
+    def names(self) -> list[str]:
+        return self.scaler.columns
+
+    def save(self, path: Path) -> None:
+        """Write the net and the scaler to a file."""
+        scaler = {name: _tensors(value) for name, value in vars(self.scaler).items()}
+        torch.save({"scaler": scaler, "net": self.net.state_dict()}, path)
+
+    @classmethod
+    def load(cls, ranker: DINRanker, path: Path, n_event_types: int, engine: Engine) -> Self:
+        """Read what `save` wrote for the same ranker; nothing is unpickled but tensors and text."""
+        parts = torch.load(path, map_location="cpu", weights_only=True)
+        scaler = InputScaler(**{name: _arrays(value) for name, value in parts["scaler"].items()})
+        net = ranker.net(scaler.sizes(n_event_types))
+        net.load_state_dict(parts["net"])
+        return cls(ranker, scaler, net.to(engine.device), engine)
+
+    def scores(self, batch: CandidateBatch) -> F32:
+        """Score the candidates of a batch by their features and their sessions' last events."""
+        pool = batch.pool
+        sessions = np.arange(pool.first, pool.end)
+        histories = last_events(batch.data.sessions, sessions, self.ranker.max_len)
+        columns = [batch.names.index(name) for name in self.names]
+        X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
+        no_label = np.zeros(pool.item.size, np.int8)
+        rows = QueryRows.of(self.scaler, pool.offsets, no_label, pool.item, [X], histories)
+        return self.score_queries(rows, np.arange(pool.n_queries), self.engine.threads)
+
+    def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
+        """Score all rows of some queries; the same on any number of threads."""
+
+        def score(some: I64) -> F32:
+            with torch.no_grad():
+                scores: F32 = self.net(self.tensors(rows.batch(some))).cpu().numpy()
+            return scores
+
+        parts = [queries[a:b] for a, b in batches(0, queries.size, SCORED_QUERIES)]
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return np.concatenate([np.empty(0, np.float32), *pool.map(score, parts)])
+
+    def tensors(self, batch: dict[str, NDArray]) -> dict[str, Tensor]:
+        """Move a batch to where the net is."""
+        device = self.engine.device
+        return {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
+
+
+def _tensors(value: Any) -> Any:
+    """Turn arrays, also in lists, into tensors."""
+    if isinstance(value, list):
+        return [_tensors(inner) for inner in value]
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _arrays(value: Any) -> Any:
+    """Turn tensors, also in lists, into arrays."""
+    if isinstance(value, list):
+        return [_arrays(inner) for inner in value]
+    return value.numpy() if isinstance(value, Tensor) else value
