@@ -1,13 +1,13 @@
-"""Train embeddings, list what is near by them, and merge all lists into the pool.
+"""Train embeddings, list candidates by their vectors, and merge all candidate lists to the pool.
 
     python 4_embeddings.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,labels}.parquet, candidates/*/*.parquet  (steps 1, 3)
-Writes output/<dataset>/<split>/embeddings/<row>.npy: float32 (items, dim), unit length
-       output/<dataset>/<split>/embeddings/<row>.sources.npy: the same, as earlier items
-       output/<dataset>/<split>/embeddings/<row>.queries.npy: float32 (objectives, queries, dim)
-       output/<dataset>/<split>/embeddings/<row>.parquet: item_x, item_y, weight
-       output/<dataset>/logs/embeddings/<split>/<row>.csv: loss and metrics of every epoch
+Writes output/<dataset>/<split>/embeddings/<name>.npy: float32 (items, dim), unit length
+       output/<dataset>/<split>/embeddings/<name>.sources.npy: the same for items as earlier ones
+       output/<dataset>/<split>/embeddings/<name>.queries.npy: float32 (objectives, queries, dim)
+       output/<dataset>/<split>/embeddings/<name>.parquet: item_x, item_y, weight
+       output/<dataset>/logs/embeddings/<split>/<name>.csv: loss and metrics of every epoch
        output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score
        output/<dataset>/<split>/pool/part-*.parquet: candidates, rank and score of every retriever
        output/<dataset>/logs/pool/{retrievers,pool,baselines}.csv: recall on the valid split

@@ -1,14 +1,14 @@
-"""Sample the candidates that the rankers learn from, and compute their features.
+"""Sample the candidates that rankers are trained on, and compute their features.
 
     python 5_features.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool
 Writes output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
-       features; of `valid` and the splits that are only learned from
+       features; for `valid` and the splits with role "train"
        output/<dataset>/logs/positives.json: positives in the pools, by objective
 
-All positives are kept, and as many negatives as the recipe allows. Step 6 computes the features of
-all candidates on the fly, to score them: stored, they would take 340 GB for OTTO.
+All positives in the pools are kept, and as many negatives as the recipe allows. Step 6 computes the
+features of all candidates in batches and stores none: they would take 340 GB for OTTO.
 """
 
 from src.cli import main

@@ -1,14 +1,16 @@
-"""Train the rankers, a model per objective and fold, and score the candidates of valid and test.
+"""Train the rankers, and score the candidates of `valid` and `test`.
 
     python 6_xgb.py --dataset otto
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embeddings
-Writes output/<dataset>/models/<ranker>/<objective>/fold_<i>.<suffix>: ubj of XGBoost, pt of nets
-       output/<dataset>/logs/<ranker>/<objective>/fold_<i>/: curve.csv, params.json, fold.json; of
-       trees importance.csv  (<objective> is "all" where one model learns all of them)
-       output/<dataset>/<split>/scores/part-*.parquet: session, item, <ranker>_<objective>
-       output/<dataset>/logs/rankers.csv: out-of-fold score of each ranker, in all and by fold
-Scores of `valid` are out of fold, those of `test` the mean over the folds.
+Writes output/<dataset>/models/<ranker>/<target>/fold_<i>.<suffix>: ubj of XGBoost, pt of nets
+       output/<dataset>/logs/<ranker>/<target>/fold_<i>/: curve.csv, params.json, fold.json;
+       importance.csv of trees
+       output/<dataset>/<split>/scores/part-*.parquet: session, item, <ranker>_<target>
+       output/<dataset>/logs/rankers.csv: out-of-fold score of each ranker, overall and by fold
+
+A target is an objective, or "all" for a model of all objectives. Scores of `valid` are out of fold,
+scores of `test` are the mean over the models of all folds.
 """
 
 from src.cli import main
@@ -26,7 +28,7 @@ def body(run: Run) -> None:
     objectives = trainable_objectives(run)
     for name in run.recipe.objective_names:
         if name not in objectives:
-            print(f"{name}: too few labels to learn from, the pool's order stays")
+            print(f"{name}: too few labels to train on, its lists keep the order of the pool")
     for group in training_groups(run, objectives):
         with run.step(group.name) as summary:
             summary |= count_built(group.train())

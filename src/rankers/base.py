@@ -1,4 +1,4 @@
-"""What a ranker is (step 6), the models it trains, and how their scores are combined."""
+"""Base classes of rankers and of their models (step 6), and scores of several models."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ if TYPE_CHECKING:
     from src.rankers.train_set import TrainSet
 
 ALL = "all"
-"""Target of a ranker that learns all objectives in one model."""
+"""Target of a model that learns all objectives."""
+FOLD_LOG = "fold.json"
 
 
 @dataclass(frozen=True)
 class Ranker(ABC):
-    """Scores the candidates of a query: a model per fold and target.
+    """Trains models that score candidates: one per target and fold.
 
     A kind is a subclass in a module of this folder; a recipe holds its rows. No code outside of the
-    subclass depends on the kind. What trains and scores is imported inside of methods: a recipe
-    that is read loads neither XGBoost nor torch.
+    subclass depends on the kind. Methods import what trains and scores: reading a recipe loads
+    neither XGBoost nor torch.
     """
 
     suffix: ClassVar[str]  # of the files of models
     features_only: ClassVar[bool]
-    """A score depends on the candidate's features alone: models have `margins`, and their logs an
-    importance.csv."""
+    """Whether a score depends on the candidate's features alone. If so, models have `margins`, and
+    their logs hold importance.csv."""
 
     name: str
 
@@ -48,53 +49,53 @@ class Ranker(ABC):
         """Raise ValueError where the row does not fit the recipe."""
 
     def causal(self) -> Self:
-        """What `--causal` leaves: the ranker itself, which sees no more than its features do."""
+        """Return the row that `--causal` keeps: a ranker reads nothing but features and history."""
         return self
 
     def target(self, objective: str) -> str:
-        """What a model learns that scores for an objective: this one, or ALL of them."""
+        """Return the target of the model that scores for an objective: the objective, or ALL."""
         return objective
 
     def score_column(self, objective: str) -> str:
-        """Column of the score files that holds the scores for an objective."""
+        """Return the column of the score files that holds the scores for an objective."""
         return f"{self.name}_{self.target(objective)}"
 
     def model_file(self, run: Run, objective: str, fold: int) -> Path:
-        """File of the model that scores for an objective."""
+        """Return the file of the model that scores for an objective."""
         return paths.model(run, self.name, self.target(objective), fold, self.suffix)
 
     def log_folder(self, run: Run, objective: str, fold: int) -> Path:
-        """Folder with the logs of the same model."""
+        """Return the folder with the logs of the model that scores for an objective."""
         return paths.model_logs(run, self.name, self.target(objective), fold)
 
     def group_key(self) -> Hashable:
-        """Key of what `prepare` returns: rankers with equal keys share it, target by target."""
+        """Return a key of the data that `prepare` makes: rankers with equal keys share the data."""
         return self
 
     @property
     def fit_order(self) -> int:
-        """Place within a group: lower numbers are fitted first."""
+        """Order among the rankers that share data: lower numbers are fitted first."""
         return 0
 
     @abstractmethod
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
-        """Bytes that training takes, with so many folds at the same time."""
+        """Estimate the bytes that training takes, with models_at_a_time folds in parallel."""
 
     @abstractmethod
     def prepare(self, run: Run, task: FitTask, train_set: TrainSet) -> Any:
-        """Read the rows of a fold into the form that `fit` takes.
+        """Read train and valid rows of a fold into the form that `fit` takes.
 
-        The task is that of the first ranker of a group. Raises ValueError where the train or the
-        valid rows hold no positive or no negative.
+        task: of the first ranker of those that share the data. Raises ValueError where the train or
+        the valid rows have no positive or no negative.
         """
 
     @abstractmethod
     def fit(self, task: FitTask, data: Any, path: Path) -> None:
-        """Train a model on prepared data; write it to the path, and its logs with the task."""
+        """Train a model on prepared data; write the model to `path`, and its logs."""
 
     @abstractmethod
     def load(self, path: Path, run: Run) -> RankerModel:
-        """Read a model that `fit` has written."""
+        """Read a model that `fit` wrote."""
 
 
 class RankerModel(ABC):
@@ -103,23 +104,27 @@ class RankerModel(ABC):
     @property
     @abstractmethod
     def names(self) -> list[str]:
-        """Names of the features that it reads."""
+        """Names of the features that the model reads."""
 
     @abstractmethod
     def scores(self, batch: CandidateBatch) -> F32:
-        """Score the candidates of a batch; only the order within a query matters."""
+        """Score the candidates of a batch; scores of different queries are not comparable."""
 
     def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
-        """Score some rows (None: all) of X, whose columns have these names, by features alone.
+        """Score rows of X by their features alone: log-odds or ranking scores, float32 (rows).
 
-        Log-odds or ranking scores. Only models of rankers with `features_only` can.
+        names: of the columns of X. rows: None scores all. Only models of rankers with
+        `features_only` implement it.
         """
         raise NotImplementedError(f"{type(self).__name__} needs more than features")
 
 
 @dataclass(frozen=True)
 class FitTask:
-    """One model to train: on the rows of all other folds, stopped early by those of its fold."""
+    """One model to train.
+
+    Train rows are those of all other folds. Valid rows are those of `fold`: they stop the training.
+    """
 
     ranker: Ranker
     target: str
@@ -135,10 +140,10 @@ class FitTask:
         self, curve: pl.DataFrame, best: int, params: Mapping[str, object],
         counts: Mapping[str, int], seconds: float,
     ) -> None:  # fmt: skip
-        """Write curve.csv, params.json and fold.json, the last one as a sign that all are there.
+        """Write curve.csv, params.json and fold.json; fold.json last: then all logs are there.
 
-        curve: a row per round, in the column `round` and the metrics; best: the round that is kept;
-        counts: rows and positives that the model learned from.
+        curve: a row per round, with the columns `round` and the metrics. best: the round that is
+        kept. counts: of TrainSet.counts.
         """
         store.write_text(self.logs / "curve.csv", curve.write_csv())
         store.write_text(self.logs / "params.json", json.dumps(params, indent=1))
@@ -148,11 +153,8 @@ class FitTask:
         store.write_text(self.logs / FOLD_LOG, json.dumps(summary, indent=1))
 
 
-FOLD_LOG = "fold.json"
-
-
 def mean_scores(models: Sequence[RankerModel], batch: CandidateBatch) -> F32:
-    """Average the scores of some models for the candidates of a batch."""
+    """Average the scores that models give to the candidates of a batch."""
     total = np.zeros(batch.rows.size, np.float64)
     for model in models:
         total += model.scores(batch)
@@ -160,9 +162,9 @@ def mean_scores(models: Sequence[RankerModel], batch: CandidateBatch) -> F32:
 
 
 def out_of_fold_scores(models: Sequence[RankerModel], batch: CandidateBatch, fold: I64) -> F32:
-    """Score each candidate by the model of its fold, which has not learned from its session.
+    """Score each candidate by the model of its fold, which was not trained on its session.
 
-    models: one a fold; fold: of each query of the batch.
+    models: one per fold. fold: int64 (queries), of each query of the batch.
     """
     scores = np.zeros(batch.rows.size, np.float32)
     of_row = np.repeat(fold, np.diff(batch.pool.offsets))

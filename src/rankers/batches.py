@@ -1,4 +1,4 @@
-"""Candidates of a split in batches of queries, with their features: what is sampled and scored."""
+"""Batches of candidates with their features, as steps 5 and 6 compute them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from src.data.shards import Shard, batches
 from src.data.split_data import SplitData
 from src.features.table import FeatureTable
 
-QUERIES = 500
-"""Queries of a batch: the features of all their candidates are in memory at the same time."""
+QUERIES_PER_BATCH = 500
+"""The features of all their candidates are in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class CandidateBatch:
     """The candidates of some queries with their features.
 
-    X: float32 (rows, names); rows: the row of X of each candidate of the pool, so that some of the
-    queries are scored without a copy of their features.
+    X: float32 (rows, names). rows: int64 (candidates), the row of X of each candidate of the pool:
+    `keep_queries` need not copy X.
     """
 
     data: SplitData
@@ -40,12 +40,12 @@ class CandidateBatch:
         cls, features: FeatureTable, data: SplitData, pool: Pool,
         wanted: Collection[str] | None = None,
     ) -> CandidateBatch:  # fmt: skip
-        """Compute the features of a pool, or those that are wanted: the others may be 0."""
+        """Compute the features of a pool; those that are not wanted may be 0 (None: all are)."""
         X = features.compute(data, pool, wanted)
         return cls(data, pool, features.names, X, np.arange(len(X)))
 
     def keep_queries(self, mask: Mask) -> CandidateBatch:
-        """Keep the candidates of the marked queries; the other queries become empty."""
+        """Keep the candidates of the marked queries; all other queries become empty."""
         rows = np.repeat(mask, np.diff(self.pool.offsets))
         return replace(self, pool=self.pool.keep(mask), rows=self.rows[rows])
 
@@ -53,25 +53,25 @@ class CandidateBatch:
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
     whole = Pool.load(data.run, data.split, shard)
-    for first, end in batches(0, whole.n_queries, QUERIES):
+    for first, end in batches(0, whole.n_queries, QUERIES_PER_BATCH):
         yield whole.batch(first, end)
 
 
 def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
-    """Files that the candidates of a shard and their features are read and computed from."""
+    """List the files from which candidates of a shard and their features are computed."""
     tables = [file for row in run.recipe.features for file in row.inputs(run, split)]
     return list(dict.fromkeys([paths.events(run, split), pool_file(run, split, shard), *tables]))
 
 
 def claim_batches(data: SplitData, step: str, written: float) -> None:
-    """Claim the memory for the features of a split's batches, and disk for what is written.
+    """Claim memory for the batches of a split, and `written` bytes of disk.
 
-    Of the sessions 16 bytes an event and a session are held. A batch takes 12 bytes a cell: X, the
-    rows of it that are kept, and these as a table.
+    Memory holds 16 bytes per event and per session. A batch takes 12 bytes per cell: X, the rows
+    that are kept, and a table of these, in float32.
     """
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
     sessions = 16.0 * (count_rows(paths.events(run, split)) + data.n_sessions)
-    cells = float(len(FeatureTable(recipe).names) * QUERIES * recipe.pool_size)
+    cells = float(len(FeatureTable(recipe).names) * QUERIES_PER_BATCH * recipe.pool_size)
     memory = sessions + sum(group.held for group in groups) + 12 * cells
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

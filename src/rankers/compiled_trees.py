@@ -1,8 +1,8 @@
-"""XGBoost's trees as arrays, which a kernel scores twice as fast as XGBoost (bench/scoring.py).
+"""Compile XGBoost's trees to arrays, which a kernel scores twice as fast (bench/scoring.py).
 
-Every tree is filled up to one depth: below a leaf all nodes split, and all their leaves have its
-value. The comparisons and sums are the same in float32 and in the same order, so the scores are
-XGBoost's, bit by bit.
+All trees get the same depth: a leaf above it is replaced by a subtree whose leaves all have its
+value. Comparisons and sums are in float32 and in XGBoost's order, so the scores are equal bit by
+bit.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from src.rankers.batches import CandidateBatch
 
 MAX_DEPTH = 8
-"""Every node of a tree is evaluated, which is slower than XGBoost where trees are deeper."""
+"""The kernel evaluates every node of a tree; it is slower than XGBoost where trees are deeper."""
 
 
 class TreeModel(RankerModel):
-    """Trees: a score depends on the candidate's features alone."""
+    """A model of trees, which scores by features alone."""
 
     @abstractmethod
     def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
-        """Score some rows of X; columns: those of X that are `names`."""
+        """Score rows of X; columns: int64, the column of X of each of `names`."""
 
     def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
-        column = {name: number for number, name in enumerate(names)}
-        columns = np.array([column[name] for name in self.names], np.int64)
+        column_of = {name: number for number, name in enumerate(names)}
+        columns = np.array([column_of[name] for name in self.names], np.int64)
         return self.sum_trees(X, columns, np.arange(len(X)) if rows is None else rows)
 
     def scores(self, batch: CandidateBatch) -> F32:
@@ -46,21 +46,24 @@ class TreeModel(RankerModel):
 
 @dataclass(frozen=True)
 class CompiledTrees(TreeModel):
-    """Trees (rows) of inner nodes 0, 1-2, 3-6, ...: `sign * x >= threshold` goes to the second.
+    """Trees of equal depth as arrays: a row per tree.
 
-    A missing value fails the comparison: missing values go to the first child.
+    Inner nodes are numbered by level: 0, 1-2, 3-6, ... A row of features goes to the second child
+    of a node where sign * x >= threshold, else to the first. A missing value goes to the first
+    child, since the comparison fails: `sign` is -1 where XGBoost sends missing values to the right.
+    feature, sign, threshold: (trees, inner nodes). leaf: (trees, leaves).
     """
 
-    feature_names: list[str]  # `feature` holds indices of these
-    feature: I64
+    feature_names: list[str]
+    feature: I64  # indices of feature_names
     sign: F32
     threshold: F32
     leaf: F32
-    base: np.float32
+    base: np.float32  # added to the sum of the leaves
 
     @classmethod
     def compile(cls, model: xgb.Booster) -> CompiledTrees | None:
-        """Compile a model with feature names; None where its trees are too deep."""
+        """Compile a model with feature names; None where a tree is deeper than MAX_DEPTH."""
         learner = json.loads(model.save_raw("json"))["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]
         size = [len(tree["left_children"]) for tree in trees]
@@ -74,7 +77,7 @@ class CompiledTrees(TreeModel):
         node, is_leaf = np.arange(left.size), left < 0  # a leaf becomes its own children
         left, right = (np.where(is_leaf, node, start + child) for child in (left, right))
         value, to_left = joined("split_conditions", np.float32), joined("default_left") == 1
-        after = np.nextafter(-value, np.float32(np.inf))  # -x >= after: x < value
+        after = np.nextafter(-value, np.float32(np.inf))  # -x >= after means x < value
         threshold, sign = np.where(to_left, value, after), np.where(to_left, 1, -1)
         first, second = np.where(to_left, left, right), np.where(to_left, right, left)
         feature, level = joined("split_indices"), root[:, None]
@@ -101,7 +104,7 @@ class CompiledTrees(TreeModel):
 
 
 def _base_score(learner: dict) -> np.float32:
-    """What the sum of the trees begins with."""
+    """Return the base score of the model as a margin."""
     base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
     if learner["objective"]["name"] == "binary:logistic":
         return np.float32(-math.log(1.0 / base - 1.0))
@@ -110,7 +113,7 @@ def _base_score(learner: dict) -> np.float32:
 
 @dataclass(frozen=True)
 class XGBoostTrees(TreeModel):
-    """Trees that are too deep to be compiled: XGBoost scores."""
+    """A model whose trees are too deep to compile; XGBoost scores."""
 
     model: xgb.Booster
 
@@ -124,11 +127,11 @@ class XGBoostTrees(TreeModel):
 
 
 def load(path: Path, threads: int) -> TreeModel:
-    """Read a model of XGBoost."""
+    """Read a model of XGBoost from a file; threads: of XGBoost's own scoring."""
     return tree_model(xgb.Booster(model_file=bytearray(path.read_bytes())), threads)
 
 
 def tree_model(model: xgb.Booster, threads: int) -> TreeModel:
-    """Compile a model, or wrap it where its trees are too deep."""
+    """Compile a model; wrap it where its trees are too deep."""
     model.set_param({"nthread": threads})
     return CompiledTrees.compile(model) or XGBoostTrees(model)

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Sums of trees for blocks of rows: evaluate every node of a tree, then select bottom-up."""
+"""Sum the leaves of compiled trees: evaluate all nodes of a tree, from the leaves to the root."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import numpy as np
 from numba import njit, prange
 
 ROWS = 64
-"""Rows of a block: loops over them become vector instructions.
+"""Rows of features in a block: loops over them become vector instructions.
 
-Indices are unsigned: numba tests signed ones for being negative, which forbids such instructions.
+Indices are unsigned: numba checks the sign of others, which prevents vector instructions.
 """
 
 
 @njit(cache=True, error_model="numpy")
 def _select_leaf(x, feature, sign, threshold, first, second, node, value):
-    """Value of a node whose children are leaves, for a block of rows."""
+    """Write the value of a node whose children are leaves, for a block of rows."""
     for r in range(np.uint64(ROWS)):
         value[node, r] = second if sign * x[feature, r] >= threshold else first
 
 
 @njit(cache=True, error_model="numpy")
 def _select_child(x, feature, sign, threshold, first, second, node, value):
-    """Value of any other node, selected from the values of its children."""
+    """Write the value of another node from the values of its children, for a block of rows."""
     for r in range(np.uint64(ROWS)):
         of_first, of_second = value[first, r], value[second, r]
         value[node, r] = of_second if sign * x[feature, r] >= threshold else of_first
@@ -30,7 +30,10 @@ def _select_child(x, feature, sign, threshold, first, second, node, value):
 
 @njit(cache=True, error_model="numpy")
 def _add_trees(x, feature, sign, threshold, leaf, value, total):
-    """Add the value of each tree's root to `total`, for a block of rows x (columns, ROWS)."""
+    """Add the value of each tree's root to `total`, for a block of rows x (columns, ROWS).
+
+    value: scratch (nodes, ROWS).
+    """
     inner = feature.shape[1]
     lowest = inner // 2  # the first node whose children are leaves
     for tree in range(feature.shape[0]):
@@ -49,7 +52,7 @@ def _add_trees(x, feature, sign, threshold, leaf, value, total):
 
 @njit(cache=True)
 def _gather(X, rows, columns, x):
-    """Copy some rows and columns of X, transposed."""
+    """Copy rows and columns of X to x, transposed."""
     for r in range(rows.size):
         row, to = np.uint64(rows[r]), np.uint64(r)
         for c in range(columns.size):
@@ -58,7 +61,10 @@ def _gather(X, rows, columns, x):
 
 @njit(parallel=True, cache=True)
 def margins(X, rows, columns, feature, sign, threshold, leaf, base):
-    """Sum of all trees for some rows of X, float32; feature: indices into `columns`, of X."""
+    """Sum the trees for some rows of X: float32 (rows).
+
+    columns: columns of X; feature: indices of `columns`. The other arrays: see CompiledTrees.
+    """
     out = np.empty(rows.size, np.float32)
     for b in prange((rows.size + ROWS - 1) // ROWS):
         first = b * ROWS

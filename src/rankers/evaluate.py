@@ -16,9 +16,9 @@ from src.metrics.query_scores import score_lists
 
 
 def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
-    """Bring logs/rankers.csv up to date: the out-of-fold score of every ranker and objective.
+    """Build logs/rankers.csv: the out-of-fold score of every ranker and objective.
 
-    Columns: ranker, objective, oof, the score on all queries of `valid`, and fold_0, ..., those on
+    Columns: ranker; objective; oof, the score on all queries of `valid`; fold_0, ..., the scores on
     the queries of each fold.
     """
     recipe, path = run.recipe, run.output / "logs" / "rankers.csv"
@@ -44,7 +44,7 @@ def _write_ranker_scores(run: Run, names: list[tuple[str, str, str]], path: Path
 
 
 def _lists_by_score(run: Run, column: str) -> pl.LazyFrame:
-    """The k candidates of each valid query with the highest scores: session, item, rank."""
+    """List the k candidates with the highest scores of each query: session, item, rank."""
     scores = pl.scan_parquet(shard_files(run, "valid", "scores"))
     rank = pl.int_range(pl.len()).over("session")
     return (

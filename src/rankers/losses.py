@@ -1,4 +1,4 @@
-"""Losses over the candidates of a query: for XGBoost as gradients, for nets as values."""
+"""Softmax loss over the candidates of a query: gradients for XGBoost, values for nets."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MIN_CURVATURE = 1e-6
+"""Lower bound of the curvature: XGBoost divides by sums of it."""
 
 
 def softmax_gradient(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
-    """Gradient and curvature of ListNet's loss (Cao et al., 2007), as xgb.train wants them.
+    """Compute gradient and curvature of ListNet's loss (Cao et al., 2007) for xgb.train.
 
-    The loss of a query is -ln of the share that softmax gives a positive, the mean over its
-    positives. A query without a positive has gradient and curvature 0.
+    The loss of a query is the mean over its positives of -ln(softmax of the positive's score). A
+    query without a positive has gradient and curvature 0. score: float32 (rows). rows: with the
+    query of each row (qid). Returns two arrays (rows).
     """
-    starts = rows.get_uint_info("group_ptr").astype(np.int64)
-    size, first = np.diff(starts), starts[:-1]
+    offsets = rows.get_uint_info("group_ptr").astype(np.int64)
+    size, first = np.diff(offsets), offsets[:-1]
     score = np.exp(score - np.repeat(np.maximum.reduceat(score, first), size))
     share = score / np.repeat(np.add.reduceat(score, first), size)
     label = rows.get_label()
@@ -33,9 +35,9 @@ def softmax_gradient(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
 
 
 def softmax_loss(score: Tensor, query: Tensor, position: Tensor, label: Tensor) -> Tensor:
-    """Mean over all positives of -ln of the share that softmax gives each within its query.
+    """Compute the mean over all positives of -ln(softmax of the score within the query).
 
-    All are (rows); query: numbers that ascend from 0; position: of the row in its query, from 0.
+    All arguments: (rows). query: 0, 1, ..., ascending. position: of the row in its query, from 0.
     """
     table = score.new_full((int(query[-1]) + 1, int(position.max()) + 1), -float("inf"))
     table = table.index_put((query, position), score).log_softmax(dim=1)

@@ -1,9 +1,9 @@
-"""Evaluate columns, candidates and rankers out of fold, on all splits with labels.
+"""Evaluate features, candidates and rankers out of fold on all splits with labels.
 
-Step 6 scores `valid` only, and its models learn from all sessions of the splits with role "train".
-Here those splits have folds too: no model learns from a session of its fold in any split, and their
-queries are scored as well. More queries make smaller differences visible. src/tools/ablation.py and
-bench/rankers.py compare this way.
+In step 6, splits with role "train" have no folds: all models learn from them, and only `valid` is
+scored. Here they have folds: a model learns from no session of its fold in any split, and the
+queries of all splits are scored. More queries make smaller differences significant.
+src/tools/ablation.py and bench/rankers.py use this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import F32, F64, I8, I64, Mask, positions
+from src.core.arrays import F32, F64, I8, I64, Mask, offsets_of_sizes, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
@@ -37,11 +37,12 @@ from src.rankers.train_table import splits_of_files, trainable_objectives
 
 @dataclass(frozen=True)
 class EvalBatch:
-    """Some queries of a split that have positives, with all their candidates.
+    """Queries with positives, which are evaluated, and all their candidates.
 
-    candidates: the pool has other queries too, which are empty. label: (candidates, objectives);
-    fold: of each query of the pool. Of each query that is evaluated: query, its index in the pool;
-    session, its raw id, which other splits may have too; ideal, (objectives, queries).
+    The pool of the candidates has other queries too, which are empty. label: (candidates,
+    objectives). fold: of each query of the pool. Of each evaluated query: query, its index in the
+    pool; session, its raw id, which other splits may have too; ideal (objectives, queries), the
+    value of a perfect list.
     """
 
     candidates: CandidateBatch
@@ -57,10 +58,10 @@ class EvalBatch:
         return positions(self.candidates.pool.offsets)
 
     def keep_rows(self, mask: Mask) -> EvalBatch:
-        """Keep the marked candidates, X copied; the ideal stays that of all."""
-        pool, running = self.candidates.pool, np.concatenate([[0], np.cumsum(mask)])
+        """Keep the marked candidates and copy their features; `ideal` does not change."""
+        pool, n_marked = self.candidates.pool, offsets_of_sizes(mask)
         pool = Pool(
-            pool.first, running[pool.offsets], pool.item[mask], pool.rrf_score[mask],
+            pool.first, n_marked[pool.offsets], pool.item[mask], pool.rrf_score[mask],
             pool.ranks[mask], pool.scores[mask],
         )  # fmt: skip
         X = self.candidates.X[self.candidates.rows[mask]]
@@ -68,11 +69,11 @@ class EvalBatch:
         return replace(self, candidates=candidates, label=self.label[mask])
 
     def scores(self, models: Sequence[RankerModel]) -> F32:
-        """Score each candidate by the model of its fold; models: one a fold."""
+        """Score each candidate by the model of its fold; models: one per fold."""
         return out_of_fold_scores(models, self.candidates, self.fold)
 
     def query_scores(self, metric: Metric, objective: int, score: F32) -> QueryScores:
-        """Evaluate the lists that a score makes of the candidates."""
+        """Evaluate the lists of the candidates with the highest scores; score: (candidates)."""
         pool = self.candidates.pool
         best = ranking_kernel.top_rows(pool.offsets, pool.item, score, metric.k)
         positive = self.label[:, objective] == 1
@@ -81,7 +82,7 @@ class EvalBatch:
 
 
 def with_all_folds(run: Run, train_set: TrainSet) -> TrainSet:
-    """Give the rows of all splits their fold, where step 5 has -1 outside of `valid`."""
+    """Set the folds of the rows of all splits; step 5 sets -1 for rows outside of `valid`."""
     splits, files = splits_of_files(run), pairwise(train_set.file_offsets)
     fold = {split: all_folds(run, split).astype(np.int8) for split in dict.fromkeys(splits)}
     folds: list[I8] = [
@@ -92,7 +93,7 @@ def with_all_folds(run: Run, train_set: TrainSet) -> TrainSet:
 
 
 def eval_batches(run: Run, max_queries: int) -> Iterator[EvalBatch]:
-    """Yield about max_queries queries at most, in equal parts of all splits with labels."""
+    """Yield batches of the queries to evaluate: about max_queries, equally many of each split."""
     features, splits = FeatureTable(run.recipe), labelled_splits(run)
     for split in splits:
         data, truth, fold = SplitData(run, split), ground_truth(run, split), all_folds(run, split)
@@ -117,7 +118,7 @@ def eval_batches(run: Run, max_queries: int) -> Iterator[EvalBatch]:
 
 
 def require_trainable(run: Run) -> list[str]:
-    """Objectives that are trainable; ValueError where there is none."""
+    """Return the trainable objectives; ValueError if there is none."""
     if objectives := trainable_objectives(run):
         return objectives
     raise ValueError("too few labels to learn any objective from; take more data")

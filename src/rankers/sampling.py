@@ -1,4 +1,4 @@
-"""Which candidates the rankers learn from: all positives, and sampled negatives."""
+"""Sample the candidates that rankers are trained on: all positives, and some negatives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import F64, hash_unit
+from src.core.arrays import F64, Mask, hash_unit, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
 
@@ -18,51 +18,47 @@ if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
 MIN_NEGATIVES = 2
-"""Negatives per positive; where even so few are too many rows, queries are sampled instead."""
-# added to the recipe's seed, so that no two draws use the same numbers (folds add 1, blends 3)
+"""Negatives per positive, at least; where these are too many rows, queries are sampled too."""
 NEGATIVES_SEED, QUERIES_SEED = 2, 6
+"""Added to the recipe's seed: each draw has numbers of its own (folds add 1, blends 3)."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Samples the candidates of one objective.
+    """Samples the candidates of one objective."""
 
-    negative_rate: negatives per positive of a query; query_rate: share of the queries; seed: the
-    recipe's.
-    """
+    negative_rate: float  # negatives per positive of a query
+    seed: int  # of the recipe
+    query_rate: float = 1.0  # share of the queries that are sampled
 
-    negative_rate: float
-    seed: int
-    query_rate: float = 1.0
-
-    def sample(self, pool: Pool, label: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Mark the rows to keep: of the sampled queries all positives and some negatives."""
+    def sample(self, pool: Pool, label: NDArray[np.uint8]) -> Mask:
+        """Mark the sampled candidates: all positives and some negatives of the sampled queries."""
         size = np.diff(pool.offsets)
-        running = np.concatenate([[0], np.cumsum(label, dtype=np.int64)])
-        positives = np.diff(running[pool.offsets])
+        positives = np.diff(offsets_of_sizes(label)[pool.offsets])
         share = self.negative_rate * positives / np.maximum(size - positives, 1)
-        rows = (label == 1) | (
-            _unit_of_rows(pool, self.seed + NEGATIVES_SEED) < np.repeat(share, size)
-        )
+        unit = _hash_candidates(pool, self.seed + NEGATIVES_SEED)
+        mask: Mask = (label == 1) | (unit < np.repeat(share, size))
         if self.query_rate < 1:
             query = pl.DataFrame({"session": np.arange(size.size) + pool.first})
-            unit = query.select(hash_unit(pl.col("session"), self.seed + QUERIES_SEED))
-            rows &= np.repeat(unit.to_series().to_numpy() < self.query_rate, size)
-        return rows
+            unit_of_query = query.select(hash_unit(pl.col("session"), self.seed + QUERIES_SEED))
+            sampled = unit_of_query.to_series().to_numpy() < self.query_rate
+            mask &= np.repeat(sampled, size)
+        return mask
 
 
-def _unit_of_rows(pool: Pool, seed: int) -> F64:
-    """Draw a number in [0, 1) per row, from its session, its item and the seed alone."""
+def _hash_candidates(pool: Pool, seed: int) -> F64:
+    """Hash session, item and seed of each candidate to a number in [0, 1)."""
     pair = pl.col("session").cast(pl.Int64) * 1_000_003 + pl.col("item")
     rows = pl.DataFrame({"session": pool.session, "item": pool.item})
     return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
 
 
 def samplers(recipe: Recipe, positives: list[int]) -> list[Sampler]:
-    """Make the sampler of each objective, given its positives: about max_train_rows rows each.
+    """Make a sampler per objective that samples at most about max_train_rows candidates.
 
-    Fewer negatives than negatives_per_positive are kept where there are many positives; where even
-    MIN_NEGATIVES are too many rows, so is the share of queries.
+    positives: number of positives of each objective. Where they are many, fewer negatives than
+    negatives_per_positive are sampled. Where MIN_NEGATIVES per positive are still too many, only
+    some queries are sampled.
     """
     count = np.maximum(positives, 1)
     query_rate = np.minimum(1.0, recipe.max_train_rows / ((1 + MIN_NEGATIVES) * count))
@@ -73,14 +69,17 @@ def samplers(recipe: Recipe, positives: list[int]) -> list[Sampler]:
 
 
 def ground_truth(run: Run, split: str) -> list[pl.DataFrame]:
-    """Read the positives (session, item) of each objective."""
+    """Read the positives of each objective: columns session, item."""
     labels = pl.read_parquet(paths.labels(run, split))
     objectives = range(len(run.recipe.objectives))
     return [labels.filter(objective=o).select("session", "item") for o in objectives]
 
 
 def labels_of(pool: Pool, truth: pl.DataFrame) -> NDArray[np.uint8]:
-    """Label the candidates of a pool: 1 for those in the ground truth (session, item), else 0."""
+    """Label the candidates of a pool: 1 for those in the ground truth, else 0.
+
+    truth: columns session, item; sessions as in the pool.
+    """
     rows = pl.DataFrame({"session": pool.session, "item": pool.item})
     positive = truth.with_columns(label=pl.lit(1, pl.UInt8))
     joined = rows.join(positive, on=["session", "item"], how="left", maintain_order="left")

@@ -1,4 +1,4 @@
-"""Score all candidates of a split with the trained models, and the rankers out of fold."""
+"""Score all candidates of a split with the trained models."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from src.rankers.batches import CandidateBatch, batch_inputs, claim_batches, poo
 from src.rankers.train import Target, targets
 
 BYTES_OF_CANDIDATE, BYTES_OF_SCORE = 3.0, 3.5
-"""On disk, about: session and item of a candidate; each score."""
+"""On disk, about: session and item of a candidate take the first, each score the second."""
 
 
 def score_split(run: Run, split: str, objectives: Sequence[str]) -> list[bool]:
-    """Score the candidates of a split; tell of each shard whether it had to be built."""
+    """Score the candidates of a split; return for each shard whether it was built."""
     scorer = SplitScorer(SplitData(run, split), targets(run.recipe, objectives))
     return [scorer.build(shard) for shard in run.progress(shards(run, split), f"{split} scores")]
 
 
 class SplitScorer:
-    """Builds the score files of a split; reads no model where all of them are up to date.
+    """Builds the score files of a split; reads models only if a file is not up to date.
 
-    Scores of `valid` are out of fold, those of other splits the mean over the models of all folds.
+    Scores of `valid` are out of fold. Scores of `test` are the mean over the models of all folds.
     """
 
     def __init__(self, data: SplitData, targets: Sequence[Target]) -> None:
@@ -41,21 +41,21 @@ class SplitScorer:
 
     @cached_property
     def models(self) -> list[list[RankerModel]]:
-        """Models of each target, one a fold; read with the first shard, they claim memory."""
+        """Models of each target, one per fold; claims memory and disk before it reads them."""
         run, data = self.run, self.data
-        row = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(self.targets)
-        written = row * run.recipe.pool_size * missing_queries(run, data.split, "scores")
+        row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(self.targets)
+        written = row_bytes * run.recipe.pool_size * missing_queries(run, data.split, "scores")
         claim_batches(data, "scores", written)
         return [[t.ranker.load(path, run) for path in t.models(run)] for t in self.targets]
 
     @cached_property
     def fold(self) -> I64 | None:
-        """Fold of every session; None where no model has learned from the split's sessions."""
+        """Fold of every session of `valid`; None for `test`, which no model is trained on."""
         is_valid = split_named(self.run, self.data.split).role == "valid"
         return folds(self.run, self.data.split) if is_valid else None
 
     def build(self, shard: Shard) -> bool:
-        """Build the scores of a shard; False where they are up to date."""
+        """Build the score file of a shard; return False if it is up to date."""
         run, split, recipe = self.run, self.data.split, self.run.recipe
         inputs = [file for target in self.targets for file in target.models(run)]
         inputs += batch_inputs(run, split, shard)

@@ -1,4 +1,4 @@
-"""Feature selection: keep the columns that a short model gains most by."""
+"""Select the features with the highest gain in a short XGBoost model."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PARAMS: tuple[tuple[str, float | int | str], ...] = (
     ("objective", "binary:logistic"), ("tree_method", "hist"), ("max_depth", 6),
     ("learning_rate", 0.3), ("colsample_bytree", 0.3), ("max_bin", MAX_BIN), ("nthread", 1),
 )  # fmt: skip
-"""Of the short model."""
+"""Parameters of the short model."""
 
 
 def features_of(task: FitTask, train_set: TrainSet, max_features: int | None) -> list[str]:
-    """Names of the features that a model reads: all, or the best of them in the table's order."""
+    """Return the features that a model reads, in the table's order: max_features, or all."""
     if max_features is None or max_features >= len(train_set.names):
         return train_set.names
     return select_features(task, train_set, max_features)
 
 
 def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> list[str]:
-    """Select features by some of the rows that the task's fold learns from."""
+    """Select features by a sample of the train rows of the task's fold."""
     rows = train_set.subsample(train_set.fold != task.fold, SELECTION_ROWS)
     X, names = train_set.load(rows, train_set.names), train_set.names
     label = train_set.label[rows] > 0
@@ -36,9 +36,10 @@ def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> li
 def top_features_by_gain(
     X: F32, label: NDArray, names: list[str], max_features: int, device: str, seed: int
 ) -> list[str]:
-    """Names of the columns of X with the highest total gain, in their order; at least one.
+    """Return the names of the columns of X with the highest total gain, in the order of X.
 
-    Ties go by name. Where no column splits, the first one is returned.
+    Ties go by name. Columns without a split are left out; if no column has one, the first column is
+    returned. label: bool (rows).
     """
     rows = xgb.QuantileDMatrix(X, label, feature_names=names, nthread=1, max_bin=MAX_BIN)
     params = dict(PARAMS) | {"device": device, "seed": seed}

@@ -1,4 +1,4 @@
-"""Train the rankers of a recipe: a model per ranker, target and fold."""
+"""Train the models of all rankers of a recipe: one per ranker, target and fold."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ T = TypeVar("T")
 
 
 class Target(NamedTuple):
-    """What the models of a ranker learn: an objective, or all that are trainable in one."""
+    """A target of a ranker: one objective, or all trainable objectives."""
 
     ranker: Ranker
-    name: str
+    name: str  # of the objective, or ALL
     objectives: tuple[str, ...]
 
     def models(self, run: Run) -> list[Path]:
-        """Files of the models, one a fold."""
+        """List the files of the models, one per fold."""
         folds = range(run.recipe.folds)
         return [self.ranker.model_file(run, self.objectives[0], fold) for fold in folds]
 
     @property
     def score_column(self) -> str:
-        """Column of the score files that the models fill."""
+        """Column of the score files with the scores of the models."""
         return self.ranker.score_column(self.objectives[0])
 
 
 def targets(recipe: Recipe, objectives: Sequence[str]) -> list[Target]:
-    """The targets of all rankers, for objectives that are trainable."""
-    by_target: dict[tuple[Ranker, str], tuple[str, ...]] = {}
+    """List the targets of all rankers; objectives: those that are trainable."""
+    learned: dict[tuple[Ranker, str], tuple[str, ...]] = {}
     for objective in objectives:
         for ranker in recipe.rankers:
             key = ranker, ranker.target(objective)
-            by_target[key] = (*by_target.get(key, ()), objective)
-    return [Target(*key, of) for key, of in by_target.items()]
+            learned[key] = (*learned.get(key, ()), objective)
+    return [Target(*key, names) for key, names in learned.items()]
 
 
 class TrainingGroup:
-    """Rankers that learn one target from the same prepared data of each fold.
+    """Rankers of one target that share the prepared data of a fold.
 
-    The training set is read with the first model that is not up to date, once for all folds.
+    The training set is read once for all folds, and only if a model is not up to date.
     """
 
     def __init__(self, run: Run, group: Sequence[Target]) -> None:
@@ -63,40 +63,40 @@ class TrainingGroup:
 
     @property
     def name(self) -> str:
-        """The target, and the names of the rankers."""
+        """Name of the target, then names of the rankers."""
         return " ".join([self.targets[0].name, ", ".join(t.ranker.name for t in self.targets)])
 
     def train(self) -> list[bool]:
-        """Train the models of all folds; tell of each whether it had to be trained."""
-        folds = [partial(self.train_fold, fold) for fold in range(self.run.recipe.folds)]
-        built = in_parallel(self.run.engine, folds)
-        self._train_set = None  # the memory is for the next group
-        return [model for fold in built for model in fold]
+        """Train the models of all folds; return for each model whether it was trained."""
+        tasks = [partial(self.train_fold, fold) for fold in range(self.run.recipe.folds)]
+        trained = in_parallel(self.run.engine, tasks)
+        self._train_set = None  # frees the memory for the next group
+        return [is_new for of_fold in trained for is_new in of_fold]
 
     def train_fold(self, fold: int) -> list[bool]:
-        """Train the models of one fold."""
+        """Train the models of one fold; return for each model whether it was trained."""
         run, recipe, files = self.run, self.run.recipe, train_files(self.run)
         tasks: dict[Path, FitTask] = {}
         for ranker, name, objectives in self.targets:
             logs = ranker.log_folder(run, objectives[0], fold)
             path = ranker.model_file(run, objectives[0], fold)
             tasks[path] = FitTask(ranker, name, fold, logs, run.engine, recipe.seed)
-            if not (logs / FOLD_LOG).exists():  # a model without its logs is trained again
+            if not (logs / FOLD_LOG).exists():  # train again, for the logs
                 store.manifest_path(path).unlink(missing_ok=True)
 
-        def fit(parts: dict[Path, Path]) -> None:
+        def fit(temporary: dict[Path, Path]) -> None:
             train_set, first = self.train_set(), next(iter(tasks.values()))
             data = first.ranker.prepare(run, first, train_set)
-            for path, part in parts.items():
-                tasks[path].ranker.fit(tasks[path], data, part)
+            for path, temporary_path in temporary.items():
+                tasks[path].ranker.fit(tasks[path], data, temporary_path)
 
-        numbers = (self.objectives, fold, recipe.folds, recipe.seed)
-        rows: dict[Path, object] = {p: (task.ranker, *numbers) for p, task in tasks.items()}
+        settings = (self.objectives, fold, recipe.folds, recipe.seed)
+        rows: dict[Path, object] = {p: (task.ranker, *settings) for p, task in tasks.items()}
         built = run.build_many(rows, fit, files)
         return [path in built for path in tasks]
 
     def train_set(self) -> TrainSet:
-        """Read the training set, and claim what training takes, when first called."""
+        """Return the training set; the first call reads it and claims the memory of training."""
         with self._reading:
             if self._train_set is None:
                 run, ranker = self.run, self.targets[0].ranker
@@ -108,7 +108,7 @@ class TrainingGroup:
 
 
 def training_groups(run: Run, objectives: Sequence[str]) -> list[TrainingGroup]:
-    """Group the targets whose rankers share their prepared data."""
+    """Group equal targets of rankers that share prepared data."""
     groups: dict[Hashable, list[Target]] = {}
     for target in targets(run.recipe, objectives):
         groups.setdefault((target.name, target.ranker.group_key()), []).append(target)
@@ -116,6 +116,6 @@ def training_groups(run: Run, objectives: Sequence[str]) -> list[TrainingGroup]:
 
 
 def in_parallel(engine: Engine, tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """Run as many tasks at a time as the engine trains models; results in order."""
+    """Run tasks, engine.models_at_a_time in parallel; results are in the order of the tasks."""
     with ThreadPoolExecutor(engine.models_at_a_time) as workers:
         return list(workers.map(lambda task: task(), tasks))

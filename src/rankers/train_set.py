@@ -1,4 +1,4 @@
-"""The training table read back: all columns but the features, which stay in the files."""
+"""Read the training table: all columns but the features, which are read when they are needed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, I8, I32, I64, Mask, arrays
+from src.core.arrays import F32, I8, I32, I64, Mask, arrays, offsets_of_sizes
 
-HEAD = ("session", "item", "fold")
+KEYS = ("session", "item", "fold")
 LABEL = "label_"
-"""Columns that are no features: HEAD, and those whose name begins with LABEL."""
+"""Columns that are no features: KEYS, and those whose names begin with LABEL."""
 SELECTION_ROWS = 15_000
-"""Rows that features are selected by."""
+"""Rows, about, by which features are selected."""
 
 
 @dataclass(frozen=True)
 class TrainSet:
-    """The rows that are sampled for one or more objectives.
+    """The rows of the training table that are sampled for some objectives.
 
-    One a row: session, item, label, fold (-1: all folds learn from it) and query, a number per file
-    and session, ascending. label: the grade, which is the place (from 1) of the last objective that
-    the row is a positive of, 0 for a negative; of one objective that is 1 or 0. file_offsets: the
-    first row of each file, and the end.
+    Arrays (rows): session; item; fold, -1 where all folds learn from the row; query, a number per
+    file and session, ascending; label. The label is n for a positive of the n-th objective (from 1;
+    the largest n counts), and 0 for a negative. file_offsets: CSR of the files.
     """
 
     files: tuple[Path, ...]
@@ -41,11 +40,11 @@ class TrainSet:
 
     @classmethod
     def read(cls, files: Sequence[Path], objectives: Sequence[str]) -> TrainSet:
-        """Read all but the features."""
+        """Read all columns but the features."""
         grades = [pl.col(f"{LABEL}{name}") * (n + 1) for n, name in enumerate(objectives)]
         heads = [
             pl.scan_parquet(file)
-            .select(*HEAD, label=pl.max_horizontal(grades))
+            .select(*KEYS, label=pl.max_horizontal(grades))
             .drop_nulls("label")
             .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
@@ -64,11 +63,11 @@ class TrainSet:
     def names(self) -> list[str]:
         """Names of all features, in the order of the table."""
         names = pl.read_parquet_schema(self.files[0])
-        return [name for name in names if name not in HEAD and not name.startswith(LABEL)]
+        return [name for name in names if name not in KEYS and not name.startswith(LABEL)]
 
     @cached_property
     def offsets(self) -> I64:
-        """First row of each query, and the end."""
+        """CSR offsets of the queries: int64 (queries + 1)."""
         return np.append(np.flatnonzero(np.diff(self.query, prepend=-1)), self.query.size)
 
     def file_features(self, file: int, names: list[str]) -> F32:
@@ -91,39 +90,39 @@ class TrainSet:
         return np.concatenate(batches)
 
     def subsample(self, mask: Mask, max_rows: int) -> Mask:
-        """Keep a mask true for about max_rows rows: whole queries of evenly spaced files."""
-        in_file = np.diff(np.concatenate([[0], np.cumsum(mask)])[self.file_offsets])
-        stride = max(1, round(mask.sum() / max(max_rows, int(in_file.max()))))
-        kept = np.arange(len(self.files)) % stride == 0
-        of_files: Mask = mask & np.repeat(kept, np.diff(self.file_offsets))
-        return of_files & (self.query % max(1, round(of_files.sum() / max_rows)) == 0)
+        """Sample about max_rows of the marked rows: whole queries of evenly spaced files."""
+        marked = np.diff(offsets_of_sizes(mask)[self.file_offsets])
+        stride = max(1, round(mask.sum() / max(max_rows, int(marked.max()))))
+        sampled_files = np.arange(len(self.files)) % stride == 0
+        in_files: Mask = mask & np.repeat(sampled_files, np.diff(self.file_offsets))
+        return in_files & (self.query % max(1, round(in_files.sum() / max_rows)) == 0)
 
     def counts(self, fold: int) -> dict[str, int]:
-        """Count the rows and positives that a fold's model learns from and is stopped by."""
+        """Count train and valid rows of a fold, and the positives among them."""
         counts = {}
-        for part, rows in (("train", self.fold != fold), ("valid", self.fold == fold)):
-            counts[f"{part}_rows"] = int(rows.sum())
-            counts[f"{part}_positives"] = int((self.label[rows] > 0).sum())
+        for name, mask in (("train", self.fold != fold), ("valid", self.fold == fold)):
+            counts[f"{name}_rows"] = int(mask.sum())
+            counts[f"{name}_positives"] = int((self.label[mask] > 0).sum())
         return counts
 
     def check(self, target: str, fold: int) -> None:
-        """Raise ValueError where the train or the valid rows of a fold have one grade only."""
-        for rows in (self.fold != fold, self.fold == fold):
-            if np.unique(self.label[rows]).size < 2:
+        """Raise ValueError where the train or the valid rows of a fold have only one label."""
+        for mask in (self.fold != fold, self.fold == fold):
+            if np.unique(self.label[mask]).size < 2:
                 raise ValueError(
-                    f"objective {target}, fold {fold}: no positive among {rows.sum()} rows; "
+                    f"objective {target}, fold {fold}: no positive among {mask.sum()} rows; "
                     "take more data (a larger --sample) or fewer folds"
                 )
 
     def reading_memory(self, max_features: int | None) -> float:
-        """Bytes that a fold takes to select features, and to read a file at a time."""
+        """Estimate the bytes that a fold takes to select features and to read a file at a time."""
         n_features = len(self.names)
         largest = int(np.diff(self.file_offsets).max())
-        selected_by = 0
+        selection = 0
         if max_features is not None and max_features < n_features:
-            selected_by = min(SELECTION_ROWS + largest, self.label.size) * n_features
-        return selected_by + 8.0 * largest * n_features
+            selection = min(SELECTION_ROWS + largest, self.label.size) * n_features
+        return selection + 8.0 * largest * n_features
 
     def cells(self, max_features: int | None) -> int:
-        """Count the cells of the features that a ranker keeps."""
+        """Return rows x features of a ranker that reads at most max_features."""
         return self.label.size * min(max_features or len(self.names), len(self.names))

@@ -1,4 +1,4 @@
-"""The training table of step 5: sampled candidates with labels, folds and features."""
+"""Build the training table of step 5: sampled candidates with labels, folds and features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import I64
+from src.core.arrays import I64, Mask
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
@@ -24,21 +24,24 @@ from src.rankers.sampling import Sampler, ground_truth, labels_of, samplers
 from src.rankers.train_set import LABEL
 
 BYTES_OF_CELL = 1.2
-"""What a feature of a sampled candidate takes on disk, about."""
+"""Bytes on disk, about, of a feature of a sampled candidate."""
 
 
 def train_files(run: Run) -> list[Path]:
-    """Files of the training tables of all splits with labels."""
+    """List the files of the training tables of all splits with labels."""
     return [file for split in labelled_splits(run) for file in shard_files(run, split, "train")]
 
 
 def splits_of_files(run: Run) -> list[str]:
-    """The split of each file of `train_files`."""
-    return [s for s in labelled_splits(run) for _ in shard_files(run, s, "train")]
+    """Return the split of each file of `train_files`."""
+    return [split for split in labelled_splits(run) for _ in shard_files(run, split, "train")]
 
 
 def trainable_objectives(run: Run) -> list[str]:
-    """Objectives with a positive and a negative in every fold; others keep the pool's order."""
+    """Return the objectives that have a positive and a negative in every fold.
+
+    Lists of other objectives keep the order of the pool.
+    """
     table = pl.scan_parquet(shard_files(run, "valid", "train"))
     names = run.recipe.objective_names
     labels = [pl.col(f"{LABEL}{n}").drop_nulls().n_unique().alias(n) for n in names]
@@ -51,7 +54,7 @@ def positives_file(run: Run) -> Path:
 
 
 def count_positives(run: Run) -> dict[str, int]:
-    """Bring logs/positives.json up to date: positives in the pools of all splits, by objective."""
+    """Build logs/positives.json: the positives in the pools of all splits, by objective."""
     splits = labelled_splits(run)
     inputs = [paths.labels(run, split) for split in splits]
     inputs += [file for split in splits for file in shard_files(run, split, "pool")]
@@ -72,7 +75,7 @@ def _write_positives(run: Run, path: Path) -> None:
 
 
 def build_train_table(run: Run, split: str) -> list[bool]:
-    """Build the training table of a split; tell of each shard whether it had to be built."""
+    """Build the training table of a split; return for each shard whether it was built."""
     builder = TrainTableBuilder(SplitData(run, split))
     return [builder.build(s) for s in run.progress(shards(run, split), f"{split} features")]
 
@@ -85,7 +88,7 @@ def count_rows_and_positives(run: Run, split: str) -> dict[str, int]:
 
 
 class TrainTableBuilder:
-    """Builds the shards of a split's training table; reads nothing where all are up to date."""
+    """Builds the shards of a split's training table; reads nothing if all are up to date."""
 
     def __init__(self, data: SplitData) -> None:
         self.data, self.run = data, data.run
@@ -93,28 +96,28 @@ class TrainTableBuilder:
 
     @cached_property
     def truth(self) -> list[pl.DataFrame]:
-        """Positives (session, item) of each objective."""
+        """Positives of each objective: columns session, item."""
         return ground_truth(self.run, self.data.split)
 
     @cached_property
     def fold(self) -> I64:
-        """Fold of every session; -1: all folds learn from it."""
+        """Fold of every session; -1 where the models of all folds learn from it."""
         return folds(self.run, self.data.split)
 
     @cached_property
     def samplers(self) -> list[Sampler]:
-        """Sampler of each objective; made with the first shard, it claims what all of them take."""
+        """Sampler of each objective; claims memory and disk for all shards that are to be built."""
         positives = json.loads(positives_file(self.run).read_text())
-        made = samplers(self.run.recipe, list(positives.values()))
-        pairs = zip(made, self.truth, strict=True)
+        by_objective = samplers(self.run.recipe, list(positives.values()))
+        pairs = zip(by_objective, self.truth, strict=True)
         rows = sum(s.query_rate * truth.height * (1 + s.negative_rate) for s, truth in pairs)
-        table = BYTES_OF_CELL * len(self.features.names) * rows
+        table_bytes = BYTES_OF_CELL * len(self.features.names) * rows
         share = missing_queries(self.run, self.data.split, "train") / self.data.n_queries
-        claim_batches(self.data, "features", table * share)
-        return made
+        claim_batches(self.data, "features", table_bytes * share)
+        return by_objective
 
     def build(self, shard: Shard) -> bool:
-        """Build a shard of the table; False where it is up to date."""
+        """Build a shard of the table; return False if it is up to date."""
         run, split, recipe = self.run, self.data.split, self.run.recipe
         inputs = [*batch_inputs(run, split, shard), paths.labels(run, split), positives_file(run)]
         rows = (
@@ -126,7 +129,7 @@ class TrainTableBuilder:
         return run.build(path, partial(self.write, shard), rows, inputs)
 
     def write(self, shard: Shard, path: Path) -> None:
-        """Write the table of a shard."""
+        """Write the sampled candidates of a shard."""
         samplers = self.samplers
         tables = [self.sample(pool, samplers) for pool in pools(self.data, shard)]
         pl.concat(tables).write_parquet(path)
@@ -134,28 +137,30 @@ class TrainTableBuilder:
     def sample(self, pool: Pool, samplers: list[Sampler]) -> pl.DataFrame:
         """Sample the candidates of a pool: session, item, fold, label_<objective>, features.
 
-        A label is null where the row was not sampled for the objective. A query without a positive
-        in its pool has no rows.
+        A label is null where the candidate is not sampled for the objective. A query without a
+        positive in its pool has no rows.
         """
         labels = [labels_of(pool, truth) for truth in self.truth]
-        useful = np.zeros(pool.n_queries, np.bool_)
-        useful[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
-        kept, of_useful = pool.keep(useful), np.repeat(useful, np.diff(pool.offsets))
-        labels = [label[of_useful] for label in labels]
+        has_positive = np.zeros(pool.n_queries, np.bool_)
+        has_positive[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
+        rows = np.repeat(has_positive, np.diff(pool.offsets))
+        pool, labels = pool.keep(has_positive), [label[rows] for label in labels]
         pairs = zip(samplers, labels, strict=True)
-        sampled = [sampler.sample(kept, label) for sampler, label in pairs]
-        rows = np.logical_or.reduce(sampled)
-        head = {
-            "session": pl.Series(kept.session[rows]),
-            "item": pl.Series(kept.item[rows]),
-            "fold": pl.Series(self.fold[kept.session[rows]], dtype=pl.Int8),
+        by_objective = [sampler.sample(pool, label) for sampler, label in pairs]
+        sampled = np.logical_or.reduce(by_objective)
+        session = pool.session[sampled]
+        columns = {
+            "session": pl.Series(session),
+            "item": pl.Series(pool.item[sampled]),
+            "fold": pl.Series(self.fold[session], dtype=pl.Int8),
         }
-        for name, label, mark in zip(self.run.recipe.objective_names, labels, sampled, strict=True):
-            head[f"{LABEL}{name}"] = _label_column(label[rows], mark[rows])
-        X = self.features.compute(self.data, kept)[rows]
-        return pl.DataFrame(head).hstack(pl.from_numpy(X, schema=self.features.names))
+        names = self.run.recipe.objective_names
+        for name, label, mask in zip(names, labels, by_objective, strict=True):
+            columns[f"{LABEL}{name}"] = _label_column(label[sampled], mask[sampled])
+        X = self.features.compute(self.data, pool)[sampled]
+        return pl.DataFrame(columns).hstack(pl.from_numpy(X, schema=self.features.names))
 
 
-def _label_column(label: NDArray[np.uint8], sampled: NDArray[np.bool_]) -> pl.Series:
-    """Make the column of labels, Int8: null where the row was not sampled."""
+def _label_column(label: NDArray[np.uint8], sampled: Mask) -> pl.Series:
+    """Make the column of labels, Int8: null where the candidate is not sampled."""
     return pl.Series(np.where(sampled, label.astype(np.int8), -1)).replace(-1, None).cast(pl.Int8)

@@ -1,4 +1,4 @@
-"""Train XGBoost models on the rows of one fold, and log them."""
+"""Train an XGBoost model on the rows of one fold, and write its logs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from src.rankers.train_set import TrainSet
 from src.rankers.xgb import SOFTMAX, XGBoostRanker
 
 IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
-"""Columns of importance.csv, and XGBoost's names for them."""
+"""Columns of importance.csv, and XGBoost's names of these importances."""
 
 
 class FileBatches(xgb.DataIter):
-    """The marked rows of a training set for a QuantileDMatrix, one file a batch."""
+    """Gives the marked rows of a training set to a QuantileDMatrix, a batch per file."""
 
     def __init__(self, train_set: TrainSet, mask: Mask, names: list[str]):
         self.train_set, self.mask, self.names = train_set, mask, names
@@ -33,19 +33,19 @@ class FileBatches(xgb.DataIter):
         super().__init__()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Go back to the first file."""
         self.file = 0
 
     def next(self, input_data: Callable[..., None]) -> bool:
-        """Hand over the rows of the next file that has any; False behind the last one."""
-        rows = self.train_set
-        while self.file < len(rows.files):
-            first, end = rows.file_offsets[self.file : self.file + 2]
+        """Give the rows of the next file that has marked rows; return False after the last file."""
+        train_set = self.train_set
+        while self.file < len(train_set.files):
+            first, end = train_set.file_offsets[self.file : self.file + 2]
             marked = np.flatnonzero(self.mask[first:end])
             self.file += 1
             if marked.size:
-                X = rows.file_features(self.file - 1, self.names)
-                label = rows.label[first + marked]
+                X = train_set.file_features(self.file - 1, self.names)
+                label = train_set.label[first + marked]
                 input_data(data=X[marked], label=label, feature_names=self.names)
                 return True
         return False
@@ -53,7 +53,7 @@ class FileBatches(xgb.DataIter):
 
 @dataclass(frozen=True)
 class FoldMatrices:
-    """Train and valid matrix of one fold, in the same bins, with the query of every row."""
+    """Train and valid matrix of one fold, in the same bins, and the query of each row."""
 
     names: list[str]
     dtrain: xgb.QuantileDMatrix
@@ -66,7 +66,7 @@ class FoldMatrices:
     def read(
         cls, task: FitTask, train_set: TrainSet, max_features: int | None, max_bin: int
     ) -> FoldMatrices:
-        """Read and bin the features, selected where there are more than max_features."""
+        """Read and bin the features; select them first if there are more than max_features."""
         train_set.check(task.target, task.fold)
         names = features_of(task, train_set, max_features)
         train, valid = train_set.fold != task.fold, train_set.fold == task.fold
@@ -79,7 +79,7 @@ class FoldMatrices:
         return cls(names, dtrain, dvalid, query[train], query[valid], counts)
 
     def set_qid(self) -> None:
-        """Set the query of every row, for good; from then on XGBoost averages AUC over queries."""
+        """Set the query of each row; it cannot be unset, and AUC becomes a mean over queries."""
         self.dtrain.set_info(qid=self.train_query)
         self.dvalid.set_info(qid=self.valid_query)
 
@@ -87,9 +87,10 @@ class FoldMatrices:
 def boost(
     ranker: XGBoostRanker, rows: xgb.DMatrix, rounds: int, params: dict[str, Any], **options: Any
 ) -> xgb.Booster:
-    """Train so many rounds; params: beside the ranker's; options: other arguments of xgb.train.
+    """Train an XGBoost model with the params and the loss of a ranker.
 
-    On one thread: with another number of threads XGBoost sums in another order.
+    params: are added to the ranker's, or replace them. options: other arguments of xgb.train. It
+    runs on one thread: XGBoost's order of sums depends on the number of threads.
     """
     params = {**dict(ranker.params), "tree_method": "hist", "nthread": 1, **params}
     if params["objective"] == SOFTMAX:
@@ -99,11 +100,11 @@ def boost(
 
 
 def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster:
-    """Train one model and write its logs; the rounds after the best one are cut off."""
+    """Train one model, cut the rounds after the best one, and write its logs."""
     start = time.perf_counter()
     if ranker.is_listwise:
         data.set_qid()
-    metrics = list(dict.fromkeys(["auc", ranker.eval_metric]))  # the last one stops
+    metrics = list(dict.fromkeys(["auc", ranker.eval_metric]))  # the last one decides when to stop
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
     with Bar(ranker, task) as bar:
@@ -123,7 +124,7 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
 
 
 class Bar(xgb.callback.TrainingCallback):
-    """A bar of a model's rounds, on a line of its fold; early stopping ends it before its end."""
+    """Shows a progress bar of the rounds, on the line of the fold; early stopping cuts it short."""
 
     def __init__(self, ranker: XGBoostRanker, task: FitTask) -> None:
         self.bar = tqdm(
@@ -143,18 +144,21 @@ class Bar(xgb.callback.TrainingCallback):
 
 
 def curve_table(curve: dict[str, dict[str, list[float]]]) -> pl.DataFrame:
-    """Turn what XGBoost has evaluated into a table: round, train_auc, valid_auc, ..."""
+    """Make a table of XGBoost's evaluations: round, train_auc, valid_auc, ..."""
     columns = {
-        f"{part}_{metric.replace('@', '_')}": values
-        for part, metrics in curve.items()
+        f"{rows}_{metric.replace('@', '_')}": values
+        for rows, metrics in curve.items()
         for metric, values in metrics.items()
     }
     return pl.DataFrame({"round": range(len(curve["train"]["auc"]))} | columns)
 
 
 def write_importance(task: FitTask, model: xgb.Booster, names: list[str]) -> None:
-    """Write importance.csv: gain, cover and number of splits of every feature, best first."""
-    scores = {c: model.get_score(importance_type=kind) for c, kind in IMPORTANCES.items()}
+    """Write importance.csv: gain, cover and number of splits of each feature, by gain."""
+    scores = {
+        column: model.get_score(importance_type=importance)
+        for column, importance in IMPORTANCES.items()
+    }
     columns = {c: [score.get(name, 0.0) for name in names] for c, score in scores.items()}
     table = pl.DataFrame({"feature": names} | columns)
     table = table.sort("gain", "feature", descending=[True, False])

@@ -223,7 +223,7 @@ def test_batches_of_another_size_make_the_same_files(
 ) -> None:
     for folder in ("train", "scores"):
         shutil.rmtree(output / "valid" / folder)
-    monkeypatch.setattr(batches, "QUERIES", 50)
+    monkeypatch.setattr(batches, "QUERIES_PER_BATCH", 50)
     steps(run_in(output, RECIPE))
     for folder in ("train", "scores"):
         tables = [pl.read_parquet(out / "valid" / folder / "part-0000.parquet")

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from src.rankers.nets.scaling import InputSizes
 
 ATTENTION_UNITS = 32
-INIT_STD = 0.05  # of vectors
+INIT_STD = 0.05  # of the vectors at the start
 
 
 class DIN(nn.Module):
-    """Scores candidates by their features and their session's last events.
+    """Scores candidates by their features and the last events of the session.
 
-    A small net weighs each event by the candidate's vector, the event's, their product and
-    difference. The weighted sum of the events enters the top layers, beside the candidate's vector,
-    those of its categories, and all numbers; a linear term of the numbers is added to the score.
+    A small net computes the weight of an event from the vectors of the event and the candidate,
+    their product and their difference. The weighted sum of the events is the interest. The top
+    layers read the interest, the vectors of the candidate and its categories, and the numbers. A
+    linear term of the numbers is added to the score.
     """
 
     def __init__(self, dim: int, hidden_units: Sequence[int], sizes: InputSizes) -> None:
@@ -45,7 +46,7 @@ class DIN(nn.Module):
         self.linear = nn.Linear(sizes.numbers, 1)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Scores (rows) of a batch of src/rankers/nets/inputs.py."""
+        """Score the rows of a batch of QueryRows.batch: (rows)."""
         candidate = self.item(batch["item"])
         events = self.item(batch["history"])
         events = events + self.event_type(batch["event_type"]) + self.recency(batch["recency"])

@@ -1,4 +1,4 @@
-"""How a net reads the training table: scaled numbers, ids from 0, and whole queries."""
+"""Rows of whole queries as a net reads them: from the training table, with histories."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from src.rankers.din import DINRanker
 
 FIT_ROWS = 200_000
-"""Rows that means, deviations and the values of categories are taken from, about."""
+"""Rows, about, from which the scaler takes means, deviations and values of categories."""
 
 
 @dataclass(frozen=True)
 class QueryRows:
-    """Rows of whole queries as a net reads them.
+    """Candidates of whole queries as a net reads them: a row each.
 
-    offsets: the first row of each query, and the end. (rows): label, item; (rows, names): numbers;
-    (rows, categories): codes. (queries, max_len): history, the items of the session's last events,
-    mask, event_type, recency.
+    offsets: CSR of the queries. (rows): label; item, its code. (rows, names): numbers. (rows,
+    categories): codes. (queries, max_len), of the last events of the session: history, the codes of
+    the items; mask, event_type and recency of SequenceBatch.
     """
 
     offsets: I64
@@ -51,9 +51,10 @@ class QueryRows:
         cls, scaler: InputScaler, offsets: I64, label: I8, item: I32, batches: Iterable[F32],
         histories: SequenceBatch,
     ) -> QueryRows:  # fmt: skip
-        """Convert raw rows; batches: the scaler's columns of all rows, some rows at a time.
+        """Convert raw rows.
 
-        The arrays are filled batch by batch: to join batches would take twice the memory.
+        batches: X of the scaler's columns, in batches of rows. They are converted one by one, since
+        joining them would take twice the memory.
         """
         numbers = np.empty((item.size, len(scaler.names)), np.float16)
         codes, row = np.empty((item.size, len(scaler.values)), np.int32), 0
@@ -67,14 +68,15 @@ class QueryRows:
         )  # fmt: skip
 
     def labels(self, queries: I64) -> I8:
-        """Labels of the rows of some queries, one after the other."""
+        """Return the labels of the rows of queries, in the order of the queries."""
         ends = zip(self.offsets[queries], self.offsets[queries + 1], strict=True)
         return np.concatenate([self.label[a:b] for a, b in ends])
 
     def batch(self, queries: I64) -> dict[str, NDArray]:
-        """Gather the rows of some queries, with their histories.
+        """Gather the rows and histories of queries.
 
-        query: the index of a row's query among those given; position: of the row in its query.
+        The batch has two more arrays (rows): query, the index of the row's query in `queries`, and
+        position, of the row in its query.
         """
         size = np.diff(self.offsets)[queries]
         query = np.repeat(np.arange(queries.size), size)
@@ -91,11 +93,11 @@ class QueryRows:
 
 @dataclass(frozen=True)
 class FoldQueries:
-    """What one fold's net learns from: all rows, and the numbers of train and valid queries."""
+    """The data of one fold: all rows, and which queries are for training and which for stopping."""
 
     scaler: InputScaler
     rows: QueryRows
-    train: I64
+    train: I64  # indices of queries
     valid: I64
     n_event_types: int
     counts: dict[str, int]  # of rows and positives
@@ -105,7 +107,11 @@ class FoldQueries:
         cls, ranker: DINRanker, task: FitTask, train_set: TrainSet, histories: SequenceBatch,
         n_event_types: int,
     ) -> FoldQueries:  # fmt: skip
-        """Read all rows; what is fitted or selected is so without the valid rows."""
+        """Read all rows; features are selected and the scaler fitted on train rows alone.
+
+        histories: of all queries of the training set. Raises ValueError where a category of the
+        ranker is no feature.
+        """
         if unknown := set(ranker.categories) - set(train_set.names):
             raise ValueError(f"ranker {ranker.name}: categories {sorted(unknown)} are no features")
         train_set.check(task.target, task.fold)
@@ -128,7 +134,7 @@ class FoldQueries:
 
 
 def last_events(sessions: Sessions, session: I32 | I64, max_len: int) -> SequenceBatch:
-    """Last events of some dense sessions, newest first; nothing of a session without an event."""
+    """Return the last events of dense sessions, newest first; empty for a session without any."""
     session = session.astype(np.int64)
     end = sessions.offsets[session + 1]
     event = np.where(end > sessions.offsets[session], end - 1, -1)
@@ -136,15 +142,15 @@ def last_events(sessions: Sessions, session: I32 | I64, max_len: int) -> Sequenc
 
 
 def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatch:
-    """Last events of each query of a training set; its splits are read one by one."""
+    """Return the last events of each query of a training set, whose splits are read in turn."""
 
     def of_splits() -> Iterator[SequenceBatch]:
-        first_row, names = train_set.offsets[:-1], np.array(splits_of_files(run))
+        first_row, split_of_file = train_set.offsets[:-1], np.array(splits_of_files(run))
         file = np.searchsorted(train_set.file_offsets, first_row, side="right") - 1
         for split in labelled_splits(run):
-            session = train_set.session[first_row[names[file] == split]]
+            session = train_set.session[first_row[split_of_file[file] == split]]
             yield last_events(Sessions.load(run, split), session, max_len)
 
     batches = list(of_splits())
-    parts = [field.name for field in fields(SequenceBatch)]
-    return SequenceBatch(*(np.concatenate([getattr(b, part) for b in batches]) for part in parts))
+    names = [field.name for field in fields(SequenceBatch)]
+    return SequenceBatch(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))

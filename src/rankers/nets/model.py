@@ -24,9 +24,9 @@ from src.rankers.nets.scaling import InputScaler
 if TYPE_CHECKING:
     from src.rankers.batches import CandidateBatch
 
-SCORED_QUERIES = 100  # at a time
+SCORED_QUERIES = 100  # scored at a time by a thread
 
-_seeding = Lock()  # all threads of a process share torch's random numbers
+_seeding = Lock()  # all threads share torch's global generator
 
 
 @dataclass
@@ -53,21 +53,21 @@ class NetModel(RankerModel):
         return self.scaler.columns
 
     def save(self, path: Path) -> None:
-        """Write the net and the scaler to a file."""
+        """Write the net and the scaler to a file: tensors, lists and text, no pickled objects."""
         scaler = {name: _tensors(value) for name, value in vars(self.scaler).items()}
         torch.save({"scaler": scaler, "net": self.net.state_dict()}, path)
 
     @classmethod
     def load(cls, ranker: DINRanker, path: Path, n_event_types: int, engine: Engine) -> Self:
-        """Read what `save` wrote for the same ranker; nothing is unpickled but tensors and text."""
-        parts = torch.load(path, map_location="cpu", weights_only=True)
-        scaler = InputScaler(**{name: _arrays(value) for name, value in parts["scaler"].items()})
+        """Read a model that `save` wrote for the same ranker."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        scaler = InputScaler(**{name: _arrays(value) for name, value in state["scaler"].items()})
         net = ranker.net(scaler.sizes(n_event_types))
-        net.load_state_dict(parts["net"])
+        net.load_state_dict(state["net"])
         return cls(ranker, scaler, net.to(engine.device), engine)
 
     def scores(self, batch: CandidateBatch) -> F32:
-        """Score the candidates of a batch by their features and their sessions' last events."""
+        """Score the candidates of a batch by features and the last events of the sessions."""
         pool = batch.pool
         sessions = np.arange(pool.first, pool.end)
         histories = last_events(batch.data.sessions, sessions, self.ranker.max_len)
@@ -78,32 +78,32 @@ class NetModel(RankerModel):
         return self.score_queries(rows, np.arange(pool.n_queries), self.engine.threads)
 
     def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
-        """Score all rows of some queries; the same on any number of threads."""
+        """Score all rows of queries; the result does not depend on the number of threads."""
 
-        def score(some: I64) -> F32:
+        def score(batch: I64) -> F32:
             with torch.no_grad():
-                scores: F32 = self.net(self.tensors(rows.batch(some))).cpu().numpy()
+                scores: F32 = self.net(self.tensors(rows.batch(batch))).cpu().numpy()
             return scores
 
-        parts = [queries[a:b] for a, b in batches(0, queries.size, SCORED_QUERIES)]
+        by_batch = [queries[a:b] for a, b in batches(0, queries.size, SCORED_QUERIES)]
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return np.concatenate([np.empty(0, np.float32), *pool.map(score, parts)])
+            return np.concatenate([np.empty(0, np.float32), *pool.map(score, by_batch)])
 
     def tensors(self, batch: dict[str, NDArray]) -> dict[str, Tensor]:
-        """Move a batch to where the net is."""
+        """Copy a batch to the device of the net."""
         device = self.engine.device
         return {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
 
 
 def _tensors(value: Any) -> Any:
-    """Turn arrays, also in lists, into tensors."""
+    """Convert arrays to tensors, in lists too."""
     if isinstance(value, list):
         return [_tensors(inner) for inner in value]
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
 def _arrays(value: Any) -> Any:
-    """Turn tensors, also in lists, into arrays."""
+    """Convert tensors to arrays, in lists too."""
     if isinstance(value, list):
         return [_arrays(inner) for inner in value]
     return value.numpy() if isinstance(value, Tensor) else value

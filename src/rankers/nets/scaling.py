@@ -1,4 +1,4 @@
-"""Scale features and encode ids as a net reads them."""
+"""Scale numbers and encode ids for the input of a net."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 F16 = NDArray[np.float16]
 
 MAX_DEVIATION = 5.0
-"""Numbers are cut so many standard deviations from their mean."""
+"""Standardised numbers are clipped to this range on both sides of 0."""
 
 
 class InputSizes(NamedTuple):
-    """Number of number columns, and of the codes of each id."""
+    """Sizes of the inputs of a net."""
 
-    numbers: int
-    items: int
-    categories: tuple[int, ...]
+    numbers: int  # columns
+    items: int  # codes
+    categories: tuple[int, ...]  # codes of each category
     event_types: int
 
 
 @dataclass(frozen=True)
 class InputScaler:
-    """Turns raw columns into a net's inputs; fitted on the rows that the net learns from.
+    """Converts raw features and item ids to the inputs of a net; fitted on the train rows.
 
-    names: of the number columns, whose signed logarithms have this mean and std; categories: of the
-    other columns. values, items: the known values of each category, and the known items, ascending.
-    The code of a value is 1 + its index there; unknown values share the code 0.
+    names: of the columns that are read as numbers; mean, std: float32 (names), of their signed
+    logarithms. categories: of the columns that are read as ids; values: the known values of each,
+    ascending. items: the known items, ascending. The code of a known value is 1 + its index; all
+    unknown values have code 0.
     """
 
     names: list[str]
@@ -46,33 +47,37 @@ class InputScaler:
 
     @classmethod
     def fit(cls, ranker: DINRanker, names: list[str], X: F32, item: NDArray) -> InputScaler:
-        """Fit to X, columns of the names and then the ranker's categories, and all items read."""
+        """Fit to features and items.
+
+        X: columns of the names, then of the ranker's categories. item: all occurrences; negative
+        ids are padding.
+        """
         numbers = signed_logarithm(X[:, : len(names)])
         items, count = np.unique(item[item >= 0], return_counts=True)
-        frequent = np.argsort(-count, kind="stable")[: ranker.max_items]
-        kept = np.sort(items[frequent[count[frequent] >= ranker.min_count]]).astype(np.int64)
+        order = np.argsort(-count, kind="stable")[: ranker.max_items]
+        known = np.sort(items[order[count[order] >= ranker.min_count]]).astype(np.int64)
         values = [np.unique(X[:, c].astype(np.int64)) for c in range(len(names), X.shape[1])]
         mean, std = numbers.mean(axis=0), numbers.std(axis=0).clip(1e-6)
-        return cls(names, list(ranker.categories), mean, std, values, kept)
+        return cls(names, list(ranker.categories), mean, std, values, known)
 
     def sizes(self, event_types: int) -> InputSizes:
-        """Sizes of a net's inputs; of items and categories with the code of unknown values."""
+        """Return the sizes of a net's inputs; code 0 of unknown values counts."""
         categories = tuple(len(known) + 1 for known in self.values)
         return InputSizes(len(self.names), len(self.items) + 1, categories, event_types)
 
     @property
     def columns(self) -> list[str]:
-        """Names of all columns, in the order of X."""
+        """Names of all columns of X, in order."""
         return [*self.names, *self.categories]
 
     def numbers(self, X: F32) -> F16:
-        """Standardise the number columns of X."""
-        raw = signed_logarithm(X[:, : len(self.names)])
-        scaled = (raw - self.mean) / self.std
+        """Standardise the number columns of X: float16 (rows, names)."""
+        logarithms = signed_logarithm(X[:, : len(self.names)])
+        scaled = (logarithms - self.mean) / self.std
         return np.clip(scaled, -MAX_DEVIATION, MAX_DEVIATION).astype(np.float16)
 
     def codes(self, X: F32) -> I32:
-        """Encode the category columns of X."""
+        """Encode the category columns of X: int32 (rows, categories)."""
         codes = np.empty((len(X), len(self.values)), np.int32)
         for c, known in enumerate(self.values):
             codes[:, c] = codes_of(known, X[:, len(self.names) + c])
@@ -80,13 +85,13 @@ class InputScaler:
 
 
 def signed_logarithm(X: F32) -> F32:
-    """sign(x) * ln(1 + |x|); a missing number counts as 0."""
+    """Compute sign(x) * ln(1 + |x|); a missing number counts as 0."""
     X = np.nan_to_num(X)
     return np.sign(X) * np.log1p(np.abs(X))
 
 
 def codes_of(known: I64, value: NDArray) -> I32:
-    """1 + the index of each value among the known ones, which ascend; 0 for all others."""
-    table = np.append(known, np.iinfo(np.int64).max)
-    index = np.searchsorted(table, value.astype(np.int64))
-    return np.where(table[index] == value, index + 1, 0).astype(np.int32)
+    """Encode values: 1 + the index among the known values, which ascend; 0 for unknown values."""
+    padded = np.append(known, np.iinfo(np.int64).max)  # a value beyond all has an index too
+    index = np.searchsorted(padded, value.astype(np.int64))
+    return np.where(padded[index] == value, index + 1, 0).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Train nets on whole queries, and score with them."""
+"""Train nets on batches of whole queries."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from src.rankers.losses import softmax_loss
 from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
 
-STOP_BY = "valid_mrr"
+STOP_METRIC = "valid_mrr"
 
 
 class NetTrainer:
-    """Trains a net on the train queries; keeps the state that ranks the valid queries best."""
+    """Trains a net on the train queries; keeps the state with the best MRR of valid queries."""
 
     def __init__(self, model: NetModel, data: FoldQueries, seed: list[int]) -> None:
         self.model, self.data, self.seed = model, data, seed
         ranker, net = model.ranker, model.net
-        self.stopping = EarlyStopping(STOP_BY, ranker.patience, ranker.epochs)
+        self.stopping = EarlyStopping(STOP_METRIC, ranker.patience, ranker.epochs)
         self.log: Log = []
         dense = dict(net.named_parameters())
         items = dense.pop("item.weight")  # its gradients are sparse
@@ -46,7 +46,7 @@ class NetTrainer:
         return self.stopping.done(self.log)
 
     def epoch(self, progress: Progress = all_batches) -> Line:
-        """Train one epoch: the mean loss, and the metrics of the valid queries."""
+        """Train one epoch; return the log line: mean loss, and metrics of the valid queries."""
         number, losses = len(self.log), []
         order = np.random.default_rng([*self.seed, number]).permutation(self.data.train)
         for queries in progress(np.array_split(order, self.n_batches), number):
@@ -59,7 +59,7 @@ class NetTrainer:
         return {"round": number, "train_loss": float(np.mean(losses))} | metrics
 
     def update(self, loss: Tensor) -> None:
-        """Step both optimizers; the learning rate falls linearly to 0."""
+        """Take a step of both optimizers; the learning rate falls linearly to 0."""
         ranker = self.model.ranker
         rate = ranker.learning_rate * (1 - self.step / (self.n_batches * ranker.epochs))
         for optimizer in self.optimizers:
@@ -71,12 +71,12 @@ class NetTrainer:
         self.step += 1
 
     def keep(self) -> None:
-        """Keep the present state as the best so far."""
+        """Keep the current state as the best so far."""
         self.best = {name: value.clone() for name, value in self.model.net.state_dict().items()}
 
 
 def fit(ranker: DINRanker, task: FitTask, data: FoldQueries) -> NetModel:
-    """Train one net, write its logs, and return it in its best state."""
+    """Train one net, write its logs, and return its best state."""
     start = time.perf_counter()
     torch.set_num_threads(1)
     model = NetModel.new(ranker, data.scaler, data.n_event_types, task.engine, task.seed)
@@ -85,8 +85,8 @@ def fit(ranker: DINRanker, task: FitTask, data: FoldQueries) -> NetModel:
     with tqdm(total=total, desc=str(task), position=task.fold, leave=False, disable=None, delay=2,
               mininterval=1.0) as bar:  # fmt: skip
 
-        def progress(parts: list[I64], epoch: int) -> Iterable[I64]:
-            for queries in parts:
+        def progress(batches: list[I64], epoch: int) -> Iterable[I64]:
+            for queries in batches:
                 yield queries
                 bar.update()
 
@@ -100,7 +100,7 @@ def fit(ranker: DINRanker, task: FitTask, data: FoldQueries) -> NetModel:
 
 
 def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, float]:
-    """AUC of all rows of some queries, and the mean reciprocal rank of the best positive."""
+    """Compute AUC over all rows of queries, and the mean reciprocal rank of the best positive."""
     score = model.score_queries(rows, queries)
     label = rows.labels(queries)
     size = np.diff(rows.offsets)[queries]
@@ -109,5 +109,5 @@ def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, f
     rank = np.add.reduceat(score > np.repeat(best, size), first, dtype=np.int64) + 1
     return {
         "valid_auc": float(roc_auc_score(label == 1, score)),
-        STOP_BY: float((1 / rank).mean()),
+        STOP_METRIC: float((1 / rank).mean()),
     }
