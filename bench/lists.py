@@ -43,7 +43,7 @@ def measured(run: Run, split: str) -> CandidateRecall:
     recall = CandidateRecall(run.recipe, rows, pl.read_parquet(paths.labels(run, split)))
     for shard in shards(run, split):
         lists = read_candidates(shard_candidates(run, split, rows, shard), shard)
-        recall.add(lists, top_candidates(lists, run.recipe.pool_size)[:2], shard)
+        recall.add(lists, top_candidates(lists, run.recipe.pool_size), shard)
     return recall
 
 

@@ -66,7 +66,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_the_least_budget_changes_no_byte_and_less_is_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(candidates, "FEWEST", 10)
+    monkeypatch.setattr(candidates, "MIN_QUERIES", 10)
     claim, claimed = Budget.claim, dict[str, dict[str, int]]()
     for name in STEPS:
         with pytest.MonkeyPatch.context() as patch:

@@ -1,1 +1,1 @@
-"""Step 3: retrievers propose candidates; the pool merges them."""
+"""Steps 3 and 4: retrievers list candidates, and the pool merges their lists."""

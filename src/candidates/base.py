@@ -1,4 +1,4 @@
-"""What a retriever is (steps 3 and 4), and the lists that the pipeline is measured against."""
+"""Base class of retrievers (steps 3 and 4); baselines made of retrievers."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ from src.data.split_data import SplitData
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-LONGEST = 255  # ranks of a list are uint8, and 255 stands for "not listed"
+MAX_LENGTH = 255  # of a list: ranks are uint8 from 0, and 255 means that an item is not listed
 
 
 @dataclass(frozen=True)
 class Retriever(ABC):
-    """Gives every query a short list of items, best first.
+    """Lists a few items for every query, best first.
 
-    A kind is a subclass in a module of this folder, with `top: int` among its fields; a recipe
-    holds its rows. A retriever that reads an embedding runs in step 4, all others in step 3.
+    A kind is a subclass in a module of this folder, with a field `top: int`. Retrievers that read
+    an embedding run in step 4, all others in step 3.
     """
 
     name: str
 
     @property
     def length(self) -> int:
-        """Items of a list, at most: the field `top`."""
-        return int(getattr(self, "top"))  # noqa: B009 - declared by the subclasses, with defaults
+        """The most items of a list: the field `top`."""
+        return int(getattr(self, "top"))  # noqa: B009 - a field of the subclasses
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Names of the matrices and embeddings that it reads."""
+        """Names of the matrices and embeddings that the retriever reads."""
         return ()
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where the row does not fit the recipe."""
-        if not 1 <= self.length <= LONGEST:
-            raise ValueError(f"retriever {self.name}: top is from 1 to {LONGEST}")
+        if not 1 <= self.length <= MAX_LENGTH:
+            raise ValueError(f"retriever {self.name}: top is from 1 to {MAX_LENGTH}")
         for table in self.tables:
             recipe.check_neighbours(f"retriever {self.name}", table)
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """Files that the lists are made from."""
+        """Return the files that the lists are made from."""
         return [paths.events(run, split), *(paths.neighbours(run, split, t) for t in self.tables)]
 
     def memory(self, run: Run, split: str) -> float:
-        """Bytes that it holds for a whole split, beside the sessions."""
+        """Estimate the bytes of its data for a split, without the sessions."""
         return 0.0
 
     @abstractmethod
     def causal(self) -> Retriever | None:
-        """What `--causal` leaves of it: lists made from what was known at the query; or None."""
+        """Return the row whose lists use only data from before the query; None if there is none."""
 
     @abstractmethod
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
-        """Items and scores for sessions first : end, both (queries, top), best first.
+        """List items and scores for sessions first : end: both (queries, top), best first.
 
-        Ties go by item; -1 and 0 where a list ends. The same on any number of threads. A session
-        without an event gets an empty list where its history is needed.
+        Ties go by item. Items are -1 and scores 0 where a list ends. The lists do not depend on the
+        number of threads. A session without events gets an empty list if its history is needed.
         """
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A list without a model: those of retrievers one after the other, first occurrence kept."""
+    """Concatenation of the lists of retrievers, without repeated items, to compare with."""
 
     name: str
     retrievers: tuple[str, ...]

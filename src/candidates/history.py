@@ -1,4 +1,4 @@
-"""Propose the items of the session itself: what comes again."""
+"""List the items of the session's own history."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HistoryRetriever(Retriever):
-    """The seed items themselves, by weight."""
+    """Lists the seed items themselves, by weight."""
 
     seeds: Seeds
     top: int = 100
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where weights lack an event type."""
+        """Raise ValueError if weights lack an event type."""
         super().check(recipe)
         recipe.check_weights(f"retriever {self.name}", self.seeds.type_weight)
 
     def causal(self) -> Self:
-        """Itself: it sees nothing but the history."""
+        """Return the row itself, as it reads only the history."""
         return self
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Sort the seed items of every query into its list."""
+"""Sort the seed items of every query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from src.core.topk_kernel import insert_top
 
 @njit(parallel=True, cache=True)
 def history_lists(offsets, items, weight, top):
-    """Lists (queries, top) of the seed items themselves: item, score."""
+    """List the seed items by weight: item, score (queries, top).
+
+    offsets, items, weight: seeds by query as CSR.
+    """
     n_queries = offsets.size - 1
     item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)

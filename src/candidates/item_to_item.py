@@ -1,4 +1,4 @@
-"""Propose the neighbours of the seed items, in one matrix or by one embedding."""
+"""List the neighbours of the seed items, in one matrix or by one embedding."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemToItemRetriever(Retriever):
-    """Neighbours of the seed items, their weights summed over the seeds (ItemCF)."""
+    """Lists neighbours of the seed items; their weights are summed over the seeds (ItemCF)."""
 
-    matrix: str  # or embedding
+    matrix: str  # name of a matrix or embedding
     seeds: Seeds
-    neighbours: int = 20  # how many of each seed
-    normalize: bool = True  # each seed's neighbour weights sum to 1; else each neighbour counts 1
+    neighbours: int = 20  # of each seed
+    normalize: bool = True  # the weights of a seed's neighbours sum to 1; else each weighs 1
     top: int = 50
 
     @property
@@ -36,19 +36,19 @@ class ItemToItemRetriever(Retriever):
         return (self.matrix,)
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where the table is missing, or weights lack an event type."""
+        """Raise ValueError if the matrix is missing, or weights lack an event type."""
         super().check(recipe)
         recipe.check_weights(f"retriever {self.name}", self.seeds.type_weight)
 
     def memory(self, run: Run, split: str) -> float:
-        """The heaviest neighbours, and sums over all items per thread."""
+        """Estimate the bytes of the neighbours, and of the sums over all items of each thread."""
         items = count_rows(paths.items(run))
         pairs = count_rows(paths.neighbours(run, split, self.matrix))
         table = 8 * min(items * self.neighbours, pairs) + 8 * items
         return table + run.engine.threads * 12 * items
 
     def causal(self) -> None:
-        """Nothing: the table was made from all of the split."""
+        """Return None, as the matrix is made from the whole split."""
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the neighbours' weights of each query's seeds."""

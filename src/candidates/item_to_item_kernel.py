@@ -13,7 +13,12 @@ from src.core.topk_kernel import insert_top
 def item_to_item_lists(
     offsets, items, weight, near_offsets, near, near_weight, neighbours, normalize, top, n_threads
 ):
-    """Lists (queries, top) of the neighbours of the seed items: item, score."""
+    """List the neighbours of the seed items by the sum of their weights.
+
+    Returns item and score, (queries, top).
+    offsets, items, weight: seeds by query as CSR. near_offsets, near, near_weight: neighbours by
+    item as CSR.
+    """
     n_queries = offsets.size - 1
     item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)

@@ -1,4 +1,4 @@
-"""Propose the newest items, also those that nobody has looked at: what no count can propose."""
+"""List the newest items, including items without any event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from src.candidates import new_items_kernel
 from src.candidates.base import Retriever
-from src.core.arrays import F64
+from src.core.arrays import F64, count_items
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -22,39 +22,39 @@ from src.data.units import DAY
 
 @dataclass(frozen=True)
 class NewItemRetriever(Retriever):
-    """The newest items at the time of the query, by a column that holds when they came.
+    """Lists the newest items at the time of the query, by columns of items.parquet.
 
-    Columns are those of items.parquet. A query without an event has no items to share a value
-    with, nor a mean to lie near.
+    `same` and `near` refer to the items of the session. They exclude all items for a session
+    without events.
     """
 
-    created: str  # column: seconds since 1970
-    max_age_days: float = 1.0  # only items that are no older
-    same: str | None = None  # column: only items that share a value with one of the history
-    near: str | None = None  # column: only items near the mean of the history,
-    max_distance: float = 0.0  # so far from it, at most
+    created: str  # column with the time of the item, in seconds since 1970
+    max_age_days: float = 1.0
+    same: str | None = None  # column whose value the item shares with an item of the session
+    near: str | None = None  # column whose value is near the mean over the session
+    max_distance: float = 0.0  # of `near` from the mean
     unseen: bool = False  # only items without any event in the split
     top: int = 20
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """The events, and the items' attributes."""
+        """Return the events and the attributes of items."""
         return [*super().inputs(run, split), paths.items(run)]
 
     def memory(self, run: Run, split: str) -> float:
-        """Columns of the items."""
+        """Estimate the bytes of the columns and of the sorted items."""
         return 40 * count_rows(paths.items(run))
 
     def causal(self) -> Self | None:
-        """Itself, unless it looks at which items have no event in the whole split."""
+        """Return the row itself; None with `unseen`, which depends on the whole split."""
         return None if self.unseen else self
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
-        """List the newest items whose age is known."""
+        """List the newest items whose time is known."""
         s = data.sessions
         created = data.items[self.created].cast(pl.Int64).fill_null(-1).to_numpy()
         eligible = created >= 0
         if self.unseen:
-            eligible &= np.bincount(s.item, minlength=s.n_items) == 0
+            eligible &= count_items(s.item, s.n_items) == 0
         order = np.flatnonzero(eligible)[np.argsort(created[eligible], kind="stable")]
         return new_items_kernel.new_item_lists(
             s.offsets, s.item, data.query_ts(first, end), first, end, order, created[order],
@@ -63,7 +63,7 @@ class NewItemRetriever(Retriever):
         )  # fmt: skip
 
     def _column(self, data: SplitData, name: str | None) -> F64:
-        """A column of the items, NaN where unknown; empty where no name is given."""
+        """Return a column of the items, NaN where unknown; an empty array for no name."""
         if name is None:
             return np.empty(0)
         return data.items[name].cast(pl.Float64).fill_null(np.nan).to_numpy()

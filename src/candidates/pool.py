@@ -1,9 +1,10 @@
-"""The pool: per query the candidates that rankers see, with rank and score of every retriever."""
+"""Merge the lists of all retrievers into the pool: the candidates that rankers score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,18 +12,20 @@ import polars as pl
 from src.candidates import pool_kernel
 from src.candidates.base import Retriever
 from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
-from src.core.arrays import F32, I32, I64, arrays
+from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes
 from src.core.run import Run, count_built
 from src.data.shards import QUERIES_PER_SHARD, Shard, missing_queries, shard_file, shards
 from src.data.split_data import SplitData
 
+BYTES_ON_DISK = 0.6  # per number of a pool, about
+
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of queries first : first + n as CSR, highest RRF score first.
+    """Candidates of queries first : end as CSR, highest RRF score first.
 
-    rrf_score: float32. ranks (candidates, retrievers): uint8, ABSENT where a retriever did not list
-    the candidate. scores (candidates, retrievers): float32, 0 there.
+    ranks (candidates, retrievers): uint8, ABSENT where a retriever did not list the candidate.
+    scores (candidates, retrievers): float32, 0 there.
     """
 
     first: int
@@ -38,7 +41,7 @@ class Pool:
 
     @property
     def end(self) -> int:
-        """Dense session behind the last query."""
+        """Dense session after the last query."""
         return self.first + self.n_queries
 
     @property
@@ -48,7 +51,7 @@ class Pool:
         return np.repeat(sessions, np.diff(self.offsets))
 
     def to_frame(self, names: list[str]) -> pl.DataFrame:
-        """One row a candidate; names: of the retrievers."""
+        """Convert to a row per candidate; names: those of the retrievers."""
         columns: dict[str, object] = {
             "session": self.session, "item": self.item, "rrf_score": self.rrf_score,
         }  # fmt: skip
@@ -63,24 +66,24 @@ class Pool:
         names = [row.name for row in run.recipe.retrievers]
         frame = pl.read_parquet(pool_file(run, split, shard))
         session, item, rrf_score = arrays(frame, "session", "item", "rrf_score")
-        offsets = np.searchsorted(session, np.arange(shard.first, shard.end + 1))
+        offsets = offsets_of_ids(session, shard.first, shard.end)
         ranks = frame.select(f"rank_{name}" for name in names).to_numpy(order="c")
         scores = frame.select(f"score_{name}" for name in names).to_numpy(order="c")
-        return cls(shard.first, offsets.astype(np.int64), item, rrf_score, ranks, scores)
+        return cls(shard.first, offsets, item, rrf_score, ranks, scores)
 
     def batch(self, first: int, end: int) -> Pool:
-        """Queries first : end, counted from the pool's own first."""
+        """Return queries first : end, counted from the first query of the pool."""
         a, b = self.offsets[first], self.offsets[end]
         return Pool(
             self.first + first, self.offsets[first : end + 1] - a, self.item[a:b],
             self.rrf_score[a:b], self.ranks[a:b], self.scores[a:b],
         )  # fmt: skip
 
-    def keep(self, wanted: np.ndarray) -> Pool:
-        """Only the queries that are marked (bool, one a query); the others become empty."""
+    def keep(self, mask: np.ndarray) -> Pool:
+        """Remove the candidates of queries that are not in the mask: bool (queries)."""
         size = np.diff(self.offsets)
-        rows = np.repeat(wanted, size)
-        offsets = np.concatenate([[0], np.cumsum(size * wanted)]).astype(np.int64)
+        rows = np.repeat(mask, size)
+        offsets = offsets_of_sizes(size * mask)
         return Pool(
             self.first, offsets, self.item[rows], self.rrf_score[rows], self.ranks[rows],
             self.scores[rows],
@@ -91,25 +94,32 @@ def pool_file(run: Run, split: str, shard: Shard) -> Path:
     return shard_file(run.output / split / "pool", shard)
 
 
-def top_candidates(lists: CandidateLists, size: int) -> tuple[I64, I32, F32]:
-    """The `size` items of each query with the highest RRF score, as CSR: offsets, item, score."""
-    best, score = pool_kernel.rrf(lists.offsets, lists.rank, lists.item, size)
-    listed = best >= 0
-    offsets = np.concatenate([[0], np.cumsum(listed.sum(axis=1))]).astype(np.int64)
-    return offsets, best[listed], score[listed]
+class TopCandidates(NamedTuple):
+    """Candidates of queries as CSR, highest RRF score first."""
+
+    offsets: I64
+    item: I32
+    rrf_score: F32
+
+
+def top_candidates(lists: CandidateLists, size: int) -> TopCandidates:
+    """Select the `size` items of each query with the highest RRF score; ties by item."""
+    item, rrf_score = pool_kernel.rrf(lists.offsets, lists.rank, lists.item, size)
+    listed = item >= 0
+    return TopCandidates(offsets_of_sizes(listed.sum(axis=1)), item[listed], rrf_score[listed])
 
 
 def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Pool:
     """Merge the lists of queries from session `first` on into a pool of `size` candidates each."""
-    offsets, item, rrf_score = top_candidates(lists, size)
-    ranks = np.full((item.size, n_retrievers), pool_kernel.ABSENT, np.uint8)
-    scores = np.zeros((item.size, n_retrievers), np.float32)
-    pool_kernel.attach_ranks(*lists, offsets, item, ranks, scores)
-    return Pool(first, offsets, item, rrf_score, ranks, scores)
+    top = top_candidates(lists, size)
+    ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint8)
+    scores = np.zeros((top.item.size, n_retrievers), np.float32)
+    pool_kernel.attach_ranks(*lists, top.offsets, top.item, ranks, scores)
+    return Pool(first, *top, ranks, scores)
 
 
 def write_pool(data: SplitData) -> dict[str, int]:
-    """Merge the lists of all retrievers into the pool of a split; summary of the shards."""
+    """Bring the pool of a split up to date; summarise the shards."""
     run, split, recipe = data.run, data.split, data.run.recipe
     rows, claimed = recipe.retrievers, False
 
@@ -130,11 +140,11 @@ def write_pool(data: SplitData) -> dict[str, int]:
 
 
 def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
-    """Claim what merging a shard takes, and all pools on disk: about .6 bytes a number."""
+    """Claim memory for merging a shard, and disk for all missing shards; return True."""
     run = data.run
     numbers = run.recipe.pool_size * (2 * len(rows) + 3)
     listed = sum(row.length for row in rows)
     memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 5 * numbers)
     missing = missing_queries(run, data.split, "pool")
-    run.budget.claim(f"{data.split} pool", memory, 0.6 * numbers * missing)
+    run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * numbers * missing)
     return True

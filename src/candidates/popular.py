@@ -1,4 +1,4 @@
-"""Propose the most frequent items of a time window before the query."""
+"""List the most frequent items of a time window before the query."""
 
 from __future__ import annotations
 
@@ -21,45 +21,48 @@ from src.data.units import DAY, HOUR, Weights
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-WEIGHT_UNIT = 1000  # type weights are counted in thousandths: sums of whole numbers are exact
+WEIGHT_UNIT = 1000  # type weights are rounded to thousandths, as sums of integers are exact
 
 
 class PopularLists(NamedTuple):
-    """The list of every window that a query of the split needs."""
+    """Lists of all windows of the split's queries."""
 
-    ends: I64  # second at which the window ends, ascending
+    ends: I64  # second at which each window ends, ascending
     item: I32  # (windows, top)
     score: F32
 
 
 @dataclass(frozen=True)
 class PopularRetriever(Retriever):
-    """The most frequent items of the seconds before the query, or a little after it."""
+    """Lists the most frequent items of a window: seconds end - window_s to end.
+
+    The window ends with the last full bucket before the query, plus lookahead_s.
+    """
 
     window_s: int = 7 * DAY
-    bucket_s: int = HOUR  # the window ends at the last whole bucket before the query
-    lookahead_s: int = 0  # later than that: transductive
+    bucket_s: int = HOUR  # queries of a bucket share a window
+    lookahead_s: int = 0  # above 0: transductive
     type_weight: Weights = (1.0, 1.0, 1.0)
     top: int = 20
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where weights lack an event type."""
+        """Raise ValueError if weights lack an event type."""
         super().check(recipe)
         recipe.check_weights(f"retriever {self.name}", self.type_weight)
 
     def memory(self, run: Run, split: str) -> float:
-        """The events by time, and a count per item."""
+        """Estimate the bytes of the events by time, and of a count per item."""
         return 9 * count_rows(paths.events(run, split)) + 8 * count_rows(paths.items(run))
 
     def causal(self) -> Self:
-        """The part of the window that lies before the query."""
+        """Return the row with the part of the window before the query."""
         return replace(self, window_s=self.window_s - self.lookahead_s, lookahead_s=0)
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
-        """Look up the list of the window before each query."""
-        known = data.cached(("popular", self), lambda: self._all_lists(data))
-        window = np.searchsorted(known.ends, self._window_end(data.query_ts(first, end)))
-        return known.item[window], known.score[window]
+        """Look up the list of each query's window."""
+        all_lists = data.cached(("popular", self), lambda: self._all_lists(data))
+        window = np.searchsorted(all_lists.ends, self._window_end(data.query_ts(first, end)))
+        return all_lists.item[window], all_lists.score[window]
 
     def _window_end(self, ts: I32) -> I64:
         return ts.astype(np.int64) // self.bucket_s * self.bucket_s + self.lookahead_s

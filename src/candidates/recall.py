@@ -1,4 +1,4 @@
-"""Measure candidates before any model: recall of each retriever, of the pool, of baselines."""
+"""Measure the recall of retrievers, of the pool and of baselines on `valid`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from src.candidates.lists import (
     read_candidates,
     shard_candidates,
 )
-from src.candidates.pool import top_candidates
+from src.candidates.pool import TopCandidates, top_candidates
 from src.candidates.pool_kernel import ABSENT
-from src.core.arrays import I32, I64, arrays
+from src.core.arrays import I32, arrays
 from src.core.console import show
 from src.core.run import Run
 from src.data import paths
@@ -31,35 +31,33 @@ from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.query_scores import QueryScores, capped_count, score_ranks
 
 CUTS = (20, 50, 100, 150)
-"""First candidates of the pool whose recall is measured."""
+"""Sizes of a pool whose recall is measured."""
 
 UNION = "union of lists"
 """Row of the pool table with the recall of all lists."""
 
-BASELINE_VALUES = pl.Schema(
-    {
-        "session": pl.Int64,
-        "value": pl.Float64,
-        "ideal": pl.Float64,
-        "baseline": pl.String,
-        "objective": pl.Int8,
-    }
-)
-"""Value and ideal of a query's list: a row per baseline, objective and session."""
+BASELINE_VALUES = pl.Schema({
+    "session": pl.Int64, "value": pl.Float64, "ideal": pl.Float64,
+    "baseline": pl.String, "objective": pl.Int8,
+})  # fmt: skip
+"""Value and ideal of a list: a row per baseline, objective and session."""
 
 
 @dataclass(frozen=True)
 class LabelRanks:
-    """Where the labels of a shard stand."""
+    """Ranks of the labels of a shard."""
 
-    rows: slice  # of the labels
-    in_lists: NDArray[np.uint8]  # (labels, retrievers), ABSENT where a list does not have them
-    in_pool: I32  # or -1
-    in_baselines: list[I32]  # among the first k of each, or -1
+    rows: slice  # rows of the shard's labels
+    in_lists: NDArray[np.uint8]  # (labels, retrievers), ABSENT where not listed
+    in_pool: I32  # (labels), -1 where not in the pool
+    in_baselines: list[I32]  # per baseline (labels), -1 where not among the first k
 
 
 class CandidateRecall:
-    """Collects the ranks of all labels shard by shard: no more than a shard is in memory."""
+    """Collects the ranks of all labels, shard by shard, and computes the recall of candidates.
+
+    Recall is capped: of a session, at most as many positives count as the metric allows.
+    """
 
     def __init__(self, recipe: Recipe, rows: Sequence[Retriever], labels: pl.DataFrame) -> None:
         self.recipe, self.rows, self.labels = recipe, rows, labels
@@ -69,32 +67,35 @@ class CandidateRecall:
         self.ranks: list[LabelRanks] = []
         self.candidates = self.queries = 0
 
-    def add(self, lists: CandidateLists, pool: tuple[I64, I32], shard: Shard) -> None:
-        """Rank the labels of a shard in its lists and in its pool (offsets, items in order)."""
+    def add(self, lists: CandidateLists, pool: TopCandidates, shard: Shard) -> None:
+        """Find the ranks of a shard's labels in its lists, its pool and its baselines."""
         low, high = np.searchsorted(self.session, (shard.first, shard.end))
         query, positive = self.session[low:high] - shard.first, self.item[low:high]
         in_lists = kernel.ranks_in_lists(
             query, positive, lists.offsets, lists.retriever, lists.rank, lists.item, len(self.rows)
         )
-        in_pool = kernel.ranks_in_pool(query, positive, *pool)
+        in_pool = kernel.ranks_in_pool(query, positive, pool.offsets, pool.item)
         in_baselines = [self._in_baseline(b, query, positive, lists) for b in self.baselines]
         self.ranks.append(LabelRanks(slice(low, high), in_lists, in_pool, in_baselines))
-        self.candidates += pool[1].size
+        self.candidates += pool.item.size
         self.queries += shard.end - shard.first
 
     def _in_baseline(
         self, baseline: Baseline, query: I32, positive: I32, lists: CandidateLists
     ) -> I32:
-        """Rank of each positive among the first k of a baseline, or -1."""
-        wanted = np.array([self.names.index(name) for name in baseline.retrievers])
+        """Return the rank of each positive among the first k of a baseline, or -1."""
+        retrievers = np.array([self.names.index(name) for name in baseline.retrievers])
         k = self.recipe.k
-        first_k = kernel.concatenated(lists.offsets, lists.retriever, lists.item, wanted, k)
+        first_k = kernel.concatenated(lists.offsets, lists.retriever, lists.item, retrievers, k)
         return kernel.ranks_in_pool(
             query, positive, np.arange(lists.offsets.size) * k, first_k.ravel()
         )
 
     def retrievers_table(self) -> pl.DataFrame:
-        """One row a retriever: recall at k, of its whole list, and of hits no other one has."""
+        """Compute the recall of each retriever: of k items, of all, and of unique hits.
+
+        A unique hit is not in the list of any other retriever.
+        """
         ranks, k = self.joined("in_lists"), self.recipe.k
         unique = (ranks != ABSENT).sum(axis=1) == 1
         rows = []
@@ -108,7 +109,7 @@ class CandidateRecall:
         return pl.DataFrame(rows)
 
     def pool_table(self) -> pl.DataFrame:
-        """Recall of the pool's first candidates, of all of them, and of all lists together."""
+        """Compute the recall of the pool's first candidates, of all, and of the union of lists."""
         rank = self.joined("in_pool")
         rows = [
             {"pool": f"first {cut}", **self._recalls("", (rank >= 0) & (rank < cut))}
@@ -121,7 +122,7 @@ class CandidateRecall:
         return pl.DataFrame(rows)
 
     def baselines_table(self) -> pl.DataFrame:
-        """Score of each baseline per objective, and the weighted total with its 95 % interval."""
+        """Compute each baseline's scores, and the weighted total with its 95 % interval."""
         weights = [o.weight for o in self.recipe.objectives]
         rows = []
         for baseline in self.baselines:
@@ -129,22 +130,22 @@ class CandidateRecall:
             low, high = bootstrap(scores, weights, self.recipe.seed)
             row: dict[str, object] = {"baseline": baseline.name}
             named = zip(self.recipe.objective_names, scores, strict=True)
-            row |= {name: of.score() for name, of in named}
+            row |= {name: objective.score() for name, objective in named}
             row |= {"total": total_score(scores, weights)}
             rows.append(row | {"low": float(low[-1]), "high": float(high[-1])})
         return pl.DataFrame(rows)
 
     def baseline_values(self) -> pl.DataFrame:
-        """Value and ideal of every baseline, objective and query, for paired comparisons."""
+        """Return value and ideal by baseline, objective and query, for paired comparisons."""
         tables = [pl.DataFrame(schema=BASELINE_VALUES)]
         for baseline in self.baselines:
             for o, scores in enumerate(self._baseline_scores(baseline)):
-                named = {"baseline": pl.lit(baseline.name), "objective": pl.lit(o, pl.Int8)}
-                tables.append(pl.DataFrame(vars(scores)).with_columns(**named))
+                keys = {"baseline": pl.lit(baseline.name), "objective": pl.lit(o, pl.Int8)}
+                tables.append(pl.DataFrame(vars(scores)).with_columns(**keys))
         return pl.concat(table.select(BASELINE_VALUES.names()) for table in tables)
 
     def _baseline_scores(self, baseline: Baseline) -> list[QueryScores]:
-        """One per objective, over the labels of all shards so far."""
+        """Score a baseline on the labels of all added shards, per objective."""
         number, metric = self.baselines.index(baseline), self.recipe.metric
         rank = np.concatenate([r.in_baselines[number] for r in self.ranks])
         covered = np.concatenate([np.arange(r.rows.start, r.rows.stop) for r in self.ranks])
@@ -156,7 +157,7 @@ class CandidateRecall:
         return scores
 
     def joined(self, name: str) -> NDArray:
-        """An attribute of LabelRanks over all labels; absent where no shard has covered them."""
+        """Join an array of LabelRanks over all labels; absent where no shard has the label."""
         first = getattr(self.ranks[0], name)
         absent = ABSENT if name == "in_lists" else -1
         out = np.full((len(self.labels), *first.shape[1:]), absent, first.dtype)
@@ -165,7 +166,7 @@ class CandidateRecall:
         return out
 
     def _recalls(self, suffix: str, hit: NDArray) -> dict[str, object]:
-        """Capped recall per objective, where `hit` marks the labels found."""
+        """Compute the capped recall per objective from the mask of labels that are hit."""
         cap, recalls = self.recipe.metric.cap, dict[str, object]()
         for o, name in enumerate(self.recipe.objective_names):
             of_objective = self.objective == o
@@ -176,12 +177,13 @@ class CandidateRecall:
 
 
 def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
-    """Write the recall of some retrievers, their pool and baselines to logs/<name>, and print it.
+    """Measure retrievers, their pool and baselines on `valid`; print the tables.
 
-    On the valid split: {retrievers,pool,baselines}.csv, and baselines.parquet per query.
+    Writes {retrievers,pool,baselines}.csv, and baselines.parquet with values per query, to
+    logs/<name>.
     """
     folder, labels, recipe = run.output / "logs" / name, paths.labels(run, "valid"), run.recipe
-    made = {table: folder / f"{table}.csv" for table in ("retrievers", "pool", "baselines")}
+    csv_of = {table: folder / f"{table}.csv" for table in ("retrievers", "pool", "baselines")}
     values = folder / "baselines.parquet"
 
     def make(parts: dict[Path, Path]) -> None:
@@ -191,9 +193,8 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
             return read_candidates(shard_candidates(run, "valid", rows, shard), shard), shard
 
         for lists, shard in in_turn(read, run.progress(shards(run, "valid"), "recall")):
-            offsets, item, _ = top_candidates(lists, recipe.pool_size)
-            recall.add(lists, (offsets, item), shard)
-        tables = {made[name]: getattr(recall, f"{name}_table")() for name in made}
+            recall.add(lists, top_candidates(lists, recipe.pool_size), shard)
+        tables = {path: getattr(recall, f"{table}_table")() for table, path in csv_of.items()}
         for path, part in parts.items():
             if path == values:
                 recall.baseline_values().write_parquet(part)
@@ -203,6 +204,6 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
     inputs = [labels, *candidate_files(run, "valid", rows)]
     key = ([row.name for row in rows], recipe.baselines, recipe.objectives, recipe.metric,
            recipe.pool_size, recipe.seed)  # fmt: skip
-    run.build_many(dict.fromkeys([*made.values(), values], key), make, inputs)
-    for path in made.values():
+    run.build_many(dict.fromkeys([*csv_of.values(), values], key), make, inputs)
+    for path in csv_of.values():
         show(pl.read_csv(path))

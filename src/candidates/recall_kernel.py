@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Find the rank of each positive in the lists, in the pool and in baselines."""
+"""Find the ranks of positives in lists, in the pool and in baselines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from src.candidates.pool_kernel import ABSENT
 
 @njit(parallel=True, cache=True)
 def ranks_in_lists(query, positive, offsets, retriever, rank, item, n_retrievers):
-    """Rank of each positive in each list, uint8 (positives, retrievers), ABSENT where it is not.
+    """Find the rank of each positive in each list: uint8 (positives, retrievers), or ABSENT.
 
-    query: number of the query of each positive in `offsets`, the CSR of list rows by query.
+    query, positive: query and item of each positive. offsets, retriever, rank, item:
+    CandidateLists.
     """
     out = np.full((positive.size, n_retrievers), ABSENT, np.uint8)
     for t in prange(positive.size):
@@ -25,7 +26,10 @@ def ranks_in_lists(query, positive, offsets, retriever, rank, item, n_retrievers
 
 @njit(parallel=True, cache=True)
 def ranks_in_pool(query, positive, offsets, item):
-    """Rank of each positive among the items of its query, int32, -1 where it is not."""
+    """Find the rank of each positive among the items of its query: int32, or -1.
+
+    offsets, item: items by query as CSR, best first.
+    """
     out = np.full(positive.size, -1, np.int32)
     for t in prange(positive.size):
         first = offsets[query[t]]
@@ -37,19 +41,22 @@ def ranks_in_pool(query, positive, offsets, item):
 
 
 @njit(parallel=True, cache=True)
-def concatenated(offsets, retriever, item, wanted, k):
-    """The first k different items of some lists, one after the other: (queries, k), -1 behind."""
+def concatenated(offsets, retriever, item, retrievers, k):
+    """Concatenate the lists of some retrievers: the first k different items, or -1 (queries, k).
+
+    offsets, retriever, item: CandidateLists. retrievers: numbers of the retrievers, in order.
+    """
     n_queries = offsets.size - 1
     out = np.full((n_queries, k), -1, np.int32)
     for q in prange(n_queries):
         n = 0
-        for r in wanted:
+        for r in retrievers:
             for i in range(offsets[q], offsets[q + 1]):
                 if n < k and retriever[i] == r:
-                    known = False
+                    repeated = False
                     for m in range(n):
-                        known |= out[q, m] == item[i]
-                    if not known:
+                        repeated |= out[q, m] == item[i]
+                    if not repeated:
                         out[q, n] = item[i]
                         n += 1
     return out

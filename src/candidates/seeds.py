@@ -1,4 +1,4 @@
-"""Choose the seed items of a query: which items of its history a retriever starts from."""
+"""Select the seed items of a query: items of its history that a retriever starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCOPES = tuple(scope.name.lower() for scope in Scope)
 
 
 class SeedItems(NamedTuple):
-    """Weighted seed items of some queries as CSR, latest first."""
+    """Weighted seed items by query as CSR, latest first."""
 
     offsets: I64
     item: I32
@@ -26,15 +26,15 @@ class SeedItems(NamedTuple):
 
 @dataclass(frozen=True)
 class Seeds:
-    """Which history items are seeds, and their weights.
+    """Rule that selects and weights the items of a history.
 
-    Scopes: "all" events; the current "visit" (visits are split by gaps of over 2 hours); the
-    "visit_ends", the last event of each visit; the last "day" (24 h before the last event).
-    The weight of an item is the sum over its events of decay ** (events back) * type weight.
+    Scopes: "all" events; "visit", the events of the last visit, where gaps of over 2 hours split
+    visits; "visit_ends", the last event of each visit; "day", the 24 hours before the last event.
+    The weight of an item is the sum of decay ** (events after it) * type weight over its events.
     """
 
     scope: str = "all"
-    max_items: int | None = None  # only the latest different items
+    max_items: int | None = None  # the latest different items; None: all
     decay: float = 0.9
     type_weight: Weights = (1.0, 1.0, 1.0)
 
@@ -43,7 +43,7 @@ class Seeds:
             raise ValueError(f"scope {self.scope!r}: one of {', '.join(SCOPES)}")
 
     def select(self, data: SplitData, first: int, end: int) -> SeedItems:
-        """Select the seeds of sessions first : end; none where a session has no event."""
+        """Select the seeds of sessions first : end."""
         s = data.sessions
         unbounded = np.iinfo(np.int64).max
         return SeedItems(*seeds_kernel.select_items(

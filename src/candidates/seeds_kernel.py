@@ -13,7 +13,7 @@ from src.data.units import DAY
 
 
 class Scope(IntEnum):
-    """Which events of a history count; their names in lower case are what a recipe says."""
+    """Events of a history that count; a recipe has the names in lower case."""
 
     ALL = 0
     VISIT = 1
@@ -26,24 +26,27 @@ VISIT, VISIT_ENDS, LAST_DAY = int(Scope.VISIT), int(Scope.VISIT_ENDS), int(Scope
 
 @njit(parallel=True, cache=True)
 def select_items(offsets, item, ts, type_, first, end, scope, max_items, decay, type_weight):
-    """Seed items of sessions first : end as CSR (offsets, item, weight), latest first."""
-    room = offsets[first : end + 1] - offsets[first]
-    items = np.empty(room[-1], np.int32)
-    weight = np.empty(room[-1], np.float64)
+    """Select the seeds of sessions first : end as CSR: offsets, item, weight, latest first.
+
+    offsets, item, ts, type_: events by session as CSR.
+    """
+    event_offsets = offsets[first : end + 1] - offsets[first]  # a query has at most as many seeds
+    items = np.empty(event_offsets[-1], np.int32)
+    weight = np.empty(event_offsets[-1], np.float64)
     size = np.zeros(end - first, np.int64)
     for q in prange(end - first):
         begin, stop = offsets[first + q], offsets[first + q + 1]
-        out = items[room[q] : room[q + 1]]
-        out_weight = weight[room[q] : room[q + 1]]
-        back = 0
+        out = items[event_offsets[q] : event_offsets[q + 1]]
+        out_weight = weight[event_offsets[q] : event_offsets[q + 1]]
+        n_later = 0
         n = 0
         for i in range(stop - 1, begin - 1, -1):
             if not _in_scope(ts, i, stop, scope):
                 if scope in (VISIT, LAST_DAY):
                     break
                 continue
-            w = decay**back * type_weight[type_[i]]
-            back += 1
+            w = decay**n_later * type_weight[type_[i]]
+            n_later += 1
             if w == 0.0:
                 continue
             u = 0
@@ -57,11 +60,12 @@ def select_items(offsets, item, ts, type_, first, end, scope, max_items, decay, 
                 n += 1
             out_weight[u] += w
         size[q] = n
-    return _pack(room, size, items, weight)
+    return _pack(event_offsets, size, items, weight)
 
 
 @njit(inline="always")
 def _in_scope(ts, i, stop, scope):
+    """Whether event i of a session that ends at `stop` counts; of VISIT, if all later ones do."""
     if scope == VISIT:
         return i == stop - 1 or ts[i + 1] - ts[i] <= VISIT_GAP
     if scope == VISIT_ENDS:
@@ -72,13 +76,14 @@ def _in_scope(ts, i, stop, scope):
 
 
 @njit(cache=True)
-def _pack(room, size, items, weight):
-    """Close the gaps behind the seeds of each query."""
+def _pack(event_offsets, size, items, weight):
+    """Remove the unused space after the seeds of each query."""
     offsets = np.zeros(size.size + 1, np.int64)
     offsets[1:] = np.cumsum(size)
     packed = np.empty(offsets[-1], np.int32)
     packed_weight = np.empty(offsets[-1], np.float64)
     for q in range(size.size):
-        packed[offsets[q] : offsets[q + 1]] = items[room[q] : room[q] + size[q]]
-        packed_weight[offsets[q] : offsets[q + 1]] = weight[room[q] : room[q] + size[q]]
+        first, end = event_offsets[q], event_offsets[q] + size[q]
+        packed[offsets[q] : offsets[q + 1]] = items[first:end]
+        packed_weight[offsets[q] : offsets[q + 1]] = weight[first:end]
     return offsets, packed, packed_weight

@@ -1,14 +1,14 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Session-kNN: items of the sessions most like the query's.
+"""List items of the sessions most similar to the query (session-kNN).
 
 V-SKNN: Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
 STAN: Garg et al., "Sequence and Time Aware Neighborhood for Session-based Recommendations",
-SIGIR 2019. Both are one loop with other decays: how much a query event counts by its place from
-the end, a neighbour session by its age, a neighbour's item by its distance to the shared item.
+SIGIR 2019. One loop computes both, with different decays. They weight a query event by its position
+from the end, a neighbour by its age, and its items by the distance to the shared item.
 
-A query meets some thousand sessions, and then some thousand items, out of millions: a hash table
-of those fits the cache, arrays over all sessions and items do not. (Helpers with an early return
-are not here: numba then counts references to every array given, in the innermost loop.)
+A query is compared with some thousand sessions, and then some thousand items, out of millions. A
+hash table of these fits the CPU cache; arrays over all sessions and items do not. Helpers have no
+early return, as numba then counts references to all their arrays in the innermost loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from src.candidates.neighbours_kernel import BINS, compare, keep_nearest, nth_largest
+from src.candidates.similar_sessions_kernel import BINS, compare, keep_nearest, nth_largest
 from src.core.arrays import I32, I64
 from src.core.hash_kernel import FREE, NUMBER, clear_table, find_slot, prefetch, table_bits
 from src.core.topk_kernel import insert_top
@@ -27,7 +27,7 @@ from src.data.events_kernel import BEGIN, LAST, SIZE
 
 
 class Events(NamedTuple):
-    """Events of all sessions."""
+    """Events of all sessions, as CSR."""
 
     offsets: I64
     item: I32
@@ -38,82 +38,78 @@ class Postings(NamedTuple):
     """The latest sessions of each item as CSR (`latest_sessions`)."""
 
     offsets: I64
-    entries: I32  # (n, 3): BEGIN, SIZE, LAST
+    entries: I32  # (n, 3): columns BEGIN, SIZE, LAST
 
 
 class Settings(NamedTuple):
-    """Numbers of a retriever, and how much room a query needs."""
+    """Settings of a retriever, and sizes of the arrays for a query."""
 
     neighbours: float
     query_decay: float
     recency_days: float
-    max_met: int  # sessions that a query meets, at most
-    max_items: int  # different items of a query and its neighbours, at most
+    max_sessions: int  # that share an item with a query
+    max_items: int  # different items of a query and its neighbours
 
 
 @njit(cache=True)
-def most_met(offsets, item, starts, first, end):
-    """At least as many as the sessions that any query of first : end meets."""
-    most = 0
+def max_postings(offsets, item, posting_offsets, first, end):
+    """Return the largest sum of postings of a query in first : end, over all its events.
+
+    A query is compared with at most as many sessions.
+    """
+    largest = 0
     for q in range(first, end):
-        most = max(most, _n_postings(item, offsets[q], offsets[q + 1], starts))
-    return most
+        largest = max(largest, _n_postings(item, offsets[q], offsets[q + 1], posting_offsets))
+    return largest
 
 
 @njit(parallel=True, cache=True, error_model="numpy", nogil=True)
-def knn_lists(events, first, end, postings, idf, distance_decay, how, n_threads, top):
-    """Lists of the queries first : end.
+def knn_lists(events, first, end, postings, idf, distance_decay, settings, n_threads, top):
+    """List items for sessions first : end: item, score (queries, top).
 
-    idf: weight per item (empty: all weigh 1). distance_decay: weight by distance to the shared
-    item, not growing, none beyond (empty: all weigh 1). An empty query meets no session.
+    idf: weight of each item; empty for 1. distance_decay: weight by distance to the shared item,
+    which does not grow, and 0 beyond its end; empty for 1.
     """
     offsets, item, ts = events.offsets, events.item, events.ts
-    starts, entries = postings.offsets, postings.entries
-    n_queries = end - first
+    posting_offsets, entries = postings.offsets, postings.entries
+    max_sessions, max_items = settings.max_sessions, settings.max_items
+    decay, n_queries = settings.query_decay, end - first
     list_item = np.full((n_queries, top), -1, np.int32)
     list_score = np.zeros((n_queries, top), np.float32)
     for t in prange(n_threads):
-        slots = np.empty(1 << table_bits(max(how.max_met, how.max_items)), np.int64)
-        met, similarity = np.empty((how.max_met, 3), np.int32), np.empty(how.max_met, np.float64)
-        value, keys = np.empty(how.max_met, np.float32), np.empty(how.max_met, np.uint64)
-        candidate, last_source = (
-            np.empty(how.max_items, np.int32),
-            np.empty(how.max_items, np.int32),
-        )
-        total, weight = np.empty(how.max_items, np.float32), np.empty(how.max_items, np.float64)
+        slots = np.empty(1 << table_bits(max(max_sessions, max_items)), np.int64)
+        met, similarity = np.empty((max_sessions, 3), np.int32), np.empty(max_sessions, np.float64)
+        value, keys = np.empty(max_sessions, np.float32), np.empty(max_sessions, np.uint64)
+        # last_neighbour: the neighbour that added to a candidate last, from 1
+        candidate, last_neighbour = np.empty(max_items, np.int32), np.empty(max_items, np.int32)
+        total, weight = np.empty(max_items, np.float32), np.empty(max_items, np.float64)
         bins = np.empty(BINS, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             begin, stop = offsets[first + q], offsets[first + q + 1]
-            bits = clear_table(slots, min(_n_postings(item, begin, stop, starts), how.max_met))
+            n_postings = _n_postings(item, begin, stop, posting_offsets)
+            bits = clear_table(slots, min(n_postings, max_sessions))
             n_met = _meet(
-                item, begin, stop, starts, entries, how.query_decay, slots, bits, met, similarity
+                item, begin, stop, posting_offsets, entries, decay, slots, bits, met, similarity
             )
-            compare(met, similarity, value, n_met, stop - begin, ts[stop - 1], how.recency_days)
+            compare(
+                met, similarity, value, n_met, stop - begin, ts[stop - 1], settings.recency_days
+            )
             least = np.uint64(0)
-            if n_met > how.neighbours:
-                least = nth_largest(value, met, n_met, np.int64(how.neighbours), bins, keys)
-            n_near, events = keep_nearest(item, met, similarity, value, n_met, least)
-            bits = clear_table(slots, min(events + stop - begin, how.max_items))
-            n, bloom = _own(
-                item,
-                begin,
-                stop,
-                how.query_decay,
-                slots,
-                bits,
-                candidate,
-                last_source,
-                total,
-                weight,
+            if n_met > settings.neighbours:
+                least = nth_largest(value, met, n_met, np.int64(settings.neighbours), bins, keys)
+            n_near, n_events = keep_nearest(item, met, similarity, value, n_met, least)
+            bits = clear_table(slots, min(n_events + stop - begin, max_items))
+            n, bloom = _insert_query_items(
+                item, begin, stop, decay, slots, bits, candidate, last_neighbour, total, weight
             )
-            mine = n
+            n_query_items = n
             for m in range(n_near):
-                a, b, v, me = met[m, BEGIN], met[m, BEGIN] + met[m, SIZE], similarity[m], m + 1
+                a, b, neighbour = met[m, BEGIN], met[m, BEGIN] + met[m, SIZE], m + 1
                 shared, steps = a, b - a
                 if distance_decay.size > 0:
-                    shared = _shared(item, a, b, mine, bloom, slots, bits, weight)
+                    shared = _shared_event(item, a, b, n_query_items, bloom, slots, bits, weight)
                     steps = 2 * min(max(shared - a, b - 1 - shared), distance_decay.size - 1) + 1
-                for step in range(steps):  # each item once: by the event nearest to the shared one
+                for step in range(steps):  # outwards from the shared event
                     i, v = a + step, similarity[m]
                     if distance_decay.size > 0:
                         distance = (step + 1) >> 1
@@ -125,12 +121,12 @@ def knn_lists(events, first, end, postings, idf, distance_decay, how, n_threads,
                     if slots[k] == FREE:
                         slots[k] = np.int64(item[i]) << 32 | n
                         prefetch(idf, item[i])  # type: ignore[call-arg]
-                        candidate[n], last_source[n], total[n] = item[i], me, v
+                        candidate[n], last_neighbour[n], total[n] = item[i], neighbour, v
                         n += 1
                     else:
                         p = np.uint64(slots[k] & NUMBER)
-                        if last_source[p] != me:
-                            last_source[p] = me
+                        if last_neighbour[p] != neighbour:  # an item counts once per neighbour
+                            last_neighbour[p] = neighbour
                             total[p] += v
             listed, row, row_score = 0, list_item[q], list_score[q]
             for j in range(n):
@@ -141,24 +137,26 @@ def knn_lists(events, first, end, postings, idf, distance_decay, how, n_threads,
 
 
 @njit(forceinline=True)
-def _n_postings(item, begin, stop, starts):
+def _n_postings(item, begin, stop, posting_offsets):
+    """Sum the postings of events begin : stop."""
     n = 0
     for i in range(begin, stop):
-        n += starts[item[i] + 1] - starts[item[i]]
+        n += posting_offsets[item[i] + 1] - posting_offsets[item[i]]
     return n
 
 
 @njit(forceinline=True)
 def _query_weight(position, size, decay):
-    """Weight of a query event: exp(-events back / decay), or linear in position."""
+    """Weight a query event by exp(-later events / decay), or linearly by position."""
     return math.exp(-(size - 1 - position) / decay) if decay > 0.0 else (position + 1) / size
 
 
 @njit(forceinline=True, error_model="numpy")
-def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, similarity):
-    """Add up shared query weights per session; returns how many sessions were met.
+def _meet(item, begin, stop, posting_offsets, entries, decay, slots, bits, met, similarity):
+    """Sum the query weights of shared items per session; return the number of sessions.
 
-    An item weighs as its latest event. A session is known by its first event.
+    met: BEGIN, SIZE and LAST of each session; its first event identifies a session. similarity: the
+    sum. An item has the weight of its latest event in the query.
     """
     n_met = 0
     for i in range(stop - 1, begin - 1, -1):
@@ -169,7 +167,7 @@ def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, similarit
         weight = _query_weight(i - begin, stop - begin, decay)
         if repeated or weight == 0.0:
             continue
-        for h in range(starts[x], starts[x + 1]):
+        for h in range(posting_offsets[x], posting_offsets[x + 1]):
             s = np.int64(entries[h, BEGIN])
             if s != begin:
                 k = find_slot(slots, bits, s)
@@ -186,29 +184,34 @@ def _meet(item, begin, stop, starts, entries, decay, slots, bits, met, similarit
 
 
 @njit(forceinline=True, error_model="numpy")
-def _own(item, begin, stop, decay, slots, bits, candidate, last_source, total, weight):
-    """Put the query's items into the table, with their weights; how many, and a Bloom filter."""
+def _insert_query_items(
+    item, begin, stop, decay, slots, bits, candidate, last_neighbour, total, weight
+):
+    """Put the query's items into the table; return their number and a Bloom filter of them.
+
+    Their totals are 0. An item has the weight of its latest event.
+    """
     n, bloom = 0, np.uint64(0)
     for i in range(stop - 1, begin - 1, -1):
         bloom |= np.uint64(1) << (np.uint64(item[i]) & np.uint64(63))
         k = find_slot(slots, bits, item[i])
         if slots[k] == FREE:
             slots[k] = np.int64(item[i]) << 32 | n
-            candidate[n], last_source[n], total[n] = item[i], 0, 0.0
+            candidate[n], last_neighbour[n], total[n] = item[i], 0, 0.0
             weight[n] = _query_weight(i - begin, stop - begin, decay)
             n += 1
     return n, bloom
 
 
 @njit(forceinline=True)
-def _shared(item, begin, stop, mine, bloom, slots, bits, weight):
-    """The event of a neighbour whose item is heaviest in the query, the latest of them."""
+def _shared_event(item, begin, stop, n_query_items, bloom, slots, bits, weight):
+    """Find the event of a neighbour whose item weighs most in the query; the latest where equal."""
     shared, heaviest = begin, 0.0
     for i in range(stop - 1, begin - 1, -1):
         if bloom >> (np.uint64(item[i]) & np.uint64(63)) & np.uint64(1):
             k = find_slot(slots, bits, item[i])
             p = slots[k] & NUMBER
-            if slots[k] != FREE and p < mine and weight[p] > heaviest:
+            if slots[k] != FREE and p < n_query_items and weight[p] > heaviest:
                 shared, heaviest = i, weight[p]
                 if heaviest == 1.0:  # none is heavier
                     break

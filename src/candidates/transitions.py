@@ -1,4 +1,4 @@
-"""Propose what followed the seed items, in any session, near the time of the query."""
+"""List the items that followed the seed items in any session, near the time of the query."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TransitionRetriever(Retriever):
-    """Followers of the seed items; the nearer to the query in time, the more they weigh.
+    """Lists followers of the seed items, weighted by their distance in time from the query.
 
-    (A co-visitation matrix of direction "forward" whose votes are weighted at the query's time, not
-    once for all.)
+    Like a co-visitation matrix of direction "forward" that is counted anew for the time of every
+    query.
     """
 
     seeds: Seeds
-    max_steps: int = 1  # followers: so many events after the item, at most
-    max_gap_s: int = 1800  # and so many seconds
-    half_life: int = HOUR  # a follower so many seconds from the query counts half
-    looks_ahead: bool = True  # followers later than the query count too: transductive
+    max_steps: int = 1  # events from an item to its follower, at most
+    max_gap_s: int = 1800  # seconds from an item to its follower, at most
+    half_life: int = HOUR  # seconds from the query at which the weight of a follower halves
+    looks_ahead: bool = True  # followers after the query count, too: transductive
     target_weight: Weights = (1.0, 1.0, 1.0)  # by the type of the follower
     top: int = 50
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where weights lack an event type."""
+        """Raise ValueError if weights lack an event type."""
         super().check(recipe)
         for weights in (self.seeds.type_weight, self.target_weight):
             recipe.check_weights(f"retriever {self.name}", weights)
 
     def memory(self, run: Run, split: str) -> float:
-        """The followers of all events, and sums over all items per thread."""
+        """Estimate the bytes of all followers, and of the sums over all items of each thread."""
         events, items = count_rows(paths.events(run, split)), count_rows(paths.items(run))
         return 12 * events * self.max_steps + 16 * events + run.engine.threads * 8 * items
 
     def causal(self) -> Self:
-        """Only followers from before the query."""
+        """Return the row with followers from before the query only."""
         return replace(self, looks_ahead=False)
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
@@ -63,7 +63,7 @@ class TransitionRetriever(Retriever):
         )  # fmt: skip
 
     def _followers(self, data: SplitData) -> kernel.Followers:
-        """What came behind each item, by time; shared by retrievers of the same followers."""
+        """Index the followers of each item; retrievers with the same followers share the index."""
 
         def make() -> kernel.Followers:
             s, weights = data.sessions, np.array(self.target_weight, np.float64)

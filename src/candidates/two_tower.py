@@ -1,4 +1,4 @@
-"""Propose the items nearest to the query's vector in a two-tower model; exact search."""
+"""List the items nearest to the query's vector in a two-tower model, by exact search."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class SearchedItems(NamedTuple):
 
 @dataclass(frozen=True)
 class TwoTowerRetriever(Retriever):
-    """Items nearest to the query's vector of one objective."""
+    """Lists the items nearest to the query's vector of one objective."""
 
-    model: str  # an embedding that makes query vectors
-    objective: int  # its number in Recipe.objectives
-    max_items: int = 100_000  # only the most frequent items of the split are looked at
+    model: str  # name of an embedding with query vectors
+    objective: int  # number in Recipe.objectives
+    max_items: int = 100_000  # most frequent items of the split that are searched
     top: int = 100
 
     @property
@@ -43,30 +43,30 @@ class TwoTowerRetriever(Retriever):
         return (self.model,)
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where the objective is not in the recipe."""
+        """Raise ValueError if the recipe lacks the model or the objective."""
         super().check(recipe)
         recipe.check_query_vectors(f"retriever {self.name}", self.model)
         if not 0 <= self.objective < len(recipe.objectives):
             raise ValueError(f"retriever {self.name}: no objective {self.objective}, count from 0")
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """The events, and the vectors of items and queries."""
+        """Return the events, and the vectors of items and queries."""
         vectors = (paths.item_vectors, paths.query_vectors)
         return [paths.events(run, split), *(path(run, split, self.model) for path in vectors)]
 
     def memory(self, run: Run, split: str) -> float:
-        """The vectors of the searched items."""
+        """Estimate the bytes of the vectors of the searched items."""
         items = max(count_rows(paths.items(run)), 1)
         size = paths.total_size([paths.item_vectors(run, split, self.model)])
         return size * min(self.max_items, items) / items
 
     def causal(self) -> None:
-        """Nothing: the model was trained on the whole split."""
+        """Return None, as the model is trained on the whole split."""
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
-        """Search the nearest items of each query's vector; of a zero vector, none."""
+        """Search the items nearest to each query's vector; a zero vector gets an empty list."""
         items = data.cached(
-            ("searched items", self.model, self.max_items), lambda: self._items(data)
+            ("searched items", self.model, self.max_items), lambda: self._searched_items(data)
         )
         queries = query_vectors(data, self.model, first, end)[self.objective]
         row, score = nearest.nearest(queries, items.vectors, self.top)
@@ -76,7 +76,7 @@ class TwoTowerRetriever(Retriever):
             np.where(listed, score, np.float32(0.0)),
         )
 
-    def _items(self, data: SplitData) -> SearchedItems:
+    def _searched_items(self, data: SplitData) -> SearchedItems:
         count = count_items(data.sessions.item, data.n_items)
         items = most_frequent(count, self.max_items)
         return SearchedItems(items, item_vectors(data, self.model)[items])

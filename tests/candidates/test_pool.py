@@ -179,7 +179,7 @@ def test_lists_do_not_depend_on_the_memory_allowed(
     row = HistoryRetriever("own", Seeds())
     one, two = (planted_split(tmp_path / name, replace(BARE, retrievers=(row,))) for name in "ab")
     write_candidates(one, row)
-    monkeypatch.setattr("src.candidates.lists.FEWEST", 7)
+    monkeypatch.setattr("src.candidates.lists.MIN_QUERIES", 7)
     small = replace(two.run, budget=replace(two.run.budget, memory=1 << 20))
     write_candidates(SplitData(small, "valid"), row)
     (shard,) = shards.shards(one.run, "valid")

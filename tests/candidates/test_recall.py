@@ -48,7 +48,7 @@ def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path)
     for number, block in enumerate(shards.batches(FIRST, END, 11)):
         shard = Shard(number, *block)
         lists = listed(ranked, folder, shard)
-        made.add(lists, pool.top_candidates(lists, SIZE)[:2], shard)
+        made.add(lists, pool.top_candidates(lists, SIZE), shard)
     return made
 
 
