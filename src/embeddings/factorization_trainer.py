@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64, count_items, most_frequent
+from src.core.arrays import F32, I32, I64, Mask, count_items, most_frequent, offsets_of_sizes
 from src.core.nearest import nearest
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
@@ -29,15 +28,14 @@ GROUPS = 2
 """Groups of items, a thread each. The result depends on this number, not on that of threads."""
 BATCH_PAIRS = 2**20
 """Pairs in memory at a time, about."""
-TOP = 20
+RECALL_AT = 20
 """Nearest items among which recall looks for the target."""
 
 
 def sessions_with_pairs(sessions: Sessions) -> tuple[I64, I32]:
     """Select the sessions of two events and more, as CSR: offsets (int64) and items (int32)."""
     size = np.diff(sessions.offsets)
-    offsets = np.concatenate([[0], np.cumsum(size[size >= 2])]).astype(np.int64)
-    return offsets, sessions.item[np.repeat(size >= 2, size)]
+    return offsets_of_sizes(size[size >= 2]), sessions.item[np.repeat(size >= 2, size)]
 
 
 class FactorizationTrainer:
@@ -65,7 +63,7 @@ class FactorizationTrainer:
         """Make an alias table of each group of items; items ascend within a group."""
         seen = np.flatnonzero(self.count)
         groups = [seen[seen % GROUPS == g] for g in range(GROUPS)]
-        self.group_offsets = np.concatenate([[0], np.cumsum([g.size for g in groups])])
+        self.group_offsets = offsets_of_sizes(np.array([g.size for g in groups]))
         self.items = np.concatenate(groups).astype(np.int32)
         tables = [
             kernel.alias_table(self.count[g].astype(np.float64) ** self.row.ns_exponent)
@@ -93,14 +91,16 @@ class FactorizationTrainer:
         batches = self._batches()
         order = rng.permutation(len(batches))[: self._max_batches]
         for batch in progress(order.tolist(), number):
-            x, y = self._pairs(*batches[batch], ~self.held_out)
-            offsets, x, y = kernel.group_pairs(x, y, rng.permutation(x.size), GROUPS)
+            source, target = self._pairs(*batches[batch], ~self.held_out)
+            offsets, source, target = kernel.group_pairs(
+                source, target, rng.permutation(source.size), GROUPS
+            )
             kernel.train(
-                GROUPS, offsets, x, y, self.group_offsets, self.items, self.keep_chance, self.alias,
-                negatives_per_group, self.row.learning_rate, int(rng.integers(2**31)),
+                GROUPS, offsets, source, target, self.group_offsets, self.items, self.keep_chance,
+                self.alias, negatives_per_group, self.row.learning_rate, int(rng.integers(2**31)),
                 self.sources, self.targets, self.squares[0], self.squares[1], loss,
             )  # fmt: skip
-            pairs += x.size
+            pairs += source.size
         return {"epoch": number, "loss": loss.sum() / max(pairs, 1), "recall_20": self._recall()}
 
     def keep(self) -> None:
@@ -117,35 +117,36 @@ class FactorizationTrainer:
         cuts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), self.offsets.size - 1]
         return [(a, b) for a, b in pairwise(cuts) if a < b]
 
-    def _pairs(self, first: int, end: int, mask: NDArray[np.bool_]) -> tuple[I32, I32]:
+    def _pairs(self, first: int, end: int, mask: Mask) -> tuple[I32, I32]:
         """List sources and targets of the pairs of those sessions first : end that are marked."""
         size = np.diff(self.offsets[first : end + 1])
         marked, max_steps = mask[first:end], self.row.max_steps
-        offsets = np.concatenate([[0], np.cumsum(size[marked])]).astype(np.int64)
+        offsets = offsets_of_sizes(size[marked])
         item = self.item[self.offsets[first] : self.offsets[end]][np.repeat(marked, size)]
-        x = np.empty(kernel.count_pairs(offsets, max_steps), np.int32)
-        y = np.empty_like(x)
-        n = kernel.write_pairs(offsets, item, max_steps, x, y)
-        return x[:n], y[:n]
+        source = np.empty(kernel.count_pairs(offsets, max_steps), np.int32)
+        target = np.empty_like(source)
+        n = kernel.write_pairs(offsets, item, max_steps, source, target)
+        return source[:n], target[:n]
 
     def _recall(self) -> float:
         """Compute recall@20: the share of held-out pairs whose target is near the source.
 
-        Near is among the TOP items by cosine x ln(1 + count). Log-odds would rate the first epoch
-        best: its vectors are short, and the most frequent items are near to all.
+        Near means one of the RECALL_AT items with the highest cosine x ln(1 + count). Log-odds
+        would rate the first epoch best: its vectors are short, and the most frequent items are near
+        to all.
         """
-        x, y = self._pairs(0, self.offsets.size - 1, self.held_out)
-        if not x.size:
+        source, target = self._pairs(0, self.offsets.size - 1, self.held_out)
+        if not source.size:
             return 0.0
-        drawn = np.random.default_rng([self.seed, 2]).permutation(x.size)[:MAX_HELD_OUT]
-        x, y = x[drawn], y[drawn]
+        drawn = np.random.default_rng([self.seed, 2]).permutation(source.size)[:MAX_HELD_OUT]
+        source, target = source[drawn], target[drawn]
         items = most_frequent(self.count, self.row.max_items)
         row_of = np.full(self.n_items, -1)
         row_of[items] = np.arange(items.size)
         scale = np.log1p(self.count[items])[:, None].astype(np.float32)
-        targets = unit(self.targets[items]) * scale
-        near, _ = nearest(unit(self.sources[x]), targets, TOP, skip=row_of[x])
-        return float((items[near] == y[:, None]).any(axis=1).mean())
+        scaled = unit(self.targets[items]) * scale
+        near, _ = nearest(unit(self.sources[source]), scaled, RECALL_AT, skip=row_of[source])
+        return float((items[near] == target[:, None]).any(axis=1).mean())
 
     def vectors(self) -> tuple[F32, F32]:
         """Return the source and target vectors of the best epoch; 0 for items without events."""
