@@ -186,7 +186,7 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
     csv_of = {table: folder / f"{table}.csv" for table in ("retrievers", "pool", "baselines")}
     values = folder / "baselines.parquet"
 
-    def make(parts: dict[Path, Path]) -> None:
+    def make(temporary: dict[Path, Path]) -> None:
         recall = CandidateRecall(recipe, rows, pl.read_parquet(labels))
 
         def read(shard: Shard) -> tuple[CandidateLists, Shard]:
@@ -195,11 +195,11 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
         for lists, shard in in_turn(read, run.progress(shards(run, "valid"), "recall")):
             recall.add(lists, top_candidates(lists, recipe.pool_size), shard)
         tables = {path: getattr(recall, f"{table}_table")() for table, path in csv_of.items()}
-        for path, part in parts.items():
+        for path, temporary_path in temporary.items():
             if path == values:
-                recall.baseline_values().write_parquet(part)
+                recall.baseline_values().write_parquet(temporary_path)
             else:
-                tables[path].write_csv(part, float_precision=6)
+                tables[path].write_csv(temporary_path, float_precision=6)
 
     inputs = [labels, *candidate_files(run, "valid", rows)]
     key = ([row.name for row in rows], recipe.baselines, recipe.objectives, recipe.metric,

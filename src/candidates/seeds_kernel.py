@@ -65,7 +65,7 @@ def select_items(offsets, item, ts, type_, first, end, scope, max_items, decay, 
 
 @njit(inline="always")
 def _in_scope(ts, i, stop, scope):
-    """Whether event i of a session that ends at `stop` counts; of VISIT, if all later ones do."""
+    """Whether event i counts; VISIT assumes that all later events do. stop: end of the session."""
     if scope == VISIT:
         return i == stop - 1 or ts[i + 1] - ts[i] <= VISIT_GAP
     if scope == VISIT_ENDS:

@@ -39,7 +39,7 @@ def parse_size(text: str) -> int:
 
 
 def free_memory() -> int:
-    """Return the bytes that this process may use: USABLE_SHARE of the tightest limit's rest.
+    """Return the bytes that this process may still use: a share of what the tightest limit leaves.
 
     Limits are those of the machine, of the process's cgroups and of its address space.
     """

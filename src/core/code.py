@@ -28,31 +28,31 @@ NOT_HASHED = {
 _parsing = Lock()  # ast.parse of Python 3.11 is not safe with threads
 
 
-def version(*parts: object) -> str:
+def version(*values: object) -> str:
     """Hash the code of functions, and of the classes of rows (also rows inside containers)."""
-    return _version(frozenset(file for part in parts for file in sources(part)))
+    return _version(frozenset(file for value in values for file in sources(value)))
 
 
-def sources(part: object) -> Iterator[Path]:
+def sources(value: object) -> Iterator[Path]:
     """Yield the file of a function, or those of the classes of all dataclass rows in a value."""
-    if isinstance(part, partial):
-        yield from sources(part.func)  # without its arguments: a Run holds the whole recipe
-    elif isinstance(part, dict):
-        yield from sources(list(part.values()))
-    elif isinstance(part, list | tuple | set | frozenset):
-        for inner in part:
+    if isinstance(value, partial):
+        yield from sources(value.func)  # without its arguments: a Run holds the whole recipe
+    elif isinstance(value, dict):
+        yield from sources(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for inner in value:
             yield from sources(inner)
-    elif is_dataclass(part) and not isinstance(part, type):
-        yield from _file(type(part).__module__)
-        for field in fields(part):
-            yield from sources(getattr(part, field.name))
-    elif callable(part):
-        code = getattr(_function(part), "__code__", None)
-        yield from (_inside(Path(code.co_filename)) if code else _file(type(part).__module__))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _file(type(value).__module__)
+        for field in fields(value):
+            yield from sources(getattr(value, field.name))
+    elif callable(value):
+        code = getattr(_function(value), "__code__", None)
+        yield from (_inside(Path(code.co_filename)) if code else _file(type(value).__module__))
 
 
-def _function(part: Callable[..., object]) -> object:
-    return getattr(part, "__func__", part)
+def _function(value: Callable[..., object]) -> object:
+    return getattr(value, "__func__", value)
 
 
 def _file(module: str) -> Iterator[Path]:

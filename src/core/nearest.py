@@ -1,8 +1,8 @@
-"""Search exact nearest neighbours by inner product, with the same bytes on every machine.
+"""Search exact nearest neighbours by inner product.
 
-A matrix product preselects items. Its sums depend on the shape of the blocks, as BLAS chooses their
-order. So the products of preselected items are summed again in a fixed order. Only those sums are
-compared and returned.
+A matrix product preselects items. BLAS sums in an order that depends on the shape of the blocks. So
+products of preselected items are summed again in a fixed order. Only those sums are compared and
+returned: no byte depends on blocks or threads.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from src.core import nearest_kernel as kernel
 from src.core.arrays import F32, I32, I64
 
 QUERIES, ITEMS = 256, 8192
-"""Size of a block of products: 8 MiB, which fits the cache."""
+"""Rows and columns of a block of products: 8 MiB."""
 ROUNDING = 1e-5
-"""More than two float32 sums of one product can differ, as a share of the vectors' lengths."""
+"""Bound on the difference of two float32 sums of an inner product, for vectors of length 1."""
 
 
 def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tuple[I32, F32]:

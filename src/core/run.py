@@ -63,14 +63,14 @@ class Run:
         inputs: list[Path],
         code: object = None,
     ) -> bool:
-        """Make `path` with make(temporary path), unless it is up to date; return whether it was.
+        """Make `path` with make(temporary path) unless it is up to date; return whether it was made.
 
         A file is up to date if it was made by the same code, from the same recipe rows and inputs.
         The code is that of `make`, of the rows' classes, of the engine and of `code`.
         """
 
-        def make_one(parts: dict[Path, Path]) -> object:
-            return make(parts[path])
+        def make_one(temporary: dict[Path, Path]) -> object:
+            return make(temporary[path])
 
         return path in self.build_many({path: rows}, make_one, inputs, [make, code])
 

@@ -54,8 +54,11 @@ def remove(path: Path) -> None:
 
 
 def build(path: Path, key: dict[str, Any], make: Callable[[Path], object]) -> bool:
-    """Make `path` with make(temporary path) unless its manifest has this key; return if made."""
-    return path in build_many({path: key}, lambda parts: make(parts[path]))
+    """Make `path` with make(temporary path) unless its manifest has this key.
+
+    Returns whether the file was made.
+    """
+    return path in build_many({path: key}, lambda temporary: make(temporary[path]))
 
 
 def build_many(
@@ -66,16 +69,16 @@ def build_many(
     make: writes each file to its temporary path, given as path -> temporary path.
     """
     stale = [path for path, key in keys.items() if fingerprint(path) != digest(key)]
-    parts = {path: path.with_name(f".part-{path.name}") for path in stale}
-    for path, part in parts.items():
+    temporary = {path: path.with_name(f".part-{path.name}") for path in stale}
+    for path, temporary_path in temporary.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         manifest_path(path).unlink(missing_ok=True)
-        part.unlink(missing_ok=True)
-    with removed_on_error(*parts.values()):
+        temporary_path.unlink(missing_ok=True)
+    with removed_on_error(*temporary.values()):
         if stale:
-            make(parts)
-        for path, part in parts.items():
-            replace(part, path)
+            make(temporary)
+        for path, temporary_path in temporary.items():
+            replace(temporary_path, path)
             key = keys[path]
             manifest = json.dumps({"digest": digest(key), "key": key}, default=_plain, indent=1)
             write_text(manifest_path(path), manifest)
@@ -85,25 +88,25 @@ def build_many(
 def write_text(path: Path, text: str) -> None:
     """Write a small text file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    with removed_on_error(part):
-        part.write_text(text)
-        replace(part, path)
+    temporary_path = path.with_name(f".part-{path.name}")
+    with removed_on_error(temporary_path):
+        temporary_path.write_text(text)
+        replace(temporary_path, path)
 
 
 @contextmanager
-def removed_on_error(*parts: Path) -> Iterator[None]:
+def removed_on_error(*temporary: Path) -> Iterator[None]:
     """Remove temporary files when writing them fails, so that a full disk does not stay full."""
     try:
         yield
     except BaseException:
-        for part in parts:
-            part.unlink(missing_ok=True)
+        for temporary_path in temporary:
+            temporary_path.unlink(missing_ok=True)
         raise
 
 
-def replace(part: Path, path: Path) -> None:
+def replace(temporary_path: Path, path: Path) -> None:
     """Sync a finished temporary file to disk, then rename it."""
-    with open(part, "rb") as f:
+    with open(temporary_path, "rb") as f:
         os.fsync(f.fileno())
-    os.replace(part, path)
+    os.replace(temporary_path, path)

@@ -57,10 +57,10 @@ class Recipe:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        for kind, rows in self.tables().items():
+        for table, rows in self.tables().items():
             names = [str(getattr(row, "name", number)) for number, row in enumerate(rows)]
             if repeated := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"recipe {self.name}: two {kind} share a name: {repeated}")
+                raise ValueError(f"recipe {self.name}: two {table} share a name: {repeated}")
         embeddings = {row.name for row in self.embeddings}
         if shared := sorted(embeddings.intersection(row.name for row in self.matrices)):
             raise ValueError(f"recipe {self.name}: a matrix and an embedding share {shared}")

@@ -23,8 +23,8 @@ def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
     run, split = data.run, data.split
     rows = {paths.neighbours(run, split, row.name): row for row in group}
 
-    def count(parts: dict[Path, Path]) -> None:
-        type(group[0]).write(data, {part: rows[path] for path, part in parts.items()})
+    def count(temporary: dict[Path, Path]) -> None:
+        type(group[0]).write(data, {temporary[path]: rows[path] for path in temporary})
 
     return run.build_many(dict(rows), count, [paths.events(run, split)])
 

@@ -21,7 +21,7 @@ class Metric(ABC):
     """Metric of lists of k items. A hit is an item of the list that is a positive of the query."""
 
     name: ClassVar[str]
-    first_hit_only: ClassVar[bool]  # the value of a list is the gain of its best hit; else of all
+    first_hit_only: ClassVar[bool]  # a list has the gain of its best hit; else the sum over hits
 
     k: int
 

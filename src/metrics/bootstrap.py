@@ -14,7 +14,7 @@ from src.metrics.query_scores import QueryScores
 GROUPS = 20_000
 """Most groups of sessions that a bootstrap draws from: bounds its time and memory."""
 
-DRAWS_AT_A_TIME = 50  # that are in memory as float64
+DRAWS_AT_A_TIME = 50  # in memory as float64
 
 
 def bootstrap(
