@@ -63,7 +63,7 @@ class Run:
         inputs: list[Path],
         code: object = None,
     ) -> bool:
-        """Make `path` with make(temporary path) unless it is up to date; return whether it was made.
+        """Make `path` with make(temporary path) unless it is up to date; return if it was made.
 
         A file is up to date if it was made by the same code, from the same recipe rows and inputs.
         The code is that of `make`, of the rows' classes, of the engine and of `code`.
