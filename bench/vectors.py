@@ -41,7 +41,7 @@ from src.candidates.recall_kernel import ranks_in_pool
 from src.candidates.seeds import Seeds
 from src.candidates.two_tower import TwoTowerRetriever
 from src.cli import parse
-from src.core.arrays import F32, I32, arrays
+from src.core.arrays import F32, I32, arrays, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import LABELS, TopLists
@@ -130,7 +130,7 @@ def ranks_in_pools(lists: Sequence[CandidateLists], query: I32, positive: I32, s
     """Rank of each positive in the pool of its query, or -1; lists: shard after shard."""
     pools = [top_candidates(of_shard, size) for of_shard in lists]
     sizes = np.concatenate([np.diff(offsets) for offsets, _, _ in pools])
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    offsets = offsets_of_sizes(sizes)
     return ranks_in_pool(query, positive, offsets, np.concatenate([item for _, item, _ in pools]))
 
 
@@ -144,7 +144,7 @@ def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
         np.full(rank.size, number), rank, item[listed], score[listed]
     )  # fmt: skip
     longer = (np.insert(old, end, new) for old, new in zip(lists[1:], columns, strict=True))
-    return CandidateLists(lists.offsets + np.concatenate([[0], np.cumsum(size)]), *longer)
+    return CandidateLists(lists.offsets + offsets_of_sizes(size), *longer)
 
 
 def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterator[ListScores]:
