@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.blend.blend import TENTHS, Blend
+from src.blend.blend import STACK, TENTHS, Blend
 from src.blend.cv import cv_path, read_cv
 from src.blend.scored_candidates import final_lists
 from src.core.arrays import F64
@@ -48,10 +48,12 @@ def final_blends(run: Run) -> dict[str, FinalBlend]:
 
 def describe_blends(run: Run) -> dict[str, object]:
     """Describe the blend of each objective for the progress line."""
-    return {
-        name: " ".join([entry["transform"], *(f"{r} {w}" for r, w in entry["weights"].items())])
-        for name, entry in read_cv(run)["objectives"].items()
-    }
+    blends: dict[str, object] = {}
+    for name, entry in read_cv(run)["objectives"].items():
+        weights = [f"{ranker} {weight}" for ranker, weight in entry["weights"].items()]
+        ranked = weights or entry["transform"] == STACK
+        blends[name] = " ".join([entry["transform"], *weights]) if ranked else "pool order"
+    return blends
 
 
 def write_submission(run: Run, split: str) -> bool:
