@@ -81,7 +81,7 @@ class ItemStatisticsFeature(FeatureGroup):
 
         def make() -> F32:
             ts = data.sessions.ts
-            since = 0 if self.last_days is None else int(ts.max() - self.last_days * DAY)
+            since = 0 if self.last_days is None else int(ts.max(initial=0) - self.last_days * DAY)
             groups = np.cumsum([0, *map(len, column_groups(types))])
             weights = np.array(type_weight, np.float64)
             return item_statistics(batch.events, data.n_items, len(types), since, weights, groups)

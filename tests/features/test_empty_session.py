@@ -5,6 +5,8 @@ pytest tests/features/test_empty_session.py
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -127,3 +129,9 @@ def test_statistics_do_not_depend_on_the_query(split: SplitData) -> None:
     row = ItemStatisticsFeature()
     assert values(split, row) == values(split, row, EMPTY - 1)
     assert values(split, row)["item_sessions_all"] == [2, 1]
+
+
+def test_statistics_of_a_split_without_events(tmp_path: Path) -> None:
+    data = small_split(tmp_path, [[], []], 0, recipe=TABLES)
+    columns = columns_of(data, ItemStatisticsFeature(7), 1, CANDIDATES)
+    assert columns["item_sessions_7d"] == [0, 0]
