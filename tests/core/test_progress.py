@@ -1,6 +1,6 @@
 """Bars: on a terminal with an ETA, beside the lines that are printed; nothing of them in a pipe.
 
-pytest tests/test_progress.py
+pytest tests/core/test_progress.py
 """
 
 from __future__ import annotations
