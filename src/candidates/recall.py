@@ -194,7 +194,11 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
 
         for lists, shard in in_turn(read, run.progress(shards(run, "valid"), "recall")):
             recall.add(lists, top_candidates(lists, recipe.pool_size), shard)
-        tables = {path: getattr(recall, f"{table}_table")() for table, path in csv_of.items()}
+        tables = {
+            csv_of["retrievers"]: recall.retrievers_table(),
+            csv_of["pool"]: recall.pool_table(),
+            csv_of["baselines"]: recall.baselines_table(),
+        }
         for path, temporary_path in temporary.items():
             if path == values:
                 recall.baseline_values().write_parquet(temporary_path)
