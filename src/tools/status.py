@@ -32,6 +32,7 @@ from src.data.splits import read_splits
 SCRIPTS = sorted(ROOT.glob("[1-7]_*.py"))
 NOT_MADE = "not made"
 MISSING = (ValueError, OSError, pl.exceptions.PolarsError)  # raised where an input is not there yet
+OLD_CONTENT = (LookupError, TypeError)  # raised where a file of an older version is read
 SHOWN = 3  # files listed for each reason
 PARTS = {"rows": "recipe row", "inputs": "input", "source": "raw file", "files": "raw files"}
 """Names of the parts of a key, for messages."""
@@ -145,10 +146,13 @@ def dry_step(run: DryRun, script: Path) -> str:
         with redirect_stdout(io.StringIO()):
             runpy.run_path(str(script))["body"](run)
     except Exception as error:
-        # a step that goes on without an input may fail in any way
-        if not isinstance(error, MISSING) and not run.missing:
+        # a step that goes on without an input, or with a stale file, may fail in any way
+        if isinstance(error, MISSING) or run.missing:
+            return (*run.missing, first_line(error))[0]
+        stale = [path for path, why in run.reasons.items() if why]
+        if not stale or not isinstance(error, OLD_CONTENT):
             raise
-        return (*run.missing, first_line(error))[0]
+        return f"{stale[0]} of this version"
     return ""
 
 

@@ -112,6 +112,16 @@ def test_lost_files_are_reported(source, copy) -> None:
     assert remade(source, copy) == set(found)
 
 
+def test_a_stale_file_of_an_older_version_is_no_crash(source, copy) -> None:
+    (copy / "cv.json").write_text('{"objectives": {"clicks": {"weights_of_old": 1}}}')
+    with pytest.MonkeyPatch.context() as patch:
+        register(patch, change_ranker())
+        argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(copy)]
+        steps = status.plan(parse("", Path(status.__file__), [*argv, "--engine", "cpu"]))
+    assert steps[-1].reasons["cv.json"].startswith("changed")
+    assert steps[-1].missing == f"{copy / 'cv.json'} of this version"
+
+
 def test_a_new_raw_file_and_new_code_are_reported(source, copy, tmp_path, monkeypatch) -> None:
     raw = tmp_path / "raw"
     shutil.copytree(source, raw)
