@@ -13,20 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from plain_retrievers import Scores, check, lists, plain_knn, plain_lists, plain_select
-from planted import (
-    BARE,
-    DAY,
-    A,
-    B,
-    C,
-    D,
-    E,
-    history,
-    planted_split,
-    small_split,
-    whole,
-    write_items,
-)
+from planted import BARE, A, B, C, D, E, history, planted_split, small_split, whole, write_items
 
 from src.candidates import popular_kernel
 from src.candidates.base import Retriever
@@ -39,7 +26,7 @@ from src.candidates.session_knn import SessionKnnRetriever
 from src.candidates.transitions import TransitionRetriever
 from src.data import events_kernel, paths
 from src.data.split_data import SplitData
-from src.data.units import HOUR
+from src.data.units import DAY, HOUR
 from src.matrices.neighbours import NEIGHBOURS
 
 DAY_AGO = [(A, 30, 0), (B, 7230, 0), (A, 14431, 1), (C, 86400, 0), (B, 86430, 2)]
