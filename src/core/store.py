@@ -41,10 +41,12 @@ def manifest_path(path: Path) -> Path:
 
 def fingerprint(path: Path) -> str | None:
     """Return the digest of the key that a file was made from; None without a complete file."""
-    manifest = manifest_path(path)
-    if not (path.exists() and manifest.exists()):
+    if not path.exists():
         return None
-    return str(json.loads(manifest.read_text())["digest"])
+    try:  # another thread may take the manifest away at any moment, to make the file again
+        return str(json.loads(manifest_path(path).read_text())["digest"])
+    except FileNotFoundError:
+        return None
 
 
 def remove(path: Path) -> None:

@@ -93,6 +93,14 @@ def test_made_again_when_half_of_it_is_lost(path: Path, lost: str) -> None:
     assert store.build(path, KEY, writes("two")) and path.read_text() == "two"
 
 
+def test_a_manifest_taken_away_by_another_thread_is_no_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads make shards; one estimates the disk while the other replaces a shard."""
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    assert store.fingerprint(path) is None
+
+
 def test_a_make_that_raises_leaves_nothing(path: Path) -> None:
     with pytest.raises(RuntimeError):
         store.build(path, KEY, breaks)
