@@ -4,6 +4,8 @@ PYTHON ?= python3
 DATASET ?= demo
 INPUT ?= input/$(DATASET)
 CAUSAL ?=
+# more flags of the steps, such as those that only one dataset has
+ARGS ?=
 OUTPUT ?= output/$(DATASET)$(if $(CAUSAL),-causal)
 ENGINE ?= auto
 SAMPLE ?= 1
@@ -11,14 +13,13 @@ MEMORY ?=
 # check and score: the submission, and the published labels
 FILE ?= $(OUTPUT)/submission.csv
 LABELS ?= $(INPUT)/test_labels.jsonl
-# bench: share of OTTO's sessions, folder of raw files, flags of the steps and of bench.peers
+# bench: share of OTTO's sessions, folder of raw files, flags of bench.peers
 SIZE ?= 0.01
 DATA ?= input/bench-$(SIZE)
-ARGS ?=
 PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
-FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal)
+FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal) $(ARGS)
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
@@ -28,7 +29,7 @@ REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
-	@echo "make submission DATASET=demo|otto|tianchi INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1"
+	@echo "make submission DATASET=demo|otto|tianchi INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
 	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/valid/labels.parquet"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
@@ -42,10 +43,10 @@ status: .venv/.ready  ## list what is done, stale or missing, with the reason
 	@.venv/bin/python -m src.tools.status $(FLAGS)
 
 check: .venv/.ready  ## list the first ten faults of FILE, against the raw files
-	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) --file $(FILE)
+	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) --file $(FILE) $(ARGS)
 
 score: .venv/.ready  ## score FILE against LABELS, as the competition does
-	@.venv/bin/python -m src.tools.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS)
+	@.venv/bin/python -m src.tools.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS) $(ARGS)
 
 ablation: .venv/.ready  ## drop every group of features and of retrievers in turn, and score
 	@.venv/bin/python -m src.tools.ablation $(FLAGS)

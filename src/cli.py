@@ -21,6 +21,7 @@ from src.core.run import Run
 from src.core.steplog import StepLog
 from src.data.paths import MADE_BY
 from src.datasets import DATASETS
+from src.datasets.base import Dataset
 
 STOPPED = "stopped; the same command goes on from here"
 # parts of error messages of Python, numpy, torch, XGBoost and the system
@@ -33,9 +34,7 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
 
     Raises ValueError for a flag that cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        prog=script.name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _parser(script.name, doc)
     parser.add_argument("--dataset", default="demo", choices=sorted(DATASETS))
     parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
     parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
@@ -52,17 +51,18 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
         "--memory", help="bytes of RAM to use at most, like 8G (90 %% of what is free)"
     )
     parser.add_argument("--causal", action="store_true", help="use no event later than the query")
-    args = parser.parse_args(argv)
+    args = _with_flags_of_dataset(parser, argv)
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
-    dataset = DATASETS[args.dataset]
     folder = f"{args.dataset}-causal" if args.causal else args.dataset
-    output = args.output or Path("output") / folder
+    args.input = args.input or Path("input") / args.dataset
+    args.output = output = args.output or Path("output") / folder
+    dataset = DATASETS[args.dataset].configure(args)
     output.mkdir(parents=True, exist_ok=True)
     return Run(
         dataset=dataset,
         recipe=dataset.recipe.causal() if args.causal else dataset.recipe,
-        input=args.input or Path("input") / args.dataset,
+        input=args.input,
         output=output,
         engine=resolve(args.engine),
         budget=Budget(parse_size(args.memory) if args.memory else free_memory(), output),
@@ -77,12 +77,34 @@ def tool_flags(
     name: str, doc: str | None, argv: list[str] | None, **paths: str
 ) -> argparse.Namespace:
     """Parse --dataset and the flags of a tool; paths: help text by flag."""
-    parser = argparse.ArgumentParser(
-        prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = _parser(name, doc)
     parser.add_argument("--dataset", required=True, choices=sorted(DATASETS))
     for flag, text in paths.items():
         parser.add_argument(f"--{flag}", required=True, type=Path, help=text)
+    return _with_flags_of_dataset(parser, argv)
+
+
+def configured(args: argparse.Namespace) -> Dataset:
+    """Return the dataset of a tool's flags; the results lie in the folder of its file, if any."""
+    args.output = args.file.parent if "file" in args else Path("output") / args.dataset
+    return DATASETS[args.dataset].configure(args)
+
+
+def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def _with_flags_of_dataset(
+    parser: argparse.ArgumentParser, argv: list[str] | None
+) -> argparse.Namespace:
+    """Add the flags of the dataset that --dataset names, and parse all flags."""
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--dataset", default="demo")
+    name = first.parse_known_args(argv)[0].dataset
+    if name in DATASETS:  # else the parser says which there are
+        DATASETS[name].add_flags(parser)
     return parser.parse_args(argv)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import polars as pl
 
@@ -53,6 +54,18 @@ class Dataset(ABC):
     @property
     def name(self) -> str:
         return self.recipe.name
+
+    @classmethod  # noqa: B027 - most have none
+    def add_flags(cls, parser: argparse.ArgumentParser) -> None:
+        """Add the flags that only this dataset has."""
+
+    def configure(self, args: argparse.Namespace) -> Self:
+        """Return the dataset with the recipe that its flags, and what step 1 found, ask for.
+
+        args: of all scripts and tools; `args.output` is the folder of the results, where step 1 may
+        have left what it found. Raises ValueError for flags that do not fit.
+        """
+        return self
 
     @abstractmethod
     def prepare(self, run: Run) -> None:

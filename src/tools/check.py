@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from src.cli import run_cli, tool_flags
-from src.datasets import DATASETS
+from src.cli import configured, run_cli, tool_flags
 from src.datasets.submission_rows import MAX_FAULTS, check, require_file
 
 
@@ -22,7 +21,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def body(args: argparse.Namespace) -> int:
     """Print the faults, or the counts of a right submission; return 2 for faults."""
-    dataset = DATASETS[args.dataset]
+    dataset = configured(args)
     fmt = dataset.submission_format()
     require_file(args.file)
     expected = dataset.expected(args.input)

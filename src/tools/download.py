@@ -16,8 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from src.cli import run_cli, tool_flags
-from src.datasets import DATASETS
+from src.cli import configured, run_cli, tool_flags
 from src.datasets.base import Dataset, RawFile, Source
 
 
@@ -83,7 +82,7 @@ def _minute(ms: int) -> str:
 
 def body(args: argparse.Namespace) -> int:
     """Download missing files and check all; return 2 if a file differs."""
-    dataset = DATASETS[args.dataset]
+    dataset = configured(args)
     source = dataset.source
     if source is None:
         print(f"{args.dataset} makes its own files: make submission DATASET={args.dataset}")

@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from src.cli import run_cli, tool_flags
+from src.cli import configured, run_cli, tool_flags
 from src.core.console import show
 from src.data.schemas import LABELS
-from src.datasets import DATASETS
 from src.datasets import submission_rows as submissions
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH
@@ -92,7 +91,7 @@ def score(path: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
 
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
-    dataset = DATASETS[args.dataset]
+    dataset = configured(args)
     submissions.require_file(args.file)
     of_step_1 = args.labels.suffix == ".parquet"
     truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
