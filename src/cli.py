@@ -101,7 +101,7 @@ def _with_flags_of_dataset(
 ) -> argparse.Namespace:
     """Add the flags of the dataset that --dataset names, and parse all flags."""
     first = argparse.ArgumentParser(add_help=False)
-    first.add_argument("--dataset", default="demo")
+    first.add_argument("--dataset", default=parser.get_default("dataset"))
     name = first.parse_known_args(argv)[0].dataset
     if name in DATASETS:  # else the parser says which there are
         DATASETS[name].add_flags(parser)
