@@ -7,7 +7,8 @@ Writes output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label
        features; for `valid` and the splits with role "train"
        output/<dataset>/logs/positives.json: positives in the pools, by objective
 
-All positives in the pools are kept, and as many negatives as the recipe allows. Step 6 computes the
+A label is the grade of the item; 0 is a negative, null is not sampled for the objective. All
+positives in the pools are kept, and as many negatives as the recipe allows. Step 6 computes the
 features of all candidates in batches and stores none: they would take 340 GB for OTTO.
 """
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from src.data.units import Weights
@@ -52,7 +53,7 @@ class Recipe:
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
     pool_size: int = 150  # candidates of a query
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
-    negatives_per_positive: float = 15.0  # at most
+    negatives_per_positive: float = 15.0  # at most; inf: all candidates of all queries
     folds: int = 4
     seed: int = 42
 
@@ -85,6 +86,14 @@ class Recipe:
     @property
     def objective_names(self) -> list[str]:
         return [objective.name for objective in self.objectives]
+
+    @property
+    def whole_lists(self) -> bool:
+        """Whether rankers learn from all candidates of a query, and from queries without positives.
+
+        Judged lists are such: a query whose documents are all irrelevant teaches a pointwise loss.
+        """
+        return self.negatives_per_positive == inf
 
     def check_weights(self, owner: str, weights: Weights) -> None:
         """Raise ValueError, naming the owner of the weights, if an event type has no weight."""

@@ -41,4 +41,4 @@ def softmax_loss(score: Tensor, query: Tensor, position: Tensor, label: Tensor) 
     """
     table = score.new_full((int(query[-1]) + 1, int(position.max()) + 1), -float("inf"))
     table = table.index_put((query, position), score).log_softmax(dim=1)
-    return -table[query, position][label == 1].mean()
+    return -table[query, position][label > 0].mean()

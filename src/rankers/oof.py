@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
 from src.core.arrays import F32, F64, I8, I64, Mask, offsets_of_sizes, positions
@@ -39,14 +38,14 @@ from src.rankers.train_table import splits_of_files, trainable_objectives
 class EvalBatch:
     """Queries with positives, which are evaluated, and all their candidates.
 
-    The pool of the candidates has other queries too, which are empty. label: (candidates,
-    objectives). fold: of each query of the pool. Of each evaluated query: query, its index in the
-    pool; session, its raw id, which other splits may have too; ideal (objectives, queries), the
-    value of a perfect list.
+    The pool of the candidates has other queries too, which are empty. label: grades,
+    float32 (candidates, objectives). fold: of each query of the pool. Of each evaluated query:
+    query, its index in the pool; session, its raw id, which other splits may have too; ideal
+    (objectives, queries), the value of a perfect list.
     """
 
     candidates: CandidateBatch
-    label: NDArray[np.uint8]
+    label: F32
     fold: I64
     query: I64
     session: I64
@@ -76,7 +75,7 @@ class EvalBatch:
         """Evaluate the lists of the candidates with the highest scores; score: (candidates)."""
         pool = self.candidates.pool
         best = ranking_kernel.top_rows(pool.offsets, pool.item, score, metric.k)
-        positive = self.label[:, objective] == 1
+        positive = self.label[:, objective] > 0
         value = ranking_kernel.list_values(best, positive, metric.gains(), metric.first_hit_only)
         return QueryScores(self.session, value[self.query], self.ideal[objective])
 

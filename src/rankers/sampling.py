@@ -1,16 +1,16 @@
-"""Sample the candidates that rankers are trained on: all positives, and some negatives."""
+"""Sample the candidates that rankers are trained on: all positives, and some or all negatives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import F64, Mask, hash_unit, offsets_of_sizes
+from src.core.arrays import F32, F64, Mask, hash_unit, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
 
@@ -27,23 +27,34 @@ NEGATIVES_SEED, QUERIES_SEED = 2, 6
 class Sampler:
     """Samples the candidates of one objective."""
 
-    negative_rate: float  # negatives per positive of a query
+    negative_rate: float  # negatives per positive of a query; inf: all, without a positive too
     seed: int  # of the recipe
     query_rate: float = 1.0  # share of the queries that are sampled
 
-    def sample(self, pool: Pool, label: NDArray[np.uint8]) -> Mask:
-        """Mark the sampled candidates: all positives and some negatives of the sampled queries."""
+    def sample(self, pool: Pool, label: F32) -> Mask:
+        """Mark the sampled candidates: all positives and some negatives of the sampled queries.
+
+        label: grades, float32 (candidates); those above 0 are positives.
+        """
         size = np.diff(pool.offsets)
-        positives = np.diff(offsets_of_sizes(label)[pool.offsets])
-        share = self.negative_rate * positives / np.maximum(size - positives, 1)
-        unit = _hash_candidates(pool, self.seed + NEGATIVES_SEED)
-        mask: Mask = (label == 1) | (unit < np.repeat(share, size))
+        mask: Mask = label > 0
+        if self.negative_rate == inf:
+            mask = np.ones(label.size, np.bool_)
+        else:
+            positives = np.diff(offsets_of_sizes(mask)[pool.offsets])
+            share = self.negative_rate * positives / np.maximum(size - positives, 1)
+            unit = _hash_candidates(pool, self.seed + NEGATIVES_SEED)
+            mask = mask | (unit < np.repeat(share, size))
         if self.query_rate < 1:
             query = pl.DataFrame({"session": np.arange(size.size) + pool.first})
             unit_of_query = query.select(hash_unit(pl.col("session"), self.seed + QUERIES_SEED))
             sampled = unit_of_query.to_series().to_numpy() < self.query_rate
             mask &= np.repeat(sampled, size)
         return mask
+
+    def expected_rows(self, positives: int, candidates: int) -> float:
+        """Estimate the rows of a split with so many positives among so many candidates."""
+        return self.query_rate * min(positives * (1 + self.negative_rate), candidates)
 
 
 def _hash_candidates(pool: Pool, seed: int) -> F64:
@@ -53,13 +64,16 @@ def _hash_candidates(pool: Pool, seed: int) -> F64:
     return rows.select(hash_unit(pair, seed)).to_series().to_numpy()
 
 
-def samplers(recipe: Recipe, positives: list[int]) -> list[Sampler]:
+def samplers(recipe: Recipe, positives: list[int], candidates: int) -> list[Sampler]:
     """Make a sampler per objective that samples at most about max_train_rows candidates.
 
-    positives: number of positives of each objective. Where they are many, fewer negatives than
-    negatives_per_positive are sampled. Where MIN_NEGATIVES per positive are still too many, only
-    some queries are sampled.
+    positives: number of positives of each objective, among so many candidates. Where they are many,
+    fewer negatives than negatives_per_positive are sampled. Where MIN_NEGATIVES per positive are
+    still too many, only some queries are sampled. Whole lists keep all their candidates.
     """
+    if recipe.whole_lists:
+        share = min(1.0, recipe.max_train_rows / max(candidates, 1))
+        return [Sampler(inf, recipe.seed, share) for _ in positives]
     count = np.maximum(positives, 1)
     query_rate = np.minimum(1.0, recipe.max_train_rows / ((1 + MIN_NEGATIVES) * count))
     negative_rate = recipe.max_train_rows / (query_rate * count) - 1
@@ -69,18 +83,20 @@ def samplers(recipe: Recipe, positives: list[int]) -> list[Sampler]:
 
 
 def ground_truth(run: Run, split: str) -> list[pl.DataFrame]:
-    """Read the positives of each objective: columns session, item."""
+    """Read the positives of each objective: columns session, item, grade (above 0)."""
     labels = pl.read_parquet(paths.labels(run, split))
+    if "grade" not in labels.columns:
+        labels = labels.with_columns(grade=pl.lit(1, pl.Float32))
+    labels = labels.filter(pl.col("grade") > 0)
     objectives = range(len(run.recipe.objectives))
-    return [labels.filter(objective=o).select("session", "item") for o in objectives]
+    return [labels.filter(objective=o).select("session", "item", "grade") for o in objectives]
 
 
-def labels_of(pool: Pool, truth: pl.DataFrame) -> NDArray[np.uint8]:
-    """Label the candidates of a pool: 1 for those in the ground truth, else 0.
+def labels_of(pool: Pool, truth: pl.DataFrame) -> F32:
+    """Label the candidates of a pool with their grades, 0 for those not in the ground truth.
 
-    truth: columns session, item; sessions as in the pool.
+    truth: columns session, item, grade; sessions as in the pool. Returns float32 (candidates).
     """
     rows = pl.DataFrame({"session": pool.session, "item": pool.item})
-    positive = truth.with_columns(label=pl.lit(1, pl.UInt8))
-    joined = rows.join(positive, on=["session", "item"], how="left", maintain_order="left")
-    return joined["label"].fill_null(0).to_numpy()
+    joined = rows.join(truth, on=["session", "item"], how="left", maintain_order="left")
+    return joined["grade"].fill_null(0).to_numpy()

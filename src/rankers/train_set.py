@@ -25,15 +25,16 @@ class TrainSet:
     """The rows of the training table that are sampled for some objectives.
 
     Arrays (rows): session; item; fold, -1 where all folds learn from the row; query, a number per
-    file and session, ascending; label. The label is n for a positive of the n-th objective (from 1;
-    the largest n counts), and 0 for a negative. file_offsets: CSR of the files.
+    file and session, ascending; label, 0 for a negative. With one objective, the label is the
+    grade. With several, it is n for a positive of the n-th objective (from 1; the largest n
+    counts). file_offsets: CSR of the files.
     """
 
     files: tuple[Path, ...]
     objectives: tuple[str, ...]
     session: I32
     item: I32
-    label: I8
+    label: F32
     fold: I8
     query: I32
     file_offsets: I64
@@ -41,10 +42,12 @@ class TrainSet:
     @classmethod
     def read(cls, files: Sequence[Path], objectives: Sequence[str]) -> TrainSet:
         """Read all columns but the features."""
-        grades = [pl.col(f"{LABEL}{name}") * (n + 1) for n, name in enumerate(objectives)]
+        labels = [pl.col(f"{LABEL}{name}") for name in objectives]
+        if len(labels) > 1:
+            labels = [(label > 0) * pl.lit(n, pl.Float32) for n, label in enumerate(labels, 1)]
         heads = [
             pl.scan_parquet(file)
-            .select(*KEYS, label=pl.max_horizontal(grades))
+            .select(*KEYS, label=pl.max_horizontal(labels).cast(pl.Float32))
             .drop_nulls("label")
             .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
@@ -106,11 +109,11 @@ class TrainSet:
         return counts
 
     def check(self, target: str, fold: int) -> None:
-        """Raise ValueError where the train or the valid rows of a fold have only one label."""
+        """Raise ValueError where the train or the valid rows have one label, or are none."""
         for mask in (self.fold != fold, self.fold == fold):
             if np.unique(self.label[mask]).size < 2:
                 raise ValueError(
-                    f"objective {target}, fold {fold}: no positive among {mask.sum()} rows; "
+                    f"objective {target}, fold {fold}: all {mask.sum()} rows have one label; "
                     "take more data (a larger --sample) or fewer folds"
                 )
 

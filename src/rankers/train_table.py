@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from src.candidates.pool import Pool
-from src.core.arrays import I64, Mask
+from src.core.arrays import I64
+from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
@@ -38,15 +38,16 @@ def splits_of_files(run: Run) -> list[str]:
 
 
 def trainable_objectives(run: Run) -> list[str]:
-    """Return the objectives that have a positive and a negative in every fold.
+    """Return the objectives that have a positive, and two different grades, in every fold.
 
     Lists of other objectives keep the order of the pool.
     """
     table = pl.scan_parquet(shard_files(run, "valid", "train"))
     names = run.recipe.objective_names
-    labels = [pl.col(f"{LABEL}{n}").drop_nulls().n_unique().alias(n) for n in names]
-    by_fold = table.group_by("fold").agg(labels).collect()
-    return [n for n in names if by_fold.height == run.recipe.folds and by_fold[n].min() == 2]
+    labels = {name: pl.col(f"{LABEL}{name}").drop_nulls() for name in names}
+    enough = [((x.max() > 0) & (x.n_unique() > 1)).alias(name) for name, x in labels.items()]
+    by_fold = table.group_by("fold").agg(enough).collect()
+    return [n for n in names if by_fold.height == run.recipe.folds and by_fold[n].eq(True).all()]
 
 
 def positives_file(run: Run) -> Path:
@@ -62,6 +63,10 @@ def count_positives(run: Run) -> dict[str, int]:
     run.build(path, partial(_write_positives, run), run.recipe.objective_names, inputs)
     counts: dict[str, int] = json.loads(path.read_text())
     return counts
+
+
+def _count_candidates(run: Run, split: str) -> int:
+    return sum(count_rows(file) for file in shard_files(run, split, "pool"))
 
 
 def _write_positives(run: Run, path: Path) -> None:
@@ -82,7 +87,8 @@ def build_train_table(run: Run, split: str) -> list[bool]:
 
 def count_rows_and_positives(run: Run, split: str) -> dict[str, int]:
     """Count the rows, and the positives per objective, of a split's training table."""
-    positives = [pl.col(f"{LABEL}{name}").sum().alias(name) for name in run.recipe.objective_names]
+    names = run.recipe.objective_names
+    positives = [(pl.col(f"{LABEL}{name}") > 0).sum().alias(name) for name in names]
     table = pl.scan_parquet(shard_files(run, split, "train"))
     return table.select(pl.len().alias("rows"), *positives).collect().row(0, named=True)
 
@@ -96,7 +102,7 @@ class TrainTableBuilder:
 
     @cached_property
     def truth(self) -> list[pl.DataFrame]:
-        """Positives of each objective: columns session, item."""
+        """Positives of each objective: columns session, item, grade."""
         return ground_truth(self.run, self.data.split)
 
     @cached_property
@@ -107,12 +113,14 @@ class TrainTableBuilder:
     @cached_property
     def samplers(self) -> list[Sampler]:
         """Sampler of each objective; claims memory and disk for all shards that are to be built."""
-        positives = json.loads(positives_file(self.run).read_text())
-        by_objective = samplers(self.run.recipe, list(positives.values()))
+        run, split = self.run, self.data.split
+        positives = json.loads(positives_file(run).read_text())
+        candidates = {name: _count_candidates(run, name) for name in labelled_splits(run)}
+        by_objective = samplers(run.recipe, list(positives.values()), sum(candidates.values()))
         pairs = zip(by_objective, self.truth, strict=True)
-        rows = sum(s.query_rate * truth.height * (1 + s.negative_rate) for s, truth in pairs)
+        rows = sum(s.expected_rows(truth.height, candidates[split]) for s, truth in pairs)
         table_bytes = BYTES_OF_CELL * len(self.features.names) * rows
-        share = missing_queries(self.run, self.data.split, "train") / self.data.n_queries
+        share = missing_queries(run, split, "train") / self.data.n_queries
         claim_batches(self.data, "features", table_bytes * share)
         return by_objective
 
@@ -137,14 +145,15 @@ class TrainTableBuilder:
     def sample(self, pool: Pool, samplers: list[Sampler]) -> pl.DataFrame:
         """Sample the candidates of a pool: session, item, fold, label_<objective>, features.
 
-        A label is null where the candidate is not sampled for the objective. A query without a
-        positive in its pool has no rows.
+        A label is the grade, and null where the candidate is not sampled for the objective. A query
+        without a positive in its pool has no rows, except with whole lists.
         """
         labels = [labels_of(pool, truth) for truth in self.truth]
-        has_positive = np.zeros(pool.n_queries, np.bool_)
-        has_positive[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
-        rows = np.repeat(has_positive, np.diff(pool.offsets))
-        pool, labels = pool.keep(has_positive), [label[rows] for label in labels]
+        if not self.run.recipe.whole_lists:
+            has_positive = np.zeros(pool.n_queries, np.bool_)
+            has_positive[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
+            rows = np.repeat(has_positive, np.diff(pool.offsets))
+            pool, labels = pool.keep(has_positive), [label[rows] for label in labels]
         pairs = zip(samplers, labels, strict=True)
         by_objective = [sampler.sample(pool, label) for sampler, label in pairs]
         sampled = np.logical_or.reduce(by_objective)
@@ -156,11 +165,7 @@ class TrainTableBuilder:
         }
         names = self.run.recipe.objective_names
         for name, label, mask in zip(names, labels, by_objective, strict=True):
-            columns[f"{LABEL}{name}"] = _label_column(label[sampled], mask[sampled])
+            grade = pl.Series(np.where(mask, label, np.nan)[sampled], dtype=pl.Float32)
+            columns[f"{LABEL}{name}"] = grade.fill_nan(None)
         X = self.features.compute(self.data, pool)[sampled]
         return pl.DataFrame(columns).hstack(pl.from_numpy(X, schema=self.features.names))
-
-
-def _label_column(label: NDArray[np.uint8], sampled: Mask) -> pl.Series:
-    """Make the column of labels, Int8: null where the candidate is not sampled."""
-    return pl.Series(np.where(sampled, label.astype(np.int8), -1)).replace(-1, None).cast(pl.Int8)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from src.candidates.pool_kernel import ABSENT, RRF_K
 from src.cli import main
 from src.core import store
-from src.core.arrays import F32, I8, I64
+from src.core.arrays import F32, I64
 from src.core.console import show
 from src.core.run import Run
 from src.data.recipe import Recipe
@@ -63,7 +63,7 @@ class TrainRows(NamedTuple):
     """Training rows in memory; query: numbers, ascending."""
 
     X: F32
-    label: I8
+    label: F32
     query: I64
 
 
@@ -139,7 +139,7 @@ def train(run: Run, ranker: XGBoostRanker, variant: Variant, rows: TrainRows) ->
     used, max_features = left, ranker.max_features or len(left)
     if max_features < len(left):
         used = top_features_by_gain(
-            X[sampled][:, columns], label[sampled], left, max_features, device, variant.seed
+            X[sampled][:, columns], label[sampled] > 0, left, max_features, device, variant.seed
         )
     matrix = xgb.QuantileDMatrix(
         X[:, [names.index(name) for name in used]], label, feature_names=used,

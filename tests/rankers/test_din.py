@@ -49,7 +49,7 @@ def small() -> tuple[InputScaler, QueryRows]:
     item = np.array([7, 9, 9, 4], np.int32)
     history = np.array([[9, 7, NO_ITEM], [4, NO_ITEM, NO_ITEM]])
     scaler = InputScaler.fit(ROW, ["number"], X, np.append(item, history))
-    offsets, label = np.array([0, 3, 4]), np.array([0, 1, 0, 1], np.int8)
+    offsets, label = np.array([0, 3, 4]), np.array([0, 1, 0, 1], np.float32)
     rows = QueryRows.of(scaler, offsets, label, item, [X[:1], X[1:]], histories(history))
     return scaler, rows
 
@@ -94,7 +94,7 @@ def planted(folder: Path) -> tuple[TrainSet, SequenceBatch]:
         tables.append(pl.DataFrame({
             "session": pl.Series([q] * EACH, dtype=pl.Int32), "item": item.astype(np.int32),
             "fold": pl.Series([q % 4] * EACH, dtype=pl.Int8),
-            "label_x": np.isin(item, history[q]).astype(np.int8),
+            "label_x": np.isin(item, history[q]).astype(np.float32),
             "number": rng.random(EACH).astype(np.float32),
             "kind": rng.integers(3, size=EACH).astype(np.float32),
         }))  # fmt: skip

@@ -35,7 +35,7 @@ def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None
         "session": np.arange(size, dtype=np.int32),
         "item": np.arange(size, dtype=np.int32),
         "fold": fold.astype(np.int8),
-        "label_x": label.astype(np.int8),
+        "label_x": label.astype(np.float32),
         "a": np.where(fold == 2, label, noise).astype(np.float32),
         "b": np.where(fold == 2, noise, label).astype(np.float32),
         "c": rng.random(size).astype(np.float32),

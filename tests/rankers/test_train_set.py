@@ -36,7 +36,7 @@ def rows(tmp_path: Path) -> TrainSet:
             "label_x": [None if i % 4 == 0 else i % 2 for i in range(size)],
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
         }
-        pl.DataFrame(table).cast({"label_x": pl.Int8}).write_parquet(tmp_path / f"{n}.parquet")
+        pl.DataFrame(table).cast({"label_x": pl.Float32}).write_parquet(tmp_path / f"{n}.parquet")
     return TrainSet.read((tmp_path / "0.parquet", tmp_path / "1.parquet"), ["x"])
 
 
@@ -59,18 +59,21 @@ def test_rows_are_those_that_were_sampled(rows: TrainSet, tmp_path: Path) -> Non
 def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> None:
     table = {
         "session": [1, 1, 1, 1, 1, 2], "item": [1, 2, 3, 4, 5, 6], "fold": [0] * 6,
-        "label_clicks": [0, 1, None, 1, None, 0],
+        "label_clicks": [0, 5, None, 1, None, 0],
         "label_carts": [None, 0, 1, 1, None, 0],
         "label_orders": [0, 0, 0, 1, None, None],
         "a": np.arange(6, dtype=np.float32),
     }  # fmt: skip
-    frame = pl.DataFrame(table).cast({f"label_{o}": pl.Int8 for o in ("clicks", "carts", "orders")})
+    labels = {f"label_{o}": pl.Float32 for o in ("clicks", "carts", "orders")}
+    frame = pl.DataFrame(table).cast(labels)
     frame.write_parquet(tmp_path / "0.parquet")
     some = TrainSet.read([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
     assert some.label.tolist() == [0, 1, 2, 3, 0] and some.item.tolist() == [1, 2, 3, 4, 6]
     assert some.file_features(0, ["a"]).ravel().tolist() == [0, 1, 2, 3, 5]
     one = TrainSet.read([tmp_path / "0.parquet"], ["orders"])
     assert one.label.tolist() == [0, 0, 0, 1] and one.item.tolist() == [1, 2, 3, 4]
+    clicks = TrainSet.read([tmp_path / "0.parquet"], ["clicks"])
+    assert clicks.label.tolist() == [0, 5, 1, 0], "one objective: its grades"
 
 
 def drained(batches: FileBatches) -> list[dict]:
@@ -120,9 +123,9 @@ def test_models_of_shared_matrices_are_those_of_their_own(rows: TrainSet, tmp_pa
 
 
 def test_a_fold_without_a_positive_is_refused(rows: TrainSet, tmp_path: Path) -> None:
-    none = replace(rows, label=np.where(rows.fold == 2, 0, rows.label).astype(np.int8))
+    none = replace(rows, label=np.where(rows.fold == 2, 0, rows.label).astype(np.float32))
     task = FitTask(XGBoostRanker("a", ()), "x", 2, tmp_path, resolve("cpu"), 5)
-    with pytest.raises(ValueError, match="objective x, fold 2: no positive among"):
+    with pytest.raises(ValueError, match=r"objective x, fold 2: all \d+ rows have one label"):
         FoldMatrices.read(task, none, None, 256)
 
 
@@ -136,7 +139,7 @@ def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
             "label_x": label,
             "a": [1.0, 2.0],
         }
-        frame = pl.DataFrame(table).cast({"label_x": pl.Int8, "fold": pl.Int8})
+        frame = pl.DataFrame(table).cast({"label_x": pl.Float32, "fold": pl.Int8})
         frame.write_parquet(tmp_path / f"{n}.parquet")
     rows = TrainSet.read([tmp_path / f"{n}.parquet" for n in range(3)], ["x"])
     every = np.ones(2, np.bool_)

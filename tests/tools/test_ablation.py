@@ -53,7 +53,7 @@ def eval_batch(
     candidates = CandidateBatch(None, pool, names, X, np.arange(len(X)))  # type: ignore[arg-type]
     session = 7 + np.arange(n)
     return EvalBatch(
-        candidates, label.astype(np.uint8), np.array(fold), np.arange(n), session, np.array(ideal)
+        candidates, label.astype(np.float32), np.array(fold), np.arange(n), session, np.array(ideal)
     )
 
 

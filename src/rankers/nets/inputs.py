@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I8, I32, I64
+from src.core.arrays import F32, I32, I64
 from src.core.run import Run
 from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
@@ -37,7 +37,7 @@ class QueryRows:
     """
 
     offsets: I64
-    label: I8
+    label: F32
     item: I32
     numbers: F16
     codes: I32
@@ -48,7 +48,7 @@ class QueryRows:
 
     @classmethod
     def of(
-        cls, scaler: InputScaler, offsets: I64, label: I8, item: I32, batches: Iterable[F32],
+        cls, scaler: InputScaler, offsets: I64, label: F32, item: I32, batches: Iterable[F32],
         histories: SequenceBatch,
     ) -> QueryRows:  # fmt: skip
         """Convert raw rows.
@@ -67,7 +67,7 @@ class QueryRows:
             histories.recency,
         )  # fmt: skip
 
-    def labels(self, queries: I64) -> I8:
+    def labels(self, queries: I64) -> F32:
         """Return the labels of the rows of queries, in the order of the queries."""
         ends = zip(self.offsets[queries], self.offsets[queries + 1], strict=True)
         return np.concatenate([self.label[a:b] for a, b in ends])

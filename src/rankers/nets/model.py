@@ -73,7 +73,7 @@ class NetModel(RankerModel):
         histories = last_events(batch.data.sessions, sessions, self.ranker.max_len)
         columns = [batch.names.index(name) for name in self.names]
         X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
-        no_label = np.zeros(pool.item.size, np.int8)
+        no_label = np.zeros(pool.item.size, np.float32)
         rows = QueryRows.of(self.scaler, pool.offsets, no_label, pool.item, [X], histories)
         return self.score_queries(rows, np.arange(pool.n_queries), self.engine.threads)
 

@@ -105,9 +105,9 @@ def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, f
     label = rows.labels(queries)
     size = np.diff(rows.offsets)[queries]
     first = np.cumsum(size) - size
-    best = np.maximum.reduceat(np.where(label == 1, score, -np.inf), first)
+    best = np.maximum.reduceat(np.where(label > 0, score, -np.inf), first)
     rank = np.add.reduceat(score > np.repeat(best, size), first, dtype=np.int64) + 1
     return {
-        "valid_auc": float(roc_auc_score(label == 1, score)),
+        "valid_auc": float(roc_auc_score(label > 0, score)),
         STOP_METRIC: float((1 / rank).mean()),
     }
