@@ -17,7 +17,7 @@ from worlds import T0, TYPES
 
 from src.core import text_blocks
 from src.datasets.otto import jsonl
-from src.datasets.otto.split_tables import SplitTables
+from src.datasets.split_tables import SplitTables
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", "two frames.zst"])

@@ -5,7 +5,6 @@ A killed run keeps the parts that are whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,59 +14,11 @@ from src.core import store
 from src.core.run import Run
 from src.core.text_blocks import blocks
 from src.datasets.otto.jsonl import find, parse
-
-SESSION_ROWS = pl.Schema(
-    {
-        "line": pl.Int32,
-        "session": pl.Int64,
-        "first": pl.Int64,
-        "last": pl.Int64,
-        "events": pl.Int32,
-        "part": pl.Int32,
-    }
-)
-"""One session a row, in file order: ms of its first and last event, and the part that holds it."""
+from src.datasets.session_log import SESSION_ROWS, SessionLog
 
 COMPRESSION = 6  # bytes of a raw file per byte of a compressed one, about
 MEMORY = 6e8  # bytes, and of each raw byte:
 MEMORY_SHARE, DISK_SHARE = 0.18, 0.45
-
-
-@dataclass(frozen=True)
-class SessionLog:
-    """One raw file, and its parquet parts beside `table`."""
-
-    source: Path
-    table: Path  # output/raw/<stem>.parquet: SESSION_ROWS
-
-    def sessions(self) -> pl.LazyFrame:
-        """Scan SESSION_ROWS."""
-        return pl.scan_parquet(self.table)
-
-    def counts(self) -> tuple[int, int]:
-        """Count sessions and events."""
-        row = self.sessions().select(pl.len(), pl.col("events").sum()).collect().row(0)
-        return int(row[0]), int(row[1])
-
-    def start(self) -> int:
-        """Time of the first event, in ms."""
-        return int(self.sessions().select(pl.col("first").min()).collect().item())
-
-    def end(self) -> int:
-        """Time of the last event, in ms."""
-        return int(self.sessions().select(pl.col("last").max()).collect().item())
-
-    def parts(self) -> list[Path]:
-        """List the files of all parts."""
-        last = self.sessions().select(pl.col("part").max()).collect().item()
-        return [self.part(n) for n in range(last + 1)]
-
-    def part(self, n: int) -> Path:
-        return self.table.with_name(f"{self.table.stem}-{n:04}.parquet")
-
-    def events(self) -> pl.LazyFrame:
-        """Scan all events (RAW), in file order."""
-        return pl.scan_parquet(self.parts())
 
 
 def read_log(run: Run, stem: str) -> SessionLog | None:

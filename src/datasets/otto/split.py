@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +11,11 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import Split, remove_splits, write_splits
-from src.datasets.otto.raw import (
-    SessionLog,
-    read_log,
-    refuse_common_sessions,
-    refuse_swapped_files,
-)
-from src.datasets.otto.split_tables import SplitTables
-from src.datasets.otto.windows import Windows
+from src.datasets.otto.raw import read_log, refuse_common_sessions, refuse_swapped_files
+from src.datasets.session_log import SessionLog
+from src.datasets.split_maker import SplitMaker, with_training_splits
+from src.datasets.split_tables import SplitTables
+from src.datasets.windows import Windows
 
 
 def make_splits(run: Run) -> None:
@@ -33,20 +29,16 @@ def make_splits(run: Run) -> None:
     remove_splits(run)
     train, test = _read(run, "train"), _read(run, "test")
     assert train is not None
-    maker = _SplitMaker(run, Windows(train, test, run.recipe, run.sample))
+    maker = _OttoSplits(run, Windows(train, test, run.recipe, run.sample))
     maker.make_items()
     valid = maker.make_window("valid", 0)
     assert valid is not None
-    splits, queries = [valid], valid.queries
-    if test is not None:
-        splits.append(maker.make_test(test))
-    for back in range(1, maker.windows.count):
-        if queries >= run.recipe.min_train_queries:
-            break
-        if (split := maker.make_window(f"train_{back}", back)) is not None:
-            splits.append(split)
-            queries += split.queries
-    write_splits(run, splits)
+    splits = [valid] if test is None else [valid, maker.make_test(test)]
+
+    def earlier(back: int) -> Split | None:
+        return maker.make_window(f"train_{back}", back)
+
+    write_splits(run, with_training_splits(run, splits, earlier, maker.windows.count - 1))
 
 
 def _read(run: Run, stem: str) -> SessionLog | None:
@@ -66,22 +58,31 @@ def _read(run: Run, stem: str) -> SessionLog | None:
 
 
 @dataclass(frozen=True)
-class _SplitMaker:
+class _OttoSplits:
     """Builds items.parquet and the tables of splits."""
 
     run: Run
     windows: Windows
 
     @property
+    def maker(self) -> SplitMaker:
+        return SplitMaker(self.run)
+
+    @property
     def logs(self) -> list[SessionLog]:
         train, test = self.windows.train, self.windows.test
         return [train] if test is None else [train, test]
+
+    @property
+    def tables(self) -> list[Path]:
+        """Files on which all splits depend."""
+        return [log.table for log in self.logs]
 
     def make_items(self) -> None:
         """Bring items.parquet up to date: the raw ids of all items, sorted."""
         path = paths.items(self.run)
         with self.run.step("items") as summary:
-            self._build(path, self._write_items, None, [log.table for log in self.logs])
+            self.maker.build(path, self._write_items, None, self.tables)
             summary["items"] = count_rows(path)
 
     def _write_items(self, path: Path) -> None:
@@ -100,56 +101,19 @@ class _SplitMaker:
 
     def make_window(self, name: str, back: int) -> Split | None:
         """Make the split that holds out a window; None where it has no queries."""
-
-        def write(path: Path) -> None:
-            self.windows.plan(back).write_parquet(path)
-
-        logs = [log.table for log in self.logs]
-        plan = self._build(self._plan_path(name), write, (self.windows.days, back), logs)
+        rows, train = (self.windows.days, back), self.windows.train
+        plan = self.maker.plan(name, lambda: self.windows.plan(back), rows, self.tables)
         if not pl.scan_parquet(plan).select(pl.col("query").any()).collect().item():
             return None
-        train = self.windows.train
-        self._make_split(name, SplitTables(self.run, plan, train, train), with_labels=True)
+        tables = SplitTables(self.run, plan, train, train)
+        self.maker.tables(name, tables, with_labels=True)
         if back == 0:
             return Split.read(self.run, name, "valid", "last window of train")
         return Split.read(self.run, name, "train", f"window {back} before valid")
 
     def make_test(self, test: SessionLog) -> Split:
         """Make the split of the test file."""
-
-        def write(path: Path) -> None:
-            self.windows.plan_test().write_parquet(path)
-
-        logs = [log.table for log in self.logs]
-        plan = self._build(self._plan_path("test"), write, None, logs)
+        plan = self.maker.plan("test", self.windows.plan_test, None, self.tables)
         tables = SplitTables(self.run, plan, self.windows.train, test)
-        self._make_split("test", tables, with_labels=False)
+        self.maker.tables("test", tables, with_labels=False)
         return Split.read(self.run, "test", "test", "test file")
-
-    def _plan_path(self, name: str) -> Path:
-        return self.run.output / "raw" / f"plan-{name}.parquet"
-
-    def _make_split(self, name: str, tables: SplitTables, with_labels: bool) -> None:
-        """Bring the tables of a split up to date; events come last."""
-        run, inputs = self.run, [tables.plan, paths.items(self.run)]
-        sessions, labels = paths.sessions(run, name), paths.labels(run, name)
-        objectives = run.recipe.objectives
-        with run.step(name) as summary:
-            self._build(sessions, tables.write_sessions, None, [tables.plan])
-            summary["sessions"] = count_rows(sessions)
-            queries = pl.scan_parquet(sessions).select(pl.col("query").sum())
-            summary["queries"] = queries.collect().item()
-            if with_labels:
-                rows = [(o.name, o.next_only) for o in objectives]
-                self._build(labels, tables.write_labels, rows, inputs)
-                counts = pl.read_parquet(labels)["objective"].value_counts()
-                summary |= {f"{objectives[o].name} labels": n for o, n in sorted(counts.rows())}
-            events = self._build(paths.events(run, name), tables.write_events, None, inputs)
-            summary["events"] = count_rows(events)
-
-    def _build(
-        self, path: Path, make: Callable[[Path], None], rows: object, inputs: list[Path]
-    ) -> Path:
-        key = {"rows": rows, "sample": self.run.sample, "seed": self.run.recipe.seed}
-        self.run.build(path, make, key, inputs)
-        return path

@@ -12,7 +12,7 @@ from src.core.parquet import TableWriter
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import EVENTS, LABELS, SESSIONS
-from src.datasets.otto.raw import SessionLog
+from src.datasets.session_log import SessionLog
 
 ROW_GROUP = 1 << 20  # sessions
 
@@ -22,7 +22,7 @@ class SplitTables:
     """Writes the tables of one split."""
 
     run: Run
-    plan: Path  # PLAN (src/datasets/otto/windows.py)
+    plan: Path  # PLAN (src/datasets/windows.py)
     history: SessionLog
     queries: SessionLog
 
@@ -69,5 +69,5 @@ class SplitTables:
             lines = plan.slice(first, end - first)
             if lines.height:
                 rows = rows.join(lines, on="line", maintain_order="left").filter(condition)
-                item = item_ids.search_sorted(rows["aid"]).cast(pl.Int32)
-                yield rows.with_columns(item=item).rename({"session": "raw", "dense": "session"})
+                rows = log.with_items(rows, item_ids)
+                yield rows.rename({"session": "raw", "dense": "session"})

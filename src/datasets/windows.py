@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from src.core.arrays import hash_unit
-from src.datasets.otto.raw import SessionLog
+from src.datasets.session_log import SessionLog
 from src.datasets.times import DAY_MS
 
 if TYPE_CHECKING:
