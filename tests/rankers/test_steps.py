@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -138,33 +137,6 @@ def test_the_table_holds_all_positives_and_sampled_negatives(first: Path) -> Non
     assert (sampled == 0).sum() == pytest.approx(3 * sampled.sum(), rel=0.25)
     assert (table["fold"].to_numpy() == folds(run, "valid")[table["session"]]).all()
     assert TrainSet.read(train_files(run), ["clicks"]).names == names
-
-
-def test_graded_whole_lists_keep_every_candidate_and_its_grade(
-    planted: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(planted, tmp_path / "output")
-    recipe = replace(RECIPE, negatives_per_positive=inf)
-    run = run_in(tmp_path / "output", recipe)
-    labels = pl.read_parquet(run.output / "valid" / "labels.parquet")
-    judged = labels.with_columns(grade=(pl.col("item") % 3).cast(pl.Float32))
-    whole(run.output / "valid" / "labels.parquet", judged)
-    count_positives(run)
-    build_train_table(run, "valid")
-    table = pl.read_parquet(train_files(run))
-    assert table.height == QUERIES * CANDIDATES, "queries without a positive too"
-    found = table.filter(pl.col("label_clicks") > 0)
-    clicks = judged.filter(pl.col("objective") == 0, pl.col("grade") > 0)
-    pairs = found.select("session", "item", grade="label_clicks")
-    assert_frame_equal(pairs, clicks.select("session", "item", "grade"), check_row_order=False)
-    assert table.null_count().select("^label_.*$").row(0) == (0, 0)
-    assert trainable_objectives(run) == OBJECTIVES
-    counts = count_rows_and_positives(run, "valid")
-    assert (
-        counts["clicks"]
-        == clicks.height
-        == TrainSet.read(train_files(run), ["clicks"]).counts(9)["train_positives"]
-    )
 
 
 def test_every_candidate_is_scored_by_the_model_that_has_not_seen_its_session(first: Path) -> None:
