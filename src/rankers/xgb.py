@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Params = tuple[tuple[str, float | int | str], ...]
 
 SOFTMAX = "softmax"
-"""A loss of src/rankers/losses.py over all candidates of a query; rank:ndcg compares pairs."""
+"""The loss of xgb_softmax.py over all candidates of a query; rank:ndcg compares pairs."""
 
 
 @dataclass(frozen=True)

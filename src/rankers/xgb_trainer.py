@@ -15,10 +15,10 @@ from tqdm import tqdm
 from src.core import store
 from src.core.arrays import I32, Mask
 from src.rankers.base import FitTask
-from src.rankers.losses import softmax_gradient
 from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
 from src.rankers.xgb import SOFTMAX, XGBoostRanker
+from src.rankers.xgb_softmax import softmax_gradient
 
 IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
 """Columns of importance.csv, and XGBoost's names of these importances."""

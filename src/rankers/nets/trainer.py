@@ -10,13 +10,14 @@ import polars as pl
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+from torch.nn.functional import pad
 from tqdm import tqdm
 
 from src.core.arrays import I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
 from src.rankers.base import FitTask
 from src.rankers.din import DINRanker
-from src.rankers.losses import softmax_loss
+from src.rankers.losses.softmax import Softmax
 from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
 
@@ -52,7 +53,8 @@ class NetTrainer:
         for queries in progress(np.array_split(order, self.n_batches), number):
             batch = self.model.tensors(self.data.rows.batch(queries))
             score = self.model.net(batch)
-            loss = softmax_loss(score, batch["query"], batch["position"], batch["label"])
+            offsets = pad(batch["query"].bincount().cumsum(0), (1, 0))
+            loss = Softmax()(score, batch["label"], offsets)
             self.update(loss)
             losses.append(loss.item())
         metrics = valid_metrics(self.model, self.data.rows, self.data.valid)

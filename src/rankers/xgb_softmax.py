@@ -1,4 +1,4 @@
-"""Softmax loss over the candidates of a query: gradients for XGBoost, values for nets."""
+"""Softmax loss over the candidates of a query: gradients for XGBoost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from src.core.arrays import F32
 
 if TYPE_CHECKING:
     import xgboost as xgb
-    from torch import Tensor
 
 MIN_CURVATURE = 1e-6
 """Lower bound of the curvature: XGBoost divides by sums of it."""
@@ -32,13 +31,3 @@ def softmax_gradient(score: F32, rows: xgb.DMatrix) -> tuple[F32, F32]:
     has_positive = np.repeat(positives > 0, size)
     gradient = share * has_positive - label / np.repeat(np.maximum(positives, 1), size)
     return gradient, np.maximum(share * (1 - share), MIN_CURVATURE) * has_positive
-
-
-def softmax_loss(score: Tensor, query: Tensor, position: Tensor, label: Tensor) -> Tensor:
-    """Compute the mean over all positives of -ln(softmax of the score within the query).
-
-    All arguments: (rows). query: 0, 1, ..., ascending. position: of the row in its query, from 0.
-    """
-    table = score.new_full((int(query[-1]) + 1, int(position.max()) + 1), -float("inf"))
-    table = table.index_put((query, position), score).log_softmax(dim=1)
-    return -table[query, position][label > 0].mean()

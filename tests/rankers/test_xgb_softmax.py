@@ -1,17 +1,16 @@
-"""The losses over the candidates of a query, by hand and by differences; what a model learns.
+"""XGBoost's softmax over the candidates of a query, by differences; what a model learns.
 
-pytest tests/rankers/test_losses.py
+pytest tests/rankers/test_xgb_softmax.py
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 import xgboost as xgb
 
-from src.rankers.losses import softmax_gradient, softmax_loss
 from src.rankers.xgb import SOFTMAX, XGBoostRanker
+from src.rankers.xgb_softmax import softmax_gradient
 from src.rankers.xgb_trainer import boost
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no positive
@@ -50,13 +49,6 @@ def test_scores_that_are_far_apart_do_not_overflow() -> None:
     data = rows(np.zeros((3, 1)), np.array([0, 1, 0]), [3])
     gradient, curvature = softmax_gradient(np.array([900, -900, 0], np.float32), data)
     assert gradient.tolist() == [1, -1, 0] and np.isfinite(curvature).all()
-
-
-def test_softmax_loss_by_hand() -> None:
-    query, position, label = map(torch.tensor, ([0, 0, 1, 1, 1], [0, 1, 0, 1, 2], [1, 0, 1, 1, 0]))
-    score = torch.log(torch.tensor([3.0, 1.0, 2.0, 4.0, 2.0]))
-    wanted = -np.log([3 / 4, 2 / 8, 4 / 8]).mean()
-    assert softmax_loss(score, query, position, label).item() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("loss", [SOFTMAX, "rank:ndcg"])

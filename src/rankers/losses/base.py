@@ -1,0 +1,97 @@
+"""Base class of the losses of nets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from src.rankers.losses.lists import Lists
+
+MAX_CELLS = 2**24
+"""Cells of pairs (lists x longest x longest) that are computed at a time, 64 MiB in float32."""
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """Loss of the scores of lists, whose items have grades: a row of a recipe.
+
+    A kind is a subclass in a module of this folder. A list that says nothing is left out of the
+    mean; a batch without any other list has the loss 0, whose gradient is 0. Modules of rows import
+    torch where they compute: reading a recipe does not load it.
+    """
+
+    quadratic: ClassVar[bool] = False
+    """Whether memory grows with the square of a list's length. Then large batches are computed in
+    parts, and each part is computed again for its gradient."""
+
+    def __call__(
+        self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
+    ) -> Tensor:
+        """Compute the mean over lists of the loss of a list: a scalar, float32 at least.
+
+        scores: (rows). grades: (rows), from 0. offsets: first row of each list and the end, int64
+        (lists + 1). generator: of the CPU; the same state gives the same draws on any device.
+        Raises ValueError where a loss draws and has no generator.
+        """
+        import torch
+
+        with torch.autocast(scores.device.type, enabled=False):
+            lists = self.lists(scores, grades, offsets, generator)
+            usable = self.usable(lists)
+            if not usable.all():
+                lists = lists.keep(usable)
+            return self.mean(lists) if lists.count else (lists.scores * 0).sum()
+
+    def at(self, progress: float) -> Loss:
+        """Return the row for a moment of the training; progress: from 0 at its start to 1."""
+        return self
+
+    @property
+    def draws(self) -> int:
+        """Number of uniform draws per row and call."""
+        return 0
+
+    def lists(
+        self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None
+    ) -> Lists:
+        """Pad ragged lists, and draw what the loss needs; see __call__."""
+        import torch
+
+        from src.rankers.losses.lists import Lists
+
+        noise = torch.zeros(len(scores), self.draws, dtype=torch.float64)
+        if self.draws and generator is None:
+            raise ValueError(f"{self} draws: pass a torch.Generator")
+        if self.draws:
+            noise = noise.uniform_(generator=generator)
+        return Lists.of(scores, grades, offsets, noise.to(scores.device))
+
+    def usable(self, lists: Lists) -> Tensor:
+        """Return which lists say something, bool (lists): here those whose grades differ."""
+        return lists.highest > lists.lowest
+
+    @abstractmethod
+    def values(self, lists: Lists) -> Tensor:
+        """Compute the loss of each list: (lists). All lists are usable."""
+
+    def mean(self, lists: Lists) -> Tensor:
+        """Compute the mean of the values of usable lists; at least one is there."""
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        parts = list(self._parts(lists))
+        if len(parts) == 1:
+            return self.values(lists).mean()
+        values = [checkpoint(self.values, p, use_reentrant=False) for p in parts]
+        return torch.cat(values).mean()
+
+    def _parts(self, lists: Lists) -> Iterator[Lists]:
+        """Yield a few lists at a time if the loss is quadratic, else all."""
+        step = max(1, MAX_CELLS // lists.longest**2) if self.quadratic else lists.count
+        for first in range(0, lists.count, step):
+            yield lists.keep(slice(first, first + step)) if step < lists.count else lists
