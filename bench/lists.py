@@ -17,7 +17,6 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from bench import measure
 from src.candidates.lists import read_candidates, shard_candidates
@@ -27,6 +26,7 @@ from src.candidates.recall import CandidateRecall
 from src.cli import parse
 from src.core.run import Run
 from src.data import paths
+from src.data.labels import scan_positives
 from src.data.shards import shards
 from src.data.splits import labelled_splits
 from src.metrics.base import Metric
@@ -40,7 +40,8 @@ CUTS = (20, 50, 100)
 def measured(run: Run, split: str) -> CandidateRecall:
     """Rank the positives of a split in every list."""
     rows = run.recipe.retrievers
-    recall = CandidateRecall(run.recipe, rows, pl.read_parquet(paths.labels(run, split)))
+    positives = scan_positives(paths.labels(run, split)).collect()
+    recall = CandidateRecall(run.recipe, rows, positives)
     for shard in shards(run, split):
         lists = read_candidates(shard_candidates(run, split, rows, shard), shard)
         recall.add(lists, top_candidates(lists, run.recipe.pool_size), shard)

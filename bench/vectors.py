@@ -44,7 +44,8 @@ from src.cli import parse
 from src.core.arrays import F32, I32, arrays, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import LABELS, TopLists
+from src.data.labels import scan_positives
+from src.data.schemas import TopLists
 from src.data.shards import shards
 from src.data.split_data import SplitData
 from src.data.splits import labelled_splits
@@ -151,12 +152,12 @@ def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterat
     """Yield the scores of every list on a split, objective by objective."""
     data, recipe = SplitData(run, split), run.recipe
     raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
-    labels = pl.read_parquet(paths.labels(run, split))
+    labels = scan_positives(paths.labels(run, split)).collect()
     known, of_split = retrievers_of_step(run, embeddings=False), shards(run, split)
     lists = [read_candidates(shard_candidates(run, split, known, shard), shard)
              for shard in of_split]  # fmt: skip
     for o, objective in enumerate(recipe.objectives):
-        session, _, positive = arrays(labels.filter(pl.col("objective") == o), *LABELS.names())
+        session, positive = arrays(labels.filter(objective=o), "session", "item")
         query = session - np.int32(data.first_query)
         without = ranks_in_pools(lists, query, positive, recipe.pool_size)
         for name, row in retrievers_of(embeddings, o) if session.size else []:

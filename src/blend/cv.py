@@ -22,6 +22,7 @@ from src.core.arrays import F64, I64, arrays
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
+from src.data.labels import scan_positives
 from src.data.shards import shard_files
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.query_scores import QueryScores
@@ -77,7 +78,7 @@ def write_cv(run: Run) -> list[bool]:
 def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     """Search the best blend of each objective; columns: score columns of its rankers."""
     recipe, fold = run.recipe, folds(run, "valid")
-    labels = pl.read_parquet(paths.labels(run, "valid"))
+    labels = scan_positives(paths.labels(run, "valid")).collect()
     run.budget.claim("blend", BlendSearch.memory(recipe, labels))
     outcomes = {}
     for number, (name, scored) in enumerate(columns.items()):

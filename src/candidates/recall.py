@@ -24,6 +24,7 @@ from src.core.arrays import I32, arrays
 from src.core.console import show
 from src.core.run import Run
 from src.data import paths
+from src.data.labels import scan_positives
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS
 from src.data.shards import Shard, in_turn, shards
@@ -63,7 +64,7 @@ class CandidateRecall:
         self.recipe, self.rows, self.labels = recipe, rows, labels
         self.names = [row.name for row in rows]
         self.baselines = [b for b in recipe.baselines if set(b.retrievers) <= set(self.names)]
-        self.session, self.objective, self.item = arrays(labels, *LABELS.names())
+        self.session, self.objective, self.item, self.grade = arrays(labels, *LABELS.names())
         self.ranks: list[LabelRanks] = []
         self.candidates = self.queries = 0
 
@@ -169,7 +170,7 @@ class CandidateRecall:
         """Compute the capped recall per objective from the mask of labels that are hit."""
         cap, recalls = self.recipe.metric.cap, dict[str, object]()
         for o, name in enumerate(self.recipe.objective_names):
-            of_objective = self.objective == o
+            of_objective = (self.objective == o) & (self.grade > 0)
             possible = capped_count(self.session[of_objective], cap)
             hits = capped_count(self.session[of_objective & hit], cap)
             recalls["_".join(filter(None, (name, suffix)))] = hits / max(possible, 1)
@@ -187,7 +188,7 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
     values = folder / "baselines.parquet"
 
     def make(temporary: dict[Path, Path]) -> None:
-        recall = CandidateRecall(recipe, rows, pl.read_parquet(labels))
+        recall = CandidateRecall(recipe, rows, scan_positives(labels).collect())
 
         def read(shard: Shard) -> tuple[CandidateLists, Shard]:
             return read_candidates(shard_candidates(run, "valid", rows, shard), shard), shard

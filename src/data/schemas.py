@@ -17,8 +17,17 @@ as device or region, as Int32.
 SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
 """Raw id of each dense session. The queries, sessions to predict for, are the last rows."""
 
-LABELS = pl.Schema({"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32})
-"""Positives of each query and objective; sorted, without duplicates."""
+LABELS = pl.Schema(
+    {"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32, "grade": pl.Float32}
+)
+"""Judged items of each query and objective; sorted, an item once.
+
+A grade is a finite number from 0. An item of a higher grade than 0 is a positive; 0 is an item that
+was judged not relevant. Where a log only says what came true, each row is a positive of grade 1.
+"""
+
+POSITIVE = pl.lit(1.0, pl.Float32).alias("grade")
+"""Grade of what came true."""
 
 CANDIDATES = pl.Schema(
     {"session": pl.Int32, "rank": pl.UInt8, "item": pl.Int32, "score": pl.Float32}

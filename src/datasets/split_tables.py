@@ -11,7 +11,7 @@ import polars as pl
 from src.core.parquet import TableWriter
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import EVENTS, LABELS, SESSIONS
+from src.data.schemas import EVENTS, LABELS, POSITIVE, SESSIONS
 from src.datasets.session_log import SessionLog
 
 ROW_GROUP = 1 << 20  # sessions
@@ -51,7 +51,7 @@ class SplitTables:
                     first = pl.col("position") == pl.col("position").min().over("session")
                     positives = positives.filter(first)
                 number = pl.lit(n, pl.Int8).alias("objective")
-                tables.append(positives.select("session", number, "item"))
+                tables.append(positives.select("session", number, "item", POSITIVE))
         pl.concat(tables).unique().sort(LABELS.names()).write_parquet(path)
 
     def _events(self, query: bool, condition: pl.Expr) -> Iterator[pl.DataFrame]:

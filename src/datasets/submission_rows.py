@@ -24,8 +24,10 @@ MAX_FAULTS = 10  # of one file that are listed
 BATCH = 32 << 20  # bytes read at a time
 NUMBER = "(?:0|[1-9][0-9]{0,18})"  # regular expression; int64 has 19 digits
 
-TRUTH = pl.Schema({"session": pl.Int64, "objective": pl.Int64, "item": pl.Int64})
-"""Ground truth in raw ids: one positive per row, without duplicates."""
+TRUTH = pl.Schema(
+    {"session": pl.Int64, "objective": pl.Int64, "item": pl.Int64, "grade": pl.Float32}
+)
+"""Ground truth in raw ids: one judged item per row, without duplicates; grades as in LABELS."""
 
 Bool = NDArray[np.bool_]
 

@@ -11,6 +11,7 @@ import polars as pl
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
+from src.data.labels import scan_positives
 from src.data.shards import shard_files
 from src.metrics.query_scores import score_lists
 
@@ -32,11 +33,11 @@ def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
 
 def _write_ranker_scores(run: Run, names: list[tuple[str, str, str]], path: Path) -> None:
     recipe, fold, lines = run.recipe, folds(run, "valid"), []
-    labels = pl.scan_parquet(paths.labels(run, "valid"))
+    labels = scan_positives(paths.labels(run, "valid"))
     for ranker, objective, column in names:
         truth = labels.filter(objective=recipe.objective_names.index(objective))
         lists = _lists_by_score(run, column)
-        scores = score_lists(lists, truth.select("session", "item"), recipe.metric)
+        scores = score_lists(lists, truth, recipe.metric)
         by_fold = [scores.score(fold[scores.session] == f) for f in range(recipe.folds)]
         lines.append((ranker, objective, scores.score(), *by_fold))
     columns = ["ranker", "objective", "oof", *(f"fold_{f}" for f in range(recipe.folds))]

@@ -13,6 +13,7 @@ from src.candidates.pool import Pool
 from src.core.arrays import F32, F64, Mask, hash_unit, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
+from src.data.labels import grades_of, scan_positives
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -84,12 +85,9 @@ def samplers(recipe: Recipe, positives: list[int], candidates: int) -> list[Samp
 
 def ground_truth(run: Run, split: str) -> list[pl.DataFrame]:
     """Read the positives of each objective: columns session, item, grade (above 0)."""
-    labels = pl.read_parquet(paths.labels(run, split))
-    if "grade" not in labels.columns:
-        labels = labels.with_columns(grade=pl.lit(1, pl.Float32))
-    labels = labels.filter(pl.col("grade") > 0)
+    positives = scan_positives(paths.labels(run, split)).collect()
     objectives = range(len(run.recipe.objectives))
-    return [labels.filter(objective=o).select("session", "item", "grade") for o in objectives]
+    return [positives.filter(objective=o).select("session", "item", "grade") for o in objectives]
 
 
 def labels_of(pool: Pool, truth: pl.DataFrame) -> F32:
@@ -97,6 +95,4 @@ def labels_of(pool: Pool, truth: pl.DataFrame) -> F32:
 
     truth: columns session, item, grade; sessions as in the pool. Returns float32 (candidates).
     """
-    rows = pl.DataFrame({"session": pool.session, "item": pool.item})
-    joined = rows.join(truth, on=["session", "item"], how="left", maintain_order="left")
-    return joined["grade"].fill_null(0).to_numpy()
+    return grades_of(pool.session, pool.item, truth)

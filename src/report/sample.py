@@ -12,6 +12,7 @@ from src.blend.scored_candidates import ScoredCandidates
 from src.core.arrays import arrays, hash_unit, positions
 from src.core.run import Run
 from src.data import paths
+from src.data.labels import scan_positives
 from src.data.shards import shard_files
 
 QUERIES = 30_000  # sampled, about: drawn by a hash of their raw id
@@ -46,7 +47,7 @@ class Sample:
         candidates = with_ranks(pl.concat(scores), blends)
         events = pl.scan_parquet(paths.events(run, "valid"))
         visible = of_sessions(events.select("session", "item", "ts", "type"), sessions)
-        labels = of_sessions(pl.scan_parquet(paths.labels(run, "valid")), sessions)
+        labels = of_sessions(scan_positives(paths.labels(run, "valid")), sessions)
         positives = with_statistics(label_ranks(labels, candidates, blends), events, visible)
         return cls(queries, n_queries, candidates, positives, visible)
 

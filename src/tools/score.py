@@ -16,7 +16,7 @@ import polars as pl
 
 from src.cli import configured, run_cli, tool_flags
 from src.core.console import show
-from src.data.schemas import LABELS
+from src.data.labels import scan_labels
 from src.datasets import submission_rows as submissions
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH
@@ -38,9 +38,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def read_labels(path: Path) -> pl.DataFrame:
     """Read a labels.parquet of step 1, and the tables beside it, as a TRUTH table."""
-    labels = pl.read_parquet(path)
-    if labels.schema != LABELS:
-        raise ValueError(f"{path} has columns {labels.columns}; give a labels.parquet of step 1")
+    labels = scan_labels(path).collect()
     sessions = pl.read_parquet(path.with_name("sessions.parquet"))["session"]
     item_ids = pl.read_parquet(path.parent.parent / "items.parquet")["item_id"]
     raw = labels.with_columns(session=sessions[labels["session"]], item=item_ids[labels["item"]])
@@ -59,7 +57,7 @@ def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> Hits:
             "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
         ).explode("item", "rank", empty_as_null=False)
         items = items.with_columns(submissions.integers(items["item"]))
-        tables.append(items.join(truth, on=truth.columns))
+        tables.append(items.join(truth, on=["session", "objective", "item"]))
     rows = pl.concat(names)
     for line in rows.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
         raise ValueError(f"{path}, line {line}: a row that was there before; keep one")

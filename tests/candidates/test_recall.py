@@ -40,7 +40,8 @@ RECIPE = replace(
 def labels() -> pl.DataFrame:
     rng = np.random.default_rng(3)
     rows = rng.integers(0, [END + 5, 3, ITEMS], (500, 3))
-    return pl.DataFrame(sorted(set(map(tuple, rows.tolist()))), schema=LABELS, orient="row")
+    pairs = sorted(set(map(tuple, rows.tolist())))
+    return pl.DataFrame([(*row, 1.0) for row in pairs], schema=LABELS, orient="row")
 
 
 def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path) -> CandidateRecall:
@@ -54,7 +55,7 @@ def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path)
 
 def ground_truth(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
     true: dict[int, set[int]] = defaultdict(set)
-    for session, o, item in labels.iter_rows():
+    for session, o, item, _ in labels.iter_rows():
         if o == objective:
             true[session].add(item)
     return true

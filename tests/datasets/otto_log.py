@@ -73,8 +73,9 @@ def prepared_labels(out: Path, split: str = "valid") -> dict[int, dict[str, set[
     sessions = pl.read_parquet(out / split / "sessions.parquet")["session"]
     item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     assert table.schema == LABELS and table.equals(table.unique().sort(LABELS.names()))
+    assert (table["grade"] == 1).all(), "a log says what came true"
     labels: dict[int, dict[str, set[int]]] = {}
-    for session, objective, item in table.rows():
+    for session, objective, item, _ in table.rows():
         of_session = labels.setdefault(sessions[session], {})
         of_session.setdefault(TYPES[objective], set()).add(item_ids[item])
     return labels

@@ -24,7 +24,7 @@ from news import (
 )
 from worlds import splits
 
-from src.data.schemas import EVENTS
+from src.data.schemas import EVENTS, LABELS
 from src.datasets.tianchi.clicklog import CONTEXT
 
 
@@ -66,6 +66,7 @@ def hidden_clicks(out: Path, split: str) -> dict[int, int]:
     users = pl.read_parquet(out / split / "sessions.parquet")["session"]
     item_ids = pl.read_parquet(out / "items.parquet")["item_id"]
     labels = pl.read_parquet(out / split / "labels.parquet")
+    assert labels.schema == LABELS and (labels["grade"] == 1).all()
     shown = pl.read_parquet(out / split / "events.parquet")["session"].value_counts()
     length = dict(shown.iter_rows())
     found = {users[s]: length[s] for s in labels["session"]}

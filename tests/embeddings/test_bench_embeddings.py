@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder, rng = tmp_path_factory.mktemp("planted"), np.random.default_rng(1)
     data = planted_split(folder, RECIPE)
     queries = rng.integers(data.first_query, data.n_sessions, 150)
-    rows = {(int(s), int(rng.integers(3)), int(rng.integers(N_ITEMS - 1))) for s in queries}
+    rows = {(int(s), int(rng.integers(3)), int(rng.integers(N_ITEMS - 1)), 1.0) for s in queries}
     whole(paths.labels(data.run, "valid"), pl.DataFrame(sorted(rows), schema=LABELS, orient="row"))
     for step in ("3_candidates", "4_embeddings"):
         script(step).body(run_in(folder, RECIPE, f"{step}.py"))

@@ -22,6 +22,7 @@ from src.candidates.seeds import Seeds
 from src.core.run import Run
 from src.data import shards
 from src.data.folds import folds
+from src.data.schemas import LABELS
 from src.data.split_data import SplitData
 from src.features.pool import PoolFeature
 from src.features.session import SessionFeature
@@ -80,9 +81,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         s.first_query, offsets, np.concatenate(item), rrf_score, ranks, ranks / np.float32(20)
     )
     whole(pool_file(run_in(folder), "valid", shards.Shard(0, 0, 0)), pool.to_frame(["own"]))
-    schema = {"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32}
-    table = pl.DataFrame(labels, schema=schema, orient="row").sort("session", "objective")
-    whole(folder / "valid" / "labels.parquet", table)
+    rows = [(*row, 1.0) for row in sorted(labels)]
+    whole(folder / "valid" / "labels.parquet", pl.DataFrame(rows, LABELS, orient="row"))
     return folder
 
 

@@ -83,7 +83,7 @@ def test_hits_are_marked_and_misses_named(contents: Contents) -> None:
     out = contents.run.output
     items, raw = item_ids(out), session_ids(out)
     wanted: dict[str, set[tuple[str, int]]] = {}
-    for session, o, item in pl.read_parquet(out / "valid" / "labels.parquet").iter_rows():
+    for session, o, item, _ in pl.read_parquet(out / "valid" / "labels.parquet").iter_rows():
         wanted.setdefault(raw[session], set()).add((items[item], o))
     kinds = set()
     for query in data_of(out)["queries"]:

@@ -115,7 +115,7 @@ def test_labels_of_step_1(tmp_path) -> None:
     wanted = scores(file, write_truth(tmp_path / "t.jsonl", truth))
     sessions = sorted({s for of in truth.values() for s in of}, reverse=True)
     rows = [
-        (sessions.index(s), n, 39 - item)
+        (sessions.index(s), n, 39 - item, 1.0)
         for n, name in enumerate(TYPES)
         for s, item_ids in truth[name].items()
         for item in item_ids

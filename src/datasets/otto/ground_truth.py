@@ -10,6 +10,7 @@ import polars as pl
 
 from src.core.text_blocks import blocks
 from src.data.recipe import Recipe
+from src.data.schemas import POSITIVE
 from src.datasets.otto.jsonl import SHOWN, decode
 from src.datasets.otto.jsonl_kernel import LARGEST
 from src.datasets.submission_rows import TRUTH
@@ -32,7 +33,8 @@ def read_ground_truth(path: Path, recipe: Recipe) -> pl.DataFrame:
                 _parse_line(text, objectives, sessions, columns)
             except ValueError as error:
                 raise ValueError(f"{path}, line {line}: {error}") from None
-        tables.append(pl.DataFrame(dict(zip(TRUTH, map(np.array, columns), strict=True)), TRUTH))
+        rows = dict(zip(TRUTH, map(np.array, columns), strict=False))
+        tables.append(pl.DataFrame(rows).with_columns(POSITIVE).cast(TRUTH))
     seen = pl.Series(np.array(sessions))
     for session in seen.filter(seen.is_duplicated())[:1]:
         raise ValueError(f"{path}: session {session} appears twice; keep one")
@@ -47,7 +49,7 @@ def _parse_line(
     sessions: array[int],
     columns: tuple[array[int], array[int], array[int]],
 ) -> None:
-    """Append the session and the TRUTH rows of a line; raise ValueError for a fault."""
+    """Append the session and the ids of the TRUTH rows of a line; raise ValueError for a fault."""
     if not text.strip():
         return
     value = decode(text)

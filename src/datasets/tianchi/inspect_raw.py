@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from src.core.csvfile import read_integers
+from src.data.schemas import POSITIVE
 from src.datasets.base import RawSummary
 from src.datasets.submission_rows import TRUTH, Expected
 from src.datasets.tianchi.clicklog import ARTICLES, CLICK, TEST, TRAIN, test_file
@@ -47,4 +48,4 @@ def read_ground_truth(path: Path) -> pl.DataFrame:
     truth = read_integers(path, {"user_id": "session", "click_article_id": "item"})
     for user in truth["session"].filter(truth["session"].is_duplicated())[:1]:
         raise ValueError(f"{path}: user {user} appears twice; keep the click that was hidden")
-    return truth.select("session", pl.lit(0).alias("objective"), "item").cast(TRUTH)
+    return truth.select("session", pl.lit(0).alias("objective"), "item", POSITIVE).cast(TRUTH)

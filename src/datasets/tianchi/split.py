@@ -21,7 +21,7 @@ import polars as pl
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import EVENTS, LABELS, SESSIONS
+from src.data.schemas import EVENTS, LABELS, POSITIVE, SESSIONS
 from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.tianchi.clicklog import CONTEXT, ClickLog
 from src.datasets.tianchi.holdout import HOLDOUT, train_holdout, valid_holdout
@@ -135,7 +135,8 @@ class _SplitMaker:
         sessions = sessions.with_row_index("session")
         clicks = clicks.join(sessions.select("raw", "session"), on="raw", maintain_order="left")
         clicks = clicks.sort("session", maintain_order=True)
-        labels = clicks.filter(~visible).select("session", pl.lit(0).alias("objective"), "item")
+        objective = pl.lit(0).alias("objective")
+        labels = clicks.filter(~visible).select("session", objective, "item", POSITIVE)
         shown = clicks.filter(visible).with_columns(pl.col("ts") // 1000)
         context = shown.select(CONTEXT.values()).cast(pl.Int32)
         events = shown.select(EVENTS.names()).cast(EVENTS).hstack(context)
