@@ -1,4 +1,4 @@
-"""Blend the rankers, write submission.csv and report.html, and print the score on valid.
+"""Blend the rankers, write the submission and report.html, and print the score on valid.
 
     python 7_blend.py --dataset otto
 
@@ -14,7 +14,7 @@ Writes output/<dataset>/cv.json: score, 95 % interval, folds and blend of each o
 from src.blend.comparisons import write_vs_baselines
 from src.blend.cv import cv_path, write_cv
 from src.blend.experiments import add_experiment
-from src.blend.final_blend import describe_blends, write_submission
+from src.blend.final_blend import describe_blends, submission_path, write_submission
 from src.blend.results import show_results
 from src.cli import main
 from src.core.run import Run, count_built
@@ -35,7 +35,7 @@ def body(run: Run) -> None:
         add_experiment(run, n_features=len(FeatureTable(run.recipe).names))
         summary |= count_built([comparison, write_report(run)])
     show_results(run)
-    print(f"\n{run.output / 'submission.csv'}  ({split} queries)\n{cv_path(run)}")
+    print(f"\n{submission_path(run)}  ({split} queries)\n{cv_path(run)}")
     print((run.output / "report.html").resolve().as_uri())
 
 

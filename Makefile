@@ -10,8 +10,8 @@ OUTPUT ?= output/$(DATASET)$(if $(CAUSAL),-causal)
 ENGINE ?= auto
 SAMPLE ?= 1
 MEMORY ?=
-# check and score: the submission, and the published labels
-FILE ?= $(OUTPUT)/submission.csv
+# check and score: the submission (that in OUTPUT), and the published labels
+FILE ?=
 LABELS ?= $(INPUT)/test_labels.jsonl
 # bench: share of OTTO's sessions, folder of raw files, flags of bench.peers
 SIZE ?= 0.01
@@ -20,6 +20,7 @@ PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
 FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal) $(ARGS)
+SUBMISSION = $(if $(FILE),--file $(FILE),--output $(OUTPUT))
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
@@ -43,10 +44,10 @@ status: .venv/.ready  ## list what is done, stale or missing, with the reason
 	@.venv/bin/python -m src.tools.status $(FLAGS)
 
 check: .venv/.ready  ## list the first ten faults of FILE, against the raw files
-	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) --file $(FILE) $(ARGS)
+	@.venv/bin/python -m src.tools.check --dataset $(DATASET) --input $(INPUT) $(SUBMISSION) $(ARGS)
 
 score: .venv/.ready  ## score FILE against LABELS, as the competition does
-	@.venv/bin/python -m src.tools.score --dataset $(DATASET) --file $(FILE) --labels $(LABELS) $(ARGS)
+	@.venv/bin/python -m src.tools.score --dataset $(DATASET) $(SUBMISSION) --labels $(LABELS) $(ARGS)
 
 ablation: .venv/.ready  ## drop every group of features and of retrievers in turn, and score
 	@.venv/bin/python -m src.tools.ablation $(FLAGS)

@@ -76,18 +76,32 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
 def tool_flags(
     name: str, doc: str | None, argv: list[str] | None, **paths: str
 ) -> argparse.Namespace:
-    """Parse --dataset and the flags of a tool; paths: help text by flag."""
+    """Parse --dataset and the flags of a tool; paths: help text by flag.
+
+    A tool that reads a submission has the flags --file and --output: without the first, it reads
+    the submission in the second.
+    """
     parser = _parser(name, doc)
     parser.add_argument("--dataset", required=True, choices=sorted(DATASETS))
     for flag, text in paths.items():
-        parser.add_argument(f"--{flag}", required=True, type=Path, help=text)
+        parser.add_argument(f"--{flag}", required=flag != "file", type=Path, help=text)
+    if "file" in paths:
+        text = "folder of the results (that of --file, or output/<dataset>)"
+        parser.add_argument("--output", type=Path, help=text)
     return _with_flags_of_dataset(parser, argv)
 
 
 def configured(args: argparse.Namespace) -> Dataset:
-    """Return the dataset of a tool's flags; the results lie in the folder of its file, if any."""
-    args.output = args.file.parent if "file" in args else Path("output") / args.dataset
-    return DATASETS[args.dataset].configure(args)
+    """Return the dataset of a tool's flags; set the flags --output and --file that are not given.
+
+    The results lie in the folder of the submission.
+    """
+    flags = vars(args)
+    default = flags["file"].parent if flags.get("file") else Path("output") / args.dataset
+    args.output = flags.get("output") or default
+    dataset = DATASETS[args.dataset].configure(args)
+    args.file = flags.get("file") or args.output / dataset.submission
+    return dataset
 
 
 def _parser(name: str, doc: str | None) -> argparse.ArgumentParser:

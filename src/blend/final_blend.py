@@ -9,11 +9,11 @@ import numpy as np
 
 from src.blend.blend import STACK, TENTHS, Blend
 from src.blend.cv import cv_path, read_cv
-from src.blend.scored_candidates import final_lists
+from src.blend.scored_candidates import final_list
 from src.core.arrays import F64
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import Lists
+from src.data.schemas import FinalLists
 from src.data.shards import shard_files
 from src.rankers.base import Ranker
 
@@ -56,19 +56,21 @@ def describe_blends(run: Run) -> dict[str, object]:
     return blends
 
 
+def submission_path(run: Run) -> Path:
+    return run.output / run.dataset.submission
+
+
 def write_submission(run: Run, split: str) -> bool:
-    """Bring submission.csv up to date for the queries of a split; True when it was built."""
+    """Bring the submission up to date for the queries of a split; True when it was built."""
+    k = None if run.dataset.whole_lists else run.recipe.k
 
     def make(path: Path) -> None:
-        files, lists = shard_files(run, split, "scores"), Lists()
+        files, lists = shard_files(run, split, "scores"), FinalLists()
         for name, final in final_blends(run).items():
-            columns, k = final.columns, run.recipe.k
-            lists[name] = final_lists(files, columns, final.blend, final.stack, k)
+            lists[name] = final_list(files, final.columns, final.blend, final.stack, k)
         run.dataset.write_submission(run, split, lists, path)
 
     inputs = [cv_path(run), paths.items(run), paths.sessions(run, split), paths.events(run, split)]
     inputs += shard_files(run, split, "scores")
-    rows = (split, run.recipe.objective_names, run.recipe.k)
-    return run.build(
-        run.output / "submission.csv", make, rows, inputs, code=run.dataset.write_submission
-    )
+    rows = (split, run.recipe.objective_names, k)
+    return run.build(submission_path(run), make, rows, inputs, code=run.dataset.write_submission)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from src.blend import blend_kernel
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend
-from src.core.arrays import F32, F64, I32, I64, arrays, positions
+from src.core.arrays import F32, F64, I32, I64, arrays, offsets_of_sizes, positions
+from src.data.schemas import FinalList
 from src.metrics import ranking_kernel
 
 
@@ -75,10 +76,14 @@ class ScoredCandidates:
         """Rows of the k best candidates: (queries, k), -1 at the end of a list; ties by item."""
         return ranking_kernel.top_rows(self.offsets, self.item, score, k)
 
-    def top_items(self, score: F32, k: int) -> I32:
-        """The k best items of each query: (queries, k), -1 at the end."""
+    def ranked(self, score: F32, k: int | None) -> FinalList:
+        """List the k best items of each query (None: all), with their scores; ties by item."""
+        if k is None:
+            order = np.lexsort((self.item, -score, self.per_row(self.session)))
+            return FinalList(self.session, self.offsets, self.item[order], score[order])
         rows = self.top_rows(score, k)
-        return np.where(rows >= 0, self.item[rows], -1).astype(np.int32)
+        offsets, listed = offsets_of_sizes((rows >= 0).sum(axis=1)), rows[rows >= 0]
+        return FinalList(self.session, offsets, self.item[listed], score[listed])
 
     def per_row(self, values: NDArray) -> NDArray:
         """Repeat the value of each query for its candidates: (queries,) to (rows,)."""
@@ -92,16 +97,14 @@ class ScoredCandidates:
         return joined["positive"].fill_null(False).to_numpy()
 
 
-def final_lists(
-    files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int
-) -> tuple[I32, I32]:
-    """Rank the candidates of score files under a blend.
-
-    Returns dense sessions (n,) and their k best items (n, k), -1 at the end.
-    """
-    sessions, lists = [], []
+def final_list(
+    files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int | None
+) -> FinalList:
+    """Rank the candidates of score files under a blend; list the k best of each query, or all."""
+    lists = []
     for file in files:
         candidates = ScoredCandidates.load(file, columns)
-        sessions.append(candidates.session)
-        lists.append(candidates.top_items(candidates.blended(blend, stack), k))
-    return np.concatenate(sessions), np.concatenate(lists)
+        lists.append(candidates.ranked(candidates.blended(blend, stack), k))
+    session, _, item, score = (np.concatenate(column) for column in zip(*lists, strict=True))
+    sizes = np.concatenate([np.diff(of_file.offsets) for of_file in lists])
+    return FinalList(session, offsets_of_sizes(sizes), item, score)

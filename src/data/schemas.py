@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, I32
+from src.core.arrays import F32, I32, I64, positions
 
 EVENTS = pl.Schema({"session": pl.Int32, "item": pl.Int32, "ts": pl.Int32, "type": pl.Int8})
 """One event a row, sorted by session and time; events of equal time are in the order of the file.
@@ -37,5 +40,27 @@ CANDIDATES = pl.Schema(
 TopLists = tuple[I32, F32]
 """Items (int32, -1 where a list ends) and scores (float32), both (queries, top)."""
 
-Lists = dict[str, tuple[I32, I32]]
-"""Final lists. Objective -> dense sessions (n), dense items (n, k), best first, -1 at the end."""
+
+class FinalList(NamedTuple):
+    """Final lists of one objective as CSR by query, best first; lists may differ in length."""
+
+    session: I32  # dense, of each query
+    offsets: I64
+    item: I32
+    score: F32  # by which a list is ordered; ties by item
+
+    def first(self, k: int) -> I32:
+        """Return the first k items of each query: int32 (queries, k), -1 where a list ends."""
+        items = np.full((self.session.size, k), -1, np.int32)
+        query, rank = np.repeat(np.arange(len(items)), np.diff(self.offsets)), self.rank
+        items[query[rank < k], rank[rank < k]] = self.item[rank < k]
+        return items
+
+    @property
+    def rank(self) -> I64:
+        """Rank of each item in its list, from 0."""
+        return positions(self.offsets)
+
+
+FinalLists = dict[str, FinalList]
+"""Final lists by objective."""

@@ -6,13 +6,13 @@ import argparse
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import polars as pl
 
 from src.core.run import Run
 from src.data.recipe import Recipe
-from src.data.schemas import Lists
+from src.data.schemas import FinalLists
 from src.datasets.submission_rows import Expected, SubmissionFormat
 
 
@@ -48,6 +48,11 @@ class Source:
 class Dataset(ABC):
     """One dataset: a subclass in src/datasets/<name>/dataset.py, registered in src/datasets."""
 
+    submission: ClassVar[str] = "submission.csv"
+    """Name of the submission in the output folder."""
+    whole_lists: ClassVar[bool] = False
+    """Whether a submission ranks all candidates of a query; else the first k of the metric."""
+
     recipe: Recipe
     source: Source | None = None  # None: the dataset makes its raw files itself
 
@@ -75,7 +80,7 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def write_submission(self, run: Run, split: str, lists: Lists, path: Path) -> None:
+    def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
         """Write the lists of a split's queries (step 7).
 
         Raises ValueError where the competition would refuse them.

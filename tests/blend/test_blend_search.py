@@ -14,7 +14,7 @@ import pytest
 from planted import BARE
 
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends
-from src.blend.scored_candidates import ScoredCandidates, final_lists
+from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
 from src.data.recipe import Recipe
@@ -88,7 +88,8 @@ def test_a_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> N
     truth = truth.unique(maintain_order=True).cast(pl.Int32)
     search = BlendSearch(recipe, files, names, truth, np.zeros(40, np.int64))
     for blend in (Blend(RANK, (10, 0)), Blend(RANK, (3, 7)), Blend(SOFTMAX, (6, 4))):
-        session, lists = final_lists(files, names, blend, None, 3)
+        found = final_list(files, names, blend, None, 3)
+        session, lists = found.session, found.first(3)
         a, b = whole.transformed[blend.transform]
         score = a * blend.weights[0] + b * blend.weights[1]
         plain = [[int(whole.item[r]) for r in plain_order(whole, q, score)[:3]] for q in range(10)]
@@ -115,11 +116,26 @@ def test_all_blends() -> None:
 def test_without_a_ranker_the_pool_stays_as_it_is(tmp_path: Path) -> None:
     c = candidates(np.random.default_rng(8))
     (file,) = stored(tmp_path, [c], ["a", "b"])
-    session, lists = final_lists([file], [], all_blends(1)[0], None, 3)
-    assert session.tolist() == c.session.tolist()
-    for q, row in enumerate(lists.tolist()):
+    found = final_list([file], [], all_blends(1)[0], None, 3)
+    assert found.session.tolist() == c.session.tolist()
+    for q, row in enumerate(found.first(3).tolist()):
         first, end = c.offsets[q : q + 2]
         assert row == [*c.item[first:end].tolist(), -1, -1, -1][:3]
+
+
+def test_a_list_of_all_candidates_begins_with_the_first_k(tmp_path: Path) -> None:
+    whole = candidates(np.random.default_rng(6))
+    files, blend = stored(tmp_path, [whole], ["a", "b"]), Blend(RANK, (3, 7))
+    few, every = (final_list(files, ["a", "b"], blend, None, k) for k in (4, None))
+    assert every.offsets.tolist() == whole.offsets.tolist()
+    assert few.first(4).tolist() == every.first(4).tolist()
+    assert few.score.tolist() == every.score[every.rank < 4].tolist()
+    score = whole.blended(blend)
+    for q in range(every.session.size):
+        order, rows = plain_order(whole, q, score), slice(*every.offsets[q : q + 2])
+        assert every.item[rows].tolist() == whole.item[order].tolist()
+        assert every.score[rows].tolist() == score[order].tolist()
+    assert (every.first(20)[:, 12:] == -1).all()
 
 
 def test_a_fold_is_scored_under_the_blend_that_the_others_chose(

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
+from final import final_list
 from planted import run_in
 
 from src.core import store
@@ -48,7 +49,7 @@ def written(run: Run, lists: dict) -> None:
 
 
 def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
-    lists = {"ends": (np.array([2], np.int32), np.array([[3, 2, -1]], np.int32))}
+    lists = {"ends": final_list([2], [[3, 2]])}
     written(run, lists)
     lines = (run.output / "submission.csv").read_text().splitlines()
     assert lines == [HEADER, "7,33,11,0", "90,33,22,11"], "user 7 gets what the last day read"
@@ -57,7 +58,7 @@ def test_rows_hold_raw_ids_best_first_and_are_filled_up(run) -> None:
 
 def test_a_refused_submission_leaves_the_old_one(run) -> None:
     (run.output / "submission.csv").write_text("old")
-    lists = {"ends": (np.array([1, 2], np.int32), np.array([[3, 3, 1], [0, 1, 2]], np.int32))}
+    lists = {"ends": final_list([1, 2], [[3, 3, 1], [0, 1, 2]])}
     with pytest.raises(ValueError, match="would be refused: line 2: an item twice"):
         written(run, lists)
     assert (run.output / "submission.csv").read_text() == "old"

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
+from final import final_list
 from planted import run_in
 from worlds import OTTO, TYPES
 
@@ -38,9 +39,9 @@ def run(tmp_path) -> Run:
 
 def some_lists() -> dict:
     """Dense sessions and items of each objective; the order of the queries is free."""
-    items = np.array([[0, 4, 3], [2, -1, -1], [1, 0, -1]], np.int32)
+    items = [[0, 4, 3], [2], [1, 0]]
     queries = {"clicks": (1, 2, 3), "carts": (3, 1, 2), "orders": (3, 1, 2)}
-    return {name: (np.array(q, np.int32), items.copy()) for name, q in queries.items()}
+    return {name: final_list(sessions, items) for name, sessions in queries.items()}
 
 
 def written(run: Run, lists: dict) -> None:
@@ -60,14 +61,14 @@ def test_rows_hold_raw_ids_best_first(run):
 def test_a_refused_submission_leaves_the_old_one(run):
     (run.output / "submission.csv").write_text("old")
     lists = some_lists()
-    lists["carts"][1][1] = -1
+    lists["carts"] = final_list((3, 1, 2), [[0, 4, 3], [], [1, 0]])
     with pytest.raises(ValueError, match=r"would be refused: line 6: row 90_carts has no items"):
         written(run, lists)
     del lists["carts"]
     with pytest.raises(ValueError, match=r"no row 7_carts"):
         written(run, lists)
     lists = some_lists()
-    lists["orders"][1][0] = 2
+    lists["orders"] = final_list((3, 1, 2), [[2, 2, 2], [2], [1, 0]])
     with pytest.raises(ValueError, match=r"an item twice in 22 22 22"):
         written(run, lists)
     assert (run.output / "submission.csv").read_text() == "old"

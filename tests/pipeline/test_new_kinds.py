@@ -28,7 +28,7 @@ from src.candidates.seeds import Seeds
 from src.core.arrays import F32, F64
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import Lists, TopLists
+from src.data.schemas import FinalLists, TopLists
 from src.data.split_data import SplitData
 from src.datasets.otto.dataset import Otto
 from src.embeddings.base import Embedding, Summary, write_missing
@@ -181,8 +181,8 @@ class Success(Metric):
 class Json(Otto):
     """OTTO's sessions, answered as JSON."""
 
-    def write_submission(self, run: Run, split: str, lists: Lists, path: Path) -> None:
-        path.write_text(json.dumps({name: items.tolist() for name, (_, items) in lists.items()}))
+    def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
+        path.write_text(json.dumps({name: rows.first(10).tolist() for name, rows in lists.items()}))
 
 
 TOYS = replace(

@@ -16,7 +16,7 @@ from worlds import TYPES
 
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend
 from src.blend.final_blend import FinalBlend
-from src.blend.scored_candidates import final_lists
+from src.blend.scored_candidates import final_list
 from src.blend.search import BlendSearch
 from src.data.folds import folds
 from src.data.shards import shard_files
@@ -44,7 +44,8 @@ def test_a_browsed_query_ranks_as_step_7_does(contents: Contents) -> None:
     files = shard_files(contents.run, "valid", "scores")
     for o, (name, final) in enumerate(contents.blends.items()):
         columns = [row.score_column(name) for row in RECIPE.rankers]
-        sessions, lists = final_lists(files, columns, final.blend, final.stack, RECIPE.k)
+        found = final_list(files, columns, final.blend, final.stack, RECIPE.k)
+        sessions, lists = found.session, found.first(RECIPE.k)
         checked = 0
         for session, best in zip(sessions, lists, strict=True):
             if query := queries.get(raw[session]):
@@ -71,7 +72,8 @@ def test_ranks_are_those_of_every_blend(
 ) -> None:
     files = shard_files(contents.run, "valid", "scores")
     final = FinalBlend("carts", RECIPE.rankers, blend, stack)
-    sessions, lists = final_lists(files, final.columns, blend, stack, RECIPE.k)
+    found = final_list(files, final.columns, blend, stack, RECIPE.k)
+    sessions, lists = found.session, found.first(RECIPE.k)
     rows = sample.with_ranks(pl.concat(map(pl.read_parquet, files)), {"carts": final})
     first = rows.filter(pl.col("final_rank_carts") < RECIPE.k).sort("session", "final_rank_carts")
     for session, items in zip(sessions, lists, strict=True):

@@ -14,7 +14,7 @@ from src.core.arrays import I32, I64
 from src.core.run import Run
 from src.data import paths
 from src.data.recipe import Recipe
-from src.data.schemas import Lists
+from src.data.schemas import FinalLists
 from src.datasets.submission_rows import Expected, SubmissionFormat, refuse_faults
 
 QUERIES = 200_000  # written at a time
@@ -33,15 +33,17 @@ def submission_format(recipe: Recipe) -> SubmissionFormat:
     )
 
 
-def write_submission(run: Run, split: str, lists: Lists, path: Path, fmt: SubmissionFormat) -> None:
+def write_submission(
+    run: Run, split: str, lists: FinalLists, path: Path, fmt: SubmissionFormat
+) -> None:
     """Write the lists of a split's queries; raise ValueError where they would be refused."""
     table = pl.read_parquet(paths.sessions(run, split))
     item_ids = pl.read_parquet(paths.items(run))["item_id"].to_numpy()
     with open(path, "wb") as file:
         file.write(f"{fmt.header}\n".encode())
-        for objective, (dense, items) in lists.items():
-            session = table["session"].to_numpy()[dense]
-            for first in range(0, dense.size, QUERIES):
+        for objective, listed in lists.items():
+            session, items = table["session"].to_numpy()[listed.session], listed.first(fmt.k)
+            for first in range(0, session.size, QUERIES):
                 batch = slice(first, first + QUERIES)
                 rows = _rows(objective, session[batch], items[batch], item_ids)
                 rows.write_csv(file, include_header=False, quote_style="never")

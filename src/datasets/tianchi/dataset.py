@@ -9,7 +9,7 @@ import polars as pl
 
 from src.core.run import Run
 from src.data.recipe import Recipe
-from src.data.schemas import Lists
+from src.data.schemas import FinalLists
 from src.datasets.base import Dataset, RawFile, RawSummary, Source
 from src.datasets.submission_rows import Expected, SubmissionFormat
 from src.datasets.tianchi import inspect_raw, submission
@@ -41,7 +41,7 @@ class Tianchi(Dataset):
     def prepare(self, run: Run) -> None:
         make_splits(run)
 
-    def write_submission(self, run: Run, split: str, lists: Lists, path: Path) -> None:
+    def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
         submission.write_submission(run, split, lists, path, self.submission_format())
 
     def submission_format(self) -> SubmissionFormat:

@@ -14,7 +14,7 @@ from src.core.arrays import I32
 from src.core.run import Run
 from src.data import paths
 from src.data.recipe import Recipe
-from src.data.schemas import Lists
+from src.data.schemas import FinalLists
 from src.data.units import DAY
 from src.datasets.submission_rows import Expected, SubmissionFormat, refuse_faults
 
@@ -36,17 +36,19 @@ def submission_format(recipe: Recipe) -> SubmissionFormat:
     )
 
 
-def write_submission(run: Run, split: str, lists: Lists, path: Path, fmt: SubmissionFormat) -> None:
+def write_submission(
+    run: Run, split: str, lists: FinalLists, path: Path, fmt: SubmissionFormat
+) -> None:
     """Write the lists of a split's queries; raise ValueError where they would be refused.
 
     A short list is filled up with the most popular items of the last day of the split.
     """
     table = pl.read_parquet(paths.sessions(run, split))
     item_ids = pl.read_parquet(paths.items(run))["item_id"].to_numpy()
-    ((session, items),) = lists.values()
+    (listed,) = lists.values()
     dense = np.flatnonzero(table["query"].to_numpy())
     full = np.full((dense.size, fmt.k), -1, np.int32)
-    full[np.searchsorted(dense, session)] = items
+    full[np.searchsorted(dense, listed.session)] = listed.first(fmt.k)
     filled = fill_up(full, _by_popularity(paths.events(run, split), item_ids.size))
     users = table["session"].to_numpy()[dense]
     columns = [users, *item_ids[filled].T]
