@@ -1,0 +1,115 @@
+"""EASE: the linear model that predicts each item of a session from its others, in closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, arXiv:1905.03375.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from src.core.arrays import F64, I64, count_items, most_frequent
+from src.core.parquet import TableWriter, count_rows
+from src.data import paths
+from src.data.sessions import Sessions
+from src.data.split_data import SplitData
+from src.matrices.base import ItemMatrix
+from src.matrices.neighbours import NEIGHBOURS
+
+RANGE = 1_000  # items whose products, or neighbours, are made at a time
+
+
+@dataclass(frozen=True)
+class EaseMatrix(ItemMatrix):
+    """Weights B that minimise |X - X B|^2 + ridge |B|^2 with a diagonal of 0.
+
+    X holds 1 where a session has an item, however often. With P = inverse(X'X + ridge I), the
+    weight of neighbour y of item x is -P[x, y] / P[y, y]. Only weights above 0 are neighbours: a
+    retriever adds shares, which have no sign.
+    """
+
+    ridge: float = 1_000.0  # added to the number of sessions of each item
+    max_items: int = 10_000  # most frequent items of the split; others have no neighbours
+    top_n: int = 200  # neighbours kept: by weight, ties by item id
+
+    def __post_init__(self) -> None:
+        if self.ridge <= 0 or min(self.max_items, self.top_n) < 1:
+            raise ValueError(f"matrix {self.name}: ridge above 0, max_items and top_n at least 1")
+
+    @classmethod
+    def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:
+        """Compute the rows one by one."""
+        run, split = data.run, data.split
+        n_items, n_events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
+        for path, row in rows.items():
+            n = min(n_items, row.max_items)
+            memory = 24 * n * n + 36 * RANGE * n + 60 * n_events + 8 * n_items
+            run.budget.claim(f"{split} {row.name}", memory, 8 * n * min(row.top_n, n))
+            with TableWriter(path, NEIGHBOURS) as writer:
+                for table in row.tables(Sessions.load(run, split), run.engine.device):
+                    writer.add(table)
+
+    def tables(self, s: Sessions, device: str = "cpu") -> Iterator[pl.DataFrame]:
+        """Yield NEIGHBOURS, range by range of items."""
+        items = most_frequent(count_items(s.item, s.n_items), self.max_items)
+        gram = products(s, items)
+        gram[np.diag_indices(items.size)] += self.ridge
+        inverse = inverted(gram, device)
+        scale = -1.0 / inverse.diagonal()
+        for low in range(0, items.size, RANGE):
+            weight = (inverse[low : low + RANGE] * scale).astype(np.float32)
+            own = np.arange(len(weight))
+            weight[own, low + own] = 0.0
+            near = np.argsort(-weight, axis=1, kind="stable")[:, : self.top_n]
+            heaviest = np.take_along_axis(weight, near, axis=1)
+            row, rank = np.nonzero(heaviest > 0.0)
+            columns = {
+                "item_x": items[low + row].astype(np.int32),
+                "item_y": items[near[row, rank]].astype(np.int32),
+                "weight": heaviest[row, rank],
+            }
+            yield pl.DataFrame(columns, schema=NEIGHBOURS)
+
+
+def products(s: Sessions, items: I64) -> F64:
+    """Count the sessions that have both items of each pair: float64 (items, items).
+
+    Counts are exact in float64, in whatever order they are summed.
+    """
+    number = np.full(s.n_items, -1, np.int32)
+    number[items] = np.arange(items.size)
+    session = np.repeat(np.arange(s.n_sessions, dtype=np.int32), np.diff(s.offsets))
+    column = number[s.item]
+    kept = column >= 0
+    ones = np.ones(int(kept.sum()), np.int32)
+    shape = (s.n_sessions, items.size)
+    has = sparse.csr_matrix((ones, (session[kept], column[kept])), shape)
+    has.sum_duplicates()
+    has.data[:] = 1  # however often
+    by_item = has.T.tocsr()
+    gram = np.empty((items.size, items.size), np.float64)
+    for low in range(0, items.size, RANGE):
+        gram[low : low + RANGE] = (by_item[low : low + RANGE] @ has).toarray()
+    return gram
+
+
+def inverted(gram: F64, device: str) -> F64:
+    """Invert a symmetric, positive definite matrix with one thread, or on a GPU.
+
+    The threads of LAPACK change the rounding, and so the bytes.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        factor = torch.linalg.cholesky(torch.from_numpy(gram).to(device))
+        return np.asarray(torch.cholesky_inverse(factor).cpu().numpy())
+    finally:
+        torch.set_num_threads(threads)
