@@ -3,7 +3,9 @@
     python 5_features.py --dataset otto
 
 Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool
-Writes output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
+Writes output/<dataset>/<split>/preranked/part-*.parquet: the candidates that a pre-ranker keeps, as
+       in the pool, and its score; only for a recipe with a pre-ranker. Its models are in models/
+       output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
        features; for `valid` and the splits with role "train"
        output/<dataset>/logs/positives.json: positives in the pools, by objective
 
@@ -12,16 +14,18 @@ positives in the pools are kept, and as many negatives as the recipe allows. Ste
 features of all candidates in batches and stores none: they would take 340 GB for OTTO.
 """
 
+from src.candidates.pool import pool_files
 from src.cli import main
 from src.core.run import Run, count_built
-from src.data.shards import shard_files
 from src.data.splits import labelled_splits
+from src.prerankers.cut import cut_pools
 from src.rankers.train_table import build_train_table, count_positives, count_rows_and_positives
 
 
 def body(run: Run) -> None:
     splits = labelled_splits(run)
-    run.require(file for split in splits for file in shard_files(run, split, "pool"))
+    cut_pools(run)
+    run.require(file for split in splits for file in pool_files(run, split))
     with run.step("positives") as summary:
         summary |= count_positives(run)
     for split in splits:

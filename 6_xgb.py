@@ -8,6 +8,7 @@ Writes output/<dataset>/models/<ranker>/<target>/fold_<i>.<suffix>: ubj of XGBoo
        importance.csv of trees
        output/<dataset>/<split>/scores/part-*.parquet: session, item, <ranker>_<target>
        output/<dataset>/logs/rankers.csv: out-of-fold score of each ranker, overall and by fold
+       output/<dataset>/logs/preranker/{cascade,agreement}.csv: what the cut of a pre-ranker loses
 
 A target is an objective, or "all" for a model of all objectives. Scores of `valid` are out of fold,
 scores of `test` are the mean over the models of all folds.
@@ -17,6 +18,7 @@ from src.cli import main
 from src.core.console import show
 from src.core.run import Run, count_built
 from src.data.splits import scored_splits
+from src.prerankers.log import log_preranker
 from src.rankers.evaluate import evaluate_rankers
 from src.rankers.score import score_split
 from src.rankers.train import training_groups
@@ -39,6 +41,7 @@ def body(run: Run) -> None:
         table = evaluate_rankers(run, objectives)
         print(f"\nout-of-fold {run.recipe.metric}")
         show(table)
+    log_preranker(run, objectives)
 
 
 if __name__ == "__main__":

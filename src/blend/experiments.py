@@ -111,7 +111,7 @@ def rows_of(recipe: Recipe) -> dict[str, str]:
     for field in fields(recipe):
         value = getattr(recipe, field.name)
         if field.name in tables:
-            digests |= {_row_name(row): store.digest(row) for row in value}
+            digests |= {_row_name(row): store.digest(row) for row in tables[field.name]}
         else:
             digests[f"{field.name}={value}"] = store.digest(value)
     return digests

@@ -60,7 +60,7 @@ class BlendSearch:
         rankers = len(recipe.rankers)
         queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
         values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
-        rows = shards.QUERIES_PER_SHARD * recipe.pool_size
+        rows = shards.QUERIES_PER_SHARD * recipe.n_ranked
         return values + rows * (40 + 40 * rankers) + 40 * labels.height
 
     def _score_all(self) -> tuple[F32, float]:

@@ -14,9 +14,17 @@ from src.candidates.base import Retriever
 from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes
 from src.core.run import Run, count_built
-from src.data.shards import QUERIES_PER_SHARD, Shard, missing_queries, shard_file, shards
+from src.data.shards import (
+    QUERIES_PER_SHARD,
+    Shard,
+    missing_queries,
+    shard_file,
+    shard_files,
+    shards,
+)
 from src.data.split_data import SplitData
 
+MERGED = "pool"  # folder of the whole pool
 BYTES_ON_DISK = 0.6  # per number of a pool, about
 
 
@@ -79,19 +87,32 @@ class Pool:
             self.rrf_score[a:b], self.ranks[a:b], self.scores[a:b],
         )  # fmt: skip
 
+    def keep_rows(self, mask: np.ndarray) -> Pool:
+        """Remove the candidates that are not in the mask: bool (candidates)."""
+        offsets = offsets_of_sizes(mask)[self.offsets]
+        return Pool(
+            self.first, offsets, self.item[mask], self.rrf_score[mask], self.ranks[mask],
+            self.scores[mask],
+        )  # fmt: skip
+
     def keep(self, mask: np.ndarray) -> Pool:
         """Remove the candidates of queries that are not in the mask: bool (queries)."""
-        size = np.diff(self.offsets)
-        rows = np.repeat(mask, size)
-        offsets = offsets_of_sizes(size * mask)
-        return Pool(
-            self.first, offsets, self.item[rows], self.rrf_score[rows], self.ranks[rows],
-            self.scores[rows],
-        )  # fmt: skip
+        return self.keep_rows(np.repeat(mask, np.diff(self.offsets)))
+
+
+def pool_folder(run: Run) -> str:
+    """Return the folder, within a split, of the candidates that rankers score."""
+    return "preranked" if run.recipe.preranker else MERGED
 
 
 def pool_file(run: Run, split: str, shard: Shard) -> Path:
-    return shard_file(run.output / split / "pool", shard)
+    """Return the file of the candidates that rankers score: what the pre-ranker kept, if any."""
+    return shard_file(run.output / split / pool_folder(run), shard)
+
+
+def pool_files(run: Run, split: str) -> list[Path]:
+    """List the files of `pool_file` of all shards."""
+    return shard_files(run, split, pool_folder(run))
 
 
 class TopCandidates(NamedTuple):
@@ -134,7 +155,7 @@ def write_pool(data: SplitData) -> dict[str, int]:
             pool.to_frame([row.name for row in rows]).write_parquet(path)
 
         key = (shard.first, shard.end, [row.name for row in rows], recipe.pool_size)
-        return run.build(pool_file(run, split, shard), make, key, files)
+        return run.build(shard_file(run.output / split / MERGED, shard), make, key, files)
 
     return count_built(map(build, run.progress(shards(run, split), f"{split} pool")))
 
@@ -145,6 +166,6 @@ def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     numbers = run.recipe.pool_size * (2 * len(rows) + 3)
     listed = sum(row.length for row in rows)
     memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 5 * numbers)
-    missing = missing_queries(run, data.split, "pool")
+    missing = missing_queries(run, data.split, MERGED)
     run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * numbers * missing)
     return True

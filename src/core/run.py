@@ -39,6 +39,7 @@ class Run:
     script: str  # file name of the step
     made_by: Mapping[str, str]  # folder in the output -> script that fills it
     log: StepLog = field(compare=False)
+    stage: str = ""  # of the models that are trained: begins the names of their training files
 
     @property
     def dry(self) -> bool:

@@ -12,6 +12,8 @@ MADE_BY = {
     "candidates": "3_candidates.py",
     "embeddings": "4_embeddings.py",
     "pool": "4_embeddings.py",
+    "preranker_train": "5_features.py",
+    "preranked": "5_features.py",
     "train": "5_features.py",
     "models": "6_xgb.py",
     "scores": "6_xgb.py",
@@ -37,6 +39,16 @@ def labels(run: Run, split: str) -> Path:
 
 def is_embedding(run: Run, name: str) -> bool:
     return name in {row.name for row in run.recipe.embeddings}
+
+
+def train_folder(run: Run) -> str:
+    """Folder, within a split, of the training rows."""
+    return f"{run.stage}train"
+
+
+def positives(run: Run) -> Path:
+    """Counts of the positives in the pools."""
+    return run.output / "logs" / f"{run.stage}positives.json"
 
 
 def neighbours(run: Run, split: str, name: str) -> Path:

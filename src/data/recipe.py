@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from src.features.base import FeatureGroup
     from src.matrices.base import ItemMatrix
     from src.metrics.base import Metric
+    from src.prerankers.base import PreRanker
     from src.rankers.base import Ranker
 
 
@@ -48,6 +49,7 @@ class Recipe:
     baselines: tuple[Baseline, ...]
     features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
+    preranker: PreRanker | None = None  # cuts the pool before features and rankers
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
@@ -76,12 +78,18 @@ class Recipe:
             "matrices": self.matrices, "embeddings": self.embeddings,
             "retrievers": self.retrievers, "baselines": self.baselines,
             "features": self.features, "rankers": self.rankers,
+            "preranker": (self.preranker,) if self.preranker else (),
         }  # fmt: skip
 
     @property
     def k(self) -> int:
         """Length of the lists that are scored."""
         return self.metric.k
+
+    @property
+    def n_ranked(self) -> int:
+        """Candidates of a query that rankers score, at most."""
+        return min(self.pool_size, self.preranker.keep) if self.preranker else self.pool_size
 
     @property
     def objective_names(self) -> list[str]:
@@ -125,7 +133,8 @@ class Recipe:
             embeddings=_kept(self.embeddings),
             retrievers=retrievers,
             baselines=tuple(row for row in self.baselines if set(row.retrievers) <= names),
-            features=_merged(_kept(self.features)),
+            features=merged(_kept(self.features)),
+            preranker=self.preranker and self.preranker.causal(),
         )
 
 
@@ -133,7 +142,7 @@ def _kept(rows: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(kept for row in rows if (kept := row.causal()) is not None)
 
 
-def _merged(rows: Iterable[FeatureGroup]) -> tuple[FeatureGroup, ...]:
+def merged(rows: Iterable[FeatureGroup]) -> tuple[FeatureGroup, ...]:
     """Merge each feature group into the first earlier one that `FeatureGroup.merge` allows.
 
     Causal forms of different groups can have columns in common.

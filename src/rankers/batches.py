@@ -72,6 +72,6 @@ def claim_batches(data: SplitData, step: str, written: float) -> None:
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
     sessions = 16.0 * (count_rows(paths.events(run, split)) + data.n_sessions)
-    cells = float(len(FeatureTable(recipe).names) * QUERIES_PER_BATCH * recipe.pool_size)
+    cells = float(len(FeatureTable(recipe).names) * QUERIES_PER_BATCH * recipe.n_ranked)
     memory = sessions + sum(group.held for group in groups) + 12 * cells
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

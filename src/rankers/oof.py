@@ -15,8 +15,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from src.candidates.pool import Pool
-from src.core.arrays import F32, F64, I8, I64, Mask, offsets_of_sizes, positions
+from src.core.arrays import F32, F64, I8, I64, Mask, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
@@ -58,11 +57,7 @@ class EvalBatch:
 
     def keep_rows(self, mask: Mask) -> EvalBatch:
         """Keep the marked candidates and copy their features; `ideal` does not change."""
-        pool, n_marked = self.candidates.pool, offsets_of_sizes(mask)
-        pool = Pool(
-            pool.first, n_marked[pool.offsets], pool.item[mask], pool.rrf_score[mask],
-            pool.ranks[mask], pool.scores[mask],
-        )  # fmt: skip
+        pool = self.candidates.pool.keep_rows(mask)
         X = self.candidates.X[self.candidates.rows[mask]]
         candidates = replace(self.candidates, pool=pool, X=X, rows=np.arange(len(X)))
         return replace(self, candidates=candidates, label=self.label[mask])
@@ -91,9 +86,14 @@ def with_all_folds(run: Run, train_set: TrainSet) -> TrainSet:
     return replace(train_set, fold=np.concatenate(folds))
 
 
-def eval_batches(run: Run, max_queries: int) -> Iterator[EvalBatch]:
-    """Yield batches of the queries to evaluate: about max_queries, equally many of each split."""
-    features, splits = FeatureTable(run.recipe), labelled_splits(run)
+def eval_batches(
+    run: Run, max_queries: int, splits: Sequence[str] | None = None
+) -> Iterator[EvalBatch]:
+    """Yield batches of the queries to evaluate: about max_queries, equally many of each split.
+
+    splits: None for all with labels.
+    """
+    features, splits = FeatureTable(run.recipe), splits or labelled_splits(run)
     for split in splits:
         data, truth, fold = SplitData(run, split), ground_truth(run, split), all_folds(run, split)
         raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()

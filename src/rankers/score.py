@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
@@ -35,6 +36,8 @@ class SplitScorer:
     Scores of `valid` are out of fold. Scores of `test` are the mean over the models of all folds.
     """
 
+    folder: ClassVar[str] = "scores"  # of the files, within the split
+
     def __init__(self, data: SplitData, targets: Sequence[Target]) -> None:
         self.data, self.run, self.targets = data, data.run, targets
         self.features = FeatureTable(data.run.recipe)
@@ -44,8 +47,8 @@ class SplitScorer:
         """Models of each target, one per fold; claims memory and disk before it reads them."""
         run, data = self.run, self.data
         row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(self.targets)
-        written = row_bytes * run.recipe.pool_size * missing_queries(run, data.split, "scores")
-        claim_batches(data, "scores", written)
+        written = row_bytes * run.recipe.n_ranked * missing_queries(run, data.split, self.folder)
+        claim_batches(data, self.folder, written)
         return [[t.ranker.load(path, run) for path in t.models(run)] for t in self.targets]
 
     @cached_property
@@ -63,7 +66,7 @@ class SplitScorer:
             shard, recipe.features, recipe.type_weight, recipe.folds, recipe.seed,
             list(self.targets),
         )  # fmt: skip
-        path = shard_file(run.output / split / "scores", shard)
+        path = shard_file(run.output / split / self.folder, shard)
         return run.build(path, partial(self.write, shard), rows, inputs)
 
     def write(self, shard: Shard, path: Path) -> None:

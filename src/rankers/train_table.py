@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.candidates.pool import Pool
+from src.candidates.pool import Pool, pool_files
 from src.core.arrays import I64
 from src.core.parquet import count_rows
 from src.core.run import Run
@@ -27,14 +27,19 @@ BYTES_OF_CELL = 1.2
 """Bytes on disk, about, of a feature of a sampled candidate."""
 
 
+def table_files(run: Run, split: str) -> list[Path]:
+    """List the files of the training table of a split."""
+    return shard_files(run, split, paths.train_folder(run))
+
+
 def train_files(run: Run) -> list[Path]:
     """List the files of the training tables of all splits with labels."""
-    return [file for split in labelled_splits(run) for file in shard_files(run, split, "train")]
+    return [file for split in labelled_splits(run) for file in table_files(run, split)]
 
 
 def splits_of_files(run: Run) -> list[str]:
     """Return the split of each file of `train_files`."""
-    return [split for split in labelled_splits(run) for _ in shard_files(run, split, "train")]
+    return [split for split in labelled_splits(run) for _ in table_files(run, split)]
 
 
 def trainable_objectives(run: Run) -> list[str]:
@@ -42,7 +47,7 @@ def trainable_objectives(run: Run) -> list[str]:
 
     Lists of other objectives keep the order of the pool.
     """
-    table = pl.scan_parquet(shard_files(run, "valid", "train"))
+    table = pl.scan_parquet(table_files(run, "valid"))
     names = run.recipe.objective_names
     labels = {name: pl.col(f"{LABEL}{name}").drop_nulls() for name in names}
     enough = [((x.max() > 0) & (x.n_unique() > 1)).alias(name) for name, x in labels.items()]
@@ -50,29 +55,25 @@ def trainable_objectives(run: Run) -> list[str]:
     return [n for n in names if by_fold.height == run.recipe.folds and by_fold[n].eq(True).all()]
 
 
-def positives_file(run: Run) -> Path:
-    return run.output / "logs" / "positives.json"
-
-
 def count_positives(run: Run) -> dict[str, int]:
     """Build logs/positives.json: the positives in the pools of all splits, by objective."""
     splits = labelled_splits(run)
     inputs = [paths.labels(run, split) for split in splits]
-    inputs += [file for split in splits for file in shard_files(run, split, "pool")]
-    path = positives_file(run)
+    inputs += [file for split in splits for file in pool_files(run, split)]
+    path = paths.positives(run)
     run.build(path, partial(_write_positives, run), run.recipe.objective_names, inputs)
     counts: dict[str, int] = json.loads(path.read_text())
     return counts
 
 
 def _count_candidates(run: Run, split: str) -> int:
-    return sum(count_rows(file) for file in shard_files(run, split, "pool"))
+    return sum(count_rows(file) for file in pool_files(run, split))
 
 
 def _write_positives(run: Run, path: Path) -> None:
     counts = dict.fromkeys(run.recipe.objective_names, 0)
     for split in labelled_splits(run):
-        pool = pl.scan_parquet(shard_files(run, split, "pool")).select("session", "item")
+        pool = pl.scan_parquet(pool_files(run, split)).select("session", "item")
         for name, truth in zip(counts, ground_truth(run, split), strict=True):
             hits = pool.join(truth.lazy(), on=["session", "item"]).select(pl.len())
             counts[name] += run.engine.collect(hits).item()
@@ -89,7 +90,7 @@ def count_rows_and_positives(run: Run, split: str) -> dict[str, int]:
     """Count the rows, and the positives per objective, of a split's training table."""
     names = run.recipe.objective_names
     positives = [(pl.col(f"{LABEL}{name}") > 0).sum().alias(name) for name in names]
-    table = pl.scan_parquet(shard_files(run, split, "train"))
+    table = pl.scan_parquet(table_files(run, split))
     return table.select(pl.len().alias("rows"), *positives).collect().row(0, named=True)
 
 
@@ -114,26 +115,26 @@ class TrainTableBuilder:
     def samplers(self) -> list[Sampler]:
         """Sampler of each objective; claims memory and disk for all shards that are to be built."""
         run, split = self.run, self.data.split
-        positives = json.loads(positives_file(run).read_text())
+        positives = json.loads(paths.positives(run).read_text())
         candidates = {name: _count_candidates(run, name) for name in labelled_splits(run)}
         by_objective = samplers(run.recipe, list(positives.values()), sum(candidates.values()))
         pairs = zip(by_objective, self.truth, strict=True)
         rows = sum(s.expected_rows(truth.height, candidates[split]) for s, truth in pairs)
         table_bytes = BYTES_OF_CELL * len(self.features.names) * rows
-        share = missing_queries(run, split, "train") / self.data.n_queries
+        share = missing_queries(run, split, paths.train_folder(run)) / self.data.n_queries
         claim_batches(self.data, "features", table_bytes * share)
         return by_objective
 
     def build(self, shard: Shard) -> bool:
         """Build a shard of the table; return False if it is up to date."""
         run, split, recipe = self.run, self.data.split, self.run.recipe
-        inputs = [*batch_inputs(run, split, shard), paths.labels(run, split), positives_file(run)]
+        inputs = [*batch_inputs(run, split, shard), paths.labels(run, split), paths.positives(run)]
         rows = (
             shard, self.features.names, recipe.features, recipe.type_weight, recipe.folds,
             recipe.seed, recipe.objective_names, recipe.max_train_rows,
             recipe.negatives_per_positive,
         )  # fmt: skip
-        path = shard_file(run.output / split / "train", shard)
+        path = shard_file(run.output / split / paths.train_folder(run), shard)
         return run.build(path, partial(self.write, shard), rows, inputs)
 
     def write(self, shard: Shard, path: Path) -> None:
