@@ -9,39 +9,18 @@ from __future__ import annotations
 
 import json
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xgboost as xgb
 
 from src.core.arrays import F32, I64
 from src.rankers import compiled_trees_kernel
-from src.rankers.base import RankerModel
-
-if TYPE_CHECKING:
-    from src.rankers.batches import CandidateBatch
+from src.rankers.trees import TreeModel
 
 MAX_DEPTH = 8
 """The kernel evaluates every node of a tree; it is slower than XGBoost where trees are deeper."""
-
-
-class TreeModel(RankerModel):
-    """A model of trees, which scores by features alone."""
-
-    @abstractmethod
-    def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
-        """Score rows of X; columns: int64, the column of X of each of `names`."""
-
-    def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
-        column_of = {name: number for number, name in enumerate(names)}
-        columns = np.array([column_of[name] for name in self.names], np.int64)
-        return self.sum_trees(X, columns, np.arange(len(X)) if rows is None else rows)
-
-    def scores(self, batch: CandidateBatch) -> F32:
-        return self.margins(batch.X, batch.names, batch.rows)
 
 
 @dataclass(frozen=True)

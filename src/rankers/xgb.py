@@ -2,59 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from src.core.run import Run
-from src.rankers.base import ALL, FitTask, Ranker
+from src.rankers.base import FitTask
+from src.rankers.trees import TreesRanker
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
-    from src.rankers.compiled_trees import TreeModel
     from src.rankers.train_set import TrainSet
+    from src.rankers.trees import TreeModel
     from src.rankers.xgb_trainer import FoldMatrices
-
-Params = tuple[tuple[str, float | int | str], ...]
 
 SOFTMAX = "softmax"
 """The loss of xgb_softmax.py over all candidates of a query; rank:ndcg compares pairs."""
+METRICS_OF_QUERIES = ("ndcg", "map", "pre")
+"""XGBoost's names of metrics that are means over queries begin with these."""
 
 
 @dataclass(frozen=True)
-class XGBoostRanker(Ranker):
-    """Trains an XGBoost model per objective and fold; if shared, one per fold for all objectives.
+class XGBoostRanker(TreesRanker):
+    """Trains XGBoost models.
 
-    The "objective" among the params is the loss: one of XGBoost's, or SOFTMAX.
-
-    A shared model learns grades: 0 for a negative, 1 for a positive of the first objective, 2 for
-    the second, ... The highest grade of a candidate counts, so the objectives of the recipe should
-    ascend in weight.
+    The loss is one of XGBoost's, or SOFTMAX. rank:ndcg and rank:pairwise take whole grades up to
+    31; with ("ndcg_exp_gain", False) the gain is the grade itself, and grades are any numbers.
     """
 
     suffix = "ubj"
-    features_only = True
-
-    params: Params
-    num_boost_round: int = 1000
-    early_stopping_rounds: int = 50
-    eval_metric: str = "auc"  # of early stopping, on the valid rows; AUC is logged too
-    max_features: int | None = None  # the best by gain (selection.py); None: all
-    shared: bool = False
-
-    @classmethod
-    def first_of_one_objective(cls, recipe: Recipe) -> XGBoostRanker:
-        """Return the first row of this kind that is not shared; ValueError if there is none."""
-        for row in recipe.rankers:
-            if isinstance(row, cls) and not row.shared:
-                return row
-        raise ValueError(f"recipe {recipe.name}: no {cls.__name__} learns one objective")
+    reserved: ClassVar[Mapping[str, str]] = {
+        "eval_metric": "the field eval_metric", "seed": "the recipe's seed", "device": "--engine",
+        "nthread": "the trainer: one thread a model", "tree_method": "the trainer: hist",
+    }  # fmt: skip
 
     @property
     def is_listwise(self) -> bool:
-        """Whether the loss compares the candidates of a query; others see each row alone."""
-        return str(dict(self.params)["objective"]).startswith(("rank:", SOFTMAX))
+        return self.loss.startswith(("rank:", SOFTMAX))
+
+    @property
+    def is_binary(self) -> bool:
+        return self.loss.startswith(("binary:", "reg:logistic", "rank:map"))
+
+    @property
+    def needs_queries(self) -> bool:
+        """Whether loss or metrics need the query of a row.
+
+        AUC of grades does: without queries XGBoost computes it for two classes only.
+        """
+        by_query = self.eval_metric.startswith(METRICS_OF_QUERIES)
+        return self.is_listwise or by_query or not self.is_binary
 
     @property
     def max_bin(self) -> int:
@@ -62,13 +60,10 @@ class XGBoostRanker(Ranker):
         return int(dict(self.params).get("max_bin", 256))
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where the params have no loss."""
-        if "objective" not in dict(self.params):
-            raise ValueError(f"ranker {self.name}: its params name no objective (the loss)")
-
-    def target(self, objective: str) -> str:
-        """Return the objective, or ALL if shared."""
-        return ALL if self.shared else objective
+        """Raise ValueError for a loss with more than one score per row, too."""
+        super().check(recipe)
+        if self.loss.startswith("multi:"):
+            raise ValueError(f"ranker {self.name}: {self.loss} scores classes; take rank:ndcg")
 
     def group_key(self) -> Hashable:
         """Return what the binned matrices depend on."""
@@ -76,8 +71,8 @@ class XGBoostRanker(Ranker):
 
     @property
     def fit_order(self) -> int:
-        """0 for pointwise losses, 1 for listwise ones: once set, a matrix keeps its queries."""
-        return int(self.is_listwise)
+        """0 for rankers without queries, else 1: once set, a matrix keeps its queries."""
+        return int(self.needs_queries)
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
         """Count a byte per cell for the bins, .25 for XGBoost's work, and what reading takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +11,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 import xgboost as xgb
-from tqdm import tqdm
 
-from src.core import store
-from src.core.arrays import I32, Mask
+from src.core.arrays import F32, Mask
 from src.rankers.base import FitTask
-from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
-from src.rankers.xgb import SOFTMAX, XGBoostRanker
+from src.rankers.trees_training import FoldRows, rounds_bar, write_importance
+from src.rankers.xgb import METRICS_OF_QUERIES, SOFTMAX, XGBoostRanker
 from src.rankers.xgb_softmax import softmax_gradient
 
 IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
 """Columns of importance.csv, and XGBoost's names of these importances."""
+MAX_GRADE = 31
+"""With the gain 2^grade - 1; XGBoost's limit."""
+SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+: (Check failed: )?")
+"""Begins the messages of XGBoost's errors: time, file and line."""
 
 
 class FileBatches(xgb.DataIter):
@@ -53,35 +56,53 @@ class FileBatches(xgb.DataIter):
 
 @dataclass(frozen=True)
 class FoldMatrices:
-    """Train and valid matrix of one fold, in the same bins, and the query of each row."""
+    """Train and valid matrix of one fold, in the same bins."""
 
-    names: list[str]
+    rows: FoldRows
     dtrain: xgb.QuantileDMatrix
     dvalid: xgb.QuantileDMatrix
-    train_query: I32
-    valid_query: I32
-    counts: dict[str, int]  # of rows and positives
 
     @classmethod
     def read(
         cls, task: FitTask, train_set: TrainSet, max_features: int | None, max_bin: int
     ) -> FoldMatrices:
         """Read and bin the features; select them first if there are more than max_features."""
-        train_set.check(task.target, task.fold)
-        names = features_of(task, train_set, max_features)
-        train, valid = train_set.fold != task.fold, train_set.fold == task.fold
+        rows = FoldRows.of(task, train_set, max_features)
         options = {"max_bin": max_bin, "nthread": 1}
-        dtrain = xgb.QuantileDMatrix(FileBatches(train_set, train, names), **options)
-        batches = FileBatches(train_set, valid, names)
+        dtrain = xgb.QuantileDMatrix(FileBatches(train_set, rows.train, rows.names), **options)
+        batches = FileBatches(train_set, rows.valid, rows.names)
         dvalid = xgb.QuantileDMatrix(batches, **options, ref=dtrain)
-        query = train_set.query
-        counts = train_set.counts(task.fold)
-        return cls(names, dtrain, dvalid, query[train], query[valid], counts)
+        return cls(rows, dtrain, dvalid)
 
-    def set_qid(self) -> None:
-        """Set the query of each row; it cannot be unset, and AUC becomes a mean over queries."""
-        self.dtrain.set_info(qid=self.train_query)
-        self.dvalid.set_info(qid=self.valid_query)
+    def set_labels(self, ranker: XGBoostRanker) -> None:
+        """Set the labels of the ranker's loss and, if it needs them, the queries of the rows.
+
+        Queries cannot be unset, and AUC becomes a mean over queries.
+        """
+        query = self.rows.train_set.query
+        parts = ((self.dtrain, self.rows.train), (self.dvalid, self.rows.valid))
+        for (matrix, mask), grades in zip(parts, self.rows.grades, strict=True):
+            matrix.set_info(label=ranker.labels(grades))
+            if ranker.needs_queries:
+                matrix.set_info(qid=query[mask])
+
+
+def check_grades(ranker: XGBoostRanker, target: str, label: F32) -> None:
+    """Raise ValueError where the loss or the metric of early stopping cannot take the labels."""
+    metric, gains = ranker.eval_metric, dict(ranker.params).get("ndcg_exp_gain", True)
+    who = f"ranker {ranker.name}, {target}"
+    if metric.startswith(METRICS_OF_QUERIES[1:]) and label.max() > 1:
+        raise ValueError(
+            f"{who}: eval_metric {metric} takes no grade above 1, but {label.max():g} is one; "
+            'take "ndcg@10", or the objective rank:map'
+        )
+    reads_gains = ranker.loss.startswith("rank:") or metric.startswith(METRICS_OF_QUERIES[0])
+    wrong = label[(label % 1 != 0) | (label > MAX_GRADE)]
+    if reads_gains and wrong.size and str(gains).lower() not in ("0", "false"):
+        raise ValueError(
+            f"{who}: grade {wrong[0]:g} is not one of 0, 1, ..., {MAX_GRADE}, which the gain "
+            '2^grade - 1 needs; add ("ndcg_exp_gain", False) to its params'
+        )
 
 
 def boost(
@@ -90,20 +111,26 @@ def boost(
     """Train an XGBoost model with the params and the loss of a ranker.
 
     params: are added to the ranker's, or replace them. options: other arguments of xgb.train. It
-    runs on one thread: XGBoost's order of sums depends on the number of threads.
+    runs on one thread: XGBoost's order of sums depends on the number of threads. Raises ValueError
+    where XGBoost refuses the params.
     """
     params = {**dict(ranker.params), "tree_method": "hist", "nthread": 1, **params}
     if params["objective"] == SOFTMAX:
         params.pop("objective")
         params["base_score"], options["obj"] = 0.0, softmax_gradient
-    return xgb.train(params, rows, rounds, **options)
+    try:
+        return xgb.train(params, rows, rounds, **options)
+    except xgb.core.XGBoostError as error:
+        message = SOURCE_LINE.sub("", str(error).partition("\n")[0])
+        raise ValueError(f"ranker {ranker.name}: {message}") from error
 
 
 def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster:
     """Train one model, cut the rounds after the best one, and write its logs."""
     start = time.perf_counter()
-    if ranker.is_listwise:
-        data.set_qid()
+    for grades in data.rows.grades:
+        check_grades(ranker, task.target, ranker.labels(grades))
+    data.set_labels(ranker)
     metrics = list(dict.fromkeys(["auc", ranker.eval_metric]))  # the last one decides when to stop
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
@@ -116,21 +143,22 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
         )  # fmt: skip
     best = model.best_iteration
     model = model[: best + 1]
-    write_importance(task, model, data.names)
-    rounds = curve_table(curve)
+    names = data.rows.names
+    scores = {c: model.get_score(importance_type=i) for c, i in IMPORTANCES.items()}
+    of_features = {c: [float(np.max(s.get(n, 0.0))) for n in names] for c, s in scores.items()}
+    write_importance(task, names, of_features)
     seconds = time.perf_counter() - start
-    task.write_logs(rounds, best, dict(ranker.params) | params, data.counts, seconds)
+    task.write_logs(
+        curve_table(curve), best, dict(ranker.params) | params, data.rows.counts, seconds
+    )
     return model
 
 
 class Bar(xgb.callback.TrainingCallback):
-    """Shows a progress bar of the rounds, on the line of the fold; early stopping cuts it short."""
+    """Moves the progress bar of the rounds."""
 
     def __init__(self, ranker: XGBoostRanker, task: FitTask) -> None:
-        self.bar = tqdm(
-            total=ranker.num_boost_round, desc=str(task), position=task.fold, leave=False,
-            disable=None, delay=2, mininterval=1.0,
-        )  # fmt: skip
+        self.bar = rounds_bar(ranker, task)
 
     def __enter__(self) -> Bar:
         return self
@@ -151,15 +179,3 @@ def curve_table(curve: dict[str, dict[str, list[float]]]) -> pl.DataFrame:
         for metric, values in metrics.items()
     }
     return pl.DataFrame({"round": range(len(curve["train"]["auc"]))} | columns)
-
-
-def write_importance(task: FitTask, model: xgb.Booster, names: list[str]) -> None:
-    """Write importance.csv: gain, cover and number of splits of each feature, by gain."""
-    scores = {
-        column: model.get_score(importance_type=importance)
-        for column, importance in IMPORTANCES.items()
-    }
-    columns = {c: [score.get(name, 0.0) for name in names] for c, score in scores.items()}
-    table = pl.DataFrame({"feature": names} | columns)
-    table = table.sort("gain", "feature", descending=[True, False])
-    store.write_text(task.logs / "importance.csv", table.write_csv())

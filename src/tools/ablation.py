@@ -142,7 +142,7 @@ def train(run: Run, ranker: XGBoostRanker, variant: Variant, rows: TrainRows) ->
             X[sampled][:, columns], label[sampled] > 0, left, max_features, device, variant.seed
         )
     matrix = xgb.QuantileDMatrix(
-        X[:, [names.index(name) for name in used]], label, feature_names=used,
+        X[:, [names.index(name) for name in used]], ranker.labels(label), feature_names=used,
         max_bin=ranker.max_bin, nthread=1, **({"qid": query} if ranker.is_listwise else {}),
     )  # fmt: skip
     model = boost(ranker, matrix, ROUNDS, {"device": device, "seed": variant.seed})

@@ -1,0 +1,71 @@
+"""What trainers of boosted trees share: the rows of a fold, the progress bar, the logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from src.core import store
+from src.core.arrays import Mask
+from src.rankers.base import FitTask
+from src.rankers.selection import features_of
+from src.rankers.train_set import TrainSet
+from src.rankers.trees import TreesRanker
+
+IMPORTANCES = ("gain", "cover", "splits")
+
+
+@dataclass(frozen=True)
+class FoldRows:
+    """The rows of a training set that one fold is trained on, and those that stop the training."""
+
+    train_set: TrainSet
+    names: list[str]  # of the features that the models read
+    train: Mask
+    valid: Mask
+    counts: dict[str, int]  # of rows and positives
+
+    @classmethod
+    def of(
+        cls, task: FitTask, train_set: TrainSet, max_features: int | None,
+        always: Sequence[str] = (),
+    ) -> FoldRows:  # fmt: skip
+        """Select the features; ValueError where a label is missing in one of the parts.
+
+        always: names of features that are kept, selected or not.
+        """
+        train_set.check(task.target, task.fold)
+        chosen = {*features_of(task, train_set, max_features), *always}
+        train = train_set.fold != task.fold
+        names = [name for name in train_set.names if name in chosen]
+        return cls(train_set, names, train, ~train, train_set.counts(task.fold))
+
+    @property
+    def grades(self) -> tuple[NDArray, NDArray]:
+        """Grades of the train and of the valid rows."""
+        return self.train_set.label[self.train], self.train_set.label[self.valid]
+
+
+def rounds_bar(ranker: TreesRanker, task: FitTask) -> tqdm:
+    """Make a progress bar of the rounds, on the line of the fold; early stopping cuts it short."""
+    return tqdm(
+        total=ranker.num_boost_round, desc=str(task), position=task.fold, leave=False,
+        disable=None, delay=2, mininterval=1.0,
+    )  # fmt: skip
+
+
+def write_importance(
+    task: FitTask, names: list[str], scores: Mapping[str, Sequence[float]]
+) -> None:
+    """Write importance.csv: a row per feature, by gain.
+
+    scores: gain, total over the splits; cover, of a mean split: the sum of the rows' curvatures;
+    splits, their number.
+    """
+    table = pl.DataFrame({"feature": names} | {c: list(scores[c]) for c in IMPORTANCES})
+    table = table.sort("gain", "feature", descending=[True, False])
+    store.write_text(task.logs / "importance.csv", table.write_csv())
