@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src.core.arrays import F32, I64
 from src.rankers.base import ALL, Ranker, RankerModel
@@ -76,9 +75,9 @@ class TreesRanker(Ranker):
             if key in self.reserved:
                 raise ValueError(f"ranker {self.name}: leave {key} to {self.reserved[key]}")
 
-    def labels(self, grades: NDArray) -> F32:
+    def labels(self, grades: F32) -> F32:
         """Convert grades to the labels of the loss: float32 (rows)."""
-        return (grades > 0).astype(np.float32) if self.is_binary else grades.astype(np.float32)
+        return (grades > 0).astype(np.float32) if self.is_binary else grades
 
     def target(self, objective: str) -> str:
         """Return the objective, or ALL if shared."""

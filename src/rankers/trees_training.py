@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from src.core import store
-from src.core.arrays import Mask
+from src.core.arrays import F32, Mask
 from src.rankers.base import FitTask
 from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
@@ -44,10 +43,18 @@ class FoldRows:
         names = [name for name in train_set.names if name in chosen]
         return cls(train_set, names, train, ~train, train_set.counts(task.fold))
 
-    @property
-    def grades(self) -> tuple[NDArray, NDArray]:
-        """Grades of the train and of the valid rows."""
-        return self.train_set.label[self.train], self.train_set.label[self.valid]
+    def labels(self, ranker: TreesRanker, target: str) -> tuple[F32, F32]:
+        """Return the labels of the train and of the valid rows for the loss of a ranker.
+
+        Raises ValueError where no row of a part has label 0 and the loss knows two classes only.
+        """
+        train, valid = (ranker.labels(self.train_set.label[m]) for m in (self.train, self.valid))
+        if ranker.is_binary and min(train.max() - train.min(), valid.max() - valid.min()) == 0:
+            raise ValueError(
+                f"ranker {ranker.name}, {target}: {ranker.loss} tells grades above 0 from 0, but "
+                "all rows of a fold are on one side; take a loss of grades, rank:ndcg or lambdarank"
+            )
+        return train, valid
 
 
 def rounds_bar(ranker: TreesRanker, task: FitTask) -> tqdm:
@@ -56,6 +63,20 @@ def rounds_bar(ranker: TreesRanker, task: FitTask) -> tqdm:
         total=ranker.num_boost_round, desc=str(task), position=task.fold, leave=False,
         disable=None, delay=2, mininterval=1.0,
     )  # fmt: skip
+
+
+def curve_table(curve: Mapping[str, Mapping[str, Sequence[float]]]) -> pl.DataFrame:
+    """Make a table of evaluations: round, train_auc, ..., valid_auc, ...; AUC comes first.
+
+    curve: "train" and "valid" -> metric -> value of each round. The metric of the last column
+    decides when to stop.
+    """
+    columns = {
+        f"{rows}_{metric.replace('@', '_')}": values
+        for rows, metrics in curve.items()
+        for metric, values in sorted(metrics.items(), key=lambda entry: entry[0] != "auc")
+    }
+    return pl.DataFrame({"round": range(len(curve["valid"]["auc"]))} | columns)
 
 
 def write_importance(

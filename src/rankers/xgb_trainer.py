@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 import xgboost as xgb
 
 from src.core.arrays import F32, Mask
 from src.rankers.base import FitTask
 from src.rankers.train_set import TrainSet
-from src.rankers.trees_training import FoldRows, rounds_bar, write_importance
+from src.rankers.trees_training import FoldRows, curve_table, rounds_bar, write_importance
 from src.rankers.xgb import METRICS_OF_QUERIES, SOFTMAX, XGBoostRanker
 from src.rankers.xgb_softmax import softmax_gradient
 
@@ -74,20 +73,22 @@ class FoldMatrices:
         dvalid = xgb.QuantileDMatrix(batches, **options, ref=dtrain)
         return cls(rows, dtrain, dvalid)
 
-    def set_labels(self, ranker: XGBoostRanker) -> None:
+    def set_labels(self, ranker: XGBoostRanker, target: str) -> None:
         """Set the labels of the ranker's loss and, if it needs them, the queries of the rows.
 
-        Queries cannot be unset, and AUC becomes a mean over queries.
+        Queries cannot be unset, and AUC becomes a mean over queries. Raises ValueError where loss
+        or metric cannot take the labels.
         """
         query = self.rows.train_set.query
         parts = ((self.dtrain, self.rows.train), (self.dvalid, self.rows.valid))
-        for (matrix, mask), grades in zip(parts, self.rows.grades, strict=True):
-            matrix.set_info(label=ranker.labels(grades))
+        for (matrix, mask), label in zip(parts, self.rows.labels(ranker, target), strict=True):
+            check_labels(ranker, target, label)
+            matrix.set_info(label=label)
             if ranker.needs_queries:
                 matrix.set_info(qid=query[mask])
 
 
-def check_grades(ranker: XGBoostRanker, target: str, label: F32) -> None:
+def check_labels(ranker: XGBoostRanker, target: str, label: F32) -> None:
     """Raise ValueError where the loss or the metric of early stopping cannot take the labels."""
     metric, gains = ranker.eval_metric, dict(ranker.params).get("ndcg_exp_gain", True)
     who = f"ranker {ranker.name}, {target}"
@@ -128,9 +129,7 @@ def boost(
 def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster:
     """Train one model, cut the rounds after the best one, and write its logs."""
     start = time.perf_counter()
-    for grades in data.rows.grades:
-        check_grades(ranker, task.target, ranker.labels(grades))
-    data.set_labels(ranker)
+    data.set_labels(ranker, task.target)
     metrics = list(dict.fromkeys(["auc", ranker.eval_metric]))  # the last one decides when to stop
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
@@ -169,13 +168,3 @@ class Bar(xgb.callback.TrainingCallback):
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict) -> bool:
         self.bar.update()
         return False
-
-
-def curve_table(curve: dict[str, dict[str, list[float]]]) -> pl.DataFrame:
-    """Make a table of XGBoost's evaluations: round, train_auc, valid_auc, ..."""
-    columns = {
-        f"{rows}_{metric.replace('@', '_')}": values
-        for rows, metrics in curve.items()
-        for metric, values in metrics.items()
-    }
-    return pl.DataFrame({"round": range(len(curve["train"]["auc"]))} | columns)

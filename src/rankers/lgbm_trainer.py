@@ -1,0 +1,158 @@
+"""Train a LightGBM model on the rows of one fold, and write its logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import lightgbm as lgb
+import numpy as np
+
+from src.core.arrays import F32, F64, I32, I64, Mask
+from src.rankers.base import FitTask
+from src.rankers.lgbm import LightGBMRanker
+from src.rankers.train_set import TrainSet
+from src.rankers.trees_training import FoldRows, curve_table, rounds_bar, write_importance
+
+FIXED: dict[str, Any] = {
+    "num_threads": 1, "verbosity": -1, "deterministic": True, "force_col_wise": True,
+    "feature_pre_filter": False,
+}  # fmt: skip
+"""One thread and one layout of the bins: LightGBM would choose the faster one at each start."""
+MAX_GRADE = 30
+"""Of label_gain without a value."""
+
+
+class FileRows(lgb.Sequence):
+    """Some rows of a file of a training set: LightGBM reads them in turn."""
+
+    batch_size = 2**31 - 1  # the whole file
+
+    def __init__(self, read: Callable[[int], F32], file: int, rows: I64) -> None:
+        self.read, self.file, self.rows = read, file, rows
+
+    def __getitem__(self, index: Any) -> F32 | F64:
+        """Return the rows of a slice, or one row in float64: LightGBM makes bins from such."""
+        X = self.read(self.file)[self.rows[index]]
+        return X if isinstance(index, slice) else X.astype(np.float64)
+
+    def __len__(self) -> int:
+        return self.rows.size
+
+
+def file_rows(train_set: TrainSet, mask: Mask, names: list[str]) -> Iterator[FileRows]:
+    """Yield the marked rows of each file; one file at a time is in memory."""
+    read = lru_cache(maxsize=1)(lambda file: train_set.file_features(file, names))
+    for file in range(len(train_set.files)):
+        first, end = train_set.file_offsets[file : file + 2]
+        if mask[first:end].any():
+            yield FileRows(read, file, np.flatnonzero(mask[first:end]))
+
+
+def query_sizes(query: I32) -> I64:
+    """Count the rows of each query. query: number of each row's query, ascending."""
+    return np.unique(query, return_counts=True)[1]
+
+
+@dataclass(frozen=True)
+class FoldDatasets:
+    """Train and valid dataset of one fold, in the same bins, with the queries of the rows."""
+
+    rows: FoldRows
+    dtrain: lgb.Dataset
+    dvalid: lgb.Dataset
+
+    @classmethod
+    def read(cls, ranker: LightGBMRanker, task: FitTask, train_set: TrainSet) -> FoldDatasets:
+        """Read and bin the features; select them first if there are more than max_features."""
+        rows = FoldRows.of(task, train_set, ranker.max_features, ranker.categories)
+
+        def binned(mask: Mask, reference: lgb.Dataset | None = None) -> lgb.Dataset:
+            return lgb.Dataset(
+                list(file_rows(train_set, mask, rows.names)), train_set.label[mask], reference,
+                group=query_sizes(train_set.query[mask]),
+                feature_name=[quote(name) for name in rows.names],
+                categorical_feature=[rows.names.index(name) for name in ranker.categories],
+                params=FIXED | ranker.bin_params | {"seed": task.seed},
+            ).construct()  # fmt: skip
+
+        dtrain = binned(rows.train)
+        return cls(rows, dtrain, binned(rows.valid, dtrain))
+
+    def set_labels(self, ranker: LightGBMRanker, target: str) -> None:
+        """Set the labels of the ranker's loss; ValueError where loss or metric cannot take them."""
+        datasets = (self.dtrain, self.dvalid)
+        for data, label in zip(datasets, self.rows.labels(ranker, target), strict=True):
+            check_labels(ranker, target, label)
+            data.set_label(label)
+
+
+def check_labels(ranker: LightGBMRanker, target: str, label: F32) -> None:
+    """Raise ValueError where the loss or the metric of early stopping cannot take the labels."""
+    if not (ranker.is_listwise or ranker.eval_metric.startswith("ndcg")):
+        return
+    who, gains = f"ranker {ranker.name}, {target}", dict(ranker.params).get("label_gain")
+    fractions = label[label % 1 != 0]
+    if fractions.size:
+        raise ValueError(
+            f"{who}: LightGBM ranks by whole grades, but {fractions[0]:g} is one; take an "
+            'XGBoostRanker with ("ndcg_exp_gain", False) or a NetRanker'
+        )
+    highest = MAX_GRADE if gains is None else len(str(gains).split(",")) - 1
+    if label.max() > highest:
+        raise ValueError(
+            f"{who}: no gain for grade {label.max():g}; give label_gain in its params, one number "
+            f"per grade (it ends at grade {highest})"
+        )
+
+
+def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
+    """Train one model, write its logs, and return the text of its rounds up to the best one."""
+    start = time.perf_counter()
+    data.set_labels(ranker, task.target)
+    metric, _, at = ranker.eval_metric.partition("@")
+    metrics = list(dict.fromkeys([metric, "auc"]))  # the first one decides when to stop
+    params = dict(ranker.params) | FIXED | {"seed": task.seed, "metric": metrics}
+    params |= {"eval_at": [int(at)]} if at else {}
+    curve: dict[str, dict[str, list[float]]] = {}
+    with rounds_bar(ranker, task) as bar:
+
+        def follow(env: lgb.callback.CallbackEnv) -> None:
+            if len(env.evaluation_result_list or ()) != 2 * len(metrics):
+                raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
+            bar.update()
+
+        stop = lgb.early_stopping(
+            ranker.early_stopping_rounds, first_metric_only=True, verbose=False
+        )
+        try:
+            model = lgb.train(
+                params, data.dtrain, ranker.num_boost_round, [data.dtrain, data.dvalid],
+                ["train", "valid"], callbacks=[follow, lgb.record_evaluation(curve), stop],
+            )  # fmt: skip
+        except lgb.basic.LightGBMError as error:
+            raise ValueError(f"ranker {ranker.name}: {error}") from error
+    best = model.best_iteration
+    text = model.model_to_string(num_iteration=best)
+    write_importance(task, data.rows.names, importances(text, len(data.rows.names)))
+    seconds = time.perf_counter() - start
+    task.write_logs(curve_table(curve), best - 1, params, data.rows.counts, seconds)
+    return text
+
+
+def importances(text: str, n: int) -> dict[str, list[float]]:
+    """Sum the splits of a model's text by feature; n: number of features."""
+    values = {key: [np.empty(0)] for key in ("split_feature", "split_gain", "internal_weight")}
+    for line in text.splitlines():
+        key, _, numbers = line.partition("=")
+        if key in values:
+            values[key].append(np.array(numbers.split(), np.float64))
+    feature, gain, weight = (np.concatenate(parts) for parts in values.values())
+    splits = np.bincount(feature.astype(np.int64), minlength=n)
+    total_gain, total_weight = (np.bincount(feature.astype(np.int64), x, n) for x in (gain, weight))
+    cover = total_weight / np.maximum(splits, 1)
+    return {"gain": total_gain.tolist(), "cover": cover.tolist(), "splits": splits.tolist()}
