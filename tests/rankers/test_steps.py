@@ -33,6 +33,7 @@ from src.rankers.base import ALL
 from src.rankers.batches import CandidateBatch, pools
 from src.rankers.din import DINRanker
 from src.rankers.evaluate import evaluate_rankers
+from src.rankers.lgbm import LightGBMRanker
 from src.rankers.oof import eval_batches, with_all_folds
 from src.rankers.sampling import ground_truth
 from src.rankers.score import score_split
@@ -54,11 +55,14 @@ TREES = XGBoostRanker(
 NDCG = replace(TREES, name="ndcg", params=(("objective", "rank:ndcg"), ("max_depth", 3)))
 GRADED = replace(NDCG, name="graded", shared=True, max_features=9)
 NET = DINRanker("net", dim=4, max_len=3, epochs=1, min_count=1)
+LIGHT = LightGBMRanker(
+    "light", (("objective", "lambdarank"), ("num_leaves", 7)), 5, categories=("session_events",)
+)
 OBJECTIVES = ["clicks", "carts"]
 RECIPE = replace(
     BARE, objectives=BARE.objectives[:2], retrievers=(HistoryRetriever("own", Seeds()),),
     features=(PoolFeature(), SessionFeature(), SessionItemFeature()),
-    rankers=(NDCG, TREES, GRADED, NET), negatives_per_positive=3.0,
+    rankers=(NDCG, TREES, GRADED, NET, LIGHT), negatives_per_positive=3.0,
 )  # fmt: skip
 
 
@@ -117,9 +121,11 @@ def test_rankers_of_one_target_share_their_data_pointwise_ones_first(first: Path
     assert groups == {
         "clicks trees, ndcg": ("clicks",), f"{ALL} graded": ("clicks", "carts"),
         "clicks net": ("clicks",), "carts trees, ndcg": ("carts",), "carts net": ("carts",),
+        "clicks light": ("clicks",), "carts light": ("carts",),
     }  # fmt: skip
     columns = [target.score_column for target in targets(RECIPE, OBJECTIVES)]
-    assert columns[:5] == ["ndcg_clicks", "trees_clicks", "graded_all", "net_clicks", "ndcg_carts"]
+    assert columns[:4] == ["ndcg_clicks", "trees_clicks", "graded_all", "net_clicks"]
+    assert columns[4:6] == ["light_clicks", "ndcg_carts"]
     assert GRADED.score_column("clicks") == GRADED.score_column("carts") == "graded_all"
 
 
@@ -147,7 +153,7 @@ def test_every_candidate_is_scored_by_the_model_that_has_not_seen_its_session(fi
     (pool,) = pools(data, shards.shards(run, "valid")[0])
     batch = CandidateBatch.compute(FeatureTable(RECIPE), data, pool)
     fold = folds(run, "valid")[pool.session]
-    for ranker, objective in ((TREES, "clicks"), (GRADED, "carts")):
+    for ranker, objective in ((TREES, "clicks"), (GRADED, "carts"), (LIGHT, "clicks")):
         found = scores[ranker.score_column(objective)].to_numpy()
         for f in range(RECIPE.folds):
             model = ranker.load(ranker.model_file(run, objective, f), run)
@@ -171,7 +177,7 @@ def test_every_model_has_its_logs_and_every_ranker_a_line(first: Path) -> None:
             assert summary["valid_auc"] == curve["valid_auc"][summary["best_round"]]
     table = pl.read_csv(first / "logs" / "rankers.csv")
     assert table.columns == ["ranker", "objective", "oof", *(f"fold_{f}" for f in range(4))]
-    assert table.height == 8 and table["oof"].is_between(0.3, 1).all()
+    assert table.height == 10 and table["oof"].is_between(0.3, 1).all()
 
 
 def test_a_second_run_builds_nothing(output: Path) -> None:
@@ -188,7 +194,7 @@ def test_a_changed_feature_rebuilds_all_but_another_metric_nothing(output: Path)
     recipe = replace(RECIPE, metric=replace(RECIPE.metric, k=3))
     assert steps(run_in(output, recipe)) == {"train": 0, "models": 0, "scores": 0}
     recipe = replace(RECIPE, features=RECIPE.features[:2])
-    assert steps(run_in(output, recipe)) == {"train": 1, "models": 28, "scores": 1}
+    assert steps(run_in(output, recipe)) == {"train": 1, "models": 36, "scores": 1}
 
 
 def test_a_model_without_its_logs_is_trained_again(output: Path) -> None:

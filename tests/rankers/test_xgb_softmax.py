@@ -15,32 +15,34 @@ from src.rankers.xgb_trainer import boost
 
 SIZES = [3, 1, 5, 4]  # candidates of each query; the last one has no positive
 LABEL = np.array([0, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0])
+GRADES = LABEL * np.array([1, 0.25, 1, 2, 3, 1, 1, 0.5, 1, 1, 1, 1, 1])
 
 
 def rows(X: np.ndarray, label: np.ndarray, sizes: list[int]) -> xgb.QuantileDMatrix:
     return xgb.QuantileDMatrix(X, label, qid=np.repeat(np.arange(len(sizes)), sizes))
 
 
-def plain_loss(score: np.ndarray) -> float:
-    """Over the queries: the mean of -ln(share) over the positives."""
+def plain_loss(score: np.ndarray, label: np.ndarray) -> float:
+    """Over the queries: the mean of -ln(share) over the positives, weighted by their grades."""
     loss, first = 0.0, 0
     for size in SIZES:
         of_query = score[first : first + size]
-        positive = LABEL[first : first + size] == 1
+        weight = label[first : first + size]
         share = np.exp(of_query) / np.exp(of_query).sum()
-        loss -= np.log(share[positive]).mean() if positive.any() else 0.0
+        loss -= (weight * np.log(share)).sum() / weight.sum() if weight.any() else 0.0
         first += size
     return loss
 
 
-def test_the_gradient_of_softmax_is_that_of_its_loss() -> None:
+@pytest.mark.parametrize("label", [LABEL, GRADES], ids=["binary", "graded"])
+def test_the_gradient_of_softmax_is_that_of_its_loss(label: np.ndarray) -> None:
     score = np.random.default_rng(3).normal(size=LABEL.size) * 3
-    data = rows(np.zeros((LABEL.size, 1)), LABEL, SIZES)
+    data = rows(np.zeros((LABEL.size, 1)), label, SIZES)
     gradient, curvature = softmax_gradient(score.astype(np.float32), data)
     step, wanted = 1e-5, []
     for i in range(LABEL.size):
         up, down = (score + d * np.eye(LABEL.size)[i] for d in (step, -step))
-        wanted.append((plain_loss(up) - plain_loss(down)) / (2 * step))
+        wanted.append((plain_loss(up, label) - plain_loss(down, label)) / (2 * step))
     np.testing.assert_allclose(gradient, wanted, atol=1e-5)
     assert (curvature[:9] > 0).all() and not curvature[9:].any(), "nothing to learn from"
 
