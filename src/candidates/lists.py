@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from src.candidates.base import Retriever
-from src.candidates.unseen import seen_items, unseen_lists
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run, count_built
@@ -76,14 +75,12 @@ def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
             with retrieving:
                 batch_size = batch_size or _claim(data, row)
                 ranges = batches(shard.first, shard.end, batch_size)
-                tables = [
-                    to_frame(unseen_lists(data, row, first, end), first) for first, end in ranges
-                ]
+                tables = [to_frame(row.lists(data, first, end), first) for first, end in ranges]
                 lists = pl.concat(tables, rechunk=True)
             with TableWriter(path, CANDIDATES) as writer:
                 writer.add(lists)
 
-        key = (shard.first, shard.end, row, run.recipe.unseen)
+        key = (shard.first, shard.end, row)
         return run.build(shard_file(folder, shard), make, key, inputs)
 
     built = in_turn(build, run.progress(shards(run, split), f"{split} {row.name}"))
@@ -110,7 +107,7 @@ def _claim(data: SplitData, row: Retriever) -> int:
     events = count_rows(paths.events(run, split))
     fixed = 17 * events + 8 * data.n_sessions + row.memory(run, split)
     fixed += SHARDS_IN_MEMORY * BYTES * width * min(QUERIES_PER_SHARD, data.n_queries)
-    per_query = 3 * BYTES * (width + seen_items(data))
+    per_query = 3 * BYTES * width
     disk = BYTES_ON_DISK * width * missing_queries(run, split, candidate_folder(row))
     run.budget.claim(f"{split} {row.name}", fixed + MIN_QUERIES * per_query, disk)
     batch_size = (run.budget.memory - fixed) // per_query

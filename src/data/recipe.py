@@ -56,7 +56,6 @@ class Recipe:
     pool_size: int = 150  # candidates of a query
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
     negatives_per_positive: float = 15.0  # at most; inf: all candidates of all queries
-    unseen: bool = False  # lists hold no item of the query's history
     folds: int = 4
     seed: int = 42
 
