@@ -24,8 +24,11 @@ LOSSES = (
     "mape", "gamma", "tweedie",
 )  # fmt: skip
 """LightGBM's losses with one score per row."""
-OF_DATASET = ("max_bin", "min_data_in_bin", "bin_construct_sample_cnt")
-"""Params that decide the bins."""
+OF_DATASET = (
+    "max_bin", "min_data_in_bin", "bin_construct_sample_cnt", "data_random_seed", "use_missing",
+    "zero_as_missing", "enable_bundle", "linear_tree",
+)  # fmt: skip
+"""Params that decide the bins: rankers that differ in one share no data."""
 BIN_ROWS = 50_000
 """Rows from whose values the bins are made, unless bin_construct_sample_cnt says otherwise."""
 BYTES_OF_SAMPLE = 24
