@@ -29,8 +29,11 @@ OF_DATASET = (
     "zero_as_missing", "enable_bundle", "linear_tree",
 )  # fmt: skip
 """Params that decide the bins: rankers that differ in one share no data."""
-BIN_ROWS = 50_000
-"""Rows from whose values the bins are made, unless bin_construct_sample_cnt says otherwise."""
+BIN_ROWS = 100_000
+"""Rows from whose values the bins are made, unless bin_construct_sample_cnt says otherwise.
+
+LightGBM warns of fewer.
+"""
 BYTES_OF_SAMPLE = 24
 """Bytes of a value of these rows: LightGBM holds it in three forms at the same time."""
 
