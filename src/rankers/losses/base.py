@@ -1,4 +1,4 @@
-"""Base class of the losses of nets."""
+"""Base classes of the losses of nets."""
 
 from __future__ import annotations
 
@@ -20,9 +20,32 @@ MAX_CELLS = 2**24
 class Loss(ABC):
     """Loss of the scores of lists, whose items have grades: a row of a recipe.
 
-    A kind is a subclass in a module of this folder. A list that says nothing is left out of the
-    mean; a batch without any other list has the loss 0, whose gradient is 0. Modules of rows import
-    torch where they compute: reading a recipe does not load it.
+    A kind is a subclass in a module of this folder. Modules of rows import torch where they
+    compute: reading a recipe does not load it.
+    """
+
+    @abstractmethod
+    def __call__(
+        self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
+    ) -> Tensor:
+        """Compute the loss of a batch of lists: a scalar, float32 at least.
+
+        scores: (rows). grades: (rows), from 0. offsets: first row of each list and the end, int64
+        (lists + 1). generator: of the CPU; the same state gives the same draws on any device.
+        Raises ValueError where a loss draws and has no generator.
+        """
+
+    def at(self, progress: float) -> Loss:
+        """Return the row for a moment of the training; progress: from 0 at its start to 1."""
+        return self
+
+
+@dataclass(frozen=True)
+class ListLoss(Loss):
+    """Mean over lists of the loss of a list.
+
+    A list that says nothing is left out of the mean. A batch without any other list has the loss 0,
+    and its gradient is 0.
     """
 
     quadratic: ClassVar[bool] = False
@@ -32,12 +55,7 @@ class Loss(ABC):
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
     ) -> Tensor:
-        """Compute the mean over lists of the loss of a list: a scalar, float32 at least.
-
-        scores: (rows). grades: (rows), from 0. offsets: first row of each list and the end, int64
-        (lists + 1). generator: of the CPU; the same state gives the same draws on any device.
-        Raises ValueError where a loss draws and has no generator.
-        """
+        """Compute the mean over the lists that say something; see Loss."""
         import torch
 
         with torch.autocast(scores.device.type, enabled=False):
@@ -46,10 +64,6 @@ class Loss(ABC):
             if not usable.all():
                 lists = lists.keep(usable)
             return self.mean(lists) if lists.count else (lists.scores * 0).sum()
-
-    def at(self, progress: float) -> Loss:
-        """Return the row for a moment of the training; progress: from 0 at its start to 1."""
-        return self
 
     @property
     def draws(self) -> int:

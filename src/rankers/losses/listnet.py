@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from src.rankers.losses.base import Loss
+from src.rankers.losses.base import ListLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ListNet(Loss):
+class ListNet(ListLoss):
     """-sum(P ln Q) with P = softmax(grades), Q = softmax(scores), both of the top item.
 
     Cao et al., 2007. For grades of several levels: a single positive among 200 items has P = 1.4 %;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from src.rankers.losses.base import Loss
+from src.rankers.losses.base import ListLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pointwise(Loss):
+class Pointwise(ListLoss):
     """Mean over the items of a list, of what each item costs alone. Every item says something."""
 
     def usable(self, lists: Lists) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from src.rankers.losses.base import Loss
+from src.rankers.losses.base import ListLoss
 from src.rankers.losses.gains import Gain, gains_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Softmax(Loss):
+class Softmax(ListLoss):
     """-sum(P ln softmax(s)), where P is the gain of an item divided by the gains of its list.
 
     With over="positives" a list weighs as much as its gains together: for binary grades, the loss

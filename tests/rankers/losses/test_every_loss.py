@@ -11,15 +11,17 @@ import sys
 import pytest
 import torch
 from ragged import offsets_of, random_lists
-from rows import LISTWISE, POINTWISE, ROWS
+from rows import HYBRIDS, LISTWISE, OVER_POSITIVES, POINTWISE, ROWS
 from torch import Tensor
 from worlds import ROOT
 
 from src.rankers.losses import base
 from src.rankers.losses.base import Loss
+from src.rankers.losses.listmle import ListMLE
+from src.rankers.losses.pairs import RankNet
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=str)
-DETERMINISTIC = [row for row in ROWS if not row.draws]
+DETERMINISTIC = [row for row in [*POINTWISE, *LISTWISE] if not getattr(row, "draws", 0)]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -42,13 +44,13 @@ def value_and_gradient(
 
 @every_row
 def test_gradient_is_that_of_differences(row: Loss) -> None:
-    scores, grades, sizes = some_lists()
+    scores, grades, sizes = random_lists(seeded(2), 5, 7, levels=3, dtype=torch.float64)
     assert torch.autograd.gradcheck(
         lambda s: row(s, grades, offsets_of(sizes), seeded()), scores.requires_grad_()
     )
 
 
-@pytest.mark.parametrize("row", LISTWISE, ids=str)
+@pytest.mark.parametrize("row", [*OVER_POSITIVES, *LISTWISE], ids=str)
 def test_a_constant_added_to_a_list_changes_nothing(row: Loss) -> None:
     scores, grades, sizes = some_lists()
     shift = torch.repeat_interleave(torch.arange(12.0) * 7 - 40, torch.tensor(sizes))
@@ -71,16 +73,11 @@ def test_the_order_of_rows_within_a_list_does_not_matter(row: Loss) -> None:
 @pytest.mark.parametrize("row", DETERMINISTIC, ids=str)
 def test_a_batch_is_the_mean_of_its_lists(row: Loss) -> None:
     """So a list has the same value beside longer lists, which pad it."""
-    if row in LISTWISE and "positives" in str(row):
-        pytest.skip("a mean over positives")
     scores, grades, sizes = some_lists()
-    alone = [
-        row(s, g, offsets_of([len(s)]))
-        for s, g in zip(scores.split(sizes), grades.split(sizes), strict=True)
-    ]
-    says = row in POINTWISE, [g.unique().numel() > 1 for g in grades.split(sizes)]
-    useful = [v for v, differ in zip(alone, says[1], strict=True) if says[0] or differ]
-    wanted = torch.stack(useful).mean()
+    pairs = zip(scores.split(sizes), grades.split(sizes), strict=True)
+    says = [(s, g) for s, g in pairs if row in POINTWISE or g.unique().numel() > 1]
+    assert len(says) < len(sizes) or row in POINTWISE
+    wanted = torch.stack([row(s, g, offsets_of([len(s)])) for s, g in says]).mean()
     torch.testing.assert_close(row(scores, grades, offsets_of(sizes)), wanted)
 
 
@@ -137,9 +134,12 @@ def test_a_seed_gives_the_same_bytes(row: Loss) -> None:
     scores, grades, sizes = random_lists(seeded(3), 12, 9, levels=2)
     runs = [value_and_gradient(row, scores, grades, offsets_of(sizes)) for _ in range(2)]
     assert torch.equal(runs[0][0], runs[1][0]) and torch.equal(runs[0][1], runs[1][1])
-    if row.draws:
-        with pytest.raises(ValueError, match="Generator"):
-            row(scores, grades, offsets_of(sizes))
+
+
+@pytest.mark.parametrize("row", [ListMLE("shuffle"), RankNet(sampled=1), HYBRIDS[0]], ids=str)
+def test_what_draws_needs_a_generator(row: Loss) -> None:
+    with pytest.raises(ValueError, match=r"draws: pass a torch\.Generator"):
+        row(torch.zeros(2), torch.arange(2), offsets_of([2]))
 
 
 @every_row
