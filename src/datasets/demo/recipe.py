@@ -18,3 +18,4 @@ RECIPE = replace(
     min_train_queries=5_000,  # `valid` has more, so no earlier window is made
     negatives_per_positive=8.0,
 )
+PRERANKER = otto.PRERANKER

@@ -27,6 +27,7 @@ from src.features.session_item import SessionItemFeature
 from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
 from src.metrics.recall import Recall
+from src.prerankers.base import PreRanker
 from src.rankers.xgb import XGBoostRanker
 
 CLICK, CART, ORDER = 0, 1, 2
@@ -167,6 +168,26 @@ RANKERS = (
         shared=True,
     ),
 )
+
+PRERANKER = PreRanker(
+    XGBoostRanker(
+        "cheap",
+        (("objective", "rank:ndcg"), *(dict(XGB) | {"max_depth": 4, "max_bin": 64}).items()),
+        num_boost_round=100,
+        early_stopping_rounds=20,
+        eval_metric="ndcg@20",
+        shared=True,
+    ),
+    features=(
+        PoolFeature(),
+        SessionFeature(),
+        SessionItemFeature(),
+        TwoTowerFeature("net"),
+        *(PopularityFeature(t, (DAY, None)) for t in (CLICK, ORDER)),
+    ),
+    keep=60,
+)
+"""Left out of the recipe: docs/prerankers.md says why, and when it pays."""
 
 RECIPE = Recipe(
     name="otto",
