@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Draw = Callable[["Lists", int, np.random.Generator], I64]
 SEGMENTS, HEAD, TAIL, RANDOM = 16, 20, 40, 4
 """Segments of a list; its first and last candidates for pairs; random items that are drawn."""
-EPOCHS, BATCH, RATE, DECAY = 20, 64, 2e-3, 1e-4
+EPOCHS, BATCH, RATE, DECAY = 20, 32, 2e-3, 1e-4
 
 
 @dataclass(frozen=True)
