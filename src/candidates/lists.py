@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from src.candidates.base import Retriever
+from src.candidates.unseen import longest, unseen_lists
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run, count_built
@@ -68,6 +70,8 @@ def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
     run.require(inputs)
     retrieving = Lock()  # kernels use all cores; only the writing of a shard runs in parallel
     batch_size = 0  # queries; claimed when the first shard is made
+    excluded = run.recipe.exclude_seen
+    lists_of = partial(unseen_lists, row) if excluded else row.lists
 
     def build(shard: Shard) -> bool:
         def make(path: Path) -> None:
@@ -75,12 +79,12 @@ def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
             with retrieving:
                 batch_size = batch_size or _claim(data, row)
                 ranges = batches(shard.first, shard.end, batch_size)
-                tables = [to_frame(row.lists(data, first, end), first) for first, end in ranges]
+                tables = [to_frame(lists_of(data, first, end), first) for first, end in ranges]
                 lists = pl.concat(tables, rechunk=True)
             with TableWriter(path, CANDIDATES) as writer:
                 writer.add(lists)
 
-        key = (shard.first, shard.end, row)
+        key = (shard.first, shard.end, row, *(("unseen",) if excluded else ()))
         return run.build(shard_file(folder, shard), make, key, inputs)
 
     built = in_turn(build, run.progress(shards(run, split), f"{split} {row.name}"))
@@ -104,10 +108,13 @@ def to_frame(lists: TopLists, first: int) -> pl.DataFrame:
 def _claim(data: SplitData, row: Retriever) -> int:
     """Claim memory and disk for the lists; return how many queries fit into memory at a time."""
     run, split, width = data.run, data.split, row.length
+    excluded = (
+        longest(data.sessions, data.first_query, data.n_sessions) if run.recipe.exclude_seen else 0
+    )
     events = count_rows(paths.events(run, split))
     fixed = 17 * events + 8 * data.n_sessions + row.memory(run, split)
     fixed += SHARDS_IN_MEMORY * BYTES * width * min(QUERIES_PER_SHARD, data.n_queries)
-    per_query = 3 * BYTES * width
+    per_query = 3 * BYTES * (width + excluded)
     disk = BYTES_ON_DISK * width * missing_queries(run, split, candidate_folder(row))
     run.budget.claim(f"{split} {row.name}", fixed + MIN_QUERIES * per_query, disk)
     batch_size = (run.budget.memory - fixed) // per_query

@@ -53,6 +53,7 @@ class Recipe:
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
+    exclude_seen: bool = False  # the items of a query's own history are no candidates
     pool_size: int = 150  # candidates of a query
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
     negatives_per_positive: float = 15.0  # at most; inf: all candidates of all queries
