@@ -9,18 +9,21 @@ import numpy as np
 
 from src.candidates import popular_kernel
 from src.candidates.base import Retriever
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import F32, I8, I32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.events_kernel import by_time
 from src.data.schemas import TopLists
+from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.data.units import DAY, HOUR, Weights
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
+ALL_TIME = 2**31 - 1  # seconds
+SPARSE = 8  # seconds per event, from which on a counter for each second costs more than a sort
 WEIGHT_UNIT = 1000  # type weights are rounded to thousandths, as sums of integers are exact
 
 
@@ -36,10 +39,11 @@ class PopularLists(NamedTuple):
 class PopularRetriever(Retriever):
     """Lists the most frequent items of a window: seconds end - window_s to end.
 
-    The window ends with the last full bucket before the query, plus lookahead_s.
+    The window ends with the last full bucket before the query, plus lookahead_s. Without window_s,
+    all events of the split count, before and after the query (transductive).
     """
 
-    window_s: int = 7 * DAY
+    window_s: int | None = 7 * DAY
     bucket_s: int = HOUR  # queries of a bucket share a window
     lookahead_s: int = 0  # above 0: transductive
     type_weight: Weights = (1.0, 1.0, 1.0)
@@ -56,22 +60,38 @@ class PopularRetriever(Retriever):
 
     def causal(self) -> Self:
         """Return the row with the part of the window before the query."""
-        return replace(self, window_s=self.window_s - self.lookahead_s, lookahead_s=0)
+        before = ALL_TIME if self.window_s is None else self.window_s - self.lookahead_s
+        return replace(self, window_s=before, lookahead_s=0)
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Look up the list of each query's window."""
         all_lists = data.cached(("popular", self), lambda: self._all_lists(data))
-        window = np.searchsorted(all_lists.ends, self._window_end(data.query_ts(first, end)))
+        window = np.searchsorted(all_lists.ends, self._window_ends(data, first, end))
         return all_lists.item[window], all_lists.score[window]
 
-    def _window_end(self, ts: I32) -> I64:
-        return ts.astype(np.int64) // self.bucket_s * self.bucket_s + self.lookahead_s
+    def _window_ends(self, data: SplitData, first: int, end: int) -> I64:
+        """Return the second at which the window of each query ends."""
+        if self.window_s is None:
+            return np.full(end - first, data.sessions.ts.max(initial=0) + 1, np.int64)
+        ts = data.query_ts(first, end).astype(np.int64)
+        return ts // self.bucket_s * self.bucket_s + self.lookahead_s
 
     def _all_lists(self, data: SplitData) -> PopularLists:
         s, votes = data.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
-        ends = np.unique(self._window_end(data.query_ts(data.first_query, data.n_sessions)))
-        ts, item, type_ = by_time(s.ts, s.item, s.type, int(ends[0]) - self.window_s)
+        ends = np.unique(self._window_ends(data, data.first_query, data.n_sessions))
+        window = ALL_TIME if self.window_s is None else self.window_s
+        ts, item, type_ = _by_time(s, int(ends[0]) - window)
         listed, score = popular_kernel.popular_lists(
-            ts, item, type_, votes.astype(np.int64), ends, self.window_s, s.n_items, self.top
+            ts, item, type_, votes.astype(np.int64), ends, window, s.n_items, self.top
         )
         return PopularLists(ends, listed, score)
+
+
+def _by_time(s: Sessions, since: int) -> tuple[I32, I32, I8]:
+    """Sort the events from second `since` on by time, as `by_time`; also few ones of many years."""
+    since = max(since, int(s.ts.min(initial=ALL_TIME)))
+    if int(s.ts.max(initial=0)) - since < SPARSE * s.ts.size:
+        return by_time(s.ts, s.item, s.type, since)
+    late = np.flatnonzero(s.ts >= since)
+    order = late[np.argsort(s.ts[late], kind="stable")]
+    return s.ts[order], s.item[order], s.type[order]

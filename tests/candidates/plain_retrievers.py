@@ -79,7 +79,8 @@ def plain_popular(data: SplitData, row: PopularRetriever, query: int) -> Scores:
     scores: Scores = Counter()
     for session in range(data.n_sessions):
         for item, ts, type_ in history(data, session):
-            scores[item] += 1000 * row.type_weight[type_] * (end - row.window_s <= ts < end)
+            counts = row.window_s is None or end - row.window_s <= ts < end
+            scores[item] += 1000 * row.type_weight[type_] * counts
     return scores
 
 

@@ -57,6 +57,7 @@ POPULAR = [
     PopularRetriever("week"),
     PopularRetriever("hour", window_s=HOUR, bucket_s=300, type_weight=(0.5, 6, 3), top=8),
     PopularRetriever("around", window_s=DAY, bucket_s=300, lookahead_s=DAY // 2, top=8),
+    PopularRetriever("always", window_s=None, type_weight=(1, 2, 3), top=8),
 ]
 FLOW = [
     TransitionRetriever("flow", Seeds(max_items=1), half_life=12 * HOUR, target_weight=(1, 0, 3)),
@@ -151,6 +152,15 @@ def test_popular_window_borders() -> None:
     rows, score = popular_kernel.popular_lists(ts, item, kinds, vote, ends, 100, 5, 3)
     assert rows.tolist() == [[C, B, -1], [D, C, -1]]
     assert score.tolist() == [[5, 1, 0], [9, 5, 0]]
+
+
+def test_popular_events_of_many_years(tmp_path: Path) -> None:
+    """A second of many years has no counter of its own."""
+    old, new = [(A, 10**8, 0), (B, 10**8 + 5, 0)], [(B, 2 * 10**9 - 5000, 0), (C, 2 * 10**9, 0)]
+    data = small_split(tmp_path, [old, [(D, 10**9, 0)], new], 1)
+    ever = PopularRetriever("ever", window_s=None, top=4).causal()
+    assert lists(data, ever)[0].tolist() == [[B, A, D, -1]], "C is the query"
+    assert lists(data, replace(ever, window_s=None))[0].tolist() == [[B, A, C, D]]
 
 
 def test_events_by_time() -> None:
