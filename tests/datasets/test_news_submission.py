@@ -17,8 +17,8 @@ from planted import run_in
 from src.core import store
 from src.core.run import Run
 from src.data.schemas import EVENTS
+from src.datasets.fill_up import fill_up
 from src.datasets.submission_rows import Expected, check
-from src.datasets.tianchi.submission import fill_up
 from src.metrics.mrr import MRR
 
 USERS, ITEM_IDS = np.array([7, 90]), np.array([0, 11, 22, 33, 44])
@@ -65,11 +65,15 @@ def test_a_refused_submission_leaves_the_old_one(run) -> None:
     assert not list(run.output.glob(".part-*"))
 
 
-def test_too_few_items_to_fill_up() -> None:
+def test_too_few_items_to_fill_up(run) -> None:
     lists, spare = np.array([[0, -1, -1]], np.int32), np.array([1, 0], np.int32)
-    with pytest.raises(ValueError, match="fewer than 3 items"):
-        fill_up(lists, spare)
+    assert fill_up(lists, spare).tolist() == [[0, 1, -1]]
     assert fill_up(lists, np.array([0, 2, 1], np.int32)).tolist() == [[0, 2, 1]]
+    pl.DataFrame({"item_id": [0, 11]}).write_parquet(run.output / "items.parquet")
+    events = pl.DataFrame([(0, 1, 100, 0)], EVENTS, orient="row")
+    events.write_parquet(run.output / "test" / "events.parquet")
+    with pytest.raises(ValueError, match="fewer than 3 items"):
+        written(run, {"ends": final_list([1], [[1]])})
 
 
 @pytest.mark.parametrize(
