@@ -60,6 +60,10 @@ class SessionLog:
         """Scan all events, in file order."""
         return pl.scan_parquet(self.parts())
 
+    def read(self, part: Path) -> pl.DataFrame:
+        """Read the events of a part, in order."""
+        return pl.read_parquet(part)
+
     def with_items(self, rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
         """Add the dense item of each event; item_ids: raw ids, sorted."""
         return rows.with_columns(item=item_ids.search_sorted(rows["aid"]).cast(pl.Int32))

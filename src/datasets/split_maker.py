@@ -36,7 +36,8 @@ class SplitMaker:
         """Bring the tables of a split up to date; events come last."""
         run, inputs = self.run, [tables.plan, paths.items(self.run)]
         sessions, labels = paths.sessions(run, name), paths.labels(run, name)
-        objectives = run.recipe.objectives
+        objectives, kind = run.recipe.objectives, type(tables)
+        code = [kind.judged, kind.labels_of, kind.with_context]  # a subclass may have its own
         with run.step(name) as summary:
             self.build(sessions, tables.write_sessions, None, [tables.plan])
             summary["sessions"] = count_rows(sessions)
@@ -44,10 +45,11 @@ class SplitMaker:
             summary["queries"] = queries.collect().item()
             if with_labels:
                 rows = [(o.name, o.next_only) for o in objectives]
-                self.build(labels, tables.write_labels, rows, inputs)
+                self.build(labels, tables.write_labels, rows, inputs, code)
                 counts = pl.read_parquet(labels)["objective"].value_counts()
                 summary |= {f"{objectives[o].name} labels": n for o, n in sorted(counts.rows())}
-            events = self.build(paths.events(run, name), tables.write_events, None, inputs)
+            events = paths.events(run, name)
+            self.build(events, tables.write_events, None, inputs, code)
             summary["events"] = count_rows(events)
 
     def build(

@@ -11,20 +11,30 @@ import polars as pl
 from src.core.parquet import TableWriter
 from src.core.run import Run
 from src.data import paths
+from src.data.recipe import Objective
 from src.data.schemas import EVENTS, LABELS, POSITIVE, SESSIONS
 from src.datasets.session_log import SessionLog
 
 ROW_GROUP = 1 << 20  # sessions
+BEFORE = pl.col("ts") < pl.col("until")
+VISIBLE = BEFORE & (pl.col("position") < pl.col("keep"))
+HIDDEN = BEFORE & pl.col("position").is_between(pl.col("keep"), pl.col("end"), closed="left")
+"""Conditions on the events of a log with the columns of the plan."""
 
 
 @dataclass(frozen=True)
 class SplitTables:
-    """Writes the tables of one split."""
+    """Writes the tables of one split; subclasses add columns and choose other labels."""
 
     run: Run
     plan: Path  # PLAN (src/datasets/windows.py)
     history: SessionLog
     queries: SessionLog
+
+    @property
+    def events_schema(self) -> pl.Schema:
+        """EVENTS, and the context columns of the log."""
+        return EVENTS
 
     def write_sessions(self, path: Path) -> None:
         """Write SESSIONS, in dense order."""
@@ -33,38 +43,49 @@ class SplitTables:
 
     def write_events(self, path: Path) -> None:
         """Write EVENTS: the events before the cut."""
-        visible = (pl.col("position") < pl.col("keep")) & (pl.col("ts") < pl.col("until"))
-        with TableWriter(path, EVENTS) as writer:
+        with TableWriter(path, self.events_schema) as writer:
             for query in (False, True):
-                for rows in self._events(query, visible):
-                    ts = (pl.col("ts") // 1000).cast(pl.Int32)
-                    writer.add(rows.with_columns(ts).select(EVENTS.names()))
+                for rows in self.events(query, VISIBLE):
+                    rows = rows.with_columns((pl.col("ts") // 1000).cast(pl.Int32))
+                    writer.add(self.with_context(rows).select(self.events_schema.names()))
+
+    def with_context(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add the context columns of `events_schema`."""
+        return rows
 
     def write_labels(self, path: Path) -> None:
-        """Write LABELS: of each objective the next item after the cut, or all items after it."""
-        recipe, tables = self.run.recipe, [pl.DataFrame(schema=LABELS)]
-        hidden = (pl.col("position") >= pl.col("keep")) & (pl.col("ts") < pl.col("until"))
-        for rows in self._events(True, hidden):
-            for n, objective in enumerate(recipe.objectives):
-                positives = rows.filter(pl.col("type") == recipe.types.index(objective.name))
-                if objective.next_only:
-                    first = pl.col("position") == pl.col("position").min().over("session")
-                    positives = positives.filter(first)
+        """Write LABELS: an item once, with its last grade."""
+        tables, pair = [pl.DataFrame(schema=LABELS)], ["session", "item"]
+        for rows in self.judged():
+            for n, objective in enumerate(self.run.recipe.objectives):
                 number = pl.lit(n, pl.Int8).alias("objective")
-                tables.append(positives.select("session", number, "item", POSITIVE))
-        pl.concat(tables).unique().sort(LABELS.names()).write_parquet(path)
+                labels = self.labels_of(rows, objective).with_columns(number).select(LABELS.names())
+                tables.append(labels.unique(pair, keep="last", maintain_order=True))
+        pl.concat(tables).sort(LABELS.names()).write_parquet(path)
 
-    def _events(self, query: bool, condition: pl.Expr) -> Iterator[pl.DataFrame]:
+    def judged(self) -> Iterator[pl.DataFrame]:
+        """Yield the events from which labels are made: those behind the cut."""
+        return self.events(True, HIDDEN)
+
+    def labels_of(self, rows: pl.DataFrame, objective: Objective) -> pl.DataFrame:
+        """Select the next event of the objective's type, or all; add the grade."""
+        of_type = rows.filter(pl.col("type") == self.run.recipe.types.index(objective.name))
+        if objective.next_only:
+            first = pl.col("position") == pl.col("position").min().over("session")
+            of_type = of_type.filter(first)
+        return of_type.with_columns(POSITIVE)
+
+    def events(self, query: bool, condition: pl.Expr | bool) -> Iterator[pl.DataFrame]:
         """Yield raw events of history or queries that meet a condition, in order, with dense ids.
 
         A frame holds whole sessions of one part, so one part is in memory at a time.
         """
         plan = pl.read_parquet(self.plan).with_row_index("dense").filter(pl.col("query") == query)
-        plan = plan.select("line", "keep", "until", pl.col("dense").cast(pl.Int32))
+        plan = plan.select("line", "keep", "end", "until", pl.col("dense").cast(pl.Int32))
         item_ids = pl.read_parquet(paths.items(self.run))["item_id"]
         log, name = (self.queries, "queries") if query else (self.history, "history")
         for part in self.run.progress(log.parts(), f"{self.plan.stem}, {name}"):
-            rows = pl.read_parquet(part)
+            rows = log.read(part)
             first, end = plan["line"].search_sorted([rows["line"][0], rows["line"][-1] + 1])
             lines = plan.slice(first, end - first)
             if lines.height:

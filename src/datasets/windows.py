@@ -9,13 +9,14 @@ in the same way. `test` holds all of train, then the test sessions as queries.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from src.core.arrays import hash_unit
+from src.core.arrays import I64, hash_unit
 from src.datasets.session_log import SessionLog
 from src.datasets.times import DAY_MS
 
@@ -34,13 +35,14 @@ PLAN = pl.Schema(
         "session": pl.Int64,
         "query": pl.Boolean,
         "keep": pl.Int32,
+        "end": pl.Int32,
         "until": pl.Int64,
     }
 )
 """One session a row, in dense order: its line in the raw file, and which of its events count.
 
-Visible events are the first `keep` ones, if before `until` (ms). Labels are the later events before
-`until`.
+Visible events are the first `keep` ones, if before `until` (ms). Labels are the events from `keep`
+to `end`, if before `until`. The number of an event is its `position` in the log.
 """
 
 
@@ -52,6 +54,7 @@ class Windows:
     test: SessionLog | None
     recipe: Recipe
     sample: float
+    cure: str = "set a {} split_days in the recipe, or raise --sample"  # smaller or larger
 
     def sampled(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Keep the sessions of --sample: a hash of the raw id draws the same ones in every file."""
@@ -74,29 +77,39 @@ class Windows:
         length = (self.train.end() - self.train.start()) / (self.days * DAY_MS)
         return min(int(length - HISTORY_WINDOWS + ROUNDING), MAX_WINDOWS)
 
-    def plan(self, back: int) -> pl.DataFrame:
+    def plan(self, back: int, scored: bool = False) -> pl.DataFrame:
         """Plan the split that holds out the window `back` windows before the last one.
 
         The random cuts are those of the organisers' script. An earlier window is planned as if
-        train ended with it. Raises ValueError where `valid` has no history or no queries.
+        train ended with it. Raises ValueError where a split that is scored, such as that of the
+        last window, has no history or no queries.
         """
-        start = self._start(back)
         until = self._start(back - 1) if back else FOREVER
-        sessions = self.sampled(self.train.sessions()).collect(engine="streaming")
-        # a session that begins exactly at the start is in neither, as in the organisers' script
-        history = sessions.filter(pl.col("first") < start)
-        queries = sessions.filter(pl.col("first") > start, pl.col("first") < until)
+        history, queries = self._of_window(back, until)
         if back:
             queries = self._events_before(queries, until)
         queries = queries.filter(pl.col("events") > 1)
-        if not back:
-            self._require_sessions(history, "before", "smaller")
-            self._require_sessions(queries, "in", "larger")
+        if scored or not back:
+            self._require_sessions(history, "before", "smaller", back)
+            self._require_sessions(queries, "in", "larger", back)
         draws = random.Random(self.recipe.seed)
         keep = [draws.randint(1, n - 1) for n in queries["events"]]
-        return pl.concat(
-            [_plan(history, False, until=start), _plan(queries, True, keep=keep, until=until)]
-        )
+        plans = (make_plan(history, False, until=self._start(back)),
+                 make_plan(queries, True, keep=keep, until=until))  # fmt: skip
+        return pl.concat(plans)
+
+    def plan_whole(self) -> pl.DataFrame:
+        """Plan the split whose queries are the whole sessions of the last window."""
+        history, queries = self._of_window(0, FOREVER)
+        self._require_sessions(queries, "in", "larger", 0)
+        return pl.concat([make_plan(history, False), make_plan(queries, True)])
+
+    def _of_window(self, back: int, until: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the sessions that begin before a window, and those that begin in it."""
+        sessions = self.sampled(self.train.sessions()).collect(engine="streaming")
+        first, start = pl.col("first"), self._start(back)
+        # a session that begins exactly at the start is in neither, as in the organisers' script
+        return sessions.filter(first < start), sessions.filter(first > start, first < until)
 
     def plan_test(self) -> pl.DataFrame:
         """Plan `test`: all of train, then all test sessions as queries."""
@@ -104,7 +117,7 @@ class Windows:
         train, test = (self.sampled(log.sessions()).collect() for log in (self.train, self.test))
         if test.is_empty():
             raise ValueError(f"--sample {self.sample} keeps no test session; raise it")
-        return pl.concat([_plan(train, False), _plan(test, True)])
+        return pl.concat([make_plan(train, False), make_plan(test, True)])
 
     def _start(self, back: int) -> int:
         return self.train.end() - round((back + 1) * self.days * DAY_MS)
@@ -115,17 +128,27 @@ class Windows:
         counted = sessions.lazy().join(before, on="line", how="left", maintain_order="left")
         return counted.with_columns(events=pl.col("n").cast(pl.Int32)).collect(engine="streaming")
 
-    def _require_sessions(self, sessions: pl.DataFrame, where: str, cure: str) -> None:
+    def _require_sessions(self, sessions: pl.DataFrame, where: str, change: str, back: int) -> None:
         if sessions.is_empty():
+            ago = f", {back} windows before the end" if back else ", which are held out"
             raise ValueError(
-                f"{self.train.source}: no session begins {where} the last {self.days:g} days, "
-                f"which are held out; set a {cure} split_days in the recipe, or raise --sample"
+                f"{self.train.source}: no session begins {where} the last {self.days:g} days{ago}; "
+                f"{self.cure.format(change)}"
             )
 
 
-def _plan(
-    sessions: pl.DataFrame, query: bool, keep: list[int] | None = None, until: int = FOREVER
+def make_plan(
+    sessions: pl.DataFrame,
+    query: bool,
+    keep: Sequence[int] | I64 | None = None,
+    end: I64 | None = None,
+    until: int = FOREVER,
 ) -> pl.DataFrame:
-    kept = pl.lit(ALL_EVENTS) if keep is None else pl.Series(keep)
-    columns = sessions.with_columns(query=pl.lit(query), keep=kept, until=pl.lit(until))
+    """Make the PLAN of sessions (SESSION_ROWS) that are queries, or history.
+
+    keep, end: of each session; None: all events.
+    """
+    limits = {name: pl.lit(ALL_EVENTS) if values is None else pl.Series(values)
+              for name, values in (("keep", keep), ("end", end))}  # fmt: skip
+    columns = sessions.with_columns(query=pl.lit(query), until=pl.lit(until), **limits)
     return columns.select(PLAN.names()).cast(PLAN)
