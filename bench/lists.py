@@ -26,7 +26,7 @@ from src.candidates.recall import CandidateRecall
 from src.cli import parse
 from src.core.run import Run
 from src.data import paths
-from src.data.labels import scan_positives
+from src.data.labels import scan_labels
 from src.data.shards import shards
 from src.data.splits import labelled_splits
 from src.metrics.base import Metric
@@ -40,8 +40,8 @@ CUTS = (20, 50, 100)
 def measured(run: Run, split: str) -> CandidateRecall:
     """Rank the positives of a split in every list."""
     rows = run.recipe.retrievers
-    positives = scan_positives(paths.labels(run, split)).collect()
-    recall = CandidateRecall(run.recipe, rows, positives)
+    labels = scan_labels(paths.labels(run, split)).collect()
+    recall = CandidateRecall(run.recipe, rows, labels)
     for shard in shards(run, split):
         lists = read_candidates(shard_candidates(run, split, rows, shard), shard)
         recall.add(lists, top_candidates(lists, run.recipe.pool_size), shard)
@@ -54,8 +54,9 @@ def scores(recall: CandidateRecall, metric: Metric) -> list[list[QueryScores]]:
     for number in range(len(recall.rows)):
         rank = np.where(ranks[:, number] == ABSENT, -1, ranks[:, number])
         masks = [recall.objective == o for o in range(len(recall.recipe.objectives))]
-        by_objective = [score_ranks(recall.session[m], rank[m], metric) for m in masks]
-        by_retriever.append(by_objective)
+        by_retriever.append(
+            [score_ranks(recall.session[m], rank[m], recall.grade[m], metric) for m in masks]
+        )
     return by_retriever
 
 

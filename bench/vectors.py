@@ -135,6 +135,13 @@ def ranks_in_pools(lists: Sequence[CandidateLists], query: I32, positive: I32, s
     return ranks_in_pool(query, positive, offsets, np.concatenate([item for _, item, _ in pools]))
 
 
+def on_top(session: I32, rank: I32) -> I32:
+    """Move the positives that have a rank to the top of their lists; -1 stays."""
+    listed = pl.DataFrame({"session": session, "found": rank >= 0})
+    before = listed.select(pl.col("found").cum_sum().over("session")).to_series().to_numpy() - 1
+    return np.where(rank >= 0, before, -1).astype(np.int32)
+
+
 def with_list(lists: CandidateLists, item: I32, score: F32) -> CandidateLists:
     """Append the lists (queries, top) of one more retriever."""
     listed = item >= 0
@@ -157,7 +164,7 @@ def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterat
     lists = [read_candidates(shard_candidates(run, split, known, shard), shard)
              for shard in of_split]  # fmt: skip
     for o, objective in enumerate(recipe.objectives):
-        session, positive = arrays(labels.filter(objective=o), "session", "item")
+        session, positive, grade = arrays(labels.filter(objective=o), "session", "item", "grade")
         query = session - np.int32(data.first_query)
         without = ranks_in_pools(lists, query, positive, recipe.pool_size)
         for name, row in retrievers_of(embeddings, o) if session.size else []:
@@ -169,10 +176,11 @@ def scores_of_lists(run: Run, split: str, embeddings: list[Embedding]) -> Iterat
                 longer.append(with_list(of_shard, item[rows], score[rows]))
             pools = (ranks_in_pools(longer, query, positive, recipe.pool_size), without)
             inside, before = (
-                score_ranks(session, np.minimum(rank, 0), Recall(recipe.k)) for rank in pools
+                score_ranks(session, on_top(session, rank), grade, Recall(recipe.k))
+                for rank in pools
             )
             ranks = ranks_in_list(more, query, positive)
-            scores = [*(score_ranks(session, ranks, Recall(cut)) for cut in CUTS),
+            scores = [*(score_ranks(session, ranks, grade, Recall(cut)) for cut in CUTS),
                       paired_difference(inside, before.value)]  # fmt: skip
             *at_cuts, in_pool = [replace(of, session=raw[of.session]) for of in scores]
             yield ListScores(objective.name, name, at_cuts, in_pool)

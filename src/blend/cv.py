@@ -1,8 +1,9 @@
 """Choose a blend for each objective; write cv.json and logs/query_scores.parquet.
 
 cv.json holds for each objective the out-of-fold score with interval and folds, the chosen blend,
-and the scores of the alternatives. query_scores.parquet holds the value and the ideal of every
-query with a positive, for comparisons with baselines and with former runs.
+and the scores of the alternatives; `also` holds other metrics of the same out-of-fold lists.
+query_scores.parquet holds the value and the ideal of every query with a judged item, for
+comparisons with baselines and with former runs.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from src.core.arrays import F64, I64, arrays
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
-from src.data.labels import scan_positives
+from src.data.labels import scan_labels
 from src.data.shards import shard_files
 from src.metrics.bootstrap import bootstrap, total_score
+from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores
 from src.rankers.train_table import trainable_objectives
 
@@ -39,6 +41,7 @@ class Outcome:
     weights: dict[str, float]  # of each ranker; empty for STACK and without a ranker
     alternatives: dict[str, float]  # score of each ranker alone and of each transform's best
     stack: F64 | None  # weights of the meta-features, fitted on all folds
+    also: dict[str, float]  # of the same lists as `scores`, by other metrics
 
 
 def cv_path(run: Run) -> Path:
@@ -78,7 +81,8 @@ def write_cv(run: Run) -> list[bool]:
 def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     """Search the best blend of each objective; columns: score columns of its rankers."""
     recipe, fold = run.recipe, folds(run, "valid")
-    labels = scan_positives(paths.labels(run, "valid")).collect()
+    labels = scan_labels(paths.labels(run, "valid")).collect()
+    metrics = companions(recipe.k, float(labels["grade"].to_numpy().max(initial=0)))
     run.budget.claim("blend", BlendSearch.memory(recipe, labels))
     outcomes = {}
     for number, (name, scored) in enumerate(columns.items()):
@@ -89,7 +93,11 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
         weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}
         stack = blends.stacks[ALL_FOLDS] if blend.transform == STACK else None
         alternatives = blends.best_by_transform()
-        outcomes[name] = Outcome(scores, blends.oracle_score, blend, weights, alternatives, stack)
+        also = zip(map(str, metrics), blends.also(metrics), strict=True)
+        outcomes[name] = Outcome(
+            scores, blends.oracle_score, blend, weights, alternatives, stack,
+            {metric: of_metric.score() for metric, of_metric in also},
+        )  # fmt: skip
     return outcomes
 
 
@@ -110,14 +118,20 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             "transform": o.blend.transform,
             "alternatives": o.alternatives,
             "stack": None if o.stack is None else o.stack.tolist(),
+            "also": o.also,
         }
         for i, (name, o) in enumerate(outcomes.items())
     }
     return {
         "dataset": recipe.name,
         "metric": str(recipe.metric),
+        "convention": recipe.metric.convention,
         "score": total_score(scores, weights),
         "ci95": [low[-1], high[-1]],
+        "also": {
+            name: sum(w * o.also[name] for w, o in zip(weights, outcomes.values(), strict=True))
+            for name in next(iter(outcomes.values())).also
+        },
         "objectives": objectives,
     }
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from src.blend import blend_kernel
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend
 from src.core.arrays import F32, F64, I32, I64, arrays, offsets_of_sizes, positions
+from src.data.labels import grades_of
 from src.data.schemas import FinalList
 from src.metrics import ranking_kernel
 
@@ -85,16 +86,18 @@ class ScoredCandidates:
         offsets, listed = offsets_of_sizes((rows >= 0).sum(axis=1)), rows[rows >= 0]
         return FinalList(self.session, offsets, self.item[listed], score[listed])
 
+    def top_grades(self, score: F32, grade: F32, k: int) -> F32:
+        """Grades of the k best items of each query: (queries, at most k), 0 at the end."""
+        longest = int(np.diff(self.offsets).max(initial=1))
+        return ranking_kernel.listed_grades(self.top_rows(score, min(k, longest)), grade)
+
     def per_row(self, values: NDArray) -> NDArray:
         """Repeat the value of each query for its candidates: (queries,) to (rows,)."""
         return np.repeat(values, np.diff(self.offsets))
 
-    def is_positive(self, truth: pl.DataFrame) -> NDArray[np.bool_]:
-        """Mark the candidates that are positives: bool (rows,). truth: session, item."""
-        rows = pl.DataFrame({"session": self.per_row(self.session), "item": self.item})
-        positives = truth.select("session", "item", positive=pl.lit(True))
-        joined = rows.join(positives, on=["session", "item"], how="left", maintain_order="left")
-        return joined["positive"].fill_null(False).to_numpy()
+    def grades(self, truth: pl.DataFrame) -> F32:
+        """Look up the grade of each candidate: float32 (rows,). truth: session, item, grade."""
+        return grades_of(self.per_row(self.session), self.item, truth)
 
 
 def final_list(

@@ -8,7 +8,7 @@ stacks of the other folds, between which the fold's blend is chosen, were fitted
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,19 @@ import polars as pl
 from src.blend.blend import STACK, TENTHS, Blend, all_blends
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.stacking import fit_stacks
-from src.core.arrays import F32, F64, I64, Mask
+from src.core.arrays import F32, F64, I64, Mask, arrays
 from src.data import shards
 from src.data.recipe import Recipe
-from src.metrics import ranking_kernel
+from src.metrics.base import Metric
 from src.metrics.bootstrap import bootstrap
+from src.metrics.judged import Judged, best_lists
 from src.metrics.query_scores import QueryScores
 
 
 class BlendSearch:
     """Score every query under every blend, and choose between the blends.
 
-    values: float32 (blends, queries with a positive); session: dense, of each of these queries.
+    values: float32 (blends, queries with a judged item); session: dense, of each of these queries.
     """
 
     def __init__(
@@ -38,13 +39,15 @@ class BlendSearch:
         """Read the score files one at a time; a second time to fit the stacks.
 
         columns: score column of each ranker; without one the order of the pool is scored.
-        truth: session, item; fold: of each session of the split.
+        truth: session, item, grade; fold: of each session of the split.
         """
         self.recipe, self.files, self.columns, self.fold = recipe, files, columns, fold
         self.truth, self.metric = truth, recipe.metric
-        positives = truth.group_by("session").len("n").sort("session")
-        self.session: I64 = positives["session"].to_numpy().astype(np.int64)
-        self.ideal: F64 = self.metric.ideal(positives["n"].to_numpy())
+        session, grade = arrays(truth.sort("session"), "session", "grade")
+        self.session: I64 = np.unique(session).astype(np.int64)
+        query = np.searchsorted(self.session, session)
+        self.judged = Judged.of_queries(query, grade, self.session.size)
+        self.norms = self.metric.norms(self.judged)
         self.blends = all_blends(max(1, len(columns)))
         self.stacks: dict[int, F64] = {}
         if Blend(STACK, ()) in self.blends:
@@ -55,44 +58,45 @@ class BlendSearch:
     def memory(recipe: Recipe, labels: pl.DataFrame) -> float:
         """Bytes of a search: the values of all blends, the labels, and one shard of candidates.
 
-        A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features.
+        A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
+        of a list takes 40.
         """
         rankers = len(recipe.rankers)
         queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
         values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
         rows = shards.QUERIES_PER_SHARD * recipe.n_ranked
-        return values + rows * (40 + 40 * rankers) + 40 * labels.height
+        ranks = shards.QUERIES_PER_SHARD * min(recipe.k, recipe.n_ranked)
+        return values + rows * (40 + 40 * rankers) + 40 * ranks + 40 * labels.height
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries), and the score of a perfect order of the pool."""
-        values = np.zeros((len(self.blends), self.session.size), np.float32)
-        gains, first_hit_only = self.metric.gains(), self.metric.first_hit_only
-        oracle = 0.0
+        metric, oracle = self.metric, self.norms.empty.copy()
+        values = np.tile(oracle.astype(np.float32), (len(self.blends), 1))
         for file in self.files:
             candidates = ScoredCandidates.load(file, self.columns, self.session)
-            positive = candidates.is_positive(self.truth)
+            grade = candidates.grades(self.truth)
             query = np.searchsorted(self.session, candidates.session)
-            row_fold = candidates.per_row(self.fold[candidates.session])
             for number, blend in enumerate(self.blends):
-                score = candidates.blended(blend, self._stack_of_rows(row_fold, blend))
-                rows = candidates.top_rows(score, self.recipe.k)
-                value = ranking_kernel.list_values(rows, positive, gains, first_hit_only)
-                values[number, query] = value
-            in_pool = np.add.reduceat(positive, candidates.offsets[:-1], dtype=np.int64)
-            oracle += float(self.metric.ideal(in_pool).sum())
-        return values, oracle / max(self.ideal.sum(), 1.0)
+                listed = candidates.top_grades(self._score(candidates, blend), grade, metric.k)
+                values[number, query] = self.norms.values(metric.raw_values(listed), query)
+            row_query = candidates.per_row(np.arange(query.size))
+            best = best_lists(row_query, grade, query.size, metric.k)
+            oracle[query] = self.norms.values(metric.raw_values(best), query)
+        return values, QueryScores(self.session, oracle, self.norms.ideal).score()
 
-    def _stack_of_rows(self, row_fold: I64, blend: Blend) -> F64 | None:
-        """Weights of STACK for each candidate, fitted without its fold; None for other blends."""
+    def _score(self, candidates: ScoredCandidates, blend: Blend) -> F32:
+        """Blend the scores of each candidate; those of STACK are fitted without its fold."""
         if blend.transform != STACK:
-            return None
+            return candidates.blended(blend)
+        row_fold = candidates.per_row(self.fold[candidates.session])
         unfitted = np.ones(2 * len(self.columns))
-        return np.array([self.stacks.get(f, unfitted) for f in range(self.recipe.folds)])[row_fold]
+        stacks = [self.stacks.get(f, unfitted) for f in range(self.recipe.folds)]
+        return candidates.blended(blend, np.array(stacks)[row_fold])
 
     def query_scores(self, blend: Blend) -> QueryScores:
-        """Score all queries with a positive under one blend."""
+        """Score all queries under one blend."""
         values = self.values[self.blends.index(blend)].astype(np.float64)
-        return QueryScores(self.session, values, self.ideal)
+        return QueryScores(self.session, values, self.norms.ideal)
 
     def best(self, mask: Mask | None = None) -> Blend:
         """Choose a blend on the masked queries (None: on all).
@@ -115,7 +119,7 @@ class BlendSearch:
             self._cross_fitted(partial(self._best_of, group), mask) for group in (numbers, others)
         )
         delta = value - other
-        scores = QueryScores(self.session[mask], delta[mask], self.ideal[mask])
+        scores = QueryScores(self.session[mask], delta[mask], self.norms.ideal[mask])
         return bool(bootstrap([scores], [1.0], self.recipe.seed)[0][0] > 0)
 
     def _best_of(self, numbers: I64, mask: Mask) -> int:
@@ -130,14 +134,36 @@ class BlendSearch:
             values[fold == f] = self.values[choose(mask & (fold != f))][fold == f]
         return values
 
+    @cached_property
+    def of_fold(self) -> dict[int, Blend]:
+        """For each fold the blend that is best on the other folds."""
+        fold = self.fold[self.session]
+        return {int(f): self.best(fold != f) for f in np.unique(fold)}
+
     def cross_fitted(self) -> QueryScores:
-        """Score all queries, those of each fold under the blend that is best on the other folds."""
+        """Score all queries, those of each fold under its blend in `of_fold`."""
+        fold, values = self.fold[self.session], np.zeros(self.session.size)
+        for f, blend in self.of_fold.items():
+            values[fold == f] = self.values[self.blends.index(blend)][fold == f]
+        return QueryScores(self.session, values, self.norms.ideal)
 
-        def choose(mask: Mask) -> int:
-            return self.blends.index(self.best(mask))
-
-        values = self._cross_fitted(choose, np.ones(self.session.size, np.bool_))
-        return QueryScores(self.session, values, self.ideal)
+    def also(self, metrics: Sequence[Metric]) -> list[QueryScores]:
+        """Score the lists of `cross_fitted` by other metrics; reads the score files again."""
+        norms = [metric.norms(self.judged) for metric in metrics]
+        values = [of_metric.empty.copy() for of_metric in norms]
+        for file in self.files:
+            candidates = ScoredCandidates.load(file, self.columns, self.session)
+            grade, fold = candidates.grades(self.truth), self.fold[candidates.session]
+            query = np.searchsorted(self.session, candidates.session)
+            for blend in set(self.of_fold.values()):
+                score = self._score(candidates, blend)
+                listed = candidates.top_grades(score, grade, self.metric.k)
+                own = np.isin(fold, [f for f, chosen in self.of_fold.items() if chosen == blend])
+                for metric, of_metric, value in zip(metrics, norms, values, strict=True):
+                    raw = metric.raw_values(listed[own])
+                    value[query[own]] = of_metric.values(raw, query[own])
+        pairs = zip(values, norms, strict=True)
+        return [QueryScores(self.session, value, n.ideal) for value, n in pairs]
 
     def best_by_transform(self) -> dict[str, float]:
         """Find in hindsight the best score of each transform and the score of each ranker alone."""

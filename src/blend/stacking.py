@@ -26,8 +26,8 @@ def fit_stacks(
 ) -> dict[int, F64]:  # fmt: skip
     """Fit the weights of the meta-features without each fold, and on all folds (ALL_FOLDS).
 
-    truth: session, item; fold: of each session of the split. A fold is absent where the candidates
-    of the other folds are all positive or all negative.
+    truth: session, item, grade; fold: of each session of the split. A fold is absent where the
+    candidates of the other folds are all positive or all negative.
     """
     sessions = truth["session"].unique().sort().to_numpy().astype(np.int64)
     share = QUERIES / max(sessions.size, 1)
@@ -38,7 +38,7 @@ def fit_stacks(
         drawn = pl.DataFrame({"session": candidates.session}).select(unit < share).to_series()
         rows = candidates.per_row(drawn.to_numpy())
         features.append(candidates.meta_features[rows])
-        labels.append(candidates.is_positive(truth)[rows])
+        labels.append(candidates.grades(truth)[rows] > 0)
         row_folds.append(candidates.per_row(fold[candidates.session])[rows])
     X, y, row_fold = np.concatenate(features), np.concatenate(labels), np.concatenate(row_folds)
     stacks = {}

@@ -24,7 +24,7 @@ from src.core.arrays import I32, arrays
 from src.core.console import show
 from src.core.run import Run
 from src.data import paths
-from src.data.labels import scan_positives
+from src.data.labels import scan_labels
 from src.data.recipe import Recipe
 from src.data.schemas import LABELS
 from src.data.shards import Shard, in_turn, shards
@@ -153,8 +153,9 @@ class CandidateRecall:
         scores = []
         for o in range(len(self.recipe.objectives)):
             of_objective = self.objective[covered] == o
-            sessions = self.session[covered[of_objective]]
-            scores.append(score_ranks(sessions, rank[of_objective], metric))
+            rows = covered[of_objective]
+            session, grade = self.session[rows], self.grade[rows]
+            scores.append(score_ranks(session, rank[of_objective], grade, metric))
         return scores
 
     def joined(self, name: str) -> NDArray:
@@ -188,7 +189,7 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
     values = folder / "baselines.parquet"
 
     def make(temporary: dict[Path, Path]) -> None:
-        recall = CandidateRecall(recipe, rows, scan_positives(labels).collect())
+        recall = CandidateRecall(recipe, rows, scan_labels(labels).collect())
 
         def read(shard: Shard) -> tuple[CandidateLists, Shard]:
             return read_candidates(shard_candidates(run, "valid", rows, shard), shard), shard

@@ -1,27 +1,56 @@
-"""Base class of metrics.
+"""Base classes of metrics.
 
-A metric gives two numbers per query: the value of its list, and the ideal, the highest value that a
-list can have. The score of many queries is the sum of their values over the sum of their ideals.
+A metric gives two numbers per query: the value of its list, and the ideal, what the value counts
+against. The score of many queries is the sum of their values over the sum of their ideals. A mean
+over queries has the ideal 1 for each of them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F64
+from src.core.arrays import F64, I64, Mask
+from src.metrics.judged import Judged
+
+WHOLE_LIST = 1000
+"""Items of a list that count where a metric has no k: TREC's runs have as many at most."""
+
+Empty = Literal["zero", "one", "skip"]
+"""What a query with judged items but no positive counts; "skip": nothing, it is left out."""
+
+EMPTY_TEXTS: dict[Empty, str] = {
+    "zero": "a query without a positive counts 0",
+    "one": "a query without a positive counts 1",
+    "skip": "queries without a positive are left out",
+}
+
+
+class Norms(NamedTuple):
+    """What the lists of queries are measured against, float64 (queries) each."""
+
+    scale: F64  # a raw value is divided by it
+    ideal: F64
+    empty: F64  # added to the value: 1 where a query without a positive counts 1
+
+    def values(self, raw: F64, queries: I64 | slice = slice(None)) -> F64:
+        """Return the values of queries from the raw values of their lists."""
+        return raw / self.scale[queries] + self.empty[queries]
 
 
 @dataclass(frozen=True)
 class Metric(ABC):
-    """Metric of lists of k items. A hit is an item of the list that is a positive of the query."""
+    """Metric of the first k items of lists. An item of a grade above 0 is a positive.
+
+    Fields after k are switches: `str` shows those that differ from their defaults, as
+    `metric_named` reads them.
+    """
 
     name: ClassVar[str]
-    first_hit_only: ClassVar[bool]  # a list has the gain of its best hit; else the sum over hits
 
     k: int
 
@@ -30,28 +59,79 @@ class Metric(ABC):
             raise ValueError(f"{self.name}: k is at least 1")
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.k}"
+        switches = (f for f in fields(self) if f.name != "k")
+        changed = [f for f in switches if getattr(self, f.name) != f.default]
+        cut = "" if self.k == WHOLE_LIST else f"@{self.k}"
+        return self.name + cut + "".join(f":{f.name}={getattr(self, f.name)}" for f in changed)
 
-    @abstractmethod
-    def gains(self) -> F64:
-        """Return the gain of a hit at each rank: float64 (k)."""
+    @property
+    def cap(self) -> int:
+        """The most positives of a query that can count."""
+        return self.k
 
     @property
     @abstractmethod
-    def cap(self) -> int:
-        """The most positives of a query that can count."""
+    def convention(self) -> str:
+        """Say in a line how the metric is computed: gains, empty lists, ties."""
 
-    def ideal(self, positives: NDArray) -> F64:
-        """Return the ideal of queries from their numbers of positives: float64."""
-        return np.minimum(positives, self.cap).astype(np.float64)
+    @abstractmethod
+    def raw_values(self, listed: NDArray) -> F64:
+        """Return the value of each list before it is divided by the scale: float64 (queries).
 
-    def values(self, rank: NDArray, offsets: NDArray) -> F64:
-        """Return the value of each query: float64 (queries).
-
-        rank: of each positive in the list of its query, -1 if not there; sorted by query. offsets:
-        first positive of each query; every query has one.
+        listed: grade of the item at each rank, (queries, at least one); 0 for an item that is not
+        judged and behind the end. Ranks from k on do not count. Zeros at the end never matter.
         """
-        listed = (rank >= 0) & (rank < self.k)
-        gain = np.where(listed, self.gains()[np.where(listed, rank, 0)], 0.0)
-        reduce = np.maximum if self.first_hit_only else np.add
-        return reduce.reduceat(gain, offsets)
+
+    def scale(self, judged: Judged) -> F64:
+        """Return what the raw value of each query is divided by; any number for an empty one."""
+        return np.ones(judged.offsets.size - 1)
+
+    @abstractmethod
+    def norms(self, judged: Judged) -> Norms:
+        """Return scale and ideal of each query; 0 is the ideal of one without a judged item.
+
+        Raises ValueError where the metric cannot use a grade.
+        """
+
+    def values(self, listed: NDArray, judged: Judged) -> F64:
+        """Return the value of each query's list; arguments as above, of the same queries."""
+        return self.norms(judged).values(self.raw_values(listed))
+
+
+@dataclass(frozen=True)
+class MeanMetric(Metric):
+    """Metric whose score is the mean over queries."""
+
+    _: KW_ONLY
+    empty: Empty = "zero"
+
+    def norms(self, judged: Judged) -> Norms:
+        has_positive, counts = judged.positives > 0, judged.exists
+        if self.empty == "skip":
+            counts = has_positive
+        scale = np.where(has_positive, self.scale(judged), 1.0)
+        one = counts & ~has_positive & (self.empty == "one")
+        return Norms(scale, counts.astype(np.float64), one.astype(np.float64))
+
+    @property
+    def convention(self) -> str:
+        return "; ".join([self.formula, EMPTY_TEXTS[self.empty], TIES])
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """Say what the value of a query is."""
+
+
+TIES = "equal scores go by item id"
+
+
+def relevant(listed: NDArray, k: int) -> Mask:
+    """Mark the positives among the first k items."""
+    mask: Mask = listed[:, :k] > 0
+    return mask
+
+
+def row_sums(cells: NDArray) -> F64:
+    """Add each row from its left: zeros at the end of a row change no bit of the sum."""
+    return np.cumsum(cells, axis=1, dtype=np.float64)[:, -1]

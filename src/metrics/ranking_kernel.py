@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Rank the candidates of queries by score, and compute the value of the lists."""
+"""Rank the candidates of queries by score, and look up the grades of the lists."""
 
 from __future__ import annotations
 
@@ -31,16 +31,14 @@ def top_rows(offsets, item, score, k):
 
 
 @njit(parallel=True, cache=True)
-def list_values(rows, positive, gains, first_hit_only):
-    """Compute the value of each query's list: float64 (queries).
+def listed_grades(rows, grade):
+    """Look up the grades of the items of each list: float32 (queries, k), 0 at the end.
 
-    rows (queries, k): of `top_rows`. positive: bool of each candidate. gains: float64 of each rank.
+    rows (queries, k): of `top_rows`. grade: float32 of each candidate.
     """
-    value = np.zeros(rows.shape[0], np.float64)
+    listed = np.zeros(rows.shape, np.float32)
     for q in prange(rows.shape[0]):
         for i in range(rows.shape[1]):
-            if rows[q, i] >= 0 and positive[rows[q, i]]:
-                value[q] += gains[i]
-                if first_hit_only:
-                    break
-    return value
+            if rows[q, i] >= 0:
+                listed[q, i] = grade[rows[q, i]]
+    return listed

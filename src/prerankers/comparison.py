@@ -36,7 +36,7 @@ class Comparison:
         """Add the scores of the candidates of a batch by both models, for an objective."""
         pool = batch.candidates.pool
         number = self.recipe.objective_names.index(objective)
-        has_positive = batch.ideal[number] > 0
+        has_positive = batch.judged[number].positives > 0
         in_pool = -positions(pool.offsets).astype(np.float32)
         for name, order in ((PRERANKER, preranker), (POOL, in_pool)):
             for n in self.sizes:
@@ -53,12 +53,8 @@ class Comparison:
         self, batch: EvalBatch, objective: int, ranker: F32, order: F32, n: int
     ) -> QueryScores:
         """Score the lists that the ranker makes of the first n candidates of an order."""
-        pool, metric = batch.candidates.pool, self.recipe.metric
-        mask = first_candidates(pool, order, n)
-        kept, positive = pool.keep_rows(mask), batch.label[mask, objective] > 0
-        best = ranking_kernel.top_rows(kept.offsets, kept.item, ranker[mask], metric.k)
-        value = ranking_kernel.list_values(best, positive, metric.gains(), metric.first_hit_only)
-        return QueryScores(batch.session, value[batch.query], batch.ideal[objective])
+        mask = first_candidates(batch.candidates.pool, order, n)
+        return batch.query_scores(self.recipe.metric, objective, ranker, mask)
 
     def agreement_of(self, ranker: F32, order: F32, item: NDArray) -> dict[str, float]:
         """Compare both orders of the candidates of one query."""

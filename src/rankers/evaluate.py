@@ -11,7 +11,7 @@ import polars as pl
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
-from src.data.labels import scan_positives
+from src.data.labels import scan_labels
 from src.data.shards import shard_files
 from src.metrics.query_scores import score_lists
 
@@ -33,7 +33,7 @@ def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
 
 def _write_ranker_scores(run: Run, names: list[tuple[str, str, str]], path: Path) -> None:
     recipe, fold, lines = run.recipe, folds(run, "valid"), []
-    labels = scan_positives(paths.labels(run, "valid"))
+    labels = scan_labels(paths.labels(run, "valid"))
     for ranker, objective, column in names:
         truth = labels.filter(objective=recipe.objective_names.index(objective))
         lists = _lists_by_score(run, column)

@@ -15,32 +15,34 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, F64, I8, I64, Mask, positions
+from src.core.arrays import F32, I8, I64, Mask, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
+from src.data.labels import scan_labels
 from src.data.shards import shards
 from src.data.split_data import SplitData
 from src.data.splits import labelled_splits
 from src.features.table import FeatureTable
 from src.metrics import ranking_kernel
 from src.metrics.base import Metric
+from src.metrics.judged import Judged
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel, out_of_fold_scores
 from src.rankers.batches import CandidateBatch, claim_batches, pools
-from src.rankers.sampling import ground_truth, labels_of
+from src.rankers.sampling import labels_of
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import splits_of_files, trainable_objectives
 
 
 @dataclass(frozen=True)
 class EvalBatch:
-    """Queries with positives, which are evaluated, and all their candidates.
+    """Queries that count, which are evaluated, and all their candidates.
 
     The pool of the candidates has other queries too, which are empty. label: grades,
     float32 (candidates, objectives). fold: of each query of the pool. Of each evaluated query:
-    query, its index in the pool; session, its raw id, which other splits may have too; ideal
-    (objectives, queries), the value of a perfect list.
+    query, its index in the pool; session, its raw id, which other splits may have too. judged: of
+    the evaluated queries, for each objective.
     """
 
     candidates: CandidateBatch
@@ -48,7 +50,7 @@ class EvalBatch:
     fold: I64
     query: I64
     session: I64
-    ideal: F64
+    judged: list[Judged]
 
     @property
     def position(self) -> I64:
@@ -56,7 +58,7 @@ class EvalBatch:
         return positions(self.candidates.pool.offsets)
 
     def keep_rows(self, mask: Mask) -> EvalBatch:
-        """Keep the marked candidates and copy their features; `ideal` does not change."""
+        """Keep the marked candidates and copy their features; `judged` does not change."""
         pool = self.candidates.pool.keep_rows(mask)
         X = self.candidates.X[self.candidates.rows[mask]]
         candidates = replace(self.candidates, pool=pool, X=X, rows=np.arange(len(X)))
@@ -66,13 +68,21 @@ class EvalBatch:
         """Score each candidate by the model of its fold; models: one per fold."""
         return out_of_fold_scores(models, self.candidates, self.fold)
 
-    def query_scores(self, metric: Metric, objective: int, score: F32) -> QueryScores:
-        """Evaluate the lists of the candidates with the highest scores; score: (candidates)."""
-        pool = self.candidates.pool
-        best = ranking_kernel.top_rows(pool.offsets, pool.item, score, metric.k)
-        positive = self.label[:, objective] > 0
-        value = ranking_kernel.list_values(best, positive, metric.gains(), metric.first_hit_only)
-        return QueryScores(self.session, value[self.query], self.ideal[objective])
+    def query_scores(
+        self, metric: Metric, objective: int, score: F32, mask: Mask | None = None
+    ) -> QueryScores:
+        """Evaluate the lists of the candidates with the highest scores; score: (candidates).
+
+        mask: the candidates that may be listed, None for all.
+        """
+        pool, grade = self.candidates.pool, self.label[:, objective]
+        if mask is not None:
+            pool, grade, score = pool.keep_rows(mask), grade[mask], score[mask]
+        k = min(metric.k, int(np.diff(pool.offsets).max(initial=1)))
+        best = ranking_kernel.top_rows(pool.offsets, pool.item, score, k)
+        raw = metric.raw_values(ranking_kernel.listed_grades(best[self.query], grade))
+        norms = metric.norms(self.judged[objective])
+        return QueryScores(self.session, norms.values(raw), norms.ideal)
 
 
 def with_all_folds(run: Run, train_set: TrainSet) -> TrainSet:
@@ -95,10 +105,12 @@ def eval_batches(
     """
     features, splits = FeatureTable(run.recipe), splits or labelled_splits(run)
     for split in splits:
-        data, truth, fold = SplitData(run, split), ground_truth(run, split), all_folds(run, split)
+        data, fold = SplitData(run, split), all_folds(run, split)
         raw = pl.read_parquet(paths.sessions(run, split))["session"].to_numpy()
-        counts = [np.bincount(t["session"], minlength=data.n_sessions) for t in truth]
-        ideal = np.array([run.recipe.metric.ideal(count) for count in counts])
+        labels = scan_labels(paths.labels(run, split)).collect()
+        truth = [labels.filter(objective=o) for o in range(len(run.recipe.objectives))]
+        judged = [Judged.of_sessions(t, data.n_sessions) for t in truth]
+        ideal = np.array([run.recipe.metric.norms(of_objective).ideal for of_objective in judged])
         queries = np.flatnonzero(ideal.any(axis=0))
         wanted = np.zeros(data.n_sessions, np.bool_)
         wanted[queries[:: max(1, -(-queries.size * len(splits) // max_queries))]] = True
@@ -111,9 +123,8 @@ def eval_batches(
                 batch = CandidateBatch.compute(features, data, pool)
                 label = np.column_stack([labels_of(pool, t) for t in truth])
                 session = whole.first + query
-                yield EvalBatch(
-                    batch, label, fold[sessions], query, raw[session], ideal[:, session]
-                )
+                of_queries = [of_objective.take(session) for of_objective in judged]
+                yield EvalBatch(batch, label, fold[sessions], query, raw[session], of_queries)
 
 
 def require_trainable(run: Run) -> list[str]:

@@ -18,6 +18,7 @@ from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
 from src.data.recipe import Recipe
+from src.data.schemas import POSITIVE
 from src.metrics import ranking_kernel
 from src.metrics.mrr import MRR
 from src.metrics.query_scores import score_lists
@@ -57,10 +58,8 @@ def test_kernels() -> None:
     reciprocal, shares = c.transformed[RANK][0], c.transformed[SOFTMAX][0]
     rows = ranking_kernel.top_rows(c.offsets, c.item, c.scores[0], k)
     positive = rng.random(c.item.size) < 0.3
-    recall, mrr = (
-        ranking_kernel.list_values(rows, positive, metric.gains(), metric.first_hit_only)
-        for metric in (Recall(k), MRR(k))
-    )
+    listed = ranking_kernel.listed_grades(rows, positive.astype(np.float32))
+    recall, mrr = (metric.raw_values(listed) for metric in (Recall(k), MRR(k)))
     for q in range(10):
         order = plain_order(c, q, c.scores[0])
         assert rows[q].tolist() == (order + [-1] * k)[:k]
@@ -85,7 +84,7 @@ def test_a_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> N
     files = stored(tmp_path, shards, names)
     item = [1, 2, *whole.item[:3], *whole.item[30:32], 4]
     truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "item": item})
-    truth = truth.unique(maintain_order=True).cast(pl.Int32)
+    truth = truth.unique(maintain_order=True).cast(pl.Int32).with_columns(POSITIVE)
     search = BlendSearch(recipe, files, names, truth, np.zeros(40, np.int64))
     for blend in (Blend(RANK, (10, 0)), Blend(RANK, (3, 7)), Blend(SOFTMAX, (6, 4))):
         found = final_list(files, names, blend, None, 3)
@@ -147,6 +146,7 @@ def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
     first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
     c = ScoredCandidates(np.arange(4, dtype=np.int32), offsets, item, [first, 3 - first])
     truth = pl.DataFrame({"session": [0, 1, 2, 3], "item": [2, 2, 2, 2]}).cast(pl.Int32)
+    truth = truth.with_columns(POSITIVE)
     recipe, fold = replace(ONE, folds=2), np.array([0, 0, 1, 1])
     search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
     assert search.best() == Blend(RANK, (5, 5))  # nothing is significantly better
@@ -167,6 +167,7 @@ def noisy(
     scores = [(seen + rng.normal(0, s, seen.size)).astype(np.float32) for s in noise]
     offsets, item = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
     truth = pl.DataFrame({"session": np.arange(n), "item": true}).cast(pl.Int32)
+    truth = truth.with_columns(POSITIVE)
     return ScoredCandidates(np.arange(n, dtype=np.int32), offsets, item, scores), truth
 
 
@@ -198,6 +199,7 @@ def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
     fold = np.arange(n) % 2
     right = (good[1::2] > good[::2]) ^ (fold == 1)  # is item 2 the positive
     truth = pl.DataFrame({"session": np.arange(n), "item": 1 + right}).cast(pl.Int32)
+    truth = truth.with_columns(POSITIVE)
     noise = rng.random(2 * n).astype(np.float32)
     c = ScoredCandidates(np.arange(n, dtype=np.int32), offsets, item, [good, noise])
     recipe = replace(ONE, folds=2)

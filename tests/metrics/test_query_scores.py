@@ -26,8 +26,8 @@ def lists_of(predicted: dict[int, list[int]]) -> pl.LazyFrame:
 
 
 def truth_of(labels: dict[int, list[int]]) -> pl.LazyFrame:
-    rows = [(s, a) for s, item_ids in labels.items() for a in item_ids]
-    return pl.LazyFrame(rows, SCHEMA, orient="row")
+    rows = [(s, a, 1.0) for s, item_ids in labels.items() for a in item_ids]
+    return pl.LazyFrame(rows, {**SCHEMA, "grade": pl.Float32}, orient="row")
 
 
 def scores(

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from tiny import RECIPE, STEPS, run_steps
 from worlds import OTTO, ROOT
 
@@ -36,7 +37,7 @@ from src.features.base import FeatureGroup, QueryBatch
 from src.features.pool import PoolFeature
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS
-from src.metrics.base import Metric
+from src.metrics.base import MeanMetric
 from src.rankers.base import FitTask, Ranker, RankerModel
 from src.rankers.batches import CandidateBatch
 from src.rankers.train_set import TrainSet
@@ -163,18 +164,18 @@ class OneColumnModel(RankerModel):
 
 
 @dataclass(frozen=True)
-class Success(Metric):
+class Success(MeanMetric):
     """1 for a list with any hit."""
 
     name = "success"
-    first_hit_only = True
-
-    def gains(self) -> F64:
-        return np.ones(self.k)
+    formula = "1 with any hit"
 
     @property
     def cap(self) -> int:
         return 1
+
+    def raw_values(self, listed: NDArray) -> F64:
+        return (listed[:, : self.k] > 0).any(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)

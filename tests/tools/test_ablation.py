@@ -21,6 +21,7 @@ from src.datasets import DATASETS
 from src.features.pool import PoolFeature
 from src.features.table import FeatureTable
 from src.matrices.covisitation import CovisitationMatrix
+from src.metrics.judged import Judged
 from src.metrics.recall import Recall
 from src.rankers.base import RankerModel
 from src.rankers.batches import CandidateBatch
@@ -43,18 +44,16 @@ RECIPE = replace(
 
 
 def eval_batch(
-    X: np.ndarray, names: list[str], label: np.ndarray, offsets: list[int], fold: list[int],
-    ideal: list[list[float]],
+    X: np.ndarray, names: list[str], label: np.ndarray, offsets: list[int], fold: list[int]
 ) -> EvalBatch:  # fmt: skip
-    """All queries of a pool, raw sessions 7, 8, ..."""
+    """All queries of a pool, raw sessions 7, 8, ...; their candidates are all that is judged."""
     ranks, n = np.zeros((len(X), 0), np.uint8), len(offsets) - 1
     rrf_score = np.zeros(len(X), np.float32)
     pool = Pool(0, np.array(offsets), ITEM[: len(X)], rrf_score, ranks, ranks.astype(np.float32))
     candidates = CandidateBatch(None, pool, names, X, np.arange(len(X)))  # type: ignore[arg-type]
-    session = 7 + np.arange(n)
-    return EvalBatch(
-        candidates, label.astype(np.float32), np.array(fold), np.arange(n), session, np.array(ideal)
-    )
+    session, grade = 7 + np.arange(n), label.astype(np.float32)
+    judged = [Judged(of_objective, np.array(offsets)) for of_objective in grade.T]
+    return EvalBatch(candidates, grade, np.array(fold), np.arange(n), session, judged)
 
 
 def test_candidates_that_only_the_dropped_retrievers_proposed_go() -> None:
@@ -64,7 +63,7 @@ def test_candidates_that_only_the_dropped_retrievers_proposed_go() -> None:
     X = np.zeros((5, len(names)), np.float32)
     X[:, ranks] = [[0, ABSENT], [1, 3], [ABSENT, 0], [ABSENT, 1], [0, 0]]
     label = np.array([[0], [1], [0], [1], [0]])
-    batch = eval_batch(X, names, label, [0, 3, 4, 5], [0, 1, 2], [[1, 1, 0]])
+    batch = eval_batch(X, names, label, [0, 3, 4, 5], [0, 1, 2])
     kept = drop_candidates(batch, RECIPE, [RETRIEVERS[0].name])
     assert kept.label.ravel().tolist() == [1, 0, 1, 0]
     assert kept.candidates.pool.offsets.tolist() == [0, 2, 3, 4]
@@ -117,7 +116,7 @@ class Constant(RankerModel):
 
 def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
     X = np.zeros((5, 1), np.float32)
-    batch = eval_batch(X, ["x"], np.zeros((5, 1)), [0, 2, 3, 5], [3, 0, 1], [[0, 0, 0]])
+    batch = eval_batch(X, ["x"], np.zeros((5, 1)), [0, 2, 3, 5], [3, 0, 1])
     models = [Constant(10.0 + f) for f in range(4)]
     assert batch.scores(models).tolist() == [13, 13, 10, 11, 11]
 
@@ -125,7 +124,7 @@ def test_every_row_is_scored_by_the_model_of_its_fold() -> None:
 def test_scores_and_losses() -> None:
     """Two queries; the second loses its positive. Recall is capped, and paired."""
     X, label = np.zeros((5, 1), np.float32), np.array([[0, 1], [1, 0], [0, 0], [1, 1], [0, 0]])
-    batch = eval_batch(X, ["x"], label, [0, 3, 5], [0, 1], [[1.0, 1], [1, 1]])
+    batch = eval_batch(X, ["x"], label, [0, 3, 5], [0, 1])
     score, few, metric = np.array([0, 2, 1, 1, 0], np.float32), ITEM != 3, Recall(1)
     assert batch.query_scores(metric, 0, score).value.tolist() == [1, 1]
     assert batch.query_scores(metric, 1, score).value.tolist() == [0, 1]

@@ -19,6 +19,7 @@ from worlds import NEWS, OTTO, T0, TYPES
 from src.cli import run_cli
 from src.data import schemas
 from src.datasets import submission_rows
+from src.datasets.base import Dataset
 from src.metrics.recall import Recall
 from src.tools import check, score
 
@@ -45,8 +46,12 @@ def write_truth(path: Path, truth: Lists) -> Path:
 
 
 def scores(submission: Path, truth: Path) -> dict[str, float]:
-    table = score.score(submission, OTTO, OTTO.read_ground_truth(truth))
+    table = scored(submission, OTTO, OTTO.read_ground_truth(truth))
     return dict(table.select("objective", "score").iter_rows())
+
+
+def scored(file: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
+    return score.score(score.hits(file, dataset, truth), dataset, truth)
 
 
 def test_the_organisers_worked_example(tmp_path) -> None:
@@ -54,7 +59,7 @@ def test_the_organisers_worked_example(tmp_path) -> None:
     small = replace(OTTO, recipe=replace(OTTO.recipe, metric=Recall(3)))
     file = write_submission(tmp_path / "s.csv", PREDICTED)
     truth = write_truth(tmp_path / "t.jsonl", LABELS)
-    table = score.score(file, small, small.read_ground_truth(truth))
+    table = scored(file, small, small.read_ground_truth(truth))
     found = dict(table.select("objective", "score").iter_rows())
     wanted = {"clicks": 1 / 3, "carts": 3 / 9, "orders": 1 / 5}
     total = 0.1 * 1 / 3 + 0.3 * 3 / 9 + 0.6 * 1 / 5
@@ -104,7 +109,7 @@ def test_the_first_20_items_count_and_no_truth_twice(tmp_path) -> None:
     file = write_submission(tmp_path / "s.csv", lists)
     labels = '{"session": 1, "labels": {"carts": [119, 120, 119], "clicks": null, "orders": []}}'
     (tmp_path / "t.jsonl").write_text(labels)
-    table = score.score(file, OTTO, OTTO.read_ground_truth(tmp_path / "t.jsonl"))
+    table = scored(file, OTTO, OTTO.read_ground_truth(tmp_path / "t.jsonl"))
     assert table.row(1)[2:5] == (1, 2, 1), "119 is the 20th, 120 comes after it"
 
 
@@ -127,7 +132,7 @@ def test_labels_of_step_1(tmp_path) -> None:
     table.write_parquet(tmp_path / "valid" / "sessions.parquet")
     item_ids = pl.DataFrame({"item_id": range(39, -1, -1)})
     item_ids.write_parquet(tmp_path / "items.parquet")
-    found = score.score(file, OTTO, score.read_labels(tmp_path / "valid" / "labels.parquet"))
+    found = scored(file, OTTO, score.read_labels(tmp_path / "valid" / "labels.parquet"))
     assert dict(found.select("objective", "score").iter_rows()) == pytest.approx(wanted)
 
 
@@ -137,7 +142,7 @@ def test_news_are_scored_by_place(tmp_path) -> None:
     (tmp_path / "s.csv").write_text(f"{header}\n1,10,11,12,13,14\n2,10,11,12,13,14\n")
     truth = "user_id,click_article_id,click_timestamp\n1,10,5\n2,12,5\n3,10,5\n"
     (tmp_path / "t.csv").write_text(truth)
-    table = score.score(tmp_path / "s.csv", NEWS, NEWS.read_ground_truth(tmp_path / "t.csv"))
+    table = scored(tmp_path / "s.csv", NEWS, NEWS.read_ground_truth(tmp_path / "t.csv"))
     assert table["score"][-1] == pytest.approx((1 + 1 / 3 + 0) / 3)
     assert 0 <= table["low"][-1] < table["score"][-1] < table["high"][-1] <= 1
 
