@@ -54,8 +54,8 @@ class NDCGPairs(PairLoss):
 class LambdaRank(NDCGPairs):
     """Pairs weighted by the change of NDCG if they swapped (Burges et al., 2006).
 
-    With reduction="sum" its gradients are those of LightGBM's lambdarank without normalisation, and
-    half of those of XGBoost's rank:ndcg. Changes are small far from the top: warm up with Softmax.
+    With reduction="sum" its gradients are those of LightGBM's lambdarank and XGBoost's rank:ndcg,
+    both without normalisation. Changes are small far from the top: warm up with Softmax.
     """
 
     def pair_weights(self, lists: Lists, high: Tensor) -> Tensor:
