@@ -49,8 +49,8 @@ class ListLoss(Loss):
     """
 
     quadratic: ClassVar[bool] = False
-    """Whether memory grows with the square of a list's length. Then large batches are computed in
-    parts, and each part is computed again for its gradient."""
+    """Whether memory grows with the square of a list's length. Then lists of similar lengths are
+    computed together; of a large batch a part at a time, again for its gradient."""
 
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
@@ -98,14 +98,20 @@ class ListLoss(Loss):
         import torch
         from torch.utils.checkpoint import checkpoint
 
-        parts = list(self._parts(lists))
-        if len(parts) == 1:
+        if not self.quadratic:
             return self.values(lists).mean()
-        values = [checkpoint(self.values, p, use_reentrant=False) for p in parts]
+        parts = list(_parts(lists))
+        if sum(part.count * part.longest**2 for part in parts) <= MAX_CELLS:
+            return torch.cat([self.values(part) for part in parts]).mean()
+        values = [checkpoint(self.values, part, use_reentrant=False) for part in parts]
         return torch.cat(values).mean()
 
-    def _parts(self, lists: Lists) -> Iterator[Lists]:
-        """Yield a few lists at a time if the loss is quadratic, else all."""
-        step = max(1, MAX_CELLS // lists.longest**2) if self.quadratic else lists.count
-        for first in range(0, lists.count, step):
-            yield lists.keep(slice(first, first + step)) if step < lists.count else lists
+
+def _parts(lists: Lists) -> Iterator[Lists]:
+    """Yield lists of similar lengths, up to a power of 2, in parts of at most MAX_CELLS."""
+    bucket = (lists.size - 1).double().log2().floor()
+    for length in sorted(set(bucket.tolist())):
+        alike = lists.keep(bucket == length)
+        step = max(1, MAX_CELLS // alike.longest**2)
+        for first in range(0, alike.count, step):
+            yield alike.keep(slice(first, first + step)) if step < alike.count else alike
