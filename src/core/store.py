@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def as_json(value: object) -> str:
 
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return {"row": type(value).__name__, **asdict(value)}
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"row": type(value).__name__, **parts}
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot put a {type(value).__name__} into a manifest")

@@ -19,7 +19,9 @@ from worlds import NEWS
 from src.datasets import submission_rows
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
-from src.rankers.din import DINRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.din import DIN
 from src.rankers.xgb import XGBoostRanker
 
 pytestmark = pytest.mark.slow
@@ -52,9 +54,9 @@ RECIPE = replace(
             for row in WHOLE.rankers
             if isinstance(row, XGBoostRanker)
         ),
-        DINRanker(
-            "din", categories=("category_value", "context_region"), batch_size=32,
-            learning_rate=0.01,
+        NetRanker(
+            "din", DIN(), Softmax(), categories=("category_value", "context_region"),
+            max_items=100, batch_size=32, epochs=4, learning_rate=0.01,
         ),
     ),
     pool_size=20,

@@ -20,19 +20,22 @@ from sklearn.metrics import roc_auc_score
 from src.candidates.pool import Pool
 from src.core.engines import resolve
 from src.data.sequence_batch import NO_ITEM, SequenceBatch
+from src.metrics.mrr import MRR
 from src.rankers.base import FitTask, mean_scores
 from src.rankers.batches import CandidateBatch
-from src.rankers.din import DINRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
 from src.rankers.nets import scaling
+from src.rankers.nets.din import DIN
 from src.rankers.nets.inputs import FoldQueries, QueryRows, last_events
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.scaling import InputScaler
 from src.rankers.nets.trainer import fit, valid_metrics
 from src.rankers.train_set import TrainSet
 
-ROW = DINRanker(
-    "din", categories=("kind",), dim=8, max_len=3, min_count=2, batch_size=32, epochs=3,
-    learning_rate=0.01,
+ROW = NetRanker(
+    "din", DIN(dim=8, max_len=3), Softmax(), MRR(100), categories=("kind",), max_items=100,
+    min_count=2, batch_size=32, epochs=3, patience=1, learning_rate=0.01,
 )  # fmt: skip
 CPU = resolve("cpu")
 QUERIES, EACH, ITEMS = 2000, 8, 15
@@ -48,7 +51,7 @@ def small() -> tuple[InputScaler, QueryRows]:
     X = np.array([[0, 3], [np.e - 1, 3], [0, 5], [np.e - 1, 5]], np.float32)
     item = np.array([7, 9, 9, 4], np.int32)
     history = np.array([[9, 7, NO_ITEM], [4, NO_ITEM, NO_ITEM]])
-    scaler = InputScaler.fit(ROW, ["number"], X, np.append(item, history))
+    scaler = InputScaler.fit(ROW, ["number"], X, np.array([0, 0, 0, 1]), np.append(item, history))
     offsets, label = np.array([0, 3, 4]), np.array([0, 1, 0, 1], np.float32)
     rows = QueryRows.of(scaler, offsets, label, item, [X[:1], X[1:]], histories(history))
     return scaler, rows
@@ -68,10 +71,13 @@ def test_numbers_are_standardised_and_ids_counted_by_hand() -> None:
 
 def test_rare_items_and_all_but_the_most_frequent_share_a_vector() -> None:
     item = np.array([1, 1, 1, 2, 2, 3, 4, 4, NO_ITEM, NO_ITEM])
-    few = DINRanker("few", max_items=2, min_count=2)
-    scaler = InputScaler.fit(few, ["number"], np.zeros((1, 1), np.float32), item)
+    few = replace(ROW, categories=(), max_items=2)
+    X, query = np.zeros((1, 1), np.float32), np.zeros(1)
+    scaler = InputScaler.fit(few, ["number"], X, query, item)
     assert scaler.items.tolist() == [1, 2], "3 is too rare, 4 is third"
-    assert scaler.sizes(event_types=5) == (1, 3, (), 5), "one more for the unknown"
+    assert scaler.sizes(event_types=5)[:4] == (1, 3, (), 5), "one more for the unknown"
+    none = InputScaler.fit(replace(few, max_items=0), ["number"], X, query, item)
+    assert none.sizes(1).items == 1, "items are not told apart"
 
 
 def test_a_batch_holds_the_rows_of_its_queries_in_order() -> None:
@@ -86,7 +92,7 @@ def test_a_batch_holds_the_rows_of_its_queries_in_order() -> None:
 def planted(folder: Path) -> tuple[TrainSet, SequenceBatch]:
     """The positive is the candidate in the session: the features do not tell which one that is."""
     rng = np.random.default_rng(5)
-    history = np.array([rng.choice(ITEMS, ROW.max_len, replace=False) for _ in range(QUERIES)])
+    history = np.array([rng.choice(ITEMS, ROW.net.max_len, replace=False) for _ in range(QUERIES)])
     tables = []
     for q in range(QUERIES):
         others = rng.choice(np.setdiff1d(np.arange(ITEMS), history[q]), EACH - 1, replace=False)
@@ -126,7 +132,7 @@ def test_attention_finds_what_no_feature_tells(tmp_path: Path) -> None:
     assert first > 0.6, "one in eight by chance"
     assert (model.score_queries(rows, queries, 2) == score).all(), "any number of threads"
     curve = pl.read_csv(tmp_path / "logs" / "curve.csv")
-    assert curve.columns == ["round", "train_loss", "valid_auc", "valid_mrr"]
+    assert curve.columns == ["round", "train_loss", "valid_auc", "valid_mrr_100"]
     assert curve["valid_auc"].max() == pytest.approx(roc_auc_score(label, score), abs=0.03)
 
     model.save(tmp_path / "model.pt")
@@ -147,7 +153,8 @@ def test_candidates_are_scored_by_the_events_of_their_sessions(tmp_path: Path) -
     assert events.event_type.tolist() == [[1, 0], [0, 0], [0, 0]] and not events.hour[1]
 
     row = replace(ROW, categories=())
-    scaler = InputScaler.fit(row, ["x"], np.zeros((1, 1), np.float32), np.repeat(np.arange(5), 2))
+    one, known = np.zeros((1, 1), np.float32), np.repeat(np.arange(5), 2)
+    scaler = InputScaler.fit(row, ["x"], one, np.zeros(1), known)
     model = NetModel.new(row, scaler, 3, CPU, seed=1)
     offsets, item = np.array([0, 1, 3, 4]), np.array([A, A, D, A], np.int32)
     ranks = np.zeros((4, 0), np.uint8)
@@ -165,7 +172,7 @@ def test_candidates_are_scored_by_the_events_of_their_sessions(tmp_path: Path) -
 
 def test_a_category_that_is_no_feature_is_named(tmp_path: Path) -> None:
     train_set, history = planted(tmp_path)
-    row = DINRanker("din", categories=("kind", "colour"))
+    row = replace(ROW, categories=("kind", "colour"))
     task = FitTask(row, "x", 0, tmp_path, CPU, 3)
     with pytest.raises(ValueError, match=r"ranker din: categories \['colour'\] are no features"):
         FoldQueries.read(row, task, train_set, history, 1)
@@ -173,8 +180,8 @@ def test_a_category_that_is_no_feature_is_named(tmp_path: Path) -> None:
 
 def test_same_seed_same_model(tmp_path: Path) -> None:
     one, other = trained(tmp_path / "a")[0], trained(tmp_path / "b")[0]
-    for name, value in one.net.state_dict().items():
-        assert torch.equal(value, other.net.state_dict()[name]), name
+    for name, value in one.nets[0].state_dict().items():
+        assert torch.equal(value, other.nets[0].state_dict()[name]), name
 
 
 def test_metrics_against_a_loop() -> None:
@@ -183,12 +190,13 @@ def test_metrics_against_a_loop() -> None:
     score = model.score_queries(rows, np.arange(2))
     rank = 1 + (score[:3] > score[1]).sum()
     metrics = valid_metrics(model, rows, np.arange(2))
-    assert metrics["valid_mrr"] == pytest.approx((1 / rank + 1) / 2)
+    assert metrics["valid_mrr_100"] == pytest.approx((1 / rank + 1) / 2)
     assert metrics["valid_auc"] == roc_auc_score(rows.label, score)
 
 
 def test_only_nets_that_are_trained_or_score_load_torch() -> None:
-    code = "import sys; from src.rankers import batches, din, oof, sampling, score, train, xgb; "
-    code += "from src.rankers import xgb_trainer; from src.rankers.nets import inputs, scaling; "
+    code = "import sys; from src.rankers import batches, net, oof, sampling, score, train, xgb; "
+    code += "from src.rankers import xgb_trainer; from src.rankers.losses import softmax; "
+    code += "from src.rankers.nets import din, inputs, list_transformer, scaling, two_tower; "
     code += "sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

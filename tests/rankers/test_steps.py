@@ -31,9 +31,11 @@ from src.features.table import FeatureTable
 from src.rankers import batches
 from src.rankers.base import ALL
 from src.rankers.batches import CandidateBatch, pools
-from src.rankers.din import DINRanker
 from src.rankers.evaluate import evaluate_rankers
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.din import DIN
 from src.rankers.oof import eval_batches, with_all_folds
 from src.rankers.sampling import ground_truth
 from src.rankers.score import score_split
@@ -54,9 +56,11 @@ TREES = XGBoostRanker(
 )
 NDCG = replace(TREES, name="ndcg", params=(("objective", "rank:ndcg"), ("max_depth", 3)))
 GRADED = replace(NDCG, name="graded", shared=True, max_features=9)
-NET = DINRanker("net", dim=4, max_len=3, epochs=1, min_count=1)
 LIGHT = LightGBMRanker(
     "light", (("objective", "lambdarank"), ("num_leaves", 7)), 5, categories=("session_events",)
+)
+NET = NetRanker(
+    "net", DIN(dim=4, max_len=3), Softmax(), max_items=1000, min_count=1, epochs=1, batch_size=256
 )
 OBJECTIVES = ["clicks", "carts"]
 RECIPE = replace(

@@ -31,7 +31,9 @@ from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.swing import SwingMatrix
 from src.metrics.mrr import MRR
-from src.rankers.din import DINRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.din import DIN
 from src.rankers.xgb import XGBoostRanker
 
 CLICK, END = 0, 1
@@ -134,10 +136,10 @@ RANKERS = (
         ("objective", "softmax"), ("learning_rate", 0.15), ("max_depth", 7), ("subsample", 0.9),
         ("colsample_bytree", 0.3), ("min_child_weight", 5), ("lambda", 1.0), ("max_bin", 128),
     ), num_boost_round=200, early_stopping_rounds=20, eval_metric="ndcg@5", max_features=100),
-    DINRanker("din", batch_size=512, epochs=2, categories=(
+    NetRanker("din", DIN(), Softmax(), MRR(100), categories=(
         "category_value", "category_last", "context_device", "context_os", "context_region",
         "context_referrer",
-    )),
+    ), max_items=100_000, batch_size=512, epochs=2, patience=1),
 )  # fmt: skip
 
 RECIPE = Recipe(

@@ -1,1 +1,1 @@
-"""Neural rankers: modules of torch, their inputs and their training."""
+"""Neural rankers: architectures, their inputs and their training; torch lies in modules/."""

@@ -1,60 +1,31 @@
-"""The deep interest network (Zhou et al., 2018)."""
+"""The deep interest network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
-
-from src.data.sequence_batch import TIME_BUCKETS
+from src.rankers.nets.base import InputSizes, Net
 
 if TYPE_CHECKING:
-    from src.rankers.nets.scaling import InputSizes
-
-ATTENTION_UNITS = 32
-INIT_STD = 0.05  # of the vectors at the start
+    from torch import nn
 
 
-class DIN(nn.Module):
-    """Scores candidates by their features and the last events of the session.
+@dataclass(frozen=True)
+class DIN(Net):
+    """Attention of a candidate over the last events of the session (Zhou et al., 2018).
 
-    A small net computes the weight of an event from the vectors of the event and the candidate,
-    their product and their difference. The weighted sum of the events is the interest. The top
-    layers read the interest, the vectors of the candidate and its categories, and the numbers. A
-    linear term of the numbers is added to the score.
+    It reads all features too. A session without an event has an empty history.
     """
 
-    def __init__(self, dim: int, hidden_units: Sequence[int], sizes: InputSizes) -> None:
-        super().__init__()
-        self.item = nn.Embedding(sizes.items, dim, sparse=True)
-        self.event_type = nn.Embedding(sizes.event_types, dim)
-        self.recency = nn.Embedding(TIME_BUCKETS, dim)
-        self.category = nn.ModuleList(nn.Embedding(n, dim) for n in sizes.categories)
-        for table in (self.item, self.event_type, self.recency, *self.category):
-            nn.init.normal_(table.weight, std=INIT_STD)
-        self.attention = nn.Sequential(
-            nn.Linear(4 * dim, ATTENTION_UNITS), nn.PReLU(), nn.Linear(ATTENTION_UNITS, 1)
-        )
-        layers: list[nn.Module] = []
-        width = sizes.numbers + (3 + len(sizes.categories)) * dim
-        for units in hidden_units:
-            layers += [nn.Linear(width, units), nn.PReLU()]
-            width = units
-        self.top = nn.Sequential(*layers, nn.Linear(width, 1))
-        self.linear = nn.Linear(sizes.numbers, 1)
+    needs_items = True
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Score the rows of a batch of QueryRows.batch: (rows)."""
-        candidate = self.item(batch["item"])
-        events = self.item(batch["history"])
-        events = events + self.event_type(batch["event_type"]) + self.recency(batch["recency"])
-        events = events[batch["query"]]
-        beside = candidate[:, None].expand_as(events)
-        pair = torch.cat([events, beside, events * beside, events - beside], dim=2)
-        weight = self.attention(pair) * batch["mask"][batch["query"], :, None]
-        interest = (weight * events).sum(1)
-        codes = [table(batch["codes"][:, c]) for c, table in enumerate(self.category)]
-        inputs = [batch["numbers"], candidate, interest, candidate * interest, *codes]
-        return (self.top(torch.cat(inputs, 1)) + self.linear(batch["numbers"]))[:, 0]
+    dim: int = 16  # of the vectors of items, categories, event types and recency
+    max_len: int = 10  # last events of the session that it reads
+    hidden: tuple[int, ...] = (128, 64)
+
+    def module(self, sizes: InputSizes) -> nn.Module:
+        """Make the attention and the layers on top."""
+        from src.rankers.nets.modules.din import DINModule
+
+        return DINModule(self, sizes)

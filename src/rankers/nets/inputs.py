@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import F32, I32, I64, offsets_of_sizes
 from src.core.run import Run
 from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
@@ -21,7 +21,7 @@ from src.rankers.train_set import TrainSet
 from src.rankers.train_table import splits_of_files
 
 if TYPE_CHECKING:
-    from src.rankers.din import DINRanker
+    from src.rankers.net import NetRanker
 
 FIT_ROWS = 200_000
 """Rows, about, from which the scaler takes means, deviations and values of categories."""
@@ -36,6 +36,7 @@ class QueryRows:
     the items; mask, event_type and recency of SequenceBatch.
     """
 
+    scaler: InputScaler
     offsets: I64
     label: F32
     item: I32
@@ -62,7 +63,7 @@ class QueryRows:
             rows = slice(row, row := row + len(X))
             numbers[rows], codes[rows] = scaler.numbers(X), scaler.codes(X)
         return cls(
-            offsets, label, codes_of(scaler.items, item), numbers, codes,
+            scaler, offsets, label, codes_of(scaler.items, item), numbers, codes,
             codes_of(scaler.items, histories.item), histories.mask, histories.event_type,
             histories.recency,
         )  # fmt: skip
@@ -76,15 +77,17 @@ class QueryRows:
         """Gather the rows and histories of queries.
 
         The batch has two more arrays (rows): query, the index of the row's query in `queries`, and
-        position, of the row in its query.
+        position, of the row in its query. offsets: CSR of the queries of the batch. numbers are
+        those of InputScaler.inputs.
         """
         size = np.diff(self.offsets)[queries]
         query = np.repeat(np.arange(queries.size), size)
-        position = np.arange(query.size) - (np.cumsum(size) - size)[query]
+        offsets = offsets_of_sizes(size)
+        position = np.arange(query.size) - offsets[:-1][query]
         rows = self.offsets[queries][query] + position
         return {
-            "query": query, "position": position, "label": self.label[rows],
-            "item": self.item[rows], "numbers": self.numbers[rows].astype(np.float32),
+            "offsets": offsets, "query": query, "position": position, "label": self.label[rows],
+            "item": self.item[rows], "numbers": self.scaler.inputs(self.numbers[rows]),
             "codes": self.codes[rows], "history": self.history[queries],
             "mask": self.mask[queries], "event_type": self.event_type[queries],
             "recency": self.recency[queries],
@@ -95,7 +98,6 @@ class QueryRows:
 class FoldQueries:
     """The data of one fold: all rows, and which queries are for training and which for stopping."""
 
-    scaler: InputScaler
     rows: QueryRows
     train: I64  # indices of queries
     valid: I64
@@ -104,7 +106,7 @@ class FoldQueries:
 
     @classmethod
     def read(
-        cls, ranker: DINRanker, task: FitTask, train_set: TrainSet, histories: SequenceBatch,
+        cls, ranker: NetRanker, task: FitTask, train_set: TrainSet, histories: SequenceBatch,
         n_event_types: int,
     ) -> FoldQueries:  # fmt: skip
         """Read all rows; features are selected and the scaler fitted on train rows alone.
@@ -120,29 +122,43 @@ class FoldQueries:
         columns, offsets = [*names, *ranker.categories], train_set.offsets
         train_rows, fold = train_set.fold != task.fold, train_set.fold[offsets[:-1]]
         items = [train_set.item[train_rows], histories.item[fold != task.fold].ravel()]
-        X = train_set.load(train_set.subsample(train_rows, FIT_ROWS), columns)
-        scaler = InputScaler.fit(ranker, names, X, np.concatenate(items))
+        fit_rows = train_set.subsample(train_rows, FIT_ROWS)
+        X, query = train_set.load(fit_rows, columns), train_set.query[fit_rows]
+        scaler = InputScaler.fit(ranker, names, X, query, np.concatenate(items))
         rows = QueryRows.of(
             scaler, offsets, train_set.label, train_set.item,
             (train_set.file_features(file, columns) for file in range(len(train_set.files))),
             histories,
         )  # fmt: skip
         return cls(
-            scaler, rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
+            rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
             n_event_types, train_set.counts(task.fold),
         )  # fmt: skip
 
 
 def last_events(sessions: Sessions, session: I32 | I64, max_len: int) -> SequenceBatch:
-    """Return the last events of dense sessions, newest first; empty for a session without any."""
+    """Return the last events of dense sessions, newest first; empty for a session without any.
+
+    A max_len of 0 reads no session.
+    """
+    if not max_len:
+        return no_events(session.size)
     session = session.astype(np.int64)
     end = sessions.offsets[session + 1]
     event = np.where(end > sessions.offsets[session], end - 1, -1)
     return SequenceBatch.of(sessions, event, max_len)
 
 
+def no_events(sequences: int) -> SequenceBatch:
+    """Return sequences without a place for an event."""
+    empty = np.zeros((sequences, 0), np.int64)
+    return SequenceBatch(empty, empty, empty, empty, np.zeros(sequences, np.int64))
+
+
 def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatch:
     """Return the last events of each query of a training set, whose splits are read in turn."""
+    if not max_len:
+        return no_events(train_set.offsets.size - 1)
 
     def of_splits() -> Iterator[SequenceBatch]:
         first_row, split_of_file = train_set.offsets[:-1], np.array(splits_of_files(run))

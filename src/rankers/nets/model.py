@@ -1,4 +1,4 @@
-"""A trained net as a model of a DINRanker: create, save, load, score."""
+"""Trained nets as a model of a NetRanker: create, save, load, score."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from src.core.arrays import F32, I64
 from src.core.engines.base import Engine
 from src.data.shards import batches
 from src.rankers.base import RankerModel
-from src.rankers.din import DINRanker
+from src.rankers.net import NetRanker
 from src.rankers.nets.inputs import QueryRows, last_events
 from src.rankers.nets.scaling import InputScaler
 
@@ -25,52 +25,64 @@ if TYPE_CHECKING:
     from src.rankers.batches import CandidateBatch
 
 SCORED_QUERIES = 100  # scored at a time by a thread
+SEED_STEP = 7919  # between the seeds of the nets of a model
 
 _seeding = Lock()  # all threads share torch's global generator
 
 
 @dataclass
 class NetModel(RankerModel):
-    """A net with the scaler of its inputs."""
+    """Nets with the scaler of their inputs; the score is the mean over the nets."""
 
-    ranker: DINRanker
+    ranker: NetRanker
     scaler: InputScaler
-    net: nn.Module
+    nets: list[nn.Module]
     engine: Engine
 
     @classmethod
     def new(
-        cls, ranker: DINRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int
+        cls, ranker: NetRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int
     ) -> Self:
-        """Initialise a net, the same for the same seed."""
+        """Initialise the nets, the same for the same seed; errors of Net.module."""
+        sizes, nets = scaler.sizes(n_event_types), []
         with _seeding:
-            torch.manual_seed(seed)
-            net = ranker.net(scaler.sizes(n_event_types))
-        return cls(ranker, scaler, net.to(engine.device), engine)
+            for n in range(ranker.nets):
+                torch.manual_seed(seed + n * SEED_STEP)
+                nets.append(ranker.net.module(sizes).to(engine.device))
+        return cls(ranker, scaler, nets, engine)
 
     @property
     def names(self) -> list[str]:
         return self.scaler.columns
 
+    def state(self) -> list[dict[str, Tensor]]:
+        """Return the parameters and buffers of each net, which training changes in place."""
+        return [net.state_dict() for net in self.nets]
+
+    def load_state(self, state: list[dict[str, Tensor]]) -> None:
+        """Set what `state` returns."""
+        for net, values in zip(self.nets, state, strict=True):
+            net.load_state_dict(values)
+
     def save(self, path: Path) -> None:
-        """Write the net and the scaler to a file: tensors, lists and text, no pickled objects."""
+        """Write the nets and the scaler to a file: tensors, lists and text, no pickled objects."""
         scaler = {name: _tensors(value) for name, value in vars(self.scaler).items()}
-        torch.save({"scaler": scaler, "net": self.net.state_dict()}, path)
+        torch.save({"scaler": scaler, "nets": self.state()}, path)
 
     @classmethod
-    def load(cls, ranker: DINRanker, path: Path, n_event_types: int, engine: Engine) -> Self:
+    def load(cls, ranker: NetRanker, path: Path, n_event_types: int, engine: Engine) -> Self:
         """Read a model that `save` wrote for the same ranker."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         scaler = InputScaler(**{name: _arrays(value) for name, value in state["scaler"].items()})
-        net = ranker.net(scaler.sizes(n_event_types))
-        net.load_state_dict(state["net"])
-        return cls(ranker, scaler, net.to(engine.device), engine)
+        model = cls.new(ranker, scaler, n_event_types, engine, 0)
+        model.load_state(state["nets"])
+        return model
 
     def scores(self, batch: CandidateBatch) -> F32:
         """Score the candidates of a batch by features and the last events of the sessions."""
         pool = batch.pool
         sessions = np.arange(pool.first, pool.end)
-        histories = last_events(batch.data.sessions, sessions, self.ranker.max_len)
+        histories = last_events(batch.data.sessions, sessions, self.ranker.net.max_len)
         columns = [batch.names.index(name) for name in self.names]
         X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
         no_label = np.zeros(pool.item.size, np.float32)
@@ -79,18 +91,22 @@ class NetModel(RankerModel):
 
     def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
         """Score all rows of queries; the result does not depend on the number of threads."""
+        queries = queries[np.diff(rows.offsets)[queries] > 0]
+        for net in self.nets:
+            net.eval()
 
-        def score(batch: I64) -> F32:
+        def score(of_batch: I64) -> F32:
+            batch = self.tensors(rows.batch(of_batch))
             with torch.no_grad():
-                scores: F32 = self.net(self.tensors(rows.batch(batch))).cpu().numpy()
-            return scores
+                scores = [net(batch).cpu().numpy() for net in self.nets]
+            return np.mean(scores, axis=0, dtype=np.float32) if len(scores) > 1 else scores[0]
 
         by_batch = [queries[a:b] for a, b in batches(0, queries.size, SCORED_QUERIES)]
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return np.concatenate([np.empty(0, np.float32), *pool.map(score, by_batch)])
 
     def tensors(self, batch: dict[str, NDArray]) -> dict[str, Tensor]:
-        """Copy a batch to the device of the net."""
+        """Copy a batch to the device of the nets."""
         device = self.engine.device
         return {name: torch.from_numpy(value).to(device) for name, value in batch.items()}
 

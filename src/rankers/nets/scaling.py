@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import F32, I32, I64, Mask
+from src.rankers.nets.base import InputSizes
 
 if TYPE_CHECKING:
-    from src.rankers.din import DINRanker
+    from src.rankers.net import NetRanker
 
 F16 = NDArray[np.float16]
 
@@ -19,51 +20,61 @@ MAX_DEVIATION = 5.0
 """Standardised numbers are clipped to this range on both sides of 0."""
 
 
-class InputSizes(NamedTuple):
-    """Sizes of the inputs of a net."""
-
-    numbers: int  # columns
-    items: int  # codes
-    categories: tuple[int, ...]  # codes of each category
-    event_types: int
-
-
 @dataclass(frozen=True)
 class InputScaler:
     """Converts raw features and item ids to the inputs of a net; fitted on the train rows.
 
     names: of the columns that are read as numbers; mean, std: float32 (names), of their signed
-    logarithms. categories: of the columns that are read as ids; values: the known values of each,
-    ascending. items: the known items, ascending. The code of a known value is 1 + its index; all
-    unknown values have code 0.
+    logarithms. missing: indices of the names with missing values; each of them has a column more
+    that tells where. categories: of the columns that are read as ids; values: the known values of
+    each, ascending. items: the known items, ascending. The code of a known value is 1 + its index;
+    all unknown values have code 0. of_query: bool (names and categories), whether the column is
+    constant within every query.
     """
 
     names: list[str]
     categories: list[str]
     mean: F32
     std: F32
+    missing: I64
     values: list[I64]
     items: I64
+    of_query: Mask
 
     @classmethod
-    def fit(cls, ranker: DINRanker, names: list[str], X: F32, item: NDArray) -> InputScaler:
+    def fit(
+        cls, ranker: NetRanker, names: list[str], X: F32, query: NDArray, item: NDArray
+    ) -> InputScaler:
         """Fit to features and items.
 
-        X: columns of the names, then of the ranker's categories. item: all occurrences; negative
-        ids are padding.
+        X: columns of the names, then of the ranker's categories. query: of the rows of X, which are
+        sorted by it. item: all occurrences; negative ids are padding.
         """
-        numbers = signed_logarithm(X[:, : len(names)])
+        numbers, absent = signed_logarithm(X[:, : len(names)]), np.isnan(X[:, : len(names)])
+        mean, std = numbers.mean(axis=0), numbers.std(axis=0)
+        missing = np.flatnonzero(absent.any(axis=0))
+        for column in missing:
+            present = numbers[~absent[:, column], column]
+            mean[column], std[column] = (present.mean(), present.std()) if present.size else (0, 0)
         items, count = np.unique(item[item >= 0], return_counts=True)
         order = np.argsort(-count, kind="stable")[: ranker.max_items]
         known = np.sort(items[order[count[order] >= ranker.min_count]]).astype(np.int64)
         values = [np.unique(X[:, c].astype(np.int64)) for c in range(len(names), X.shape[1])]
-        mean, std = numbers.mean(axis=0), numbers.std(axis=0).clip(1e-6)
-        return cls(names, list(ranker.categories), mean, std, values, known)
+        same = (X[1:] == X[:-1]) | (np.isnan(X[1:]) & np.isnan(X[:-1]))
+        of_query = (same | (query[1:] != query[:-1])[:, None]).all(axis=0)
+        return cls(
+            names, list(ranker.categories), mean, std.clip(1e-6), missing, values, known, of_query
+        )
 
     def sizes(self, event_types: int) -> InputSizes:
         """Return the sizes of a net's inputs; code 0 of unknown values counts."""
         categories = tuple(len(known) + 1 for known in self.values)
-        return InputSizes(len(self.names), len(self.items) + 1, categories, event_types)
+        of_query, of_category = np.split(self.of_query, [len(self.names)])
+        numbers = np.append(of_query, of_query[self.missing])
+        return InputSizes(
+            numbers.size, len(self.items) + 1, categories, event_types,
+            tuple(np.flatnonzero(numbers).tolist()), tuple(np.flatnonzero(of_category).tolist()),
+        )  # fmt: skip
 
     @property
     def columns(self) -> list[str]:
@@ -71,10 +82,27 @@ class InputScaler:
         return [*self.names, *self.categories]
 
     def numbers(self, X: F32) -> F16:
-        """Standardise the number columns of X: float16 (rows, names)."""
-        logarithms = signed_logarithm(X[:, : len(self.names)])
-        scaled = (logarithms - self.mean) / self.std
-        return np.clip(scaled, -MAX_DEVIATION, MAX_DEVIATION).astype(np.float16)
+        """Standardise the number columns of X: float16 (rows, names).
+
+        A missing number stays NaN in the columns that have missing values, and is 0 before the
+        scaling in others.
+        """
+        raw = X[:, : len(self.names)]
+        scaled = (signed_logarithm(raw) - self.mean) / self.std
+        scaled = np.clip(scaled, -MAX_DEVIATION, MAX_DEVIATION).astype(np.float16)
+        absent = np.isnan(raw[:, self.missing])
+        scaled[:, self.missing] = np.where(absent, np.nan, scaled[:, self.missing])
+        return scaled
+
+    def inputs(self, numbers: F16) -> F32:
+        """Convert the result of `numbers` to the input of a net: float32 (rows, sizes.numbers).
+
+        A missing number is the mean of its column, and a column of its own is 1 where it is.
+        """
+        if not self.missing.size:
+            return numbers.astype(np.float32)
+        absent = np.isnan(numbers[:, self.missing])
+        return np.hstack([np.nan_to_num(numbers.astype(np.float32)), absent.astype(np.float32)])
 
     def codes(self, X: F32) -> I32:
         """Encode the category columns of X: int32 (rows, categories)."""

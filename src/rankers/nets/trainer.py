@@ -4,112 +4,161 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
-from torch.nn.functional import pad
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from src.core.arrays import I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
+from src.metrics.base import Metric
+from src.metrics.query_scores import score_ranks
 from src.rankers.base import FitTask
-from src.rankers.din import DINRanker
-from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
 from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
 
-STOP_METRIC = "valid_mrr"
 
+class OneNet:
+    """A net with its optimizers and its draws."""
 
-class NetTrainer:
-    """Trains a net on the train queries; keeps the state with the best MRR of valid queries."""
-
-    def __init__(self, model: NetModel, data: FoldQueries, seed: list[int]) -> None:
-        self.model, self.data, self.seed = model, data, seed
-        ranker, net = model.ranker, model.net
-        self.stopping = EarlyStopping(STOP_METRIC, ranker.patience, ranker.epochs)
-        self.log: Log = []
-        dense = dict(net.named_parameters())
-        items = dense.pop("item.weight")  # its gradients are sparse
+    def __init__(self, model: NetModel, data: FoldQueries, number: int, seed: list[int]) -> None:
+        self.model, self.data, self.net = model, data, model.nets[number]
+        self.seed = [*seed, number] if number else seed
+        ranker = model.ranker
+        dense = dict(self.net.named_parameters())
+        sparse = [dense.pop(name) for name in sparse_names(self.net)]
         self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(dense.values(), lr=ranker.learning_rate),
-            torch.optim.SparseAdam([items], lr=ranker.learning_rate),
+            torch.optim.AdamW(
+                dense.values(), lr=ranker.learning_rate, weight_decay=ranker.weight_decay
+            )
         ]
+        if sparse:
+            self.optimizers.append(torch.optim.SparseAdam(sparse, lr=ranker.learning_rate))
         self.n_batches = max(1, -(-data.train.size // ranker.batch_size))
         self.step = 0
-        self.best: dict[str, Tensor] = {}
 
     @property
-    def done(self) -> bool:
-        return self.stopping.done(self.log)
+    def progress(self) -> float:
+        """Share of the steps that are done, if no epoch is saved."""
+        return self.step / (self.n_batches * self.model.ranker.epochs)
 
-    def epoch(self, progress: Progress = all_batches) -> Line:
-        """Train one epoch; return the log line: mean loss, and metrics of the valid queries."""
-        number, losses = len(self.log), []
-        order = np.random.default_rng([*self.seed, number]).permutation(self.data.train)
-        for queries in progress(np.array_split(order, self.n_batches), number):
-            batch = self.model.tensors(self.data.rows.batch(queries))
-            score = self.model.net(batch)
-            offsets = pad(batch["query"].bincount().cumsum(0), (1, 0))
-            loss = Softmax()(score, batch["label"], offsets)
-            self.update(loss)
-            losses.append(loss.item())
-        metrics = valid_metrics(self.model, self.data.rows, self.data.valid)
-        return {"round": number, "train_loss": float(np.mean(losses))} | metrics
+    def batches(self, epoch: int) -> list[tuple[OneNet, I64, torch.Generator]]:
+        """Shuffle the train queries of an epoch into batches; the loss draws by the generator."""
+        rng = np.random.default_rng([*self.seed, epoch])
+        order = rng.permutation(self.data.train)
+        draws = torch.Generator()
+        draws.manual_seed(int(rng.integers(2**62)))
+        self.net.train()
+        return [(self, queries, draws) for queries in np.array_split(order, self.n_batches)]
 
-    def update(self, loss: Tensor) -> None:
-        """Take a step of both optimizers; the learning rate falls linearly to 0."""
-        ranker = self.model.ranker
-        rate = ranker.learning_rate * (1 - self.step / (self.n_batches * ranker.epochs))
+    def train(self, queries: I64, draws: torch.Generator) -> float:
+        """Take a step of the optimizers on a batch; return its loss.
+
+        The learning rate falls linearly to 0.
+        """
+        batch, ranker = self.model.tensors(self.data.rows.batch(queries)), self.model.ranker
+        loss_at = ranker.loss.at(self.progress)
+        loss = loss_at(self.net(batch), batch["label"], batch["offsets"], draws)
         for optimizer in self.optimizers:
-            optimizer.param_groups[0]["lr"] = rate
+            optimizer.param_groups[0]["lr"] = ranker.learning_rate * (1 - self.progress)
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
+        return loss.item()
+
+
+class NetTrainer:
+    """Trains the nets of a model, epoch by epoch beside each other.
+
+    It keeps the state where their mean score is best on the valid queries.
+    """
+
+    def __init__(self, model: NetModel, data: FoldQueries, seed: list[int]) -> None:
+        self.model, self.data, ranker = model, data, model.ranker
+        self.nets = [OneNet(model, data, number, seed) for number in range(ranker.nets)]
+        self.stopping = EarlyStopping(column_of(ranker.stop), ranker.patience, ranker.epochs)
+        self.log: Log = []
+        self.best: list[dict[str, Tensor]] = []
+
+    @property
+    def done(self) -> bool:
+        return self.stopping.done(self.log)
+
+    @property
+    def steps(self) -> int:
+        """Number of batches of all epochs and nets."""
+        return self.model.ranker.epochs * sum(net.n_batches for net in self.nets)
+
+    def epoch(self, progress: Progress = all_batches) -> Line:
+        """Train one epoch; return the log line: mean loss, and metrics of the valid queries."""
+        number = len(self.log)
+        batches = [batch for net in self.nets for batch in net.batches(number)]
+        losses = [net.train(queries, draws) for net, queries, draws in progress(batches, number)]
+        metrics = valid_metrics(self.model, self.data.rows, self.data.valid)
+        return {"round": number, "train_loss": float(np.mean(losses))} | metrics
 
     def keep(self) -> None:
         """Keep the current state as the best so far."""
-        self.best = {name: value.clone() for name, value in self.model.net.state_dict().items()}
+        self.best = [{n: value.clone() for n, value in s.items()} for s in self.model.state()]
 
 
-def fit(ranker: DINRanker, task: FitTask, data: FoldQueries) -> NetModel:
-    """Train one net, write its logs, and return its best state."""
+def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
+    """Train the nets of one model, write its logs, and return its best state."""
     start = time.perf_counter()
     torch.set_num_threads(1)
-    model = NetModel.new(ranker, data.scaler, data.n_event_types, task.engine, task.seed)
+    scaler = data.rows.scaler
+    try:
+        model = NetModel.new(ranker, scaler, data.n_event_types, task.engine, task.seed)
+    except ValueError as error:
+        raise ValueError(f"ranker {ranker.name}: {error}") from error
     trainer = NetTrainer(model, data, [task.seed, task.fold])
-    total = trainer.n_batches * ranker.epochs
-    with tqdm(total=total, desc=str(task), position=task.fold, leave=False, disable=None, delay=2,
-              mininterval=1.0) as bar:  # fmt: skip
+    with tqdm(total=trainer.steps, desc=str(task), position=task.fold, leave=False, disable=None,
+              delay=2, mininterval=1.0) as bar:  # fmt: skip
 
-        def progress(batches: list[I64], epoch: int) -> Iterable[I64]:
-            for queries in batches:
-                yield queries
+        def progress(batches: list[Any], epoch: int) -> Iterable[Any]:
+            for batch in batches:
+                yield batch
                 bar.update()
 
         train_in_epochs(trainer, progress)
-    model.net.load_state_dict(trainer.best)
-    params = vars(ranker) | {"features": data.scaler.names, "items": len(data.scaler.items)}
+    model.load_state(trainer.best)
+    rows = {"net": repr(ranker.net), "loss": repr(ranker.loss), "stop": str(ranker.stop)}
+    params = vars(ranker) | rows | {"features": scaler.names, "items": len(scaler.items)}
     best = int(trainer.stopping.best(trainer.log)["round"])
     curve, seconds = pl.DataFrame(trainer.log), time.perf_counter() - start
     task.write_logs(curve, best, params, data.counts, seconds)
     return model
 
 
+def sparse_names(net: nn.Module) -> list[str]:
+    """List the names of the parameters whose gradients are sparse: tables of item vectors."""
+    tables = ((name, part) for name, part in net.named_modules() if isinstance(part, nn.Embedding))
+    return [f"{name}.weight" for name, table in tables if table.sparse]
+
+
+def column_of(metric: Metric) -> str:
+    """Return the column of the log that holds a metric of the valid queries."""
+    return f"valid_{metric}".replace("@", "_")
+
+
 def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, float]:
-    """Compute AUC over all rows of queries, and the mean reciprocal rank of the best positive."""
-    score = model.score_queries(rows, queries)
-    label = rows.labels(queries)
-    size = np.diff(rows.offsets)[queries]
-    first = np.cumsum(size) - size
-    best = np.maximum.reduceat(np.where(label > 0, score, -np.inf), first)
-    rank = np.add.reduceat(score > np.repeat(best, size), first, dtype=np.int64) + 1
+    """Compute AUC over all rows of queries (0.5 if all are alike), and the metric that stops."""
+    score, label = model.score_queries(rows, queries), rows.labels(queries)
+    size, metric = np.diff(rows.offsets)[queries], model.ranker.stop
+    query, first = np.repeat(np.arange(queries.size), size), np.cumsum(size) - size
+    rank = np.empty(query.size, np.int32)
+    rank[np.lexsort((-score, query))] = np.arange(query.size) - first[query]
+    positive = label > 0
+    one_class = positive.all() or not positive.any()
+    scores = score_ranks(query[positive], rank[positive], metric)
     return {
-        "valid_auc": float(roc_auc_score(label > 0, score)),
-        STOP_METRIC: float((1 / rank).mean()),
+        "valid_auc": 0.5 if one_class else float(roc_auc_score(positive, score)),
+        column_of(metric): scores.score(),
     }

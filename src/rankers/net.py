@@ -1,0 +1,89 @@
+"""Nets as rankers; src/rankers/nets/ has the architectures, trains them and scores with them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.core.run import Run
+from src.metrics.base import Metric
+from src.metrics.mrr import MRR
+from src.rankers.base import FitTask, Ranker
+from src.rankers.losses.base import Loss
+from src.rankers.nets.base import Net
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+    from src.rankers.nets.inputs import FoldQueries
+    from src.rankers.nets.model import NetModel
+    from src.rankers.train_set import TrainSet
+
+
+STOP = MRR(10)
+
+
+@dataclass(frozen=True)
+class NetRanker(Ranker):
+    """Trains a net per objective and fold: any architecture with any loss.
+
+    A batch holds whole queries with all their rows of the training table. Each model is trained by
+    one thread, and each batch scored by one, so results do not depend on the number of threads.
+    """
+
+    suffix = "pt"
+    features_only = False
+
+    net: Net
+    loss: Loss
+    stop: Metric = STOP  # of the valid rows: the epoch where it is best is kept
+    categories: tuple[str, ...] = ()  # features that the net reads as ids, not as numbers
+    max_items: int = 0  # the most frequent items have a vector each; others share one. 0: no vector
+    min_count: int = 5  # candidates and events in the train rows that such an item needs
+    batch_size: int = 64  # queries
+    epochs: int = 30  # at most; the learning rate falls to 0 over them
+    patience: int = 5  # epochs without a better `stop`
+    learning_rate: float = 0.002  # of Adam
+    weight_decay: float = 0.0  # per step, times the learning rate; not of item vectors
+    max_features: int | None = None  # the best by gain (selection.py); None: all
+    nets: int = 1  # with seeds of their own; their mean score counts
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError where the net needs what the row or the recipe does not give."""
+        if self.nets < 1 or self.batch_size < 1 or self.epochs < 1:
+            raise ValueError(f"ranker {self.name}: nets, batch_size and epochs are at least 1")
+        if self.net.needs_items and not self.max_items:
+            kind = type(self.net).__name__
+            raise ValueError(f"ranker {self.name}: {kind} reads item vectors, set max_items")
+
+    def group_key(self) -> Hashable:
+        """Return what the rows and histories that a net reads depend on."""
+        return (
+            type(self).__name__, self.net.max_len, self.categories, self.max_items, self.min_count,
+            self.max_features,
+        )  # fmt: skip
+
+    def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
+        """Count 2 bytes per number, .25 for the rest, and what reading takes."""
+        numbers = 2.25 * train_set.cells(self.max_features)
+        return models_at_a_time * (numbers + train_set.reading_memory(self.max_features))
+
+    def prepare(self, run: Run, task: FitTask, train_set: TrainSet) -> FoldQueries:
+        """Read the rows of whole queries, and the histories of these."""
+        from src.rankers.nets.inputs import FoldQueries, train_histories
+
+        histories = train_histories(run, train_set, self.net.max_len)
+        return FoldQueries.read(self, task, train_set, histories, len(run.recipe.types))
+
+    def fit(self, task: FitTask, data: FoldQueries, path: Path) -> None:
+        """Train the nets, and write them with the scaler of their inputs."""
+        from src.rankers.nets.trainer import fit
+
+        fit(self, task, data).save(path)
+
+    def load(self, path: Path, run: Run) -> NetModel:
+        """Read the nets and the scaler of their inputs."""
+        from src.rankers.nets.model import NetModel
+
+        return NetModel.load(self, path, len(run.recipe.types), run.engine)

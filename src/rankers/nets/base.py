@@ -1,0 +1,57 @@
+"""Base class of the architectures of nets, and the sizes of their inputs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class InputSizes(NamedTuple):
+    """Sizes of the inputs of a net."""
+
+    numbers: int  # columns
+    items: int  # codes; 1: items are not told apart
+    categories: tuple[int, ...]  # codes of each category
+    event_types: int
+    query_numbers: tuple[int, ...] = ()  # columns that are constant within each query
+    query_categories: tuple[int, ...] = ()  # categories that are
+
+    @property
+    def item_numbers(self) -> tuple[int, ...]:
+        """Columns that differ between the candidates of a query."""
+        return tuple(sorted(set(range(self.numbers)).difference(self.query_numbers)))
+
+    @property
+    def item_categories(self) -> tuple[int, ...]:
+        """Categories that differ between the candidates of a query."""
+        every = range(len(self.categories))
+        return tuple(sorted(set(every).difference(self.query_categories)))
+
+
+@dataclass(frozen=True)
+class Net(ABC):
+    """An architecture: a row inside of a NetRanker.
+
+    A kind is a subclass in a module of this folder, and a module of torch in modules/ that it
+    imports where it makes one: reading a recipe does not load torch.
+    """
+
+    needs_items: ClassVar[bool] = False
+    """Whether it cannot do without vectors of items."""
+
+    @property
+    def max_len(self) -> int:
+        """Number of the last events of the session that it reads; 0: it needs no session."""
+        return 0
+
+    @abstractmethod
+    def module(self, sizes: InputSizes) -> nn.Module:
+        """Make a module; its parameters are drawn by torch's global generator.
+
+        The module maps a batch of QueryRows.batch, as tensors, to scores: float32 (rows). The score
+        of a row depends on its own query alone. Raises ValueError where an input is missing.
+        """

@@ -1,0 +1,1 @@
+"""Modules of torch, which the rows of src/rankers/nets/ make."""
