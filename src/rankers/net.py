@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from src.core.run import Run
 from src.metrics.base import Metric
-from src.metrics.mrr import MRR
+from src.metrics.ndcg import NDCG
 from src.rankers.base import FitTask, Ranker
 from src.rankers.losses.base import Loss
 from src.rankers.nets.base import Net
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from src.rankers.train_set import TrainSet
 
 
-STOP = MRR(10)
+STOP = NDCG(10)
 
 
 @dataclass(frozen=True)

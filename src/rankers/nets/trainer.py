@@ -157,7 +157,7 @@ def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, f
     rank[np.lexsort((-score, query))] = np.arange(query.size) - first[query]
     positive = label > 0
     one_class = positive.all() or not positive.any()
-    scores = score_ranks(query[positive], rank[positive], metric)
+    scores = score_ranks(query, rank, label, metric)
     return {
         "valid_auc": 0.5 if one_class else float(roc_auc_score(positive, score)),
         column_of(metric): scores.score(),

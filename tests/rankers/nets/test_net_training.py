@@ -113,9 +113,8 @@ def test_the_best_epoch_is_kept(lists: TrainSet, tmp_path: Path) -> None:
     score, label = model.score_queries(data.rows, data.valid), data.rows.labels(data.valid)
     offsets, ranks = np.cumsum([0, *np.diff(data.rows.offsets)[data.valid]]), []
     for first, end in pairwise(offsets):
-        if (label[first:end] > 0).any():
-            order = np.argsort(-score[first:end], kind="stable")
-            ranks.append(1 + np.argmax(label[first:end][order] > 0))
+        positive = label[first:end][np.argsort(-score[first:end], kind="stable")] > 0
+        ranks.append(1 + np.argmax(positive) if positive.any() else 99)
     assert np.mean([1 / r if r <= 5 else 0 for r in ranks]) == pytest.approx(best)
 
 
