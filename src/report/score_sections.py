@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.metrics.named import metric_named
 from src.report import plots
 from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
 from src.report.contents import Contents, best_features_only
@@ -31,11 +32,22 @@ def score(contents: Contents) -> Section:
     low, high = map(show, cv["ci95"])
     big = f'<p class="big">{show(cv["score"])} <small>[{low}, {high}]</small></p>'
     text = (
-        f"{cv['metric']} on all {contents.sample.n_queries:,} queries of valid, out of fold. "
-        "Intervals are 95 %, by bootstrap over sessions. The short marks are the folds. "
-        "The oracle score is that of a perfect order of the pool."
+        f"{cv['metric']} on all {contents.sample.n_queries:,} queries of valid, out of fold: "
+        f"{cv['convention']}. Intervals are 95 %, by bootstrap over sessions. The short marks are "
+        "the folds. The oracle score is that of a perfect order of the pool."
     )
-    return Section("score", "Score", text, [big, figure("score", svg, numbers)])
+    html = [big, figure("score", svg, numbers), details("other metrics", other_metrics(contents))]
+    return Section("score", "Score", text, html)
+
+
+def other_metrics(contents: Contents) -> pl.DataFrame:
+    """Tabulate the other metrics of cv.json, with their conventions."""
+    cv, rows = contents.cv, []
+    for name, total in cv["also"].items():
+        row = {"metric": name} | {o: e["also"][name] for o, e in cv["objectives"].items()}
+        row |= {"total": total} if len(cv["objectives"]) > 1 else {}
+        rows.append(row | {"convention": metric_named(name).convention})
+    return pl.DataFrame(rows)
 
 
 def baselines(contents: Contents) -> Section:

@@ -17,10 +17,14 @@ from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends
 from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
-from src.data.recipe import Recipe
 from src.data.schemas import POSITIVE
 from src.metrics import ranking_kernel
+from src.metrics.average_precision import MAP
+from src.metrics.base import Metric
+from src.metrics.err import ERR
+from src.metrics.hit_rate import HitRate
 from src.metrics.mrr import MRR
+from src.metrics.ndcg import NDCG
 from src.metrics.query_scores import score_lists
 from src.metrics.recall import Recall
 
@@ -52,6 +56,16 @@ def stored(folder: Path, shards: list[ScoredCandidates], names: list[str]) -> li
     return files
 
 
+def halves(c: ScoredCandidates, cut: int) -> list[ScoredCandidates]:
+    """The same queries in two shards."""
+    at = c.offsets[cut]
+    scores = [s[:at] for s in c.scores], [s[at:] for s in c.scores]
+    return [
+        ScoredCandidates(c.session[:cut], c.offsets[: cut + 1], c.item[:at], scores[0]),
+        ScoredCandidates(c.session[cut:], c.offsets[cut:] - at, c.item[at:], scores[1]),
+    ]
+
+
 def test_kernels() -> None:
     rng = np.random.default_rng(4)
     c, k = candidates(rng), 5
@@ -70,21 +84,20 @@ def test_kernels() -> None:
         assert recall[q] == len(at) and mrr[q] == (1 / (1 + at[0]) if at else 0.0)
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(BARE, metric=MRR(3))])
-def test_a_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> None:
+METRICS = (Recall(3), MRR(3), NDCG(3, empty="one"), NDCG(3, empty="skip"), MAP(3), ERR(3))
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=str)
+def test_a_search_scores_as_the_metric_does(metric: Metric, tmp_path: Path) -> None:
+    """Judged items of several grades; session 8 has no positive, session 30 no candidate."""
+    recipe = replace(BARE, metric=metric)
     rng, names = np.random.default_rng(5), ["a", "b"]
     whole = candidates(rng)
-    cut, at = 4, whole.offsets[4]  # the same in two shards
-    shards = [
-        ScoredCandidates(whole.session[:cut], whole.offsets[: cut + 1], whole.item[:at],
-                         [s[:at] for s in whole.scores]),
-        ScoredCandidates(whole.session[cut:], whole.offsets[cut:] - at, whole.item[at:],
-                         [s[at:] for s in whole.scores]),
-    ]  # fmt: skip
-    files = stored(tmp_path, shards, names)
-    item = [1, 2, *whole.item[:3], *whole.item[30:32], 4]
-    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 9, 12, 30], "item": item})
-    truth = truth.unique(maintain_order=True).cast(pl.Int32).with_columns(POSITIVE)
+    files = stored(tmp_path, halves(whole, 4), names)
+    item = [1, 2, *whole.item[:3], 7, *whole.item[30:32], 4]
+    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 8, 9, 12, 30], "item": item}).cast(pl.Int32)
+    grade = pl.Series("grade", [1, 1, 3, 0, 2, 0, 1, 4, 1], pl.Float32)
+    truth = truth.with_columns(grade).unique(["session", "item"], maintain_order=True)
     search = BlendSearch(recipe, files, names, truth, np.zeros(40, np.int64))
     for blend in (Blend(RANK, (10, 0)), Blend(RANK, (3, 7)), Blend(SOFTMAX, (6, 4))):
         found = final_list(files, names, blend, None, 3)
@@ -100,6 +113,31 @@ def test_a_search_scores_as_the_metric_does(recipe: Recipe, tmp_path: Path) -> N
         assert found.session.tolist() == wanted.session.tolist()
         assert found.value == pytest.approx(wanted.value) and sum(found.value) > 0
         assert found.ideal.tolist() == wanted.ideal.tolist()
+    pool = pl.DataFrame({"session": whole.per_row(whole.session), "item": whole.item})
+    best = truth.join(pool, on=["session", "item"])
+    best = best.sort("session", "grade", descending=[False, True]).with_columns(
+        rank=pl.int_range(pl.len()).over("session")
+    )
+    oracle = score_lists(best.drop("grade").lazy(), truth.lazy(), metric).score()
+    assert search.oracle_score == pytest.approx(oracle)
+
+
+def test_other_metrics_score_the_lists_of_the_folds_own_blends(tmp_path: Path) -> None:
+    """Cross-fitted: the metric of the search, asked for once more, has the same values."""
+    rng, names, n = np.random.default_rng(11), ["a", "b"], 400
+    c, truth = noisy(rng, n, [0.6, 9.0])
+    truth = truth.with_columns(grade=pl.Series(rng.integers(0, 4, n), dtype=pl.Float32))
+    fold = rng.integers(0, 4, n)
+    recipe, files = replace(BARE, metric=NDCG(5)), stored(tmp_path, halves(c, 150), names)
+    search = BlendSearch(recipe, files, names, truth, fold)
+    own = [search.blends[i] for i in (1, 2, 5, len(search.blends) - 1)]
+    search.of_fold = dict(enumerate(own))  # a different one in each fold
+    again, first, hit = search.also([NDCG(5), NDCG(1), HitRate(5)])
+    assert again.value == pytest.approx(search.cross_fitted().value)
+    assert len({search.query_scores(blend).score() for blend in own}) > 2
+    graded = truth["grade"].to_numpy() > 0
+    assert ((again.value > 0) == hit.value).all() and (first.value[~graded] == 0).all()
+    assert first.session.tolist() == search.session.tolist() and 0 < first.score() < 1
 
 
 def test_all_blends() -> None:

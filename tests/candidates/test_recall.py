@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from fractions import Fraction
+from math import log2
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from src.data.recipe import Recipe
 from src.data.schemas import LABELS
 from src.data.shards import Shard
 from src.metrics.mrr import MRR
+from src.metrics.ndcg import NDCG
 from src.metrics.recall import Recall
 
 RECIPE = replace(
@@ -38,10 +40,11 @@ RECIPE = replace(
 
 @pytest.fixture(scope="module")
 def labels() -> pl.DataFrame:
+    """Judged items, a third of them of grade 0, which is no positive."""
     rng = np.random.default_rng(3)
     rows = rng.integers(0, [END + 5, 3, ITEMS], (500, 3))
-    pairs = sorted(set(map(tuple, rows.tolist())))
-    return pl.DataFrame([(*row, 1.0) for row in pairs], schema=LABELS, orient="row")
+    judged = [(*row, float(rng.integers(3))) for row in sorted(set(map(tuple, rows.tolist())))]
+    return pl.DataFrame(judged, schema=LABELS, orient="row")
 
 
 def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path) -> CandidateRecall:
@@ -55,8 +58,8 @@ def measured(recipe: Recipe, ranked: Ranked, labels: pl.DataFrame, folder: Path)
 
 def ground_truth(labels: pl.DataFrame, objective: int) -> dict[int, set[int]]:
     true: dict[int, set[int]] = defaultdict(set)
-    for session, o, item, _ in labels.iter_rows():
-        if o == objective:
+    for session, o, item, grade in labels.iter_rows():
+        if o == objective and grade > 0:
             true[session].add(item)
     return true
 
@@ -112,3 +115,24 @@ def test_concatenated_lists_and_baselines(
         assert [row[o.name] for o in RECIPE.objectives] == scores
         assert row["total"] == pytest.approx(np.dot(scores, [0.1, 0.3, 0.6]))
         assert row["low"] < row["total"] < row["high"]
+
+
+def test_baselines_are_scored_by_grades(
+    ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    """By NDCG: a query whose judged items all have grade 0 counts 0."""
+    graded = replace(RECIPE, metric=NDCG(3), baselines=RECIPE.baselines[:1])
+    found = measured(graded, ranked, labels, tmp_path).baselines_table()
+    in_shards = labels.filter(pl.col("session").is_between(FIRST, END - 1))
+    for o, objective in enumerate(RECIPE.objectives):
+        values = []
+        for (session,), judged in in_shards.filter(objective=o).group_by("session"):
+            grades = dict(judged.select("item", "grade").iter_rows())
+            listed = [grades.get(item, 0) for item in ranked[2][session][:3]]
+            best = dcg(sorted(grades.values(), reverse=True)[:3])
+            values.append(dcg(listed) / best if best else 0)
+        assert 0 in values and found[objective.name][0] == pytest.approx(np.mean(values))
+
+
+def dcg(grades: list[float]) -> float:
+    return sum((2**grade - 1) / log2(2 + rank) for rank, grade in enumerate(grades))

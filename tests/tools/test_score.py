@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from math import log2
 from pathlib import Path
 
 import polars as pl
@@ -134,6 +135,29 @@ def test_labels_of_step_1(tmp_path) -> None:
     item_ids.write_parquet(tmp_path / "items.parquet")
     found = scored(file, OTTO, score.read_labels(tmp_path / "valid" / "labels.parquet"))
     assert dict(found.select("objective", "score").iter_rows()) == pytest.approx(wanted)
+    labels.drop("grade").write_parquet(tmp_path / "valid" / "labels.parquet")
+    with pytest.raises(ValueError, match=r"valid/labels.parquet has .*; run step 1 again"):
+        score.read_labels(tmp_path / "valid" / "labels.parquet")
+
+
+def test_other_metrics_of_the_same_lists(tmp_path) -> None:
+    """Session 1 has grades 2, 0, 1 by rank; 2 is judged without a positive; 3 has no row."""
+    header = NEWS.submission_format().header
+    (tmp_path / "s.csv").write_text(f"{header}\n1,10,11,12,13,14\n2,10,11,12,13,14\n")
+    rows = [(1, 0, 10, 2), (1, 0, 11, 0), (1, 0, 12, 1), (2, 0, 10, 0), (3, 0, 10, 1)]
+    truth = pl.DataFrame(rows, submission_rows.TRUTH, orient="row")
+    table = score.also(score.hits(tmp_path / "s.csv", NEWS, truth), NEWS, truth)
+    found = dict(table.select("metric", table.columns[1]).iter_rows())
+    assert found == pytest.approx({
+        "ndcg@5": (3 + 1 / 2) / (3 + 1 / log2(3)) / 3,
+        "map@5": (1 + 2 / 3) / 2 / 3,
+        "mrr@5": 1 / 3,
+        "precision@5": 2 / 5 / 3,
+        "hit@5": 1 / 3,
+        "err@5:max_grade=2": (3 / 4 + 1 / 4 * 1 / 4 / 3) / 3,
+    })  # fmt: skip
+    assert table.columns[2:] == ["convention"], "no total of one objective"
+    assert "2^grade - 1" in table["convention"][0]
 
 
 def test_news_are_scored_by_place(tmp_path) -> None:
@@ -210,6 +234,7 @@ def test_score_as_a_command(tmp_path, capsys) -> None:
     code, said = run(score, capsys, **flags)
     total = organisers_score(lists, truth)["total"]
     assert code == 0 and f"{total:.4f}" in said and "recall@20" in said
+    assert "all hits over all min(20, positives)" in said and "ndcg@10" in said
     text = file.read_text()
     for spoilt, told in [
         (text + "x\n", "is not <session>_<objective>,<items>; write it so (make check lists"),
