@@ -5,7 +5,9 @@ pytest tests/metrics/test_graded.py
 
 from __future__ import annotations
 
+import re
 from math import log2
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +176,12 @@ def test_companions_fit_the_lists_and_the_grades() -> None:
     assert str(companions(3, 100)[0]) == "ndcg@3:gain=linear"
     assert not [m for m in companions(3, 100) if m.name == "err"]
     assert "map" in map(str, companions(2000, 1))
+
+
+def test_every_name_in_the_docs_is_a_flag() -> None:
+    """With 7 for k."""
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    written = re.findall(rf"`((?:{'|'.join(METRICS)})@(?:k|[0-9]+)[^` -]*)`", page)
+    assert len(written) > 20
+    for name in written:
+        assert str(metric_named(name.replace("@k", "@7"))).startswith(name.partition("@")[0])
