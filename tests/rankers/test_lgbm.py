@@ -66,14 +66,15 @@ def test_every_loss_learns_the_planted_order(loss: str, rows: TrainSet, tmp_path
     assert log["valid_ndcg_5"] == pytest.approx(ndcg(two_classes, score, 12), abs=1e-6)
 
 
-def test_scores_are_lightgbms_own(rows: TrainSet, tmp_path: Path) -> None:
-    path = trained(LAMBDA, rows, tmp_path)
+@pytest.mark.parametrize("ranker", [LAMBDA, of_loss("binary")], ids=lambda ranker: ranker.name)
+def test_scores_are_lightgbms_own(ranker: LightGBMRanker, rows: TrainSet, tmp_path: Path) -> None:
+    path = trained(ranker, rows, tmp_path)
     X, _ = held_out(rows)
     wide, place = np.full((len(X), 9), 7, np.float32), [4, 0, 7]
     wide[:, place] = X
     names = [dict(zip(place, rows.names, strict=True)).get(n, f"x{n}") for n in range(9)]
     wanted = lgb.Booster(model_file=str(path)).predict(X, raw_score=True)
-    model = LAMBDA.load(path, run_in(tmp_path))
+    model = ranker.load(path, run_in(tmp_path))
     assert model.names == rows.names and " " in "".join(rows.names)
     assert model.margins(wide, names).tolist() == np.float32(wanted).tolist()
     some = np.array([5, 0, 9])
@@ -146,13 +147,20 @@ def test_categories_are_sets_of_values(tmp_path: Path) -> None:
     params = (("objective", "binary"), ("num_leaves", 2), ("min_data_per_group", 5))
     stump = replace(LAMBDA, params=params, num_boost_round=1, eval_metric="auc")
     auc = []
-    for ranker in (stump, replace(stump, name="sets", categories=("kind",), max_features=1)):
+    for ranker in (stump, replace(stump, name="sets", categories=("kind",))):
         score = margins(ranker, trained(ranker, rows, tmp_path), X_valid, rows.names)
         auc.append(roc_auc_score(label, score))
     assert auc[0] < 0.75 and auc[1] > 0.95
     unknown = np.array([[39, 0], [40, 0], [10**6, 0], [-1, 0], [np.nan, 0]], np.float32)
     score = margins(ranker, tmp_path / "sets.lgb", unknown, rows.names)
     assert len(set(score[1:].tolist())) == 1, "unknown values share a side"
+
+
+def test_categories_are_kept_beside_the_best_features(rows: TrainSet, tmp_path: Path) -> None:
+    ranker = replace(LAMBDA, max_features=1, categories=("noise",))
+    X, _ = held_out(rows)
+    model = ranker.load(trained(ranker, rows, tmp_path), run_in(tmp_path))
+    assert model.names == ["noise", "good"] and len(set(model.margins(X, rows.names))) > 3
 
 
 def test_rankers_share_datasets_but_not_labels(rows: TrainSet, tmp_path: Path) -> None:
