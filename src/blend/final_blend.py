@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from src.data import paths
 from src.data.schemas import FinalLists
 from src.data.shards import shard_files
 from src.rankers.base import Ranker
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,20 @@ class FinalBlend:
 
 def final_blends(run: Run) -> dict[str, FinalBlend]:
     """Read the chosen blends from cv.json."""
-    blends = {}
-    for name, entry in read_cv(run)["objectives"].items():
+    return blends_of(read_cv(run), run.recipe)
+
+
+def blends_of(cv: dict[str, Any], recipe: Recipe) -> dict[str, FinalBlend]:
+    """Return the chosen blend of each objective; cv: content of cv.json.
+
+    Raises ValueError where a blend has a ranker that the recipe lacks.
+    """
+    blends, names = {}, {row.name for row in recipe.rankers}
+    for name, entry in cv["objectives"].items():
+        if unknown := sorted(entry["weights"].keys() - names):
+            raise ValueError(f"cv.json blends {unknown}, not in the recipe; run 7_blend.py again")
         scored = entry["alternatives"]  # has the column of every ranker that was trained
-        rankers = tuple(row for row in run.recipe.rankers if row.score_column(name) in scored)
+        rankers = tuple(row for row in recipe.rankers if row.score_column(name) in scored)
         tenths = tuple(round(TENTHS * weight) for weight in entry["weights"].values())
         blend = Blend(entry["transform"], tenths if rankers else (TENTHS,))
         stack = None if entry["stack"] is None else np.array(entry["stack"])

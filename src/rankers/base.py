@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from src.data.recipe import Recipe
     from src.rankers.batches import CandidateBatch
     from src.rankers.train_set import TrainSet
+
+
+class Host(Protocol):
+    """What a model needs beside its file: a Run, or a bundle (src/export)."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe that the model was trained for."""
+
+    @property
+    def engine(self) -> Engine:
+        """Engine that scores."""
+
 
 ALL = "all"
 """Target of a model that learns all objectives."""
@@ -94,8 +108,18 @@ class Ranker(ABC):
         """Train a model on prepared data; write the model to `path`, and its logs."""
 
     @abstractmethod
-    def load(self, path: Path, run: Run) -> RankerModel:
+    def load(self, path: Path, run: Host) -> RankerModel:
         """Read a model that `fit` wrote."""
+
+    def export(self, path: Path, to: Path, run: Host) -> list[str]:
+        """Copy a model, and write its portable forms beside the copy; return its features."""
+        names = self.load(path, run).names
+        shutil.copyfile(path, to)
+        return names
+
+    def load_portable(self, path: Path, run: Host) -> RankerModel:
+        """Read the portable form of a model that `export` copied; trees have one form only."""
+        return self.load(path, run)
 
 
 class RankerModel(ABC):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from src.core.run import Run
-from src.rankers.base import FitTask
+from src.rankers.base import FitTask, Host
 from src.rankers.trees import TreesRanker
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class LightGBMRanker(TreesRanker):
 
         path.write_text(lgbm_trainer.fit(self, task, data))
 
-    def load(self, path: Path, run: Run) -> LightGBMTrees:
+    def load(self, path: Path, run: Host) -> LightGBMTrees:
         """Read a model, a text of LightGBM's format."""
         from src.rankers.lgbm_model import LightGBMTrees
 

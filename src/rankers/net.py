@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from src.core.run import Run
 from src.metrics.base import Metric
 from src.metrics.ndcg import NDCG
-from src.rankers.base import FitTask, Ranker
+from src.rankers.base import FitTask, Host, Ranker
 from src.rankers.losses.base import Loss
 from src.rankers.nets.base import Net
 
@@ -82,7 +82,7 @@ class NetRanker(Ranker):
 
         fit(self, task, data).save(path)
 
-    def load(self, path: Path, run: Run) -> NetModel:
+    def load(self, path: Path, run: Host) -> NetModel:
         """Read the nets and the scaler of their inputs."""
         from src.rankers.nets.model import NetModel
 

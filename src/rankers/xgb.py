@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from src.core.run import Run
-from src.rankers.base import FitTask
+from src.rankers.base import FitTask, Host
 from src.rankers.trees import TreesRanker
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class XGBoostRanker(TreesRanker):
         model = xgb_trainer.fit(self, task, data)
         path.write_bytes(model.save_raw("ubj"))
 
-    def load(self, path: Path, run: Run) -> TreeModel:
+    def load(self, path: Path, run: Host) -> TreeModel:
         """Read a model; compile it if its trees are shallow enough."""
         from src.rankers import compiled_trees
 

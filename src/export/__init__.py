@@ -1,0 +1,1 @@
+"""Export: one folder with all that scores raw feature rows, and its loader."""

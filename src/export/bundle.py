@@ -1,0 +1,140 @@
+"""Load a bundle, and score raw feature rows with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from src.blend.final_blend import FinalBlend, blends_of
+from src.blend.scored_candidates import ScoredCandidates
+from src.core.arrays import F32, I64
+from src.core.engines import CpuEngine
+from src.core.engines.base import Engine
+from src.data.recipe import Recipe
+from src.export.lists import ITEM, ItemIds, batch_of, sessions_of
+from src.export.manifest import AGAIN, Manifest, ModelFile
+from src.export.recipe_data import recipe_of
+from src.rankers.base import Ranker, RankerModel, mean_scores, out_of_fold_scores
+from src.rankers.batches import CandidateBatch
+
+ITEMS = "items.parquet"
+SHOWN = 5  # missing columns that a message names
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All models of a run with its blends, as `make export` wrote them.
+
+    models: score column -> models, one per fold.
+    """
+
+    folder: Path
+    manifest: Manifest
+    recipe: Recipe
+    engine: Engine
+    blends: dict[str, FinalBlend]
+    ids: ItemIds
+    models: dict[str, list[RankerModel]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path, portable: bool = False) -> Self:
+        """Read a bundle.
+
+        portable: whether the .onnx files of nets are run, by ONNX Runtime, instead of their .pt
+        files. Raises ValueError or FileNotFoundError where a file is missing, cut short or of
+        another run.
+        """
+        manifest = Manifest.read(folder)
+        manifest.check_files(folder)
+        recipe = recipe_of(manifest.recipe)
+        blends = blends_of(manifest.cv, recipe)
+        ids = ItemIds(pl.read_parquet(folder / ITEMS)["item_id"])
+        bundle = cls(folder, manifest, recipe, CpuEngine(), blends, ids)
+        for name, blend in blends.items():
+            for ranker in blend.rankers:
+                column = ranker.score_column(name)
+                if column not in bundle.models:
+                    bundle.models[column] = bundle.load_models(ranker, name, portable)
+        return bundle
+
+    def load_models(self, ranker: Ranker, objective: str, portable: bool) -> list[RankerModel]:
+        """Read the models of all folds; ValueError where some are missing or of other features."""
+        target = ranker.target(objective)
+        entries = [e for e in self.manifest.models if (e.ranker, e.target) == (ranker.name, target)]
+        if [entry.fold for entry in entries] != list(range(self.recipe.folds)):
+            raise ValueError(
+                f"{self.folder} has {len(entries)} models of {ranker.name} for {target}, but its "
+                f"recipe has {self.recipe.folds} folds; {AGAIN}"
+            )
+        return [self.load_model(ranker, entry, portable) for entry in entries]
+
+    def load_model(self, ranker: Ranker, entry: ModelFile, portable: bool) -> RankerModel:
+        """Read a model; ValueError where it is not the one of the manifest."""
+        path = self.folder / entry.file
+        if entry.file not in self.manifest.files:
+            raise ValueError(
+                f"the manifest of {self.folder} has no SHA-256 of {entry.file}; {AGAIN}"
+            )
+        model = ranker.load_portable(path, self) if portable else ranker.load(path, self)
+        if model.names != entry.features or set(model.names) - set(self.manifest.features):
+            raise ValueError(f"{path} reads other features than the manifest says; {AGAIN}")
+        return model
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the features that some model reads, in the order of the recipe."""
+        read = {name for models in self.models.values() for m in models for name in m.names}
+        return [name for name in self.manifest.features if name in read]
+
+    def batch(
+        self, rows: pl.DataFrame, offsets: I64, events: pl.DataFrame | None = None
+    ) -> CandidateBatch:
+        """Convert raw lists to a batch; the arguments are those of `scores`."""
+        sizes = np.diff(offsets)
+        if offsets.size == 0 or offsets[0] != 0 or offsets[-1] != rows.height or (sizes < 0).any():
+            raise ValueError(f"offsets are not those of {rows.height} rows: 0, ..., {rows.height}")
+        names = self.feature_names
+        if missing := [name for name in names if name not in rows.columns]:
+            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+            raise ValueError(f"the rows lack the features {missing[:SHOWN]}{more}")
+        X = rows.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")
+        raw = rows[ITEM] if ITEM in rows.columns else pl.Series(ITEM, [None] * rows.height)
+        sessions = sessions_of(events, sizes.size, self.ids, self.recipe.types)
+        return batch_of(X, names, offsets, self.ids.dense(raw), sessions)
+
+    def ranker_scores(self, batch: CandidateBatch, fold: I64 | None = None) -> dict[str, F32]:
+        """Score a batch with each ranker: score column -> float32 (rows), as in score files.
+
+        fold: of each list, see `scores`.
+        """
+        if fold is None:
+            return {column: mean_scores(models, batch) for column, models in self.models.items()}
+        return {c: out_of_fold_scores(models, batch, fold) for c, models in self.models.items()}
+
+    def scores(
+        self, rows: pl.DataFrame, offsets: I64, events: pl.DataFrame | None = None,
+        fold: I64 | None = None,
+    ) -> dict[str, F32]:  # fmt: skip
+        """Score raw lists with the blend of each objective: objective -> float32 (rows).
+
+        rows: a row per candidate, lists in turn; columns: the features by name, and `item`, the raw
+        id (needed by nets with item vectors, and to order ties as the run does). offsets: CSR of
+        the lists. events: of the sessions of the lists, see `sessions_of`; nets that read events
+        take a list without one as an empty session. fold: of each list: only the models of its fold
+        score it, as in `valid`; None: the mean over the models of all folds, as in `test`.
+
+        Scores of different lists are not comparable. An objective without a ranker keeps the order
+        of the rows. Raises ValueError where a column is missing or offsets do not fit the rows.
+        """
+        batch = self.batch(rows, offsets, events)
+        columns = {"session": batch.pool.session, "item": batch.pool.item}
+        table = pl.DataFrame(columns | self.ranker_scores(batch, fold))
+        scores = {}
+        for name, final in self.blends.items():
+            candidates = ScoredCandidates.from_table(table, final.columns)
+            scores[name] = candidates.blended(final.blend, final.stack)
+        return scores
