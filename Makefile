@@ -24,7 +24,7 @@ SUBMISSION = $(if $(FILE),--file $(FILE),--output $(OUTPUT))
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
-.PHONY: help submission data status check score ablation test faults lint bench gpu-check clean
+.PHONY: help submission data status check score ablation export test faults lint bench gpu-check clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -51,6 +51,9 @@ score: .venv/.ready  ## score FILE against LABELS, as the competition does
 
 ablation: .venv/.ready  ## drop every group of features and of retrievers in turn, and score
 	@.venv/bin/python -m src.tools.ablation $(FLAGS)
+
+export: .venv/.export-ready  ## write all that scores feature rows to one folder: OUTPUT/export
+	@.venv/bin/python -m src.tools.export $(FLAGS)
 
 test: .venv/.ready  ## run all tests, whole runs on tiny data included
 	.venv/bin/python -m pytest -rs
@@ -81,6 +84,9 @@ clean:  ## remove the results of DATASET
 	@$(call venv,.venv,$<)
 
 .venv/.bench-ready: bench/requirements.txt .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+.venv/.export-ready: requirements-export.txt .venv/.ready
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv-gpu/.ready: requirements-gpu.txt
