@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from src.core.run import Run
 from src.metrics.base import Metric
 from src.metrics.ndcg import NDCG
-from src.rankers.base import FitTask, Host, Ranker
+from src.rankers.base import FitTask, Host, Ranker, RankerModel
 from src.rankers.losses.base import Loss
 from src.rankers.nets.base import Net
 
@@ -87,3 +87,16 @@ class NetRanker(Ranker):
         from src.rankers.nets.model import NetModel
 
         return NetModel.load(self, path, len(run.recipe.types), run.engine)
+
+    def export(self, path: Path, to: Path, run: Host) -> list[str]:
+        """Copy a model, and write graphs of its nets and the scaler of their inputs beside it."""
+        from src.rankers.nets.portable import write
+
+        write(self.load(path, run), to)
+        return super().export(path, to, run)
+
+    def load_portable(self, path: Path, run: Host) -> RankerModel:
+        """Read the ONNX graph of an exported model; ONNX Runtime scores."""
+        from src.rankers.nets.portable import OnnxModel
+
+        return OnnxModel.load(self, path, run.engine)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from torch import nn
+    from src.rankers.nets.modules.layers import NetModule
 
 
 class InputSizes(NamedTuple):
@@ -49,7 +49,7 @@ class Net(ABC):
         return 0
 
     @abstractmethod
-    def module(self, sizes: InputSizes) -> nn.Module:
+    def module(self, sizes: InputSizes) -> NetModule:
         """Make a module; its parameters are drawn by torch's global generator.
 
         The module maps a batch of QueryRows.batch, as tensors, to scores: float32 (rows). The score

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.rankers.nets.base import InputSizes, Net
 
 if TYPE_CHECKING:
-    from torch import nn
+    from src.rankers.nets.modules.layers import NetModule
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DIN(Net):
     max_len: int = 10  # last events of the session that it reads
     hidden: tuple[int, ...] = (128, 64)
 
-    def module(self, sizes: InputSizes) -> nn.Module:
+    def module(self, sizes: InputSizes) -> NetModule:
         """Make the attention and the layers on top."""
         from src.rankers.nets.modules.din import DINModule
 

@@ -21,6 +21,7 @@ from src.rankers.train_set import TrainSet
 from src.rankers.train_table import splits_of_files
 
 if TYPE_CHECKING:
+    from src.rankers.batches import CandidateBatch
     from src.rankers.net import NetRanker
 
 FIT_ROWS = 200_000
@@ -134,6 +135,16 @@ class FoldQueries:
             rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
             n_event_types, train_set.counts(task.fold),
         )  # fmt: skip
+
+
+def rows_to_score(batch: CandidateBatch, scaler: InputScaler, max_len: int) -> QueryRows:
+    """Convert the candidates of a batch, with the last max_len events of their sessions."""
+    pool = batch.pool
+    histories = last_events(batch.data.sessions, np.arange(pool.first, pool.end), max_len)
+    columns = [batch.names.index(name) for name in scaler.columns]
+    X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
+    no_label = np.zeros(pool.item.size, np.float32)
+    return QueryRows.of(scaler, pool.offsets, no_label, pool.item, [X], histories)
 
 
 def last_events(sessions: Sessions, session: I32 | I64, max_len: int) -> SequenceBatch:

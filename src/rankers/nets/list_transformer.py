@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.rankers.nets.base import InputSizes, Net
 
 if TYPE_CHECKING:
-    from torch import nn
+    from src.rankers.nets.modules.layers import NetModule
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ListTransformer(Net):
         if self.width % self.heads:
             raise ValueError(f"ListTransformer: width {self.width} is no multiple of its heads")
 
-    def module(self, sizes: InputSizes) -> nn.Module:
+    def module(self, sizes: InputSizes) -> NetModule:
         """Make the layers."""
         from src.rankers.nets.modules.list_transformer import ListTransformerModule
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from src.rankers.nets.base import InputSizes, Net
 
 if TYPE_CHECKING:
-    from torch import nn
+    from src.rankers.nets.modules.layers import NetModule
 
 Norm = Literal["none", "batch", "layer"]
 """Normalisation of a hidden layer."""
@@ -23,7 +23,7 @@ class MLP(Net):
     norm: Norm = "batch"
     dim: int = 16  # of the vectors of items and categories
 
-    def module(self, sizes: InputSizes) -> nn.Module:
+    def module(self, sizes: InputSizes) -> NetModule:
         """Make the layers."""
         from src.rankers.nets.modules.mlp import MLPModule
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from src.core.arrays import F32, I64
 from src.core.engines.base import Engine
 from src.data.shards import batches
 from src.rankers.base import RankerModel
 from src.rankers.net import NetRanker
-from src.rankers.nets.inputs import QueryRows, last_events
+from src.rankers.nets.inputs import QueryRows, rows_to_score
+from src.rankers.nets.modules.layers import NetModule
 from src.rankers.nets.scaling import InputScaler
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class NetModel(RankerModel):
 
     ranker: NetRanker
     scaler: InputScaler
-    nets: list[nn.Module]
+    nets: list[NetModule]
     engine: Engine
 
     @classmethod
@@ -80,14 +81,8 @@ class NetModel(RankerModel):
 
     def scores(self, batch: CandidateBatch) -> F32:
         """Score the candidates of a batch by features and the last events of the sessions."""
-        pool = batch.pool
-        sessions = np.arange(pool.first, pool.end)
-        histories = last_events(batch.data.sessions, sessions, self.ranker.net.max_len)
-        columns = [batch.names.index(name) for name in self.names]
-        X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
-        no_label = np.zeros(pool.item.size, np.float32)
-        rows = QueryRows.of(self.scaler, pool.offsets, no_label, pool.item, [X], histories)
-        return self.score_queries(rows, np.arange(pool.n_queries), self.engine.threads)
+        rows = rows_to_score(batch, self.scaler, self.ranker.net.max_len)
+        return self.score_queries(rows, np.arange(batch.pool.n_queries), self.engine.threads)
 
     def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
         """Score all rows of queries; the result does not depend on the number of threads."""

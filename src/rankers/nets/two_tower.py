@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from src.rankers.nets.base import InputSizes, Net
 
 if TYPE_CHECKING:
-    from torch import nn
+    from src.rankers.nets.modules.layers import NetModule
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TwoTower(Net):
     dim: int = 16  # of the vectors of items and categories
     max_len: int = 10  # last events of the session that it reads; 0: no session is needed
 
-    def module(self, sizes: InputSizes) -> nn.Module:
+    def module(self, sizes: InputSizes) -> NetModule:
         """Make the towers; ValueError where one of them has no input."""
         from src.rankers.nets.modules.two_tower import TwoTowerModule
 

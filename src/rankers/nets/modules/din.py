@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from src.data.sequence_batch import TIME_BUCKETS
 from src.rankers.nets.base import InputSizes
-from src.rankers.nets.modules.layers import INIT_STD
+from src.rankers.nets.modules.layers import INIT_STD, NetModule
 
 if TYPE_CHECKING:
     from src.rankers.nets.din import DIN
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ATTENTION_UNITS = 32
 
 
-class DINModule(nn.Module):
+class DINModule(NetModule):
     """Scores candidates by their features and the last events of the session.
 
     A small net computes the weight of an event from the vectors of the event and the candidate,

@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 INIT_STD = 0.05  # of the vectors at the start
 
 
+class NetModule(nn.Module):
+    """A net as a module of torch; `forward` scores the rows of a batch of QueryRows.batch."""
+
+    def padded(self, batch: dict[str, Tensor]) -> Tensor:
+        """Score padded lists: float32 (lists, places); a graph without loops over the data.
+
+        batch: that of QueryRows.batch, but the arrays of rows are (lists, places, ...), rows first,
+        pads of 0 behind them, and `present` marks the rows: bool (lists, places). Scores of pads
+        mean nothing.
+        """
+        lists, places = batch["present"].shape
+        flat = {name: value.flatten(0, 1) for name, value in batch.items() if name in OF_ROWS}
+        every = torch.arange(lists)[:, None].expand(lists, places)
+        flat |= {"query": every.reshape(-1), "offsets": torch.arange(lists + 1) * places}
+        score: Tensor = self({**batch, **flat})
+        return score.reshape(lists, places)
+
+
+OF_ROWS = ("numbers", "codes", "item")
+"""Arrays of rows in a batch, which nets read; histories are of queries."""
+
+
 def vectors(count: int, dim: int, sparse: bool = False) -> nn.Embedding:
     """Make a table of vectors near 0; sparse: a step updates only those that a batch has."""
     table = nn.Embedding(count, dim, sparse=sparse)
@@ -64,14 +86,17 @@ class RowInputs(nn.Module):
         self.width = n_numbers + dim * (len(self.categories) + (item is not None))
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Join the inputs of the rows of a batch of QueryRows.batch: (rows, width)."""
+        """Join the inputs of the rows of a batch of QueryRows.batch: (rows, width).
+
+        The rows of padded lists have two axes.
+        """
         numbers = batch["numbers"]
-        parts = [numbers if self.numbers is None else numbers[:, self.numbers]]
+        parts = [numbers if self.numbers is None else numbers[..., self.numbers]]
         for c, table in zip(self.categories, self.category, strict=True):
-            parts.append(table(batch["codes"][:, c]))
+            parts.append(table(batch["codes"][..., c]))
         if self.item is not None:
             parts.append(self.item(batch["item"]))
-        return torch.cat(parts, 1)
+        return torch.cat(parts, -1)
 
 
 def item_vectors(sizes: InputSizes, dim: int) -> nn.Embedding | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from src.rankers.nets.base import InputSizes
-from src.rankers.nets.modules.layers import Dropout, RowInputs, item_vectors
+from src.rankers.nets.modules.layers import Dropout, NetModule, RowInputs, item_vectors
 
 if TYPE_CHECKING:
     from src.rankers.nets.list_transformer import ListTransformer
@@ -17,7 +17,7 @@ GROUPS = 4
 """Queries of a batch are computed in so many groups by length: a shorter list has fewer pads."""
 
 
-class ListTransformerModule(nn.Module):
+class ListTransformerModule(NetModule):
     """A linear map of each row, encoder layers over the rows of a query, and a linear score."""
 
     def __init__(self, row: ListTransformer, sizes: InputSizes) -> None:
@@ -42,6 +42,16 @@ class ListTransformerModule(nn.Module):
         back = torch.cat(rows).argsort()
         score: Tensor = self.last(torch.cat(encoded)[back]) + self.linear(x)
         return score[:, 0]
+
+    def padded(self, batch: dict[str, Tensor]) -> Tensor:
+        """Score padded lists: (lists, places)."""
+        x, present = self.inputs(batch), batch["present"]
+        table = self.first(x)
+        pads = ~present & (torch.arange(present.shape[1]) > 0)  # as in `encode`
+        for layer in self.layers:
+            table = layer(table, src_key_padding_mask=pads)
+        score: Tensor = self.last(table) + self.linear(x)
+        return score[..., 0]
 
     def encode(self, rows: Tensor, mask: Tensor) -> Tensor:
         """Let the rows of each query attend to each other: (rows, width).

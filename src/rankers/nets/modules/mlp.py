@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from src.rankers.nets.base import InputSizes
-from src.rankers.nets.modules.layers import RowInputs, hidden_layers, item_vectors
+from src.rankers.nets.modules.layers import NetModule, RowInputs, hidden_layers, item_vectors
 
 if TYPE_CHECKING:
     from src.rankers.nets.mlp import Norm
 
 
-class MLPModule(nn.Module):
+class MLPModule(NetModule):
     """Hidden layers and a linear term; without hidden layers it is a linear model."""
 
     def __init__(

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from src.rankers.nets.base import InputSizes
-from src.rankers.nets.modules.layers import RowInputs, hidden_layers, item_vectors
+from src.rankers.nets.modules.layers import NetModule, RowInputs, hidden_layers, item_vectors
 
 if TYPE_CHECKING:
     from src.rankers.nets.two_tower import TwoTower
 
 
-class TwoTowerModule(nn.Module):
+class TwoTowerModule(NetModule):
     """Query vectors and item vectors, and scores as their exact inner products."""
 
     def __init__(self, row: TwoTower, sizes: InputSizes) -> None:
@@ -50,7 +50,7 @@ class TwoTowerModule(nn.Module):
 
         Vectors of queries without a row mean nothing.
         """
-        last = len(batch["query"]) - 1
+        last = batch["query"].shape[0] - 1
         first = batch["offsets"][:-1].clamp(max=last)
         x = self.query_inputs({name: batch[name][first] for name in ("numbers", "codes")})
         if self.history is not None:
