@@ -33,12 +33,12 @@ def needs_browser() -> str:
     return found or lacking("no Chromium is on PATH: apt-get install chromium")
 
 
-def needs_package(name: str) -> ModuleType:
-    """A module of bench/requirements.txt, imported."""
+def needs_package(name: str, listed: str = "bench/requirements.txt") -> ModuleType:
+    """A module of a package that a file lists, imported."""
     with suppress(ImportError), catch_warnings():
         simplefilter("ignore")  # a package may warn while it is imported
         return importlib.import_module(name)
-    lacking(f"{name} is not installed: pip install -r bench/requirements.txt")
+    lacking(f"{name} is not installed: pip install -r {listed}")
 
 
 def needs_file(variable: str, content: str) -> Path:
