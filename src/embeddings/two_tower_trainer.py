@@ -1,7 +1,6 @@
 """Train a TwoTowerEmbedding with torch.
 
-The loss is a sampled softmax of cosines, corrected for the chance that a negative is drawn (Bengio
-and Senecal, 2008; Yi et al., 2019).
+The loss is a sampled softmax of cosines (two_tower_loss.py).
 
 A batch updates the vectors of its own items alone, with Adam's moments of these (lazy Adam). So its
 cost does not depend on the number of items.
@@ -31,6 +30,7 @@ from src.embeddings.two_tower_batches import (
     epoch_batches,
     split_positions,
 )
+from src.embeddings.two_tower_loss import sampled_softmax
 from src.embeddings.two_tower_metrics import held_out_scores
 from src.embeddings.two_tower_state import TrainingState
 from src.embeddings.two_tower_vectors import TrainedTowers
@@ -138,15 +138,7 @@ class TwoTowerTrainer:
         session = state.net.encode(unit, state.net_inputs(batch.sequences, event_row, batch.mask))
         query = state.net.query(session[state.tensor(targets.position)], state.tensor(targets.type))
         query = query / self.row.temperature
-        correction = state.tensor(-negatives.log_chance)
-        logits = torch.addmm(correction, query, unit[state.tensor(negatives.local_row)].T)
-        negative = negatives.negative_of_row[target_row]
-        hit = np.flatnonzero(negative >= 0)  # a query's own targets are no negatives
-        logits[state.tensor(targets.query[hit]), state.tensor(negative[hit])] = -torch.inf
-        total = logits.exp_().sum(1)  # cosines are bounded: no overflow
-        query_of = state.tensor(targets.query)
-        score = (query[query_of] * unit[state.tensor(target_row)]).sum(1)
-        loss = torch.log1p(total[query_of] * torch.exp(-score)) @ state.tensor(targets.weight) / n
+        loss = sampled_softmax(query, unit, targets, target_row, negatives) / n
         return float(loss.detach()), torch.autograd.grad(loss, [unit, *state.net.parameters()])
 
     def keep(self) -> None:
