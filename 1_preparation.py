@@ -4,7 +4,8 @@
 
 Reads  input/<dataset>: the competition's files
 Writes output/<dataset>/{items.parquet,splits.json} and, for <split> in valid, test, train_<n>:
-       output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test)
+       output/<dataset>/<split>/{sessions,events,labels}.parquet (no labels in test, unless the
+       raw files have them); given.parquet where the raw files give the candidates
 """
 
 from src.cli import main

@@ -16,6 +16,8 @@ from src.matrices.build import build_group, groups, neighbour_files
 
 
 def body(run: Run) -> None:
+    if not run.recipe.matrices:
+        print("nothing to do: the recipe has no matrices")
     for split in all_splits(run):
         data = SplitData(run, split)
         for group in groups(data):

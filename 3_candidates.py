@@ -17,6 +17,9 @@ from src.data.splits import all_splits
 
 
 def body(run: Run) -> None:
+    if run.recipe.given:
+        print("nothing to do: the raw files give the candidates")
+        return
     retrievers = retrievers_of_step(run, embeddings=False)
     for split in all_splits(run):
         data = SplitData(run, split)

@@ -164,9 +164,10 @@ def test_files_are_short(path: Path) -> None:
 
 
 def test_folders_are_small() -> None:
-    """4 to 20 files: a folder that one can look through."""
+    """4 to 20 files: a folder that one can look through. A kernel belongs to the file beside it."""
     for folder in {path.parent for path in LAYERED} - {ROOT / "src"}:
-        assert len([*folder.glob("*.py")]) <= FOLDER_FILES, folder.name
+        files = [file for file in folder.glob("*.py") if not file.name.endswith("_kernel.py")]
+        assert len(files) <= FOLDER_FILES, folder.name
 
 
 @pytest.mark.parametrize("path", ALL, ids=name_of)

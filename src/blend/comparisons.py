@@ -43,6 +43,7 @@ def write_vs_baselines(run: Run) -> bool:
     One row for the pipeline, then one per baseline with the delta of the pipeline over it.
     """
     recipe, baselines = run.recipe, run.output / "logs" / "pool" / "baselines.parquet"
+    inputs = [query_scores_path(run), *([baselines] if recipe.baselines else [])]
     names, weights = recipe.objective_names, [o.weight for o in recipe.objectives]
 
     def row(name: str, scores: list[QueryScores]) -> dict[str, object]:
@@ -51,12 +52,13 @@ def write_vs_baselines(run: Run) -> bool:
 
     def make(path: Path) -> None:
         scores = scores_of(pl.read_parquet(query_scores_path(run)), len(names))
-        rows, table = [row(PIPELINE, scores)], pl.read_parquet(baselines)
+        rows = [row(PIPELINE, scores)]
         for baseline in recipe.baselines:
-            others = scores_of(table.filter(baseline=baseline.name), len(names))
+            table = pl.scan_parquet(baselines).filter(baseline=baseline.name).collect()
+            others = scores_of(table, len(names))
             delta = paired_delta(scores, others, recipe)
             rows.append(row(baseline.name, others) | delta._asdict())
         pl.DataFrame(rows).write_csv(path, float_precision=6)
 
     rows = (recipe.objectives, recipe.seed, [baseline.name for baseline in recipe.baselines])
-    return run.build(vs_baselines_path(run), make, rows, [query_scores_path(run), baselines])
+    return run.build(vs_baselines_path(run), make, rows, inputs)

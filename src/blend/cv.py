@@ -80,14 +80,14 @@ def write_cv(run: Run) -> list[bool]:
 
 def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     """Search the best blend of each objective; columns: score columns of its rankers."""
-    recipe, fold = run.recipe, folds(run, "valid")
+    recipe, fold, files = run.recipe, folds(run, "valid"), shard_files(run, "valid", "scores")
     labels = scan_labels(paths.labels(run, "valid")).collect()
     metrics = companions(recipe.k, float(labels["grade"].to_numpy().max(initial=0)))
-    run.budget.claim("blend", BlendSearch.memory(recipe, labels))
+    run.budget.claim("blend", BlendSearch.memory(recipe, labels, files))
     outcomes = {}
     for number, (name, scored) in enumerate(columns.items()):
         truth = labels.filter(objective=number)
-        blends = BlendSearch(recipe, shard_files(run, "valid", "scores"), scored, truth, fold)
+        blends = BlendSearch(recipe, files, scored, truth, fold)
         scores, blend = blends.cross_fitted(), blends.best()
         rankers = [row.name for row in recipe.rankers] if scored else []
         weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}

@@ -76,7 +76,7 @@ def submission_path(run: Run) -> Path:
 
 def write_submission(run: Run, split: str) -> bool:
     """Bring the submission up to date for the queries of a split; True when it was built."""
-    k = None if run.dataset.whole_lists else run.recipe.k
+    k = None if run.dataset.ranks_all else run.recipe.k
 
     def make(path: Path) -> None:
         files, lists = shard_files(run, split, "scores"), FinalLists()

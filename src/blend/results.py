@@ -18,8 +18,9 @@ def show_results(run: Run) -> None:
     queries = sessions.select(pl.col("query").sum()).collect().item()
     print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
     show(pl.DataFrame([_row(name, entry) for name, entry in cv["objectives"].items()]))
-    print(f"\n{cv['metric']} of baselines; delta: the pipeline minus the baseline, paired")
-    show(pl.read_csv(vs_baselines_path(run)))
+    if run.recipe.baselines:
+        print(f"\n{cv['metric']} of baselines; delta: the pipeline minus the baseline, paired")
+        show(pl.read_csv(vs_baselines_path(run)))
     last = pl.read_csv(experiments_path(run)).row(-1, named=True)
     if last["change"] and last["delta"] is not None:
         delta = f"{last['delta']:+.4f} [{last['delta_low']:+.4f}, {last['delta_high']:+.4f}]"

@@ -18,6 +18,7 @@ from src.blend.blend import STACK, TENTHS, Blend, all_blends
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.stacking import fit_stacks
 from src.core.arrays import F32, F64, I64, Mask, arrays
+from src.core.parquet import count_rows
 from src.data import shards
 from src.data.recipe import Recipe
 from src.metrics.base import Metric
@@ -55,8 +56,8 @@ class BlendSearch:
         self.values, self.oracle_score = self._score_all()
 
     @staticmethod
-    def memory(recipe: Recipe, labels: pl.DataFrame) -> float:
-        """Bytes of a search: the values of all blends, the labels, and one shard of candidates.
+    def memory(recipe: Recipe, labels: pl.DataFrame, files: Sequence[Path]) -> float:
+        """Bytes of a search: the values of all blends, the labels, and one file of candidates.
 
         A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
         of a list takes 40.
@@ -64,8 +65,8 @@ class BlendSearch:
         rankers = len(recipe.rankers)
         queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
         values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
-        rows = shards.QUERIES_PER_SHARD * recipe.n_ranked
-        ranks = shards.QUERIES_PER_SHARD * min(recipe.k, recipe.n_ranked)
+        rows = max(map(count_rows, files))
+        ranks = min(rows, shards.QUERIES_PER_SHARD * recipe.k)
         return values + rows * (40 + 40 * rankers) + 40 * ranks + 40 * labels.height
 
     def _score_all(self) -> tuple[F32, float]:

@@ -1,4 +1,4 @@
-"""Merge the lists of all retrievers into the pool: the candidates that rankers score."""
+"""Make the pool, the candidates that rankers score: merged lists of all retrievers, or given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from src.candidates import pool_kernel
 from src.candidates.base import Retriever
 from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes
+from src.core.parquet import count_rows
 from src.core.run import Run, count_built
+from src.data import paths
+from src.data.given import read_given
 from src.data.shards import (
     QUERIES_PER_SHARD,
     Shard,
@@ -23,6 +26,7 @@ from src.data.shards import (
     shards,
 )
 from src.data.split_data import SplitData
+from src.data.splits import split_named
 
 MERGED = "pool"  # folder of the whole pool
 BYTES_ON_DISK = 0.6  # per number of a pool, about
@@ -32,6 +36,7 @@ BYTES_ON_DISK = 0.6  # per number of a pool, about
 class Pool:
     """Candidates of queries first : end as CSR, highest RRF score first.
 
+    Given candidates are in the order of their items; their RRF score is 0, and they have no ranks.
     ranks (candidates, retrievers): uint8, ABSENT where a retriever did not list the candidate.
     scores (candidates, retrievers): float32, 0 there.
     """
@@ -75,9 +80,18 @@ class Pool:
         frame = pl.read_parquet(pool_file(run, split, shard))
         session, item, rrf_score = arrays(frame, "session", "item", "rrf_score")
         offsets = offsets_of_ids(session, shard.first, shard.end)
+        if not names:
+            return cls.without_lists(shard.first, offsets, item)
         ranks = frame.select(f"rank_{name}" for name in names).to_numpy(order="c")
         scores = frame.select(f"score_{name}" for name in names).to_numpy(order="c")
         return cls(shard.first, offsets, item, rrf_score, ranks, scores)
+
+    @classmethod
+    def without_lists(cls, first: int, offsets: I64, item: I32) -> Pool:
+        """Make a pool of candidates that no retriever has proposed."""
+        nothing = np.empty((item.size, 0), np.float32)
+        score = np.zeros(item.size, np.float32)
+        return cls(first, offsets, item, score, nothing.astype(np.uint8), nothing)
 
     def batch(self, first: int, end: int) -> Pool:
         """Return queries first : end, counted from the first query of the pool."""
@@ -115,6 +129,18 @@ def pool_files(run: Run, split: str) -> list[Path]:
     return shard_files(run, split, pool_folder(run))
 
 
+def candidates_per_query(run: Run, split: str) -> float:
+    """Estimate the candidates of a query that rankers score: at most so many, or given on average.
+
+    Needs no pool, only what step 1 has written.
+    """
+    recipe = run.recipe
+    size = float(recipe.pool_size)
+    if recipe.given:
+        size = count_rows(paths.given(run, split)) / max(split_named(run, split).queries, 1)
+    return min(size, recipe.preranker.keep) if recipe.preranker else size
+
+
 class TopCandidates(NamedTuple):
     """Candidates of queries as CSR, highest RRF score first."""
 
@@ -139,19 +165,30 @@ def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Po
     return Pool(first, *top, ranks, scores)
 
 
+def given_pool(data: SplitData, shard: Shard) -> Pool:
+    """Make the pool of the given candidates of a shard."""
+    frame = read_given(data, shard.first, shard.end)
+    session, item = arrays(frame, "session", "item")
+    return Pool.without_lists(shard.first, offsets_of_ids(session, shard.first, shard.end), item)
+
+
 def write_pool(data: SplitData) -> dict[str, int]:
     """Bring the pool of a split up to date; summarise the shards."""
     run, split, recipe = data.run, data.split, data.run.recipe
     rows, claimed = recipe.retrievers, False
 
     def build(shard: Shard) -> bool:
-        files = shard_candidates(run, split, rows, shard)
+        files = [paths.given(run, split)] if recipe.given else []
+        files += shard_candidates(run, split, rows, shard)
 
         def make(path: Path) -> None:
             nonlocal claimed
             claimed = claimed or _claim(data, rows)
-            lists = read_candidates(files, shard)
-            pool = merge(lists, len(rows), shard.first, recipe.pool_size)
+            if recipe.given:
+                pool = given_pool(data, shard)
+            else:
+                lists = read_candidates(files, shard)
+                pool = merge(lists, len(rows), shard.first, recipe.pool_size)
             pool.to_frame([row.name for row in rows]).write_parquet(path)
 
         key = (shard.first, shard.end, [row.name for row in rows], recipe.pool_size)
@@ -163,7 +200,7 @@ def write_pool(data: SplitData) -> dict[str, int]:
 def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     """Claim memory for merging a shard, and disk for all missing shards; return True."""
     run = data.run
-    numbers = run.recipe.pool_size * (2 * len(rows) + 3)
+    numbers = candidates_per_query(run, data.split) * (2 * len(rows) + 3)
     listed = sum(row.length for row in rows)
     memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 5 * numbers)
     missing = missing_queries(run, data.split, MERGED)

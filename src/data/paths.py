@@ -37,6 +37,11 @@ def labels(run: Run, split: str) -> Path:
     return run.output / split / "labels.parquet"
 
 
+def given(run: Run, split: str) -> Path:
+    """Candidates that the raw files give, with features: GIVEN (src/data/schemas.py)."""
+    return run.output / split / "given.parquet"
+
+
 def is_embedding(run: Run, name: str) -> bool:
     return name in {row.name for row in run.recipe.embeddings}
 

@@ -50,11 +50,13 @@ class Recipe:
     features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
     preranker: PreRanker | None = None  # cuts the pool before features and rankers
+    given: bool = False  # the raw files give the candidates of each query; no row retrieves any
+    given_columns: tuple[str, ...] = ()  # feature columns of given candidates, found by step 1
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
     exclude_seen: bool = False  # the items of a query's own history are no candidates
-    pool_size: int = 150  # candidates of a query
+    pool_size: int = 150  # candidates of a query; given ones are all kept
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
     negatives_per_positive: float = 15.0  # at most; inf: all candidates of all queries
     folds: int = 4
@@ -68,6 +70,8 @@ class Recipe:
         embeddings = {row.name for row in self.embeddings}
         if shared := sorted(embeddings.intersection(row.name for row in self.matrices)):
             raise ValueError(f"recipe {self.name}: a matrix and an embedding share {shared}")
+        if self.given and self.retrievers:
+            raise ValueError(f"recipe {self.name}: candidates are given; leave out the retrievers")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:
@@ -86,11 +90,6 @@ class Recipe:
     def k(self) -> int:
         """Length of the lists that are scored."""
         return self.metric.k
-
-    @property
-    def n_ranked(self) -> int:
-        """Candidates of a query that rankers score, at most."""
-        return min(self.pool_size, self.preranker.keep) if self.preranker else self.pool_size
 
     @property
     def objective_names(self) -> list[str]:

@@ -14,11 +14,20 @@ EVENTS = pl.Schema({"session": pl.Int32, "item": pl.Int32, "ts": pl.Int32, "type
 
 Session and item are dense ids: row numbers of `sessions.parquet` and `items.parquet`. ts is in
 seconds since 1970. type is an index into `Recipe.types`. Context columns of a dataset follow, such
-as device or region, as Int32.
+as device or region, as Int32. A split may have no events at all, as lists of documents have none.
 """
 
 SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
-"""Raw id of each dense session. The queries, sessions to predict for, are the last rows."""
+"""Raw id of each dense session. The queries, sessions to predict for, are the last rows.
+
+Where raw ids are texts, `session` is the dense id, and a column `id` (String) has the texts.
+"""
+
+GIVEN = pl.Schema({"session": pl.Int32, "item": pl.Int32})
+"""First columns of given.parquet: the candidates of each query, sorted, each pair once.
+
+`Recipe.given_columns` follow, as Float32; null where a value is missing.
+"""
 
 LABELS = pl.Schema(
     {"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32, "grade": pl.Float32}

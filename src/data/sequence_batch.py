@@ -38,6 +38,9 @@ class SequenceBatch:
 
         event: indices of events of the split; -1 gives padding alone (a session without events).
         """
+        if sessions.ts.size == 0:  # a split without events
+            zeros = np.zeros((event.size, max_len), np.int64)
+            return cls(zeros + NO_ITEM, zeros, zeros, zeros, np.zeros(event.size, np.int64))
         first = sessions.offsets[session_of(sessions, event)]
         length = np.where(event >= 0, event - first + 1, 0)
         back = np.arange(max_len)

@@ -43,7 +43,7 @@ class Sessions:
     def last_ts(self, first: int, end: int) -> I32:
         """Return the time of the last event of sessions first : end, in seconds: int32.
 
-        An empty session gets the time of the last event of the split.
+        An empty session gets the time of the last event of the split; 0 where there is none.
         """
         last = self.last_event(first, end)
         if (last < 0).any():

@@ -12,6 +12,7 @@ from src.core.run import Run
 from src.data.splits import split_named
 
 QUERIES_PER_SHARD = 20_000  # a kill loses the work on a few shards
+GIVEN_QUERIES_PER_SHARD = 2_000  # with given candidates: rankers may learn from all of them
 SHARDS_IN_MEMORY = 2  # one is read or written while the kernels work on the other
 
 T = TypeVar("T")
@@ -28,7 +29,8 @@ class Shard(NamedTuple):
 def shards(run: Run, split: str) -> list[Shard]:
     """List the shards of a split, in the order of its queries."""
     sizes = split_named(run, split)
-    ranges = batches(sizes.first_query, sizes.sessions, QUERIES_PER_SHARD)
+    size = GIVEN_QUERIES_PER_SHARD if run.recipe.given else QUERIES_PER_SHARD
+    ranges = batches(sizes.first_query, sizes.sessions, size)
     return [Shard(number, first, end) for number, (first, end) in enumerate(ranges)]
 
 

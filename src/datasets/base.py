@@ -13,6 +13,7 @@ import polars as pl
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
+from src.datasets import submission_rows
 from src.datasets.submission_rows import Expected, SubmissionFormat
 
 
@@ -41,7 +42,14 @@ class Source:
     page: str
     licence: str
     kaggle: str  # Kaggle's name of the competition; "" for one on another site
-    files: tuple[RawFile, ...]
+    files: tuple[RawFile, ...]  # none: there are several versions, of other figures
+
+
+class Checked(NamedTuple):
+    """Result of a check of a submission."""
+
+    faults: list[str]  # with lines and cures, MAX_FAULTS at most
+    right: str  # what a right file holds
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Dataset(ABC):
 
     submission: ClassVar[str] = "submission.csv"
     """Name of the submission in the output folder."""
-    whole_lists: ClassVar[bool] = False
+    ranks_all: ClassVar[bool] = False
     """Whether a submission ranks all candidates of a query; else the first k of the metric."""
 
     recipe: Recipe
@@ -86,18 +94,28 @@ class Dataset(ABC):
         Raises ValueError where the competition would refuse them.
         """
 
-    @abstractmethod
     def submission_format(self) -> SubmissionFormat:
-        """Describe the rows of a submission."""
+        """Describe the rows of a submission, if it has a row per query."""
+        raise NotImplementedError(f"a submission of {self.name} has no row per query")
 
-    @abstractmethod
     def expected(self, folder: Path) -> Expected:
-        """Read the queries that a submission must hold, and its possible items, from raw files."""
+        """Read the queries that need rows, and the possible items, from raw files."""
+        raise NotImplementedError(f"a submission of {self.name} has no row per query")
+
+    def check_submission(self, path: Path, folder: Path) -> Checked:
+        """Check a submission as the competition does, against the raw files in a folder."""
+        fmt, expected = self.submission_format(), self.expected(folder)
+        queries, items = expected.queries.size, expected.items
+        of = "any items" if items is None else f"{items.size:,} items"
+        right = f"{queries * len(fmt.objectives):,} rows for {queries:,} queries, of {of}"
+        if items is None:
+            right += "\n(whether the items exist was not checked: a raw file is missing)"
+        return Checked(submission_rows.check(path, fmt, expected), right)
 
     @abstractmethod
     def read_ground_truth(self, path: Path) -> pl.DataFrame:
         """Read the labels that were published after the competition, as a TRUTH table."""
 
-    @abstractmethod
     def summarize_raw(self, path: Path) -> RawSummary:
         """Count the rows of a raw file, and find its first and last time."""
+        raise NotImplementedError(f"the files of {self.name} have no published figures")

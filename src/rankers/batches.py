@@ -8,17 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from src.candidates.pool import Pool, pool_file
+from src.candidates.pool import Pool, candidates_per_query, pool_file
 from src.core.arrays import F32, I64, Mask
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.shards import Shard, batches
+from src.data.given import given_offsets
+from src.data.shards import Shard
 from src.data.split_data import SplitData
 from src.features.table import FeatureTable
 
 QUERIES_PER_BATCH = 500
-"""The features of all their candidates are in memory at the same time."""
+ROWS_PER_BATCH = 75_000
+"""Queries of a batch at most, and their candidates, whose features are in memory at the same time.
+
+A batch of one query may have more.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,12 @@ class CandidateBatch:
 
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
-    whole = Pool.load(data.run, data.split, shard)
-    for first, end in batches(0, whole.n_queries, QUERIES_PER_BATCH):
+    whole, first = Pool.load(data.run, data.split, shard), 0
+    while first < whole.n_queries:
+        fits = np.searchsorted(whole.offsets, whole.offsets[first] + ROWS_PER_BATCH, side="right")
+        end = min(max(int(fits) - 1, first + 1), first + QUERIES_PER_BATCH, whole.n_queries)
         yield whole.batch(first, end)
+        first = end
 
 
 def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
@@ -72,6 +80,9 @@ def claim_batches(data: SplitData, step: str, written: float) -> None:
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
     sessions = 16.0 * (count_rows(paths.events(run, split)) + data.n_sessions)
-    cells = float(len(FeatureTable(recipe).names) * QUERIES_PER_BATCH * recipe.n_ranked)
+    rows = min(ROWS_PER_BATCH, QUERIES_PER_BATCH * candidates_per_query(run, split))
+    if recipe.given:
+        rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
+    cells = rows * len(FeatureTable(recipe).names)
     memory = sessions + sum(group.held for group in groups) + 12 * cells
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

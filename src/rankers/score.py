@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from src.candidates.pool import candidates_per_query
 from src.core.arrays import F32, I64
 from src.core.run import Run
 from src.data.folds import folds
@@ -47,7 +48,8 @@ class SplitScorer:
         """Models of each target, one per fold; claims memory and disk before it reads them."""
         run, data = self.run, self.data
         row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(self.targets)
-        written = row_bytes * run.recipe.n_ranked * missing_queries(run, data.split, self.folder)
+        missing = missing_queries(run, data.split, self.folder)
+        written = row_bytes * candidates_per_query(run, data.split) * missing
         claim_batches(data, self.folder, written)
         return [[t.ranker.load(path, run) for path in t.models(run)] for t in self.targets]
 

@@ -33,7 +33,7 @@ AGE = Breakdown(
 BREAKDOWNS = (
     Breakdown(
         "session_events", "visible events",
-        (2, 3, 6, 11, 21), ("1", "2", "3-5", "6-10", "11-20", "21+"),
+        (1, 2, 3, 6, 11, 21), ("0", "1", "2", "3-5", "6-10", "11-20", "21+"),
     ),
     Breakdown(
         "item_events", "events of the item",

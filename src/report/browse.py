@@ -7,6 +7,7 @@ import polars as pl
 from src.candidates.pool_kernel import ABSENT
 from src.core.run import Run
 from src.data import paths
+from src.data.raw_ids import item_ids
 from src.data.shards import shard_files
 from src.report.sample import Blends, Sample, of_sessions
 
@@ -21,7 +22,7 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
     chosen = sample.queries.bottom_k(QUERIES, by="unit").sort("raw")
     sessions = chosen["session"].to_list()
     # as text: a number of JavaScript is exact up to 2^53 only
-    item_ids = pl.read_parquet(paths.items(run))["item_id"].cast(pl.String)
+    names = item_ids(paths.items(run)).cast(pl.String)
     ranks = [f"rank_{row.name}" for row in recipe.retrievers]
     pool = pl.concat(
         of_sessions(pl.scan_parquet(file).select("session", "item", *ranks), sessions)
@@ -37,12 +38,12 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
         queries.append({
             "id": str(raw),
             "events": events.height,
-            "history": [[item_ids[item], ts, event_type]
+            "history": [[names[item], ts, event_type]
                         for item, ts, event_type in events.tail(HISTORY).iter_rows()],
-            "positives": [[item_ids[item], *rest] for item, *rest in
+            "positives": [[names[item], *rest] for item, *rest in
                           positives.select("item", "objective", "pool_rank", "rank").iter_rows()],
             "candidates": rows.height,
-            "rows": _rows(rows, positives, blends, ranks, item_ids),
+            "rows": _rows(rows, positives, blends, ranks, names),
         })  # fmt: skip
     return {
         "types": recipe.types, "objectives": list(blends), "k": recipe.k, "first": FIRST,
@@ -54,7 +55,7 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
 
 def _rows(
     candidates: pl.DataFrame, positives: pl.DataFrame, blends: Blends, ranks: list[str],
-    item_ids: pl.Series,
+    names: pl.Series,
 ) -> list[list[object]]:  # fmt: skip
     """Select the best candidates of one query for each objective, and all positives in the pool.
 
@@ -72,7 +73,7 @@ def _rows(
         lists = [[n, row[rank]] for n, rank in enumerate(ranks) if row[rank] != ABSENT]
         scores = [[round(row[c], 3) for c in final.columns] for final in blends.values()]
         rows.append([
-            item_ids[row["item"]], row["pool_rank"], sorted(lists, key=lambda pair: pair[1]),
+            names[row["item"]], row["pool_rank"], sorted(lists, key=lambda pair: pair[1]),
             [row[rank] for rank in final_ranks], scores, positive_for.get(row["item"], []),
         ])  # fmt: skip
     return rows

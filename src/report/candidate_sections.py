@@ -30,6 +30,8 @@ def browse(contents: Contents) -> Section:
 def recall(contents: Contents) -> Section:
     """Show the recall of all lists, of the pool, and of the reranked pool."""
     recipe, names = contents.run.recipe, list(contents.blends)
+    if recipe.given:
+        return Section("recall", "", "", [])
     cap = recipe.metric.cap
     curves = recall_curves(contents.sample.positives, names, recipe.k, cap)
     numbers = contents.csv("logs/pool/pool.csv")
@@ -61,7 +63,7 @@ def retrievers(contents: Contents) -> Section:
     k, numbers = contents.run.recipe.k, contents.csv("logs/pool/retrievers.csv")
     figures: list[str] = []
     unique_figures: list[str] = []
-    for name in contents.blends:
+    for name in () if numbers.is_empty() else contents.blends:
         whole, first, unique = f"{name}_recall", f"{name}_recall_{k}", f"{name}_unique_recall"
         rows = numbers.select("retriever", whole, first, unique)
         rows = rows.sort(whole, "retriever", descending=[True, False])
@@ -76,4 +78,5 @@ def retrievers(contents: Contents) -> Section:
         "Recall of each retriever alone, on all queries of valid: of its whole list, and of its "
         f"first {k}. Unique recall counts the positives that no other retriever finds."
     )
-    return Section("retrievers", "Retrievers", text, [grid(figures), grid(unique_figures)])
+    html = [grid(figures), grid(unique_figures)] if figures else []
+    return Section("retrievers", "Retrievers", text, html)

@@ -31,7 +31,7 @@ SECTIONS = (
     training.epochs, training.curves, training.features, training.effects, scores.blends,
     scores.breakdowns, scores.ablation, scores.experiments, about_run.steps, about_run.counts,
 )  # fmt: skip
-TABLES = ("pool/retrievers", "pool/pool", "rankers")  # of logs/, with a manifest
+CANDIDATE_TABLES = ("pool/retrievers", "pool/pool")  # of logs/, without given candidates
 
 
 def write_report(run: Run) -> bool:
@@ -69,7 +69,8 @@ def html(contents: Contents) -> str:
 def _inputs(run: Run, blends: Blends) -> list[Path]:
     inputs = [file(run, "valid") for file in (paths.sessions, paths.events, paths.labels)]
     inputs += [paths.items(run), cv_path(run), vs_baselines_path(run)]
-    inputs += [run.output / "logs" / f"{name}.csv" for name in TABLES]
+    tables = ["rankers", *(() if run.recipe.given else CANDIDATE_TABLES)]
+    inputs += [run.output / "logs" / f"{name}.csv" for name in tables]
     for folder in ("pool", "train", "scores"):
         inputs += shard_files(run, "valid", folder)
     cv = read_cv(run)

@@ -13,6 +13,7 @@ from src.core.arrays import arrays, hash_unit, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.labels import scan_positives
+from src.data.raw_ids import session_ids
 from src.data.shards import shard_files
 
 QUERIES = 30_000  # sampled, about: drawn by a hash of their raw id
@@ -58,10 +59,14 @@ def draw(run: Run) -> tuple[pl.DataFrame, int]:
         pl.scan_parquet(paths.sessions(run, "valid"))
         .with_row_index("dense")
         .filter("query")
-        .select(session=pl.col("dense").cast(pl.Int32), raw="session")
-        .with_columns(unit=hash_unit(pl.col("raw"), run.recipe.seed + SEED_OFFSET))
+        .select(
+            session=pl.col("dense").cast(pl.Int32),
+            unit=hash_unit(pl.col("session"), run.recipe.seed + SEED_OFFSET),
+        )
         .collect()
     )
+    ids = session_ids(paths.sessions(run, "valid"))
+    table = table.select("session", ids[table["session"]].alias("raw"), "unit")
     return table.filter(pl.col("unit") < QUERIES / max(table.height, 1)), table.height
 
 
@@ -73,7 +78,7 @@ def of_sessions(table: pl.LazyFrame, sessions: list[int]) -> pl.DataFrame:
 def with_ranks(candidates: pl.DataFrame, blends: Blends) -> pl.DataFrame:
     """Add pool_rank, and the rank under the final blend of each objective."""
     session, item = arrays(candidates, "session", "item")
-    pool_rank = positions(ScoredCandidates.from_table(candidates, []).offsets).astype(np.int16)
+    pool_rank = positions(ScoredCandidates.from_table(candidates, []).offsets).astype(np.int32)
     ranks = {"pool_rank": pool_rank}
     for name, final in blends.items():
         scored = ScoredCandidates.from_table(candidates, final.columns)
@@ -104,5 +109,8 @@ def with_statistics(
     return (
         positives.join(items.collect(engine="streaming"), on="item", how="left")
         .join(sessions, on="session", how="left")
-        .with_columns(pl.col("item_events").fill_null(0), item_age=pl.col("now") - pl.col("born"))
+        .with_columns(
+            pl.col("item_events", "session_events").fill_null(0),
+            item_age=pl.col("now") - pl.col("born"),
+        )
     )

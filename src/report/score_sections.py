@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.core.parquet import count_rows
+from src.data import paths
 from src.metrics.named import metric_named
 from src.report import plots
 from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
@@ -57,7 +59,7 @@ def baselines(contents: Contents) -> Section:
         "score of the baseline: paired, with 95 % intervals."
     )
     numbers, html = contents.csv("logs/vs_baselines.csv"), []
-    if not numbers.is_empty():
+    if contents.run.recipe.baselines:
         rows = numbers.filter(pl.col("delta").is_not_null())
         ends = list(rows.select("delta_low", "delta_high").iter_rows())
         names = [
@@ -104,7 +106,8 @@ def blends(contents: Contents) -> Section:
 def breakdowns(contents: Contents) -> Section:
     """Show the share of positives that are found, by session and by item."""
     k, html = contents.run.recipe.k, []
-    for by in BREAKDOWNS:
+    has_events = count_rows(paths.events(contents.run, "valid")) > 0
+    for by in BREAKDOWNS if has_events else ():
         numbers, figures = break_down(contents.sample.positives, by, k), []
         for o, name in enumerate(contents.blends):
             rows = numbers.filter(objective=o).drop("objective")

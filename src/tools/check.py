@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from src.cli import configured, run_cli, tool_flags
-from src.datasets.submission_rows import MAX_FAULTS, check, require_file
+from src.datasets.submission_rows import MAX_FAULTS, require_file
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -22,21 +22,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def body(args: argparse.Namespace) -> int:
     """Print the faults, or the counts of a right submission; return 2 for faults."""
     dataset = configured(args)
-    fmt = dataset.submission_format()
     require_file(args.file)
-    expected = dataset.expected(args.input)
-    faults = check(args.file, fmt, expected)
+    faults, right = dataset.check_submission(args.file, args.input)
     for fault in faults:
         print(f"{args.file}, {fault}")
     if len(faults) == MAX_FAULTS:
         print(f"(the first {MAX_FAULTS}; there may be more)")
     if not faults:
-        queries, items = expected.queries.size, expected.items
-        of = "any items" if items is None else f"{items.size:,} items"
-        rows = queries * len(fmt.objectives)
-        print(f"{args.file}: right, {rows:,} rows for {queries:,} queries, of {of}")
-        if items is None:
-            print("(whether the items exist was not checked: a raw file is missing)")
+        print(f"{args.file}: right, {right}")
     return 2 if faults else 0
 
 

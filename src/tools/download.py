@@ -87,6 +87,9 @@ def body(args: argparse.Namespace) -> int:
     if source is None:
         print(f"{args.dataset} makes its own files: make submission DATASET={args.dataset}")
         return 0
+    if not source.files:
+        print(f"get the files from {source.page} ({source.licence}) and put them into {args.input}")
+        return 0
     if not all(find(args.input, file) for file in source.files):
         fetch(source, args.input)
     faults = verify(source, dataset, args.input)

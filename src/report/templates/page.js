@@ -68,12 +68,12 @@ function show() {
     make("div", { className: "bar" },
       make("button", { id: "back", textContent: "‹", ariaLabel: "previous", onclick: () => go(chosen - 1) }), pick,
       make("button", { id: "next", textContent: "›", ariaLabel: "next", onclick: () => go(chosen + 1) }), ...tabs),
-    make("h3", { textContent:
-      `Visible events, latest first: ${query.history.length} of ${query.events} events` }), history(query),
+    ...(data.types.length ? [make("h3", { textContent:
+      `Visible events, latest first: ${query.history.length} of ${query.events} events` }), history(query)] : []),
     make("h3", { textContent: "Ground truth" }), truth(query),
     make("h3", { textContent: `Candidates for ${data.objectives[objective]}: ${query.rows.length} of ${query.candidates}` }),
     candidates(query));
-  browser.querySelectorAll(".box")[2].id = "candidates";
+  [...browser.querySelectorAll(".box")].at(-1).id = "candidates";
   if (focused) document.getElementById(focused)?.focus();
 }
 

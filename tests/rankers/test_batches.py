@@ -1,0 +1,77 @@
+"""Batches of candidates: bounded in queries and in rows, the same rows in the same order.
+
+pytest tests/rankers/test_batches.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from given import GIVEN_RECIPE, Row, given_split
+from planted import BARE
+
+from src.candidates.history import HistoryRetriever
+from src.candidates.pool import candidates_per_query, pool_file, write_pool
+from src.candidates.seeds import Seeds
+from src.core.parquet import count_rows
+from src.data import shards
+from src.data.split_data import SplitData
+from src.rankers import batches
+
+SIZES = (1, 5, 2, 9, 1, 1, 3)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> SplitData:
+    """Given lists of these sizes, and their pool."""
+    rows: list[list[Row]] = [[(i, 0.0, 1.0, None) for i in range(size)] for size in SIZES]
+    data = given_split(tmp_path, rows)
+    write_pool(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("queries", "rows", "wanted"),
+    [
+        (500, 75_000, [7]),
+        (3, 75_000, [3, 3, 1]),
+        (500, 8, [3, 1, 3]),  # a list of 9 is a batch of its own
+        (500, 1, [1] * 7),
+        (2, 6, [2, 1, 1, 2, 1]),
+    ],
+)
+def test_batches_hold_so_many_queries_and_rows(
+    data: SplitData, monkeypatch: pytest.MonkeyPatch, queries: int, rows: int, wanted: list[int]
+) -> None:
+    monkeypatch.setattr(batches, "QUERIES_PER_BATCH", queries)
+    monkeypatch.setattr(batches, "ROWS_PER_BATCH", rows)
+    (shard,) = shards.shards(data.run, "valid")
+    found = list(batches.pools(data, shard))
+    assert [pool.n_queries for pool in found] == wanted
+    assert [pool.first for pool in found] == np.cumsum([0, *wanted[:-1]]).tolist()
+    sizes = np.concatenate([np.diff(pool.offsets) for pool in found])
+    assert tuple(sizes) == SIZES
+    item = np.concatenate([pool.item for pool in found])
+    assert item.tolist() == [i for size in SIZES for i in range(size)]
+
+
+def test_shards_of_given_lists_are_small(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "GIVEN_QUERIES_PER_SHARD", 3)
+    assert [(s.first, s.end) for s in shards.shards(data.run, "valid")] == [(0, 3), (3, 6), (6, 7)]
+    assert write_pool(data) == {"built": 3, "cached": 0}
+    files = [pool_file(data.run, "valid", shard) for shard in shards.shards(data.run, "valid")]
+    assert [count_rows(file) for file in files] == [8, 11, 3]
+
+
+def test_candidates_per_query(data: SplitData) -> None:
+    assert candidates_per_query(data.run, "valid") == pytest.approx(22 / 7)
+    other = replace(data.run, recipe=replace(BARE, pool_size=60))
+    assert candidates_per_query(other, "valid") == 60
+
+
+def test_given_candidates_are_not_retrieved_too() -> None:
+    with pytest.raises(ValueError, match="candidates are given; leave out the retrievers"):
+        replace(GIVEN_RECIPE, retrievers=(HistoryRetriever("own", Seeds()),))
