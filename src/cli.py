@@ -52,6 +52,7 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     )
     parser.add_argument("--causal", action="store_true", help="use no event later than the query")
     args = _with_flags_of_dataset(parser, argv)
+    args.script = script.name
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
     folder = f"{args.dataset}-causal" if args.causal else args.dataset

@@ -46,15 +46,11 @@ class SubmissionFormat:
     header: str
     row: str  # the form of a row, for messages
     query: str  # the competition's word for a query
-    objectives: tuple[str, ...]  # a single one is not part of a row's name
+    objectives: tuple[str, ...]
+    names_objectives: bool  # the objective is part of a row's name
     separator: str  # between items
     k: int
     exact: bool  # a row has exactly k items; else up to k
-
-    @property
-    def names_objectives(self) -> bool:
-        """Whether a row's name holds the objective."""
-        return len(self.objectives) > 1
 
     def name(self, query: int, objective: int) -> str:
         """Name the row of a query and an objective."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
-from src.core.run import Run
+from src.core.run import FIRST_STEP, Run
 from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
 from src.datasets.base import Dataset, RawFile, RawSummary, Source
 from src.datasets.otto import ground_truth, inspect_raw, submission
 from src.datasets.otto.recipe import RECIPE
 from src.datasets.otto.split import make_splits
+from src.datasets.otto.types import found_types
+from src.datasets.present_types import with_types
 from src.datasets.submission_rows import Expected, SubmissionFormat
 
 SOURCE = Source(  # figures of the organisers; a row is a session
@@ -33,6 +37,12 @@ class Otto(Dataset):
 
     recipe: Recipe = RECIPE
     source: Source | None = SOURCE
+
+    def configure(self, args: argparse.Namespace) -> Self:
+        """Keep the objectives of the event types that step 1 found."""
+        if getattr(args, "script", "") == FIRST_STEP:
+            return self
+        return replace(self, recipe=with_types(self.recipe, found_types(args.output, self.recipe)))
 
     def prepare(self, run: Run) -> None:
         make_splits(run)

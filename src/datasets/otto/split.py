@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +12,8 @@ from src.core.run import Run
 from src.data import paths
 from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.otto.raw import read_log, refuse_common_sessions, refuse_swapped_files
+from src.datasets.otto.types import find_types
+from src.datasets.present_types import with_types
 from src.datasets.session_log import SessionLog
 from src.datasets.split_maker import SplitMaker, with_training_splits
 from src.datasets.split_tables import SplitTables
@@ -29,6 +31,8 @@ def make_splits(run: Run) -> None:
     remove_splits(run)
     train, test = _read(run, "train"), _read(run, "test")
     assert train is not None
+    logs = [log for log in (train, test) if log is not None]
+    run = replace(run, recipe=with_types(run.recipe, find_types(run, logs)))
     maker = _OttoSplits(run, Windows(train, test, run.recipe, run.sample))
     maker.make_items()
     valid = maker.make_window("valid", 0)

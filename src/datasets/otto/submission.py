@@ -27,6 +27,7 @@ def submission_format(recipe: Recipe) -> SubmissionFormat:
         row="<session>_<objective>,<items>",
         query="session",
         objectives=tuple(recipe.objective_names),
+        names_objectives=True,
         separator=" ",
         k=recipe.k,
         exact=False,

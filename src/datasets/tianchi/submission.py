@@ -30,6 +30,7 @@ def submission_format(recipe: Recipe) -> SubmissionFormat:
         row="<user>,<articles>",
         query="user",
         objectives=tuple(recipe.objective_names),
+        names_objectives=False,
         separator=",",
         k=recipe.k,
         exact=True,
