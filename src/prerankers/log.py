@@ -26,7 +26,7 @@ from src.rankers.oof import eval_batches
 from src.rankers.train import Target, targets
 from src.rankers.train_table import trainable_objectives
 
-QUERIES = 1_000  # that are compared, about
+QUERIES = 500  # that are compared, about
 
 
 def log_preranker(run: Run, objectives: Sequence[str]) -> None:
