@@ -32,7 +32,7 @@ NETS: list[Net] = [
     Linear(), MLP(norm="layer"), MLP(norm="batch"), ListTransformer(), TwoTower(), DIN(max_len=3),
 ]  # fmt: skip
 NAMES, CATEGORIES = ["x", "of_query", "rank"], ["kind"]
-SIZES = [4, 1, 9, 0, 6]
+SIZES = [4, 1, 9, 0, 6, 2, 5, 3, 7, 8]  # more lists than a list transformer has groups
 OFFSETS = np.cumsum([0, *SIZES])
 N = int(OFFSETS[-1])
 
@@ -44,12 +44,12 @@ def made(net: Net) -> tuple[NetModel, QueryRows]:
     rank = np.where(rng.random(N) < 0.3, np.nan, rng.integers(1, 20, N))
     X = np.column_stack([rng.normal(size=N), query, rank, rng.integers(0, 4, N)])
     X = X.astype(np.float32)
-    item = rng.permutation(30)[:N].astype(np.int32)
+    item = rng.permutation(50)[:N].astype(np.int32)
     zeros = np.zeros((len(SIZES), net.max_len), np.int64)
-    events = rng.integers(0, 30, zeros.shape)
+    events = rng.integers(0, 50, zeros.shape)
     history = SequenceBatch(events, zeros, zeros, zeros, zeros.sum(1))
     history = history if net.max_len else no_events(len(SIZES))
-    scaler = InputScaler.fit(row, NAMES, X, query, np.arange(30))
+    scaler = InputScaler.fit(row, NAMES, X, query, np.arange(50))
     rows = QueryRows.of(scaler, OFFSETS, np.zeros(N, np.float32), item, [X], history)
     return NetModel.new(row, scaler, 2, CPU, seed=3), rows
 
