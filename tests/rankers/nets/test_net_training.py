@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,8 @@ from planted import BARE
 from src.core import store
 from src.metrics.mrr import MRR
 from src.rankers.losses.base import Loss
-from src.rankers.losses.listnet import ListNet
+from src.rankers.losses.lambdas import LambdaRank
+from src.rankers.losses.listmle import ListMLE
 from src.rankers.losses.pointwise import BCE, SquaredError
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
@@ -37,7 +39,9 @@ from src.rankers.train_set import TrainSet
 
 SMALL = ListTransformer(width=16, layers=1)
 NETS: list[Net] = [Linear(), MLP((32,)), SMALL, TwoTower(max_len=0)]
-LOSSES: list[Loss] = [BCE(), SquaredError(), ListNet(), Softmax("exp", over="lists")]
+LOSSES: list[Loss] = [
+    BCE(), SquaredError(), Softmax("exp", over="lists"), ListMLE(ties="shuffle"), LambdaRank(k=10),
+]  # fmt: skip
 ROW = NetRanker(
     "x", MLP((16,)), Softmax(), MRR(5), batch_size=16, epochs=8, learning_rate=0.02
 )  # fmt: skip
@@ -90,8 +94,8 @@ def parameters(model: NetModel) -> list[bytes]:
 def test_folds_beside_each_other_are_as_folds_in_turn(
     net: Net, lists: TrainSet, tmp_path: Path
 ) -> None:
-    """Draws of dropout and of the start do not depend on threads."""
-    row = replace(ROW, net=net, epochs=2, nets=2)
+    """Draws of the start, of dropout and of the loss do not depend on threads."""
+    row = replace(ROW, net=net, loss=ListMLE(ties="shuffle"), epochs=2, nets=2)
     fit = partial(trained, row, lists, tmp_path)
     one = [parameters(fit(fold)) for fold in range(FOLDS)]
     torch.set_num_threads(2)
@@ -121,6 +125,25 @@ def test_the_best_epoch_is_kept(lists: TrainSet, tmp_path: Path) -> None:
 def test_training_stops_where_the_metric_does_not_improve(lists: TrainSet, tmp_path: Path) -> None:
     trained(replace(ROW, net=Linear(), learning_rate=0.0, patience=2, epochs=9), lists, tmp_path)
     assert pl.read_csv(tmp_path / "logs_0" / "curve.csv").height == 3
+
+
+class Seen(Softmax):
+    """A loss that notes how far the training is."""
+
+    moments: ClassVar[list[float]] = []
+
+    def at(self, progress: float) -> Loss:
+        self.moments.append(progress)
+        return self
+
+
+def test_a_loss_is_told_how_far_the_training_is(lists: TrainSet, tmp_path: Path) -> None:
+    """Loss and learning rate count steps: all epochs, of each net by itself."""
+    Seen.moments.clear()
+    trained(replace(ROW, loss=Seen(), epochs=3, nets=2), lists, tmp_path)
+    batches = -(-160 // ROW.batch_size)
+    steps = np.arange(3 * batches).reshape(3, batches) / (3 * batches)
+    assert Seen.moments == np.tile(steps[:, None], (1, 2, 1)).ravel().tolist()
 
 
 def test_weight_decay_shrinks_the_weights(lists: TrainSet, tmp_path: Path) -> None:
@@ -160,9 +183,9 @@ def test_a_ranker_names_itself_where_a_net_refuses(lists: TrainSet, tmp_path: Pa
 def test_another_loss_is_another_row_for_manifests() -> None:
     rows = [replace(ROW, loss=loss, net=net) for loss in LOSSES for net in NETS]
     assert len({store.digest(row) for row in rows}) == len(rows)
-    same_fields = [store.digest(replace(ROW, loss=loss)) for loss in (Twin(), ListNet())]
+    same_fields = [store.digest(replace(ROW, loss=loss)) for loss in (Twin(), Softmax())]
     assert same_fields[0] != same_fields[1]
 
 
-class Twin(ListNet):
+class Twin(Softmax):
     """Another kind with the same fields."""
