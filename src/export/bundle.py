@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -11,13 +12,15 @@ import polars as pl
 
 from src.blend.final_blend import FinalBlend, blends_of
 from src.blend.scored_candidates import ScoredCandidates
-from src.core.arrays import F32, I64
+from src.candidates.pool import Pool
+from src.core.arrays import F32, I32, I64
 from src.core.engines import CpuEngine
 from src.core.engines.base import Engine
 from src.data.recipe import Recipe
-from src.export.lists import ITEM, ItemIds, batch_of, sessions_of
+from src.export.lists import ITEM, ItemIds, ListData, sessions_of
 from src.export.manifest import AGAIN, Manifest, ModelFile
 from src.export.recipe_data import recipe_of
+from src.features.table import FeatureTable
 from src.rankers.base import Ranker, RankerModel, mean_scores, out_of_fold_scores
 from src.rankers.batches import CandidateBatch
 
@@ -97,14 +100,26 @@ class Bundle:
         sizes = np.diff(offsets)
         if offsets.size == 0 or offsets[0] != 0 or offsets[-1] != rows.height or (sizes < 0).any():
             raise ValueError(f"offsets are not those of {rows.height} rows: 0, ..., {rows.height}")
-        names = self.feature_names
-        if missing := [name for name in names if name not in rows.columns]:
-            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-            raise ValueError(f"the rows lack the features {missing[:SHOWN]}{more}")
-        X = rows.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")
         raw = rows[ITEM] if ITEM in rows.columns else pl.Series(ITEM, [None] * rows.height)
+        item, names = self.ids.dense(raw), self.feature_names
+        if self.recipe.given and not set(names) <= set(rows.columns):
+            X, names = self.given_features(rows, offsets, item), self.manifest.features
+        else:
+            X = values_of(rows, names)
         sessions = sessions_of(events, sizes.size, self.ids, self.recipe.types)
-        return batch_of(X, names, offsets, self.ids.dense(raw), sessions)
+        pool = Pool.without_lists(0, offsets, item)
+        return CandidateBatch(ListData(sessions), pool, names, X, np.arange(len(X)))
+
+    def given_features(self, rows: pl.DataFrame, offsets: I64, item: I32) -> F32:
+        """Compute all features from the given columns: float32 (rows, manifest.features).
+
+        Rows of a list are put into the order of their items, as in the run: sums are in that order.
+        """
+        values = values_of(rows, self.recipe.given_columns)
+        order = np.lexsort((item, np.repeat(np.arange(offsets.size - 1), np.diff(offsets))))
+        X = np.empty((rows.height, len(self.manifest.features)), np.float32)
+        X[order] = FeatureTable(self.recipe).compute_given(offsets, values[order])
+        return X
 
     def ranker_scores(self, batch: CandidateBatch, fold: I64 | None = None) -> dict[str, F32]:
         """Score a batch with each ranker: score column -> float32 (rows), as in score files.
@@ -121,11 +136,12 @@ class Bundle:
     ) -> dict[str, F32]:  # fmt: skip
         """Score raw lists with the blend of each objective: objective -> float32 (rows).
 
-        rows: a row per candidate, lists in turn; columns: the features by name, and `item`, the raw
-        id (needed by nets with item vectors, and to order ties as the run does). offsets: CSR of
-        the lists. events: of the sessions of the lists, see `sessions_of`; nets that read events
-        take a list without one as an empty session. fold: of each list: only the models of its fold
-        score it, as in `valid`; None: the mean over the models of all folds, as in `test`.
+        rows: a row per candidate, lists in turn. Its columns are the features by name, or the given
+        columns of a recipe with given candidates; and `item`, the raw id, which nets with item
+        vectors need, and which orders ties as the run does. offsets: CSR of the lists. events: of
+        the sessions of the lists, see `sessions_of`; nets that read events take a list without one
+        as an empty session. fold: of each list: only the models of its fold score it, as in
+        `valid`; None: the mean over the models of all folds, as in `test`.
 
         Scores of different lists are not comparable. An objective without a ranker keeps the order
         of the rows. Raises ValueError where a column is missing or offsets do not fit the rows.
@@ -138,3 +154,14 @@ class Bundle:
             candidates = ScoredCandidates.from_table(table, final.columns)
             scores[name] = candidates.blended(final.blend, final.stack)
         return scores
+
+
+def values_of(rows: pl.DataFrame, names: Sequence[str]) -> F32:
+    """Return columns as numbers: float32 (rows, names), NaN where missing; ValueError without one.
+
+    A column of whole numbers is exact up to 2**24, as in step 5.
+    """
+    if missing := [name for name in names if name not in rows.columns]:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise ValueError(f"the rows lack the columns {missing[:SHOWN]}{more}")
+    return rows.select(pl.col(names).cast(pl.Float32)).to_numpy(order="c")

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from src.candidates.pool import Pool
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import I32
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
-from src.rankers.batches import CandidateBatch
 
 ITEM, LIST = "item", "list"
 UNKNOWN = -1
@@ -35,7 +33,7 @@ class ItemIds:
     def dense(self, raw: pl.Series) -> I32:
         """Return dense ids, UNKNOWN for ids that are not there: int32 (rows)."""
         known = pl.DataFrame({ITEM: self.raw}).with_row_index("dense")
-        rows = pl.DataFrame({ITEM: raw.cast(self.raw.dtype)})
+        rows = pl.DataFrame({ITEM: raw.cast(self.raw.dtype, strict=False)})
         dense = rows.join(known, on=ITEM, how="left", maintain_order="left")["dense"]
         return dense.cast(pl.Int32).fill_null(UNKNOWN).to_numpy().astype(np.int32)
 
@@ -56,12 +54,3 @@ def sessions_of(
     }  # fmt: skip
     table = pl.DataFrame(columns).cast(EVENTS).sort("session", maintain_order=True)
     return Sessions.from_events(table, lists, len(ids.raw), 0)
-
-
-def batch_of(
-    X: F32, names: list[str], offsets: I64, item: I32, sessions: Sessions
-) -> CandidateBatch:
-    """Make a batch of lists; it has no ranks and scores of retrievers."""
-    nothing = np.zeros((len(X), 0), np.float32)
-    pool = Pool(0, offsets, item, np.zeros(len(X), np.float32), nothing, nothing)
-    return CandidateBatch(ListData(sessions), pool, names, X, np.arange(len(X)))

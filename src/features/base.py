@@ -150,6 +150,14 @@ class FeatureGroup(ABC):
         columns hold for a session without an event.
         """
 
+    def fill_given(self, offsets: I64, values: F32, X: F32, column: int) -> None:
+        """Write the columns from the given columns alone (src/export); few kinds can.
+
+        offsets: CSR of the lists. values: float32 (candidates, given columns), NaN where missing.
+        Raises ValueError where the kind reads more.
+        """
+        raise ValueError(f"{type(self).__name__} reads more than given columns; give its features")
+
 
 def lower_names(members: Iterable[IntEnum]) -> tuple[str, ...]:
     """Return the names of enum members in lower case, as in recipes and columns."""

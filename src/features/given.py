@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from src.core.arrays import F32
+from src.core.arrays import F32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -44,6 +44,9 @@ class GivenGroup(FeatureGroup):
     def causal(self) -> Self:
         return self
 
+    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        self.fill_given(batch.pool.offsets, given_values(batch), X, column)
+
 
 @dataclass(frozen=True)
 class GivenFeature(GivenGroup):
@@ -63,9 +66,9 @@ class GivenFeature(GivenGroup):
         ends = ["" if form == "value" else f"_{form}" for form in self.forms]
         return [f"{column}{end}" for end in ends for column in recipe.given_columns]
 
-    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+    def fill_given(self, offsets: I64, values: F32, X: F32, column: int) -> None:
         forms = np.array([Form[form.upper()] for form in self.forms], np.int64)
-        form_columns(batch.pool.offsets, given_values(batch), forms, column, X)
+        form_columns(offsets, values, forms, column, X)
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ class GivenFusionFeature(GivenGroup):
     def names(self, recipe: Recipe) -> list[str]:
         return [f"given_{name}" for name in lower_names(Fusion)]
 
-    def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
-        fusion_columns(batch.pool.offsets, given_values(batch), column, X)
+    def fill_given(self, offsets: I64, values: F32, X: F32, column: int) -> None:
+        fusion_columns(offsets, values, column, X)
 
 
 def given_values(batch: QueryBatch) -> F32:

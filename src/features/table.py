@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 import numpy as np
 from numba import get_num_threads
 
 from src.candidates.pool import Pool
-from src.core.arrays import F32
+from src.core.arrays import F32, I64
 from src.data.recipe import Recipe
 from src.data.split_data import SplitData
-from src.features.base import QueryBatch
+from src.features.base import FeatureGroup, QueryBatch
 from src.features.rank_kernel import rank_columns
 
 
@@ -45,13 +46,30 @@ class FeatureTable:
 
         wanted: names of columns (None: all). Groups and ranks without a wanted column stay 0.
         """
-        X = np.zeros((pool.item.size, len(self.names)), np.float32)
         batch = QueryBatch(self.recipe, data, pool)
+        return self._compute(pool.offsets, wanted, lambda group: partial(group.fill, batch))
+
+    def compute_given(self, offsets: I64, values: F32) -> F32:
+        """Compute all features from given columns alone: float32 (candidates, names).
+
+        The arguments are those of FeatureGroup.fill_given, which raises ValueError where a group
+        reads more.
+        """
+        return self._compute(
+            offsets, None, lambda group: partial(group.fill_given, offsets, values)
+        )
+
+    def _compute(
+        self, offsets: I64, wanted: Collection[str] | None,
+        filler: Callable[[FeatureGroup], Callable[[F32, int], None]],
+    ) -> F32:  # fmt: skip
+        """Let each group with a wanted column fill its columns of X; then compute the ranks."""
+        X = np.zeros((int(offsets[-1]), len(self.names)), np.float32)
         names, column = set(self.names if wanted is None else wanted), 0
         for group in self.recipe.features:
             if not names.isdisjoint(group.all_names(self.recipe)):
-                group.fill(batch, X, column)
+                filler(group)(X, column)
             column += len(group.names(self.recipe))
         mask = np.array([self.names[rank] in names for rank in self.ranks], np.bool_)
-        rank_columns(pool.offsets, self.ranked[mask], self.ranks[mask], X, get_num_threads())
+        rank_columns(offsets, self.ranked[mask], self.ranks[mask], X, get_num_threads())
         return X

@@ -123,7 +123,7 @@ def test_wrong_rows_are_refused(run: Run) -> None:
     names = bundle.feature_names
     rows = pl.DataFrame({name: [0.5, 1.0] for name in names})
     assert bundle.scores(rows, np.array([0, 2]))["clicks"].shape == (2,)
-    with pytest.raises(ValueError, match=rf"the rows lack the features \['{names[0]}'\]"):
+    with pytest.raises(ValueError, match=rf"the rows lack the columns \['{names[0]}'\]"):
         bundle.scores(rows.drop(names[0]), np.array([0, 2]))
     with pytest.raises(ValueError, match=r"and [0-9]+ more"):
         bundle.scores(rows.select(names[0]), np.array([0, 2]))
