@@ -36,7 +36,7 @@ from src.metrics.base import Metric
 from src.metrics.bootstrap import bootstrap
 from src.metrics.named import metric_named
 from src.metrics.query_scores import score_lists
-from src.tools.score import hits, read_labels
+from src.tools.score import read_labels
 
 HEAD = ("protocol", "lists", "metric", "score", "low", "high", "lowest split", "highest split")
 STEPS = sorted(measure.HERE.parent.glob("[1-7]_*.py"))
@@ -158,7 +158,7 @@ def submitted(name: str, output: Path) -> pl.DataFrame:
     flags = ["--dataset", name, "--output", str(output)]
     args = tool_flags("movielens", None, flags, file="the submission")
     dataset = configured(args)
-    found = hits(args.file, dataset, read_labels(output / "test" / "labels.parquet"))
+    found = dataset.judged_items(args.file, read_labels(output / "test" / "labels.parquet"))
     users = pl.read_parquet(output / "test" / "sessions.parquet").with_row_index("dense")
     items = pl.read_parquet(output / "items.parquet", columns=["item_id"]).with_row_index("row")
     dense = found.join(users, on="session").join(items, left_on="item", right_on="item_id")

@@ -2,7 +2,10 @@
 
 from src.datasets.base import Dataset
 from src.datasets.demo.dataset import Demo
+from src.datasets.letor.dataset import Letor
 from src.datasets.otto.dataset import Otto
 from src.datasets.tianchi.dataset import Tianchi
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi())}
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi(), Letor())
+}

@@ -13,7 +13,7 @@ import polars as pl
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
-from src.datasets import submission_rows
+from src.datasets import judged_rows, submission_rows
 from src.datasets.submission_rows import Expected, SubmissionFormat
 
 
@@ -111,6 +111,14 @@ class Dataset(ABC):
         if items is None:
             right += "\n(whether the items exist was not checked: a raw file is missing)"
         return Checked(submission_rows.check(path, fmt, expected), right)
+
+    def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
+        """List the judged items of a submission: session, objective, item, grade, rank from 0.
+
+        truth: a TRUTH table; ids are as there. Raises ValueError, naming the line, where the file
+        cannot be scored.
+        """
+        return judged_rows.judged_items(path, self.submission_format(), truth)
 
     @abstractmethod
     def read_ground_truth(self, path: Path) -> pl.DataFrame:

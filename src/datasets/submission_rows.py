@@ -27,7 +27,10 @@ NUMBER = "(?:0|[1-9][0-9]{0,18})"  # regular expression; int64 has 19 digits
 TRUTH = pl.Schema(
     {"session": pl.Int64, "objective": pl.Int64, "item": pl.Int64, "grade": pl.Float32}
 )
-"""Ground truth in raw ids: one judged item per row, without duplicates; grades as in LABELS."""
+"""Ground truth in raw ids: one judged item per row, without duplicates; grades as in LABELS.
+
+Session and item are of String where the raw ids are texts.
+"""
 
 Bool = NDArray[np.bool_]
 

@@ -112,11 +112,12 @@ def ranks_in_query(query: I64, score: F32) -> I64:
 
 
 def variants(recipe: Recipe) -> list[Variant]:
-    """List all variants; the first SEEDS of them drop nothing."""
-    seed = recipe.seed
+    """List all variants; the first SEEDS of them drop nothing, and none drops all features."""
+    seed, table = recipe.seed, FeatureTable(recipe)
     plan = [Variant(f"nothing, seed {n}", [], [], seed + n) for n in range(SEEDS)]
-    for group, names in FeatureTable(recipe).groups.items():
-        plan.append(Variant(f"features: {group}", names, [], seed))
+    for group, names in table.groups.items():
+        if len(names) < len(table.names):
+            plan.append(Variant(f"features: {group}", names, [], seed))
     ranks = [name for row in recipe.features
              for name in row.all_names(recipe)[len(row.names(recipe)):]]  # fmt: skip
     if ranks:

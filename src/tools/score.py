@@ -17,10 +17,10 @@ import polars as pl
 from src.cli import configured, run_cli, tool_flags
 from src.core.console import show
 from src.data.labels import scan_labels
-from src.datasets import submission_rows as submissions
+from src.data.raw_ids import item_ids, session_ids
 from src.datasets.base import Dataset
-from src.datasets.submission_rows import TRUTH
-from src.metrics.base import Metric
+from src.datasets.submission_rows import TRUTH, require_file
+from src.metrics.base import WHOLE_LIST, Metric
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores, score_lists
@@ -34,34 +34,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def read_labels(path: Path) -> pl.DataFrame:
     """Read a labels.parquet of step 1, and the tables beside it, as a TRUTH table."""
     labels = scan_labels(path).collect()
-    sessions = pl.read_parquet(path.with_name("sessions.parquet"))["session"]
-    item_ids = pl.read_parquet(path.parent.parent / "items.parquet")["item_id"]
-    raw = labels.with_columns(session=sessions[labels["session"]], item=item_ids[labels["item"]])
-    return raw.cast(TRUTH)
+    sessions = session_ids(path.with_name("sessions.parquet"))
+    items = item_ids(path.parent.parent / "items.parquet")
+    raw = labels.with_columns(session=sessions[labels["session"]], item=items[labels["item"]])
+    return raw.select(TRUTH.names()).cast({"objective": pl.Int64})
 
 
-def hits(path: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
-    """List the judged items of a submission: session, objective, item, grade, rank from 0.
-
-    Raises ValueError for a repeated row, and where no row is of a query of the ground truth.
-    """
-    fmt, tables, names = dataset.submission_format(), [], []
-    queries = truth.select("session", "objective").unique()
-    for batch in submissions.read(path, fmt):
-        rows = batch.cast({"objective": pl.Int64}).join(queries, on=["session", "objective"])
-        names.append(rows.select("line", "session", "objective"))
-        lists = rows.with_columns(pl.col("items").str.split(fmt.separator).list.head(fmt.k))
-        items = lists.select(
-            "session", "objective", item="items", rank=pl.int_ranges(pl.col("items").list.len())
-        ).explode("item", "rank", empty_as_null=False)
-        items = items.with_columns(submissions.integers(items["item"]))
-        tables.append(items.join(truth, on=["session", "objective", "item"]))
-    rows = pl.concat(names)
-    if rows.is_empty():
-        raise ValueError(f"{path} has no row for any query of the labels; give those of its split")
-    for line in rows.filter(~pl.struct("session", "objective").is_first_distinct())["line"][:1]:
-        raise ValueError(f"{path}, line {line}: a row that was there before; keep one")
-    return pl.concat(tables)
+def numbered(truth: pl.DataFrame, listed: pl.DataFrame) -> list[pl.DataFrame]:
+    """Replace ids that are texts by numbers, the same in both tables; the truth has all of them."""
+    tables = [truth, listed]
+    for column in ("session", "item"):
+        if truth.schema[column] == pl.String:
+            ids = truth[column].unique().sort()
+            tables = [t.with_columns(ids.search_sorted(t[column]).alias(column)) for t in tables]
+    return tables
 
 
 def score(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
@@ -90,7 +76,8 @@ def also(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Data
     recipe, rows = dataset.recipe, []
     weights = [objective.weight for objective in recipe.objectives]
     largest = float(truth["grade"].to_numpy().max(initial=0))
-    for metric in companions(dataset.submission_format().k, largest):
+    k = WHOLE_LIST if dataset.ranks_all else recipe.k
+    for metric in companions(k, largest):
         scores = scores_of(listed, dataset, truth, metric)
         row: dict[str, object] = {"metric": str(metric)}
         row |= {n: s.score() for n, s in zip(recipe.objective_names, scores, strict=True)}
@@ -113,10 +100,11 @@ def scores_of(
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
     dataset = configured(args)
-    submissions.require_file(args.file)
+    require_file(args.file)
     of_step_1 = args.labels.suffix == ".parquet"
     truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
-    listed, metric = hits(args.file, dataset, truth), dataset.recipe.metric
+    listed, metric = dataset.judged_items(args.file, truth), dataset.recipe.metric
+    truth, listed = numbered(truth, listed)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))
     print("\nother metrics of the same lists")

@@ -52,7 +52,7 @@ def scores(submission: Path, truth: Path) -> dict[str, float]:
 
 
 def scored(file: Path, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
-    return score.score(score.hits(file, dataset, truth), dataset, truth)
+    return score.score(dataset.judged_items(file, truth), dataset, truth)
 
 
 def test_the_organisers_worked_example(tmp_path) -> None:
@@ -146,7 +146,7 @@ def test_other_metrics_of_the_same_lists(tmp_path) -> None:
     (tmp_path / "s.csv").write_text(f"{header}\n1,10,11,12,13,14\n2,10,11,12,13,14\n")
     rows = [(1, 0, 10, 2), (1, 0, 11, 0), (1, 0, 12, 1), (2, 0, 10, 0), (3, 0, 10, 1)]
     truth = pl.DataFrame(rows, submission_rows.TRUTH, orient="row")
-    table = score.also(score.hits(tmp_path / "s.csv", NEWS, truth), NEWS, truth)
+    table = score.also(NEWS.judged_items(tmp_path / "s.csv", truth), NEWS, truth)
     found = dict(table.select("metric", table.columns[1]).iter_rows())
     assert found == pytest.approx({
         "ndcg@5": (3 + 1 / 2) / (3 + 1 / log2(3)) / 3,

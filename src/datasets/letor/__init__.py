@@ -1,0 +1,1 @@
+"""LETOR: query-document lists with grades, in SVMlight text."""
