@@ -110,9 +110,18 @@ def check_labels(ranker: LightGBMRanker, target: str, label: F32) -> None:
         )
 
 
+def check_params(ranker: LightGBMRanker) -> None:
+    """Raise ValueError for a parameter that LightGBM lacks: it would ignore it in silence."""
+    known = lgb.basic._ConfigAliases._get_all_param_aliases()
+    names = {*known, *(alias for aliases in known.values() for alias in aliases)}
+    if unknown := sorted(dict(ranker.params).keys() - names):
+        raise ValueError(f"ranker {ranker.name}: LightGBM has no parameter {unknown[0]}")
+
+
 def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     """Train one model, write its logs, and return the text of its rounds up to the best one."""
     start = time.perf_counter()
+    check_params(ranker)
     data.set_labels(ranker, task.target)
     metric, _, at = ranker.eval_metric.partition("@")
     metrics = list(dict.fromkeys([metric, "auc"]))  # the first one decides when to stop

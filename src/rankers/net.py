@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.core.engines import CpuEngine
 from src.core.run import Run
 from src.metrics.base import Metric
 from src.metrics.ndcg import NDCG
@@ -90,9 +91,11 @@ class NetRanker(Ranker):
 
     def export(self, path: Path, to: Path, run: Host) -> list[str]:
         """Copy a model, and write graphs of its nets and the scaler of their inputs beside it."""
-        from src.rankers.nets.portable import write
+        from src.rankers.nets import portable
+        from src.rankers.nets.model import NetModel
 
-        write(self.load(path, run), to)
+        model = NetModel.load(self, path, len(run.recipe.types), CpuEngine())
+        portable.write(model, to)
         return super().export(path, to, run)
 
     def load_portable(self, path: Path, run: Host) -> RankerModel:

@@ -234,6 +234,8 @@ def test_wrong_rows_are_refused_in_one_line(rows: TrainSet, tmp_path: Path) -> N
     ):
         with pytest.raises(ValueError, match=f"ranker {ranker.name}: {message}"):
             replace(BARE, features=(PoolFeature(),), rankers=(ranker,))
+    with pytest.raises(ValueError, match="ranker binary: LightGBM has no parameter num_leafs"):
+        trained(of_loss("binary", ("num_leafs", 9)), rows, tmp_path)
     with pytest.raises(ValueError, match="ranker lambda: no eval_metric gini"):
         trained(replace(LAMBDA, eval_metric="gini"), rows, tmp_path)
     with pytest.raises(ValueError, match=r"ranker lambdarank: .*num_leaves"):
