@@ -1,6 +1,6 @@
 """Agreement of two orders: known values, SciPy, and the bounds of ranks.
 
-pytest tests/prerankers/test_agreement.py
+pytest tests/prerankers/test_agreement_log.py
 """
 
 from __future__ import annotations
