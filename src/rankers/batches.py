@@ -71,8 +71,8 @@ def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
     return list(dict.fromkeys([paths.events(run, split), pool_file(run, split, shard), *tables]))
 
 
-def claim_batches(data: SplitData, step: str, written: float) -> None:
-    """Claim memory for the batches of a split, and `written` bytes of disk.
+def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0) -> None:
+    """Claim memory for the batches of a split and `held` bytes, and `written` bytes of disk.
 
     Memory holds 16 bytes per event and per session. A batch takes 12 bytes per cell: X, the rows
     that are kept, and a table of these, in float32.
@@ -84,5 +84,5 @@ def claim_batches(data: SplitData, step: str, written: float) -> None:
     if recipe.given:
         rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
     cells = rows * len(FeatureTable(recipe).names)
-    memory = sessions + sum(group.held for group in groups) + 12 * cells
+    memory = sessions + sum(group.held for group in groups) + 12 * cells + held
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

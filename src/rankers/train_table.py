@@ -24,7 +24,8 @@ from src.rankers.sampling import Sampler, ground_truth, labels_of, samplers
 from src.rankers.train_set import LABEL
 
 BYTES_OF_CELL = 1.2
-"""Bytes on disk, about, of a feature of a sampled candidate."""
+BYTES_IN_MEMORY = 6.0
+"""Bytes of a feature of a sampled candidate: on disk, and in memory while a shard is written."""
 
 
 def table_files(run: Run, split: str) -> list[Path]:
@@ -120,9 +121,11 @@ class TrainTableBuilder:
         by_objective = samplers(run.recipe, list(positives.values()), sum(candidates.values()))
         pairs = zip(by_objective, self.truth, strict=True)
         rows = sum(s.expected_rows(truth.height, candidates[split]) for s, truth in pairs)
-        table_bytes = BYTES_OF_CELL * len(self.features.names) * rows
-        share = missing_queries(run, split, paths.train_folder(run)) / self.data.n_queries
-        claim_batches(self.data, "features", table_bytes * share)
+        cells = len(self.features.names) * rows / self.data.n_queries  # per query
+        missing = missing_queries(run, split, paths.train_folder(run))
+        largest = max(shard.end - shard.first for shard in shards(run, split))
+        held = BYTES_IN_MEMORY * cells * largest
+        claim_batches(self.data, "features", BYTES_OF_CELL * cells * missing, held)
         return by_objective
 
     def build(self, shard: Shard) -> bool:
