@@ -20,6 +20,7 @@ def example(folder: Path) -> Path:
     for name, queries, seed in (("train", 40, 1), ("test", 30, 2)):
         lists: list[list[Doc]] = list(planted(queries, seed).values())
         lists += [[(0, values, "") for _, values, _ in docs] for docs in lists[:9]]
+        lists += [[(2 - grade, values, "") for grade, values, _ in docs] for docs in lists[:9]]
         write(folder, **{f"rank_{name}": "".join(text(None, docs) for docs in lists)})
         sizes = "".join(f"{len(docs)}\n" for docs in lists)
         (folder / f"rank.{name}.query").write_text(sizes)
