@@ -26,7 +26,9 @@ def epochs(contents: Contents) -> Section:
     run, figures = contents.run, []
     for row in run.recipe.embeddings:
         files = {split: paths.embedding_log(run, split, row.name) for split in all_splits(run)}
-        logs = {split: pl.read_csv(file) for split, file in files.items() if file.exists()}
+        # a log of no epochs is an empty file
+        logs = {split: pl.read_csv(file) for split, file in files.items()
+                if file.exists() and file.read_text().strip()}  # fmt: skip
         for column in ("loss", "recall_20") if logs else ():
             lines = [
                 Line(split, log["epoch"].to_list(), log[column].to_list(), n % len(plots.SERIES))
