@@ -25,10 +25,10 @@ class NewItemRetriever(Retriever):
     """Lists the newest items at the time of the query, by columns of items.parquet.
 
     `same` and `near` refer to the items of the session. They exclude all items for a session
-    without events.
+    without events. Where times of items are not known, all items are as new as the query.
     """
 
-    created: str  # column with the time of the item, in seconds since 1970
+    created: str | None  # column with the time of the item, in seconds since 1970; None: unknown
     max_age_days: float = 1.0
     same: str | None = None  # column whose value the item shares with an item of the session
     near: str | None = None  # column whose value is near the mean over the session
@@ -51,13 +51,18 @@ class NewItemRetriever(Retriever):
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """List the newest items whose time is known."""
         s = data.sessions
-        created = data.items[self.created].cast(pl.Int64).fill_null(-1).to_numpy()
+        now = data.query_ts(first, end)
+        created = np.zeros(s.n_items, np.int64)
+        if self.created is None:
+            now = np.zeros_like(now)
+        else:
+            created = data.items[self.created].cast(pl.Int64).fill_null(-1).to_numpy()
         eligible = created >= 0
         if self.unseen:
             eligible &= count_items(s.item, s.n_items) == 0
         order = np.flatnonzero(eligible)[np.argsort(created[eligible], kind="stable")]
         return new_items_kernel.new_item_lists(
-            s.offsets, s.item, data.query_ts(first, end), first, end, order, created[order],
+            s.offsets, s.item, now, first, end, order, created[order],
             int(self.max_age_days * DAY), self._column(data, self.same),
             self._column(data, self.near), self.max_distance, self.top,
         )  # fmt: skip

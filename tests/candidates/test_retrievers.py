@@ -154,15 +154,6 @@ def test_popular_window_borders() -> None:
     assert score.tolist() == [[5, 1, 0], [9, 5, 0]]
 
 
-def test_popular_events_of_many_years(tmp_path: Path) -> None:
-    """A second of many years has no counter of its own."""
-    old, new = [(A, 10**8, 0), (B, 10**8 + 5, 0)], [(B, 2 * 10**9 - 5000, 0), (C, 2 * 10**9, 0)]
-    data = small_split(tmp_path, [old, [(D, 10**9, 0)], new], 1)
-    ever = PopularRetriever("ever", window_s=None, top=4).causal()
-    assert lists(data, ever)[0].tolist() == [[B, A, D, -1]], "C is the query"
-    assert lists(data, replace(ever, window_s=None))[0].tolist() == [[B, A, C, D]]
-
-
 def test_events_by_time() -> None:
     ts, item = np.array([5, 9, 3, 5, 4], np.int32), np.arange(5, dtype=np.int32)
     found = events_kernel.by_time(ts, item, (item * 10).astype(np.int8), 4)
