@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -54,7 +55,12 @@ def remove_splits(run: Run) -> None:
 
 def read_splits(run: Run) -> list[Split]:
     """Read splits.json; raise FileNotFoundError, with the step to run, before step 1 has ended."""
-    path = run.output / "splits.json"
+    return splits_in(run.output)
+
+
+def splits_in(output: Path) -> list[Split]:
+    """Read splits.json of an output folder, as `read_splits`."""
+    path = output / "splits.json"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; run 1_preparation.py first")
     rows = json.loads(path.read_text())

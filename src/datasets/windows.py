@@ -99,10 +99,14 @@ class Windows:
         return pl.concat(plans)
 
     def plan_whole(self) -> pl.DataFrame:
-        """Plan the split whose queries are the whole sessions of the last window."""
-        history, queries = self._of_window(0, FOREVER)
-        self._require_sessions(queries, "in", "larger", 0)
-        return pl.concat([make_plan(history, False), make_plan(queries, True)])
+        """Plan the split whose queries are the whole sessions of the last window.
+
+        Sessions without an event are queries too.
+        """
+        sessions = self.sampled(self.train.sessions()).collect(engine="streaming")
+        begun = (pl.col("first") >= self._start(0)) | (pl.col("events") == 0)
+        plans = make_plan(sessions.filter(~begun), False), make_plan(sessions.filter(begun), True)
+        return pl.concat(plans)
 
     def _of_window(self, back: int, until: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the sessions that begin before a window, and those that begin in it."""
