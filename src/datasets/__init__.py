@@ -2,10 +2,11 @@
 
 from src.datasets.base import Dataset
 from src.datasets.demo.dataset import Demo
+from src.datasets.interactions.dataset import Interactions
 from src.datasets.letor.dataset import Letor
 from src.datasets.otto.dataset import Otto
 from src.datasets.tianchi.dataset import Tianchi
 
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi(), Letor())
+    dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi(), Letor(), Interactions())
 }

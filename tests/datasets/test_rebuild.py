@@ -25,7 +25,9 @@ def versions() -> dict[str, str]:
         ("src/datasets/tianchi/submission.py", {"tianchi"}),
         ("src/datasets/otto/submission.py", {"otto", "demo"}),
         ("src/datasets/otto/dataset.py", {"otto", "demo"}),
-        ("src/datasets/submission_rows.py", {"otto", "demo", "tianchi", "letor"}),
+        ("src/datasets/submission_rows.py", {*DATASETS}),
+        ("src/datasets/interactions/submission.py", {"interactions"}),
+        ("src/datasets/fill_up.py", {"tianchi", "interactions"}),
         ("src/datasets/demo/simulate.py", set()),
         ("src/datasets/tianchi/recipe.py", set()),  # its rows enter the keys one by one
         ("src/datasets/__init__.py", set()),

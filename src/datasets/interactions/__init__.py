@@ -1,0 +1,1 @@
+"""Any log of interactions: who did what to which item, and when."""

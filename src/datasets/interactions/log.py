@@ -1,0 +1,80 @@
+"""A log of interactions as parquet parts with dense ids, and what was counted in its files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from src.core.arrays import hash_unit
+from src.datasets.session_log import SessionLog
+
+MANY = 1_000_003  # events of a user, about: a prime, so that no two events have the same number
+
+PART_ROWS = pl.Schema(
+    {
+        "line": pl.Int32, "session": pl.Int64, "position": pl.Int32, "item": pl.Int32,
+        "ts": pl.Int64, "type": pl.Int8, "rating": pl.Float32,
+    }
+)  # fmt: skip
+"""An event of a part. line: number of the user (or session) in user-ids.parquet; session: the raw
+id where that is a number, else line. rating: null in a log without ratings."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What step 1 counted in the files."""
+
+    rows: int  # of all files
+    missing: int  # rows left out: without user, item, time, type or rating
+    doubled: int  # rows that repeat another one to the letter
+    told_once: bool  # whether doubled rows count once
+    unit: str  # of the times; "" without times
+    types: tuple[str, ...]
+    has_ratings: bool
+    items: int  # with an event
+
+
+@dataclass(frozen=True)
+class InteractionLog(SessionLog):
+    """The parts of a log (PART_ROWS), and the ids beside the table."""
+
+    draw: int | None = None  # seed of a random order; None: the position is that in time
+
+    @property
+    def users(self) -> Path:
+        """Ids of all users (or sessions), sorted: column id, Int64 or String."""
+        return self.table.with_name("user-ids.parquet")
+
+    @property
+    def items(self) -> Path:
+        """Ids of all items, sorted: column id, Int64 or String."""
+        return self.table.with_name("item-ids.parquet")
+
+    @property
+    def facts_file(self) -> Path:
+        return self.table.with_name("facts.json")
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.table, self.users, self.items, self.facts_file]
+
+    def facts(self) -> Facts:
+        """Read what was counted."""
+        facts = json.loads(self.facts_file.read_text())
+        return Facts(**{**facts, "types": tuple(facts["types"])})
+
+    def read(self, part: Path) -> pl.DataFrame:
+        """Read PART_ROWS; with `draw`, the position of an event is random in those of its user."""
+        rows = super().read(part)
+        if self.draw is None:
+            return rows
+        event = pl.col("line").cast(pl.Int64) * MANY + pl.col("position")
+        drawn = hash_unit(event, self.draw).rank("ordinal").over("line") - 1
+        return rows.with_columns(position=drawn.cast(pl.Int32))
+
+    def with_items(self, rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
+        """Return the rows: their items are dense."""
+        return rows

@@ -1,0 +1,129 @@
+"""Turn a log into the tables of all splits (step 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from src.core.run import Run
+from src.data import paths
+from src.data.splits import Split, remove_splits, write_splits
+from src.datasets.interactions.choose import SESSION
+from src.datasets.interactions.cuts import UserCuts
+from src.datasets.interactions.flags import HELD_OUT, Flags
+from src.datasets.interactions.found import Found
+from src.datasets.interactions.holdout import RANDOM
+from src.datasets.interactions.log import InteractionLog
+from src.datasets.interactions.prepare import Preparation
+from src.datasets.interactions.recipe import recipe_of
+from src.datasets.interactions.sources import find_sources
+from src.datasets.interactions.split_tables import InteractionTables
+from src.datasets.split_maker import SplitMaker, with_training_splits
+from src.datasets.windows import Windows
+
+DRAW_SEED = 7  # added to the recipe's seed, for the random order of --split random
+
+
+def make_splits(run: Run, flags: Flags, texts: dict[str, str]) -> None:
+    """Make items.parquet, dataset.json and the tables of all splits.
+
+    Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
+    """
+    remove_splits(run)
+    preparation = Preparation(run, find_sources(run.input, texts["columns"]), flags, texts)
+    log, choice = preparation.log, preparation.choice()
+    attributes, (context, context_kinds) = preparation.make_items(), preparation.make_context()
+    found = preparation.found(choice, attributes, context_kinds)
+    recipe, flags = recipe_of(found, flags), replace(flags, holdout=choice.holdout)
+    maker = _Splits(replace(run, recipe=recipe), log, flags, found, context, preparation.asked())
+    write_splits(run, maker.make())
+
+
+@dataclass(frozen=True)
+class _Splits:
+    """Builds the tables of all splits."""
+
+    run: Run
+    log: InteractionLog
+    flags: Flags
+    found: Found
+    context: Path | None
+    asked: pl.Series | None  # numbers of the users that `test` asks for; None: all
+
+    @cached_property
+    def cuts(self) -> UserCuts:
+        recipe = self.run.recipe
+        log = self.log
+        if self.flags.holdout.rule == RANDOM:
+            log = replace(log, draw=recipe.seed + DRAW_SEED)
+        return UserCuts(log, self.flags.holdout, recipe, self.run.sample)
+
+    @cached_property
+    def windows(self) -> Windows | None:
+        """Windows of sessions; None where lists are for users, or the end of each is hidden."""
+        if self.found.who != SESSION or not self.flags.by_time:
+            return None
+        cure = "give a {} window, --split time:3d say, or raise --sample"
+        return Windows(self.log, None, self.run.recipe, self.run.sample, cure)
+
+    @property
+    def count(self) -> int:
+        return self.windows.count if self.windows else self.cuts.count
+
+    def make(self) -> list[Split]:
+        """Make `valid`, `test` and training splits."""
+        first = int(self.flags.test_held_out)  # level that `valid` hides
+        made = [self.hide("valid", "valid", first)]
+        if self.flags.test_held_out:
+            made.append(self.hide("test", "test", 0))
+        elif self.flags.candidates != HELD_OUT:
+            made.append(self.whole())
+        splits = [split for split in made if split is not None]  # a scored one has queries
+
+        def earlier(n: int) -> Split | None:
+            return self.hide(f"train_{n}", "train", first + n)
+
+        return with_training_splits(self.run, splits, earlier, self.count - 1 - first)
+
+    def hide(self, name: str, role: str, level: int) -> Split | None:
+        """Make the split that hides a level; None for a training split without queries."""
+        scored = role != "train"
+
+        def plan() -> pl.DataFrame:
+            planner = self.windows or self.cuts
+            return planner.plan(level, scored)
+
+        path = self._plan(name, plan, (self.flags.holdout, level, scored))
+        if not pl.scan_parquet(path).select(pl.col("query").any()).collect().item():
+            return None
+        self._tables(name, path, with_labels=True)
+        back = f", {level} back" if level else ""
+        return Split.read(self.run, name, role, f"--split {self.flags.holdout.text}{back}")
+
+    def whole(self) -> Split:
+        """Make `test` of whole histories."""
+
+        def plan() -> pl.DataFrame:
+            if self.windows and self.asked is None:
+                return self.windows.plan_whole()
+            return self.cuts.plan_whole(self.asked)
+
+        path = self._plan("test", plan, self.flags.holdout)
+        self._tables("test", path, with_labels=False)
+        return Split.read(self.run, "test", "test", "whole histories")
+
+    def _plan(self, name: str, plan: Callable[[], pl.DataFrame], rows: object) -> Path:
+        return SplitMaker(self.run).plan(name, plan, rows, [self.log.table])
+
+    def _tables(self, name: str, plan: Path, with_labels: bool) -> None:
+        log = self.cuts.log
+        tables = InteractionTables(self.run, plan, log, log, self.flags, self.found, self.context)
+        maker = SplitMaker(self.run)
+        if self.run.recipe.given:
+            file, inputs = paths.given(self.run, name), [plan, paths.items(self.run)]
+            maker.build(file, tables.write_given, None, inputs)
+        maker.tables(name, tables, with_labels)
