@@ -30,6 +30,9 @@ EMPTY_TEXTS: dict[Empty, str] = {
 }
 
 
+TIES = "equal scores go by item id"
+
+
 class Norms(NamedTuple):
     """What the lists of queries are measured against, float64 (queries) each."""
 
@@ -121,9 +124,6 @@ class MeanMetric(Metric):
     @abstractmethod
     def formula(self) -> str:
         """Say what the value of a query is."""
-
-
-TIES = "equal scores go by item id"
 
 
 def relevant(listed: NDArray, k: int) -> Mask:

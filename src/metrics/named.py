@@ -7,7 +7,7 @@ from math import ceil
 from typing import get_args, get_type_hints
 
 from src.metrics.average_precision import MAP
-from src.metrics.base import WHOLE_LIST, Metric
+from src.metrics.base import WHOLE_LIST, MeanMetric, Metric
 from src.metrics.err import ERR
 from src.metrics.hit_rate import HitRate
 from src.metrics.mrr import MRR
@@ -45,7 +45,7 @@ def _switch(kind: type[Metric], text: str, switch: str) -> tuple[str, str | int]
     raise ValueError(f"metric {text!r}: no switch {switch!r}; give {', '.join(forms)}")
 
 
-def companions(k: int, largest: float) -> list[Metric]:
+def companions(k: int, largest: float) -> list[MeanMetric]:
     """List the metrics that are shown beside the one of a recipe, for lists of k items.
 
     largest: the highest grade. Where it is above what an exponential gain takes, NDCG is linear and
@@ -53,8 +53,9 @@ def companions(k: int, largest: float) -> list[Metric]:
     """
     linear = largest > LARGEST
     ndcgs = [NDCG(min(k, cut), gain="linear" if linear else "exponential") for cut in (5, 10)]
-    metrics = [*ndcgs, MAP(min(k, WHOLE_LIST)), MRR(min(k, 10)), Precision(min(k, 5)),
-               HitRate(min(k, 10))]  # fmt: skip
+    metrics: list[MeanMetric] = [
+        *ndcgs, MAP(min(k, WHOLE_LIST)), MRR(min(k, 10)), Precision(min(k, 5)), HitRate(min(k, 10)),
+    ]  # fmt: skip
     if not linear:
         metrics.append(ERR(min(k, 10), max_grade=max(1, ceil(largest))))
     return list(dict.fromkeys(metrics))

@@ -20,7 +20,7 @@ from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
-from src.metrics.base import WHOLE_LIST, Metric
+from src.metrics.base import EMPTY_TEXTS, WHOLE_LIST, Metric
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores, score_lists
@@ -69,9 +69,9 @@ def score(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Dat
 
 
 def also(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.DataFrame:
-    """Score a submission by other metrics: a row per metric, with its convention.
+    """Score a submission by other metrics: a row per metric.
 
-    Columns: metric, one per objective, total if there are several, convention.
+    Columns: metric, one per objective, total if there are several, value (of a query).
     """
     recipe, rows = dataset.recipe, []
     weights = [objective.weight for objective in recipe.objectives]
@@ -82,7 +82,7 @@ def also(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Data
         row: dict[str, object] = {"metric": str(metric)}
         row |= {n: s.score() for n, s in zip(recipe.objective_names, scores, strict=True)}
         row |= {"total": total_score(scores, weights)} if len(scores) > 1 else {}
-        rows.append(row | {"convention": metric.convention})
+        rows.append(row | {"value": metric.formula})
     return pl.DataFrame(rows)
 
 
@@ -107,7 +107,7 @@ def body(args: argparse.Namespace) -> int:
     truth, listed = numbered(truth, listed)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))
-    print("\nother metrics of the same lists")
+    print(f"\nother metrics of the same lists: {EMPTY_TEXTS['zero']}")
     show(also(listed, dataset, truth))
     return 0
 

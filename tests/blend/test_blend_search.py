@@ -89,14 +89,16 @@ METRICS = (Recall(3), MRR(3), NDCG(3, empty="one"), NDCG(3, empty="skip"), MAP(3
 
 @pytest.mark.parametrize("metric", METRICS, ids=str)
 def test_a_search_scores_as_the_metric_does(metric: Metric, tmp_path: Path) -> None:
-    """Judged items of several grades; session 8 has no positive, session 30 no candidate."""
+    """Judged items of several grades; 8 and 31 have no positive, 3, 30 and 31 no candidate."""
     recipe = replace(BARE, metric=metric)
     rng, names = np.random.default_rng(5), ["a", "b"]
     whole = candidates(rng)
     files = stored(tmp_path, halves(whole, 4), names)
-    item = [1, 2, *whole.item[:3], 7, *whole.item[30:32], 4]
-    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 8, 9, 12, 30], "item": item}).cast(pl.Int32)
-    grade = pl.Series("grade", [1, 1, 3, 0, 2, 0, 1, 4, 1], pl.Float32)
+    item = [1, 2, *whole.item[:3], 7, *whole.item[30:32], 4, 4]
+    truth = pl.DataFrame({"session": [3, 5, 5, 5, 5, 8, 9, 12, 30, 31], "item": item}).cast(
+        pl.Int32
+    )
+    grade = pl.Series("grade", [1, 1, 3, 0, 2, 0, 1, 4, 1, 0], pl.Float32)
     truth = truth.with_columns(grade).unique(["session", "item"], maintain_order=True)
     search = BlendSearch(recipe, files, names, truth, np.zeros(40, np.int64))
     for blend in (Blend(RANK, (10, 0)), Blend(RANK, (3, 7)), Blend(SOFTMAX, (6, 4))):

@@ -22,6 +22,7 @@ from src.features.pool import PoolFeature
 from src.features.table import FeatureTable
 from src.matrices.covisitation import CovisitationMatrix
 from src.metrics.judged import Judged
+from src.metrics.ndcg import NDCG
 from src.metrics.recall import Recall
 from src.rankers.base import RankerModel
 from src.rankers.batches import CandidateBatch
@@ -130,6 +131,8 @@ def test_scores_and_losses() -> None:
     assert batch.query_scores(metric, 1, score).value.tolist() == [0, 1]
     lost = batch.keep_rows(few).query_scores(metric, 0, score[few])
     assert lost.value.tolist() == [1, 0] and lost.session.tolist() == [7, 8]
+    masked = batch.query_scores(NDCG(2), 0, score, few)
+    assert masked.value.tolist() == [1, 0] and masked.ideal.tolist() == [1, 1]
     plan = [Variant("one seed", [], [], 0), Variant("another", [], [], 1),
             Variant("some", ["a", "b"], [], 0)]  # fmt: skip
     whole = batch.query_scores(metric, 0, score)

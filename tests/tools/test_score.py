@@ -156,8 +156,8 @@ def test_other_metrics_of_the_same_lists(tmp_path) -> None:
         "hit@5": 1 / 3,
         "err@5:max_grade=2": (3 / 4 + 1 / 4 * 1 / 4 / 3) / 3,
     })  # fmt: skip
-    assert table.columns[2:] == ["convention"], "no total of one objective"
-    assert "2^grade - 1" in table["convention"][0]
+    assert table.columns[2:] == ["value"], "no total of one objective"
+    assert "2^grade - 1" in table["value"][0]
 
 
 def test_news_are_scored_by_place(tmp_path) -> None:
