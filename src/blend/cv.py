@@ -82,7 +82,7 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     """Search the best blend of each objective; columns: score columns of its rankers."""
     recipe, fold, files = run.recipe, folds(run, "valid"), shard_files(run, "valid", "scores")
     labels = scan_labels(paths.labels(run, "valid")).collect()
-    metrics = companions(recipe.k, float(labels["grade"].to_numpy().max(initial=0)))
+    metrics = companions(run.dataset.list_length, float(labels["grade"].to_numpy().max(initial=0)))
     run.budget.claim("blend", BlendSearch.memory(recipe, labels, files))
     outcomes = {}
     for number, (name, scored) in enumerate(columns.items()):

@@ -149,7 +149,11 @@ class BlendSearch:
         return QueryScores(self.session, values, self.norms.ideal)
 
     def also(self, metrics: Sequence[Metric]) -> list[QueryScores]:
-        """Score the lists of `cross_fitted` by other metrics; reads the score files again."""
+        """Score the lists of `cross_fitted` by other metrics; reads the score files again.
+
+        The lists are as long as a metric needs.
+        """
+        k = max(metric.k for metric in metrics)
         norms = [metric.norms(self.judged) for metric in metrics]
         values = [of_metric.empty.copy() for of_metric in norms]
         for file in self.files:
@@ -158,7 +162,7 @@ class BlendSearch:
             query = np.searchsorted(self.session, candidates.session)
             for blend in set(self.of_fold.values()):
                 score = self._score(candidates, blend)
-                listed = candidates.top_grades(score, grade, self.metric.k)
+                listed = candidates.top_grades(score, grade, k)
                 own = np.isin(fold, [f for f, chosen in self.of_fold.items() if chosen == blend])
                 for metric, of_metric, value in zip(metrics, norms, values, strict=True):
                     raw = metric.raw_values(listed[own])

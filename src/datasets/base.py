@@ -15,6 +15,7 @@ from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
 from src.datasets import judged_rows, submission_rows
 from src.datasets.submission_rows import Expected, SubmissionFormat
+from src.metrics.base import WHOLE_LIST
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Dataset(ABC):
     @property
     def name(self) -> str:
         return self.recipe.name
+
+    @property
+    def list_length(self) -> int:
+        """Items of a list that any metric may count."""
+        return WHOLE_LIST if self.ranks_all else self.recipe.k
 
     @classmethod  # noqa: B027 - most have none
     def add_flags(cls, parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
-from src.metrics.base import EMPTY_TEXTS, WHOLE_LIST, Metric
+from src.metrics.base import EMPTY_TEXTS, Metric
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores, score_lists
@@ -76,8 +76,7 @@ def also(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Data
     recipe, rows = dataset.recipe, []
     weights = [objective.weight for objective in recipe.objectives]
     largest = float(truth["grade"].to_numpy().max(initial=0))
-    k = WHOLE_LIST if dataset.ranks_all else recipe.k
-    for metric in companions(k, largest):
+    for metric in companions(dataset.list_length, largest):
         scores = scores_of(listed, dataset, truth, metric)
         row: dict[str, object] = {"metric": str(metric)}
         row |= {n: s.score() for n, s in zip(recipe.objective_names, scores, strict=True)}

@@ -134,12 +134,13 @@ def test_other_metrics_score_the_lists_of_the_folds_own_blends(tmp_path: Path) -
     search = BlendSearch(recipe, files, names, truth, fold)
     own = [search.blends[i] for i in (1, 2, 5, len(search.blends) - 1)]
     search.of_fold = dict(enumerate(own))  # a different one in each fold
-    again, first, hit = search.also([NDCG(5), NDCG(1), HitRate(5)])
+    again, first, hit, deeper = search.also([NDCG(5), NDCG(1), HitRate(5), HitRate(6)])
     assert again.value == pytest.approx(search.cross_fitted().value)
     assert len({search.query_scores(blend).score() for blend in own}) > 2
     graded = truth["grade"].to_numpy() > 0
     assert ((again.value > 0) == hit.value).all() and (first.value[~graded] == 0).all()
     assert first.session.tolist() == search.session.tolist() and 0 < first.score() < 1
+    assert deeper.value.tolist() == graded.tolist(), "all six candidates"
 
 
 def test_all_blends() -> None:
