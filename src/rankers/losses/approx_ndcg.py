@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src.rankers.losses.base import ListLoss
-from src.rankers.losses.gains import Gain, discount, gains_of, ideal_dcg
+from src.rankers.losses.gains import discount, gains_of, ideal_dcg
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from src.metrics.ndcg import Gain
     from src.rankers.losses.lists import Lists
 
 
@@ -27,7 +28,7 @@ class ApproxNDCG(ListLoss):
 
     temperature: float = 0.1
     start_temperature: float | None = 1.0  # None: temperature at all times
-    gain: Gain = "exp"
+    gain: Gain = "exponential"
 
     def at(self, progress: float) -> ApproxNDCG:
         """Return the row with the temperature of the moment."""

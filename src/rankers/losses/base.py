@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from src.rankers.losses.lists import Lists
 
-MAX_CELLS = 2**24
-"""Cells of pairs (lists x longest x longest) that are computed at a time, 64 MiB in float32."""
+MAX_CELLS = 2**22
+"""Cells of pairs (lists x longest x longest) that are computed at a time, 16 MiB in float32."""
 
 
 @dataclass(frozen=True)

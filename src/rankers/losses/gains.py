@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from src.metrics.ndcg import LARGEST
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from src.metrics.ndcg import Gain
     from src.rankers.losses.lists import Lists
-
-Gain = Literal["exp", "linear"]
-"""2 ** grade - 1, or the grade."""
 
 
 def gains_of(grades: Tensor, gain: Gain) -> Tensor:
-    """Return the gain of each grade; pads have grade 0 and gain 0."""
-    return grades.exp2() - 1 if gain == "exp" else grades
+    """Return 2^grade - 1 or the grade; pads have grade 0 and gain 0.
+
+    Raises ValueError where 2^grade - 1 is taken of a grade above LARGEST.
+    """
+    if gain == "linear":
+        return grades
+    if (grades > LARGEST).any():
+        raise ValueError(
+            f"grade {float(grades.max()):g} is above {LARGEST}, the highest for gain 2^grade - 1; "
+            "scale the grades, or give the loss the linear gain"
+        )
+    return grades.exp2() - 1
 
 
 def discount(rank: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from src.rankers.losses.gains import Gain, discount, gains_of, ideal_dcg
+from src.rankers.losses.gains import discount, gains_of, ideal_dcg
 from src.rankers.losses.pairs import PairLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from src.metrics.ndcg import Gain
     from src.rankers.losses.lists import Lists
 
 
@@ -23,7 +24,7 @@ class NDCGPairs(PairLoss):
     """
 
     k: int | None = None  # None: no cut
-    gain: Gain = "exp"
+    gain: Gain = "exponential"
 
     def pairs(self, lists: Lists, high: Tensor) -> Tensor:
         """Return which pairs count: grades differ, and one of the items is among the k best."""

@@ -63,7 +63,7 @@ class ListMLE(ListLoss):
         weights = {
             "equal": lambda: torch.ones_like(lists.scores),
             "log": lambda: discount(stage.to(lists.scores.dtype)).expand_as(lists.scores),
-            "gain": lambda: gains_of(lists.grades, "exp"),
+            "gain": lambda: gains_of(lists.grades, "exponential"),
         }[self.weights]()
         weights = weights * (stage <= (self.top_k or lists.longest))
         if self.ties == "shuffle":

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.rankers.losses.base import ListLoss
-from src.rankers.losses.gains import Gain, discount, gains_of, ideal_dcg
+from src.rankers.losses.gains import discount, gains_of, ideal_dcg
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from src.metrics.ndcg import Gain
     from src.rankers.losses.lists import Lists
 
-SINKHORN_STEPS = 30
-TINY = 1e-10  # lower bound of sums of rows and columns
+NEGLIGIBLE = 1e-20  # smaller shares are 0: products of denormal numbers take ten times as long
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,27 @@ class NeuralNDCG(ListLoss):
 
     NeuralSort (Grover et al., 2019): the item at rank r is softmax over j of ((n + 1 - 2r) s_j -
     sum_l |s_j - s_l|) / temperature. Sinkhorn's scaling makes columns sum to 1, so that no gain
-    counts twice. Memory: about six tables (lists, longest, longest); scaling adds vectors alone.
+    counts twice. Memory: about six tables (lists, longest, longest).
     """
 
     quadratic = True
 
     temperature: float = 1.0
     k: int | None = None  # None: no cut
-    gain: Gain = "exp"
+    gain: Gain = "exponential"
 
     def values(self, lists: Lists) -> Tensor:
         """Compute 1 - NDCG of each list with its soft permutation."""
         import torch
 
+        from src.rankers.losses.sinkhorn import scales
+
         gains = gains_of(lists.grades, self.gain)
-        at_rank = doubly_stochastic(soft_permutation(lists, self.temperature)) @ gains[:, :, None]
+        table = soft_permutation(lists, self.temperature)
+        row, column = scales(table)
+        at_rank = row * torch.bmm(table, (column * gains)[:, :, None])[:, :, 0]
         ranks = torch.arange(1, lists.longest + 1, device=gains.device, dtype=gains.dtype)
-        dcg = (at_rank[:, :, 0] * discount(ranks))[:, : self.k].sum(1, keepdim=True)
+        dcg = (at_rank * discount(ranks))[:, : self.k].sum(1, keepdim=True)
         return (1 - dcg / ideal_dcg(lists, self.gain, self.k))[:, 0]
 
 
@@ -53,13 +57,5 @@ def soft_permutation(lists: Lists, temperature: float) -> Tensor:
     ranks = torch.arange(1, lists.longest + 1, device=scores.device)
     slope = (lists.size[:, None] + 1 - 2 * ranks)[:, :, None]
     logits = (slope * scores[:, None] - spread[:, None]) / temperature
-    return logits.masked_fill(~lists.mask[:, None], lists.floor).softmax(2) * both
-
-
-def doubly_stochastic(table: Tensor) -> Tensor:
-    """Scale rows and columns until they sum to 1 (Sinkhorn and Knopp, 1967); pads stay 0."""
-    row = table.new_ones(table.shape[:2])
-    for _ in range(SINKHORN_STEPS):
-        column = 1 / (table * row[:, :, None]).sum(1).clamp(min=TINY)
-        row = 1 / (table * column[:, None]).sum(2).clamp(min=TINY)
-    return row[:, :, None] * table * column[:, None]
+    share = logits.masked_fill(~lists.mask[:, None], lists.floor).softmax(2)
+    return share.where(both & (share > NEGLIGIBLE), 0.0)

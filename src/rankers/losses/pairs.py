@@ -90,7 +90,7 @@ class RankNet(PairLoss):
 
     def worth(self, lists: Lists) -> Tensor:
         """Return what gaps are taken of: grades, or gains."""
-        return gains_of(lists.grades, "exp") if self.weight == "gain" else lists.grades
+        return gains_of(lists.grades, "exponential") if self.weight == "gain" else lists.grades
 
     def sampled_values(self, lists: Lists, groups: Groups) -> Tensor:
         """Reduce sampled pairs of each list; lists are sorted by grade.

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from src.rankers.losses.base import ListLoss
-from src.rankers.losses.gains import Gain, gains_of
+from src.rankers.losses.gains import gains_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from src.metrics.ndcg import Gain
     from src.rankers.losses.lists import Lists
 
 

@@ -15,7 +15,7 @@ from src.rankers.losses.softmax import Softmax
 
 # fmt: off
 POINTWISE: list[Loss] = [BCE(), BCE(threshold=2.0), SquaredError()]
-OVER_POSITIVES: list[Loss] = [Softmax(), Softmax(gain="exp")]
+OVER_POSITIVES: list[Loss] = [Softmax(), Softmax(gain="exponential")]
 LISTWISE: list[Loss] = [
     ListNet(), ListNet(temperature=0.3, grade_temperature=2.0), Softmax(over="lists"),
     RankNet(), RankNet(sigma=3.0, weight="grade"), RankNet(weight="gain", reduction="sum"),

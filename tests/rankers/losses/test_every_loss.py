@@ -17,6 +17,7 @@ from worlds import ROOT
 
 from src.rankers.losses import base
 from src.rankers.losses.base import Loss
+from src.rankers.losses.lambdas import LambdaRank
 from src.rankers.losses.listmle import ListMLE
 from src.rankers.losses.pairs import RankNet
 
@@ -154,6 +155,13 @@ def test_parts_of_a_large_batch_add_up(row: Loss, monkeypatch: pytest.MonkeyPatc
 def test_lengths_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match=r"scores \(3,\), grades \(2,\).* 3 rows"):
         ROWS[0](torch.zeros(3), torch.zeros(2), offsets_of([3]))
+
+
+def test_grades_beyond_the_gains_are_refused() -> None:
+    for row in (LambdaRank(), ListMLE(weights="gain")):
+        with pytest.raises(ValueError, match=r"grade 40 is above 31.* linear gain"):
+            row(torch.zeros(2), torch.tensor([40.0, 0.0]), offsets_of([2]))
+    assert LambdaRank(gain="linear")(torch.zeros(2), torch.tensor([40.0, 0.0]), offsets_of([2])) > 0
 
 
 def test_rows_do_not_load_torch() -> None:

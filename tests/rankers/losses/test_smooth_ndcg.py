@@ -15,7 +15,8 @@ from torch import Tensor
 from src.rankers.losses.approx_ndcg import ApproxNDCG
 from src.rankers.losses.base import MAX_CELLS, Loss
 from src.rankers.losses.lists import Lists
-from src.rankers.losses.neural_ndcg import NeuralNDCG, doubly_stochastic, soft_permutation
+from src.rankers.losses.neural_ndcg import NeuralNDCG, soft_permutation
+from src.rankers.losses.sinkhorn import STEPS, doubly_stochastic, scales
 
 SAME = torch.tensor([0.5, 0.3, 0.5])
 
@@ -99,6 +100,27 @@ def test_sinkhorn_makes_rows_and_columns_sum_to_1() -> None:
     sums = torch.tensor([[1.0] * 5, [1, 1, 1, 0, 0]], dtype=torch.float64)
     torch.testing.assert_close(table.sum(1), sums, atol=1e-5, rtol=0)
     torch.testing.assert_close(table.sum(2), sums, atol=1e-5, rtol=0)
+
+
+def test_the_lean_gradient_of_sinkhorn_is_that_of_its_steps() -> None:
+    table = soft_permutation(two_lists(), 1.0)
+    weights = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(1)).double()
+
+    def by_steps(table: Tensor) -> tuple[Tensor, Tensor]:
+        row = torch.ones_like(table[:, 0])
+        for _ in range(STEPS):
+            column = 1 / (table.mT @ row[:, :, None])[:, :, 0]
+            row = 1 / (table @ column[:, :, None])[:, :, 0]
+        return row, column
+
+    for list_, n in ((0, 5), (1, 3)):
+        gradients = []
+        for how in (scales, by_steps):
+            leaf = table[list_ : list_ + 1, :n, :n].clone().requires_grad_()
+            row, column = how(leaf)
+            (weights[0, list_, :n] * row + weights[1, list_, :n] * column).sum().backward()
+            gradients.append(leaf.grad)
+        torch.testing.assert_close(*gradients)
 
 
 def test_lists_of_a_thousand_items_are_computed_in_parts() -> None:

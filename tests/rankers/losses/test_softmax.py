@@ -37,7 +37,7 @@ def test_by_hand() -> None:
 def test_gains_are_weights() -> None:
     scores, grades = torch.log(torch.tensor([3.0, 1.0, 4.0])), torch.tensor([2.0, 1.0, 0.0])
     shares = -torch.tensor([3 / 8, 1 / 8]).log()
-    for gain, weights in (("linear", [2, 1]), ("exp", [3, 1])):
+    for gain, weights in (("linear", [2, 1]), ("exponential", [3, 1])):
         wanted = (shares * torch.tensor(weights)).sum() / sum(weights)
         for over in ("positives", "lists"):
             row = Softmax(gain=gain, over=over)
