@@ -64,7 +64,7 @@ LOSSES: dict[str, Loss] = {
     "ranknet": RankNet(),
     "ranknet_sampled": RankNet(sampled=8),
     "listnet": ListNet(),
-    "softmax": Softmax(gain="exp", over="lists"),
+    "softmax": Softmax(gain="exponential", over="lists"),
     "listmle": ListMLE(),
     "listmle_shuffled": ListMLE(ties="shuffle"),
     "listmle_top10": ListMLE(top_k=10),

@@ -24,11 +24,13 @@ class ApproxNDCG(ListLoss):
     Scores should be of order 1. Memory: three tables (lists, items with a gain, longest).
     """
 
-    quadratic = True
-
     temperature: float = 0.1
     start_temperature: float | None = 1.0  # None: temperature at all times
     gain: Gain = "exponential"
+
+    @property
+    def quadratic(self) -> bool:
+        return True
 
     def at(self, progress: float) -> ApproxNDCG:
         """Return the row with the temperature of the moment."""

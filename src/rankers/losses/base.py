@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from src.rankers.losses.lists import Lists
-
-MAX_CELLS = 2**22
-"""Cells of pairs (lists x longest x longest) that are computed at a time, 16 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,6 @@ class ListLoss(Loss):
     and its gradient is 0.
     """
 
-    quadratic: ClassVar[bool] = False
-    """Whether memory grows with the square of a list's length. Then lists of similar lengths are
-    computed together; of a large batch a part at a time, again for its gradient."""
-
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
     ) -> Tensor:
@@ -64,6 +56,11 @@ class ListLoss(Loss):
             if not usable.all():
                 lists = lists.keep(usable)
             return self.mean(lists) if lists.count else (lists.scores * 0).sum()
+
+    @property
+    def quadratic(self) -> bool:
+        """Whether memory grows with the square of a list's length; see mean_in_parts."""
+        return False
 
     @property
     def draws(self) -> int:
@@ -95,23 +92,6 @@ class ListLoss(Loss):
 
     def mean(self, lists: Lists) -> Tensor:
         """Compute the mean of the values of usable lists; at least one is there."""
-        import torch
-        from torch.utils.checkpoint import checkpoint
+        from src.rankers.losses.parts import mean_in_parts
 
-        if not self.quadratic:
-            return self.values(lists).mean()
-        parts = list(_parts(lists))
-        if sum(part.count * part.longest**2 for part in parts) <= MAX_CELLS:
-            return torch.cat([self.values(part) for part in parts]).mean()
-        values = [checkpoint(self.values, part, use_reentrant=False) for part in parts]
-        return torch.cat(values).mean()
-
-
-def _parts(lists: Lists) -> Iterator[Lists]:
-    """Yield lists of similar lengths, up to a power of 2, in parts of at most MAX_CELLS."""
-    bucket = (lists.size - 1).double().log2().floor()
-    for length in sorted(set(bucket.tolist())):
-        alike = lists.keep(bucket == length)
-        step = max(1, MAX_CELLS // alike.longest**2)
-        for first in range(0, alike.count, step):
-            yield alike.keep(slice(first, first + step)) if step < alike.count else alike
+        return mean_in_parts(self.values, lists) if self.quadratic else self.values(lists).mean()

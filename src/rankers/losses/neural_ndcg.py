@@ -26,11 +26,13 @@ class NeuralNDCG(ListLoss):
     counts twice. Memory: about six tables (lists, longest, longest).
     """
 
-    quadratic = True
-
     temperature: float = 1.0
     k: int | None = None  # None: no cut
     gain: Gain = "exponential"
+
+    @property
+    def quadratic(self) -> bool:
+        return True
 
     def values(self, lists: Lists) -> Tensor:
         """Compute 1 - NDCG of each list with its soft permutation."""

@@ -26,10 +26,12 @@ class PairLoss(ListLoss):
     tables (lists, items above the lowest grade, longest); with one positive a list, one row each.
     """
 
-    quadratic = True
-
     sigma: float = 1.0
     reduction: Reduction = "mean"
+
+    @property
+    def quadratic(self) -> bool:
+        return True
 
     @abstractmethod
     def pair_weights(self, lists: Lists, high: Tensor) -> Tensor:
@@ -68,6 +70,10 @@ class RankNet(PairLoss):
 
     weight: Literal["equal", "grade", "gain"] = "equal"  # or by the gap of grades or exp gains
     sampled: int | None = None  # partners per item; None: all pairs
+
+    @property
+    def quadratic(self) -> bool:
+        return self.sampled is None
 
     @property
     def draws(self) -> int:

@@ -15,7 +15,7 @@ from rows import HYBRIDS, LISTWISE, OVER_POSITIVES, POINTWISE, ROWS
 from torch import Tensor
 from worlds import ROOT
 
-from src.rankers.losses import base
+from src.rankers.losses import parts
 from src.rankers.losses.base import Loss
 from src.rankers.losses.lambdas import LambdaRank
 from src.rankers.losses.listmle import ListMLE
@@ -147,9 +147,11 @@ def test_what_draws_needs_a_generator(row: Loss) -> None:
 def test_parts_of_a_large_batch_add_up(row: Loss, monkeypatch: pytest.MonkeyPatch) -> None:
     scores, grades, sizes = some_lists()
     whole = value_and_gradient(row, scores, grades, offsets_of(sizes))
-    monkeypatch.setattr(base, "MAX_CELLS", 200)
+    monkeypatch.setattr(parts, "MAX_CELLS", 200)
     in_parts = value_and_gradient(row, scores, grades, offsets_of(sizes))
     torch.testing.assert_close(whole, in_parts)
+    alone = row(scores, grades, offsets_of(sizes), seeded())
+    assert torch.equal(alone, in_parts[0]) and not alone.requires_grad
 
 
 def test_lengths_that_differ_are_refused() -> None:

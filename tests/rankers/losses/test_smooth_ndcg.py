@@ -13,9 +13,10 @@ from ragged import offsets_of
 from torch import Tensor
 
 from src.rankers.losses.approx_ndcg import ApproxNDCG
-from src.rankers.losses.base import MAX_CELLS, Loss
+from src.rankers.losses.base import Loss
 from src.rankers.losses.lists import Lists
 from src.rankers.losses.neural_ndcg import NeuralNDCG, soft_permutation
+from src.rankers.losses.parts import MAX_CELLS
 from src.rankers.losses.sinkhorn import STEPS, doubly_stochastic, scales
 
 SAME = torch.tensor([0.5, 0.3, 0.5])

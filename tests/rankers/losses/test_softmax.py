@@ -34,6 +34,12 @@ def test_by_hand() -> None:
     assert Softmax(over="lists")(*lists).item() == pytest.approx(over_lists.item())
 
 
+def test_a_single_item_is_no_list_where_lists_weigh_the_same() -> None:
+    lists = torch.tensor([0.3, 0.1, 0.7]), torch.tensor([1.0, 1.0, 0.0])
+    beside = Softmax(over="lists")(*lists, offsets_of([1, 2]))
+    assert beside == Softmax(over="lists")(*(t[1:] for t in lists), offsets_of([2]))
+
+
 def test_gains_are_weights() -> None:
     scores, grades = torch.log(torch.tensor([3.0, 1.0, 4.0])), torch.tensor([2.0, 1.0, 0.0])
     shares = -torch.tensor([3 / 8, 1 / 8]).log()
