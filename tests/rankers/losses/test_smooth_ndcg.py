@@ -133,4 +133,5 @@ def test_lists_of_a_thousand_items_are_computed_in_parts() -> None:
     grades[:, :3] = torch.tensor([2.0, 1, 1])
     value = ApproxNDCG()(scores, grades.flatten(), offsets_of([1000] * 20))
     value.backward()
+    assert value.grad_fn is not None and "MeanInParts" in value.grad_fn.name()
     assert 0 < value.item() < 1 and scores.grad is not None and scores.grad.isfinite().all()

@@ -40,7 +40,7 @@ from src.rankers.train_set import TrainSet
 SMALL = ListTransformer(width=16, layers=1)
 NETS: list[Net] = [Linear(), MLP((32,)), SMALL, TwoTower(max_len=0)]
 LOSSES: list[Loss] = [
-    BCE(), SquaredError(), Softmax("exp", over="lists"), ListMLE(ties="shuffle"), LambdaRank(k=10),
+    BCE(), SquaredError(), Softmax("exponential", over="lists"), ListMLE(ties="shuffle"), LambdaRank(k=10),
 ]  # fmt: skip
 ROW = NetRanker(
     "x", MLP((16,)), Softmax(), MRR(5), batch_size=16, epochs=8, learning_rate=0.02
@@ -78,7 +78,7 @@ def test_what_depends_on_the_query_is_found_by_nets_but_not_by_a_linear_model(
     lists: TrainSet, tmp_path: Path
 ) -> None:
     """Whether a high `b` is good depends on the query's taste."""
-    row = replace(ROW, loss=Softmax("exp", over="lists"), epochs=15)
+    row = replace(ROW, loss=Softmax("exponential", over="lists"), epochs=15)
     linear, *others = (
         out_of_fold(replace(row, net=net), lists, tmp_path)
         for net in (Linear(), MLP((32,)), TwoTower(max_len=0))
