@@ -40,7 +40,8 @@ from src.rankers.train_set import TrainSet
 SMALL = ListTransformer(width=16, layers=1)
 NETS: list[Net] = [Linear(), MLP((32,)), SMALL, TwoTower(max_len=0)]
 LOSSES: list[Loss] = [
-    BCE(), SquaredError(), Softmax("exponential", over="lists"), ListMLE(ties="shuffle"), LambdaRank(k=10),
+    BCE(), SquaredError(), Softmax("exponential", over="lists"), ListMLE(ties="shuffle"),
+    LambdaRank(k=10),
 ]  # fmt: skip
 ROW = NetRanker(
     "x", MLP((16,)), Softmax(), MRR(5), batch_size=16, epochs=8, learning_rate=0.02
