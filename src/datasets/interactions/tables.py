@@ -105,7 +105,9 @@ def _seconds(column: pl.Series) -> pl.Series:
 def _attribute(name: str, column: pl.Series) -> Iterator[tuple[str, pl.Series, str]]:
     """Yield name, values and kind of the attributes that a column gives."""
     numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
-    if numbers.count() >= NUMBERS * column.count():
+    # a token of RecBole may be a code of digits and letters
+    share = 1.0 if column.name.endswith(":token") else NUMBERS
+    if numbers.count() >= share * column.count():
         yield name, numbers.cast(pl.Float32), NUMBER
         return
     known = column.drop_nulls().n_unique()
