@@ -21,7 +21,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +122,11 @@ class Data:
         self.fold = np.concatenate([p.batch.fold[p.batch.query] for p in self.parts])
         self.lists = joined([p.lists for p in self.parts])
 
+    @cached_property
+    def whole(self) -> tuple[list[float], list[QueryScores]]:
+        """The recall, and the scores of the teacher's lists, of the whole pools."""
+        return self.cut(self.lists.teacher, self.recipe.pool_size)
+
     def query(self, batch: EvalBatch) -> Query:
         """Compute cheap features and the teacher's scores of a batch, with random items."""
         data, pool = batch.candidates.data, batch.candidates.pool
@@ -206,7 +211,7 @@ def joined(lists: list[Lists]) -> Lists:
 def line(data: Data, keep: int, names: tuple[str, str], scores: list[F32]) -> list[str]:
     """Make a row of the table from the scores of all seeds."""
     cuts = [data.cut(score, keep) for score in scores]
-    _, whole = data.cut(scores[0], 10**6)
+    _, whole = data.whole
     totals = [total_score(of_query, data.weights) for _, of_query in cuts]
     delta = [paired_difference(a, b.value) for a, b in zip(cuts[0][1], whole, strict=True)]
     low, high = bootstrap(delta, data.weights, data.recipe.seed)
