@@ -67,12 +67,12 @@ class InputScaler:
         )
 
     def sizes(self, event_types: int) -> InputSizes:
-        """Return the sizes of a net's inputs; code 0 of unknown values counts."""
+        """Return the sizes of a net's inputs; code 0 counts, of unknown values and of padding."""
         categories = tuple(len(known) + 1 for known in self.values)
         of_query, of_category = np.split(self.of_query, [len(self.names)])
         numbers = np.append(of_query, of_query[self.missing])
         return InputSizes(
-            numbers.size, len(self.items) + 1, categories, event_types,
+            numbers.size, len(self.items) + 1, categories, max(event_types, 1),
             tuple(np.flatnonzero(numbers).tolist()), tuple(np.flatnonzero(of_category).tolist()),
         )  # fmt: skip
 

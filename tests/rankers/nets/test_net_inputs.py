@@ -5,17 +5,23 @@ pytest tests/rankers/nets/test_net_inputs.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from graded import graded_lists, trained
 
+from src.core.engines import resolve
+from src.data.sequence_batch import SequenceBatch
+from src.rankers.base import FitTask
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
-from src.rankers.nets.inputs import QueryRows, no_events
+from src.rankers.nets.din import DIN
+from src.rankers.nets.inputs import FoldQueries, QueryRows, no_events
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.scaling import InputScaler
+from src.rankers.nets.trainer import fit
 
 ROW = NetRanker("x", MLP((16,)), Softmax(), batch_size=16, epochs=2, learning_rate=0.02)
 NAMES = ["whole", "partly"]
@@ -57,6 +63,19 @@ def test_a_query_without_a_session_is_scored(tmp_path: Path) -> None:
     assert rows.history.shape == (1, 0)
     best, missing, great = model.score_queries(rows, np.array([0]))
     assert missing < best < great, "most documents without a rank are bad"
+
+
+def test_a_net_that_reads_events_learns_where_there_are_none(tmp_path: Path) -> None:
+    """A recipe of judged lists has no event types, and each document occurs once."""
+    row = replace(ROW, net=DIN(max_len=2), max_items=100, min_count=10**6)
+    folder, lists = tmp_path, graded_lists(tmp_path)
+    task = FitTask(row, "x", 0, folder, resolve("cpu"), 5)
+    n = lists.offsets.size - 1
+    none = SequenceBatch(*[np.full((n, 2), -1)] * 4, np.zeros(n, np.int64))
+    data = FoldQueries.read(row, task, lists, none, n_event_types=0)
+    assert data.rows.scaler.sizes(0)[1] == 1, "no item is known"
+    model = fit(row, task, data)
+    assert np.unique(model.score_queries(data.rows, data.valid)).size > 100
 
 
 def test_item_vectors_are_an_option(tmp_path: Path) -> None:
