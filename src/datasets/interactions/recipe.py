@@ -52,9 +52,10 @@ LONG = (
     CovisitationMatrix("cosine", last_events=500, item_norm=0.5, top_n=100),
     CovisitationMatrix("itemcf", last_events=200, session_norm=True, item_norm=0.5, top_n=100),
     SwingMatrix("swing", top_n=100),
-    EaseMatrix("ease", ridge=500.0),
+    CovisitationMatrix("near10", max_steps=10, item_norm=0.5, top_n=100),
+    EaseMatrix("ease"),
 )
-"""Matrices of long histories: any two items of one count, whenever they were."""
+"""Matrices of long histories: any two items of one count, or those that are near in order."""
 
 AGREEMENT = AgreementMatrix("agreement")
 
@@ -65,7 +66,10 @@ RETRIEVERS = (
     ItemToItemRetriever("cosine_recent", "cosine", RECENT, neighbours=100),
     ItemToItemRetriever("itemcf", "itemcf", EVEN, neighbours=50),
     ItemToItemRetriever("swing", "swing", EVEN, neighbours=50),
-    ItemToItemRetriever("ease", "ease", EVEN, neighbours=200, top=100),
+    ItemToItemRetriever("ease", "ease", EVEN, neighbours=200, top=150),
+    ItemToItemRetriever("ease_recent", "ease", RECENT, neighbours=200, top=100),
+    ItemToItemRetriever("near10", "near10", EVEN, neighbours=100, top=100),
+    ItemToItemRetriever("near10_recent", "near10", RECENT, neighbours=100, top=100),
     SessionKnnRetriever("users", sample_size=1000, query_decay=50.0, top=100),
     PopularRetriever("popular_all", window_s=None, top=50),
 )
