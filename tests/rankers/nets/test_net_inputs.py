@@ -71,7 +71,8 @@ def test_a_net_that_reads_events_learns_where_there_are_none(tmp_path: Path) -> 
     folder, lists = tmp_path, graded_lists(tmp_path)
     task = FitTask(row, "x", 0, folder, resolve("cpu"), 5)
     n = lists.offsets.size - 1
-    none = SequenceBatch(*[np.full((n, 2), -1)] * 4, np.zeros(n, np.int64))
+    zeros = np.zeros((n, 2), np.int64)
+    none = SequenceBatch(zeros - 1, zeros, zeros, zeros, zeros[:, 0])
     data = FoldQueries.read(row, task, lists, none, n_event_types=0)
     assert data.rows.scaler.sizes(0)[1] == 1, "no item is known"
     model = fit(row, task, data)
