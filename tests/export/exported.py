@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from src.rankers.train_table import trainable_objectives
 
 CHILD = """
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import polars as pl
@@ -41,6 +43,11 @@ columns = bundle.ranker_scores(bundle.batch(rows, offsets, events), fold)
 columns |= bundle.scores(rows, offsets, events, fold)
 pl.DataFrame(columns).write_parquet(split / "scores.parquet")
 """
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A row of code outside of src/, which no recipe may name."""
 
 
 def planted_run(folder: Path, recipe: Recipe) -> Run:

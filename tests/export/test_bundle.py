@@ -170,6 +170,8 @@ MODEL = "models/light/carts/fold_3.lgb"
         ("manifest.json", edit(lambda d: d["recipe"].update(colour=1)), "has no field colour"),
         ("manifest.json", edit(lambda d: d["recipe"]["rankers"][0].update({"class": "os:system"})),
          "no kind of row is named os:system"),
+        ("manifest.json", edit(lambda d: d["recipe"].update(metric={"class": "exported:Foreign"})),
+         "no kind of row is named exported:Foreign"),
         ("manifest.json", edit(lambda d: d.update(recipe=["no"])), "recipe of the bundle is none"),
         ("manifest.json", edit(lambda d: d["recipe"]["rankers"].pop()), "cv.json blends .'graded'"),
     ],
