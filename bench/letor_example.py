@@ -1,17 +1,16 @@
-"""Train LightGBM's own lambdarank example on the matrices that our reader makes; compare NDCG.
+"""Train LightGBM's own lambdarank example on the matrices that step 1 makes; compare NDCG.
 
-    python -m bench.letor_example --input folder
+    python -m bench.letor_example --dataset letor --input folder --output folder
 
-The folder has rank.train and rank.test with their .query files, of examples/lambdarank in
-LightGBM's repository. The parameters are those of its train.conf, on one thread. LightGBM evaluates
-the test file, and so does our metric under LightGBM's convention: a query without a positive counts
-1, and equal scores keep the order of the file. The exit code is 1 where the two differ in a digit
-that LightGBM prints, or where they are not the documented values.
+The input has rank.train and rank.test with their .query files, of examples/lambdarank in LightGBM's
+repository. The parameters are those of its train.conf, on one thread. LightGBM evaluates the test
+file, and so does our metric under LightGBM's convention: a query without a positive counts 1, and
+equal scores keep the order of the file. The exit code is 1 where the two differ in a digit that
+LightGBM prints, or where they are not the documented values.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +19,13 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 
+from src.cli import parse
 from src.core.arrays import F32, F64, I64
 from src.core.console import show
-from src.core.text_blocks import blocks
-from src.datasets.letor.raw import read_rows
-from src.datasets.letor.text import parse
+from src.core.run import Run
+from src.data import paths
+from src.data.raw_ids import item_ids
+from src.data.schemas import GIVEN
 from src.metrics.ndcg import NDCG
 from src.metrics.query_scores import score_ranks
 
@@ -40,25 +41,21 @@ PARAMS = {
 
 
 class Matrix(NamedTuple):
-    """A file in the order of its lines."""
+    """Documents in the order of their file."""
 
     X: F32  # (rows, features)
     grade: F32
     query: I64  # number of the query of each row, ascending
 
 
-def read(path: Path, role: str, width: int = 0) -> Matrix:
-    """Read a file; width: features of the matrix, at least."""
-    rows = read_rows(path, role)
-    tables = [table for line, block in blocks(path) for table in parse(block, line, path)]
-    columns = {name for table in tables for name in table.columns if name.startswith("f")}
-    width = max(width, *(int(name[1:]) + 1 for name in columns))
-    X, row = np.zeros((rows.height, width), np.float32), 0
-    for table in tables:
-        for name in columns.intersection(table.columns):
-            X[row : row + table.height, int(name[1:])] = table[name].to_numpy()
-        row += table.height
-    query = rows["qid"].rle_id().to_numpy().astype(np.int64)
+def read(run: Run, split: str) -> Matrix:
+    """Read the documents of a split; their ids end in their place in the query."""
+    given = pl.read_parquet(paths.given(run, split))
+    rows = given.join(pl.read_parquet(paths.labels(run, split)), on=["session", "item"])
+    place = item_ids(paths.items(run))[rows["item"]].str.split(":").list.last().cast(pl.Int64)
+    rows = rows.with_columns(place.alias("place")).sort("session", "place")
+    X = rows.select(name for name in given.columns if name not in GIVEN).to_numpy(order="c")
+    query = rows["session"].to_numpy().astype(np.int64)
     return Matrix(X, rows["grade"].to_numpy(), query)
 
 
@@ -83,13 +80,11 @@ def our_ndcg(test: Matrix, score: F64) -> list[float]:
     return [score_ranks(test.query, rank, test.grade, metric).score() for metric in metrics]
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Print both evaluations and the documented values; return 1 where they differ."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="folder of the example's files")
-    folder = parser.parse_args(argv).input
-    train = read(folder / "rank.train", "train")
-    test = read(folder / "rank.test", "test", train.X.shape[1])
+    run = parse(str(__doc__), Path("1_preparation.py"), [*argv, "--engine", "cpu"])
+    run.dataset.prepare(run)
+    train, test = read(run, "valid"), read(run, "test")  # without a vali file, train is valid
     theirs, score = lightgbm_ndcg(train, test)
     ours = our_ndcg(test, score)
     digits = [[f"{value:.4f}" for value in values] for values in (theirs, ours)]
@@ -106,4 +101,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
