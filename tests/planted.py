@@ -20,6 +20,7 @@ from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.data.splits import Split, write_splits
+from src.datasets.otto.dataset import Otto
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.self_merge import self_merge
 from src.matrices.span import Span
@@ -72,7 +73,7 @@ def run_in(
 ) -> Run:
     """A run of a step that reads and writes in a folder."""
     run = Run(
-        dataset=None,  # type: ignore[arg-type]
+        dataset=Otto(recipe),
         recipe=recipe, input=folder, output=folder, engine=resolve("cpu"),
         budget=Budget(1 << 33, folder), sample=1.0, script=script, made_by=MADE_BY,
         log=StepLog(folder, script.removesuffix(".py")),
