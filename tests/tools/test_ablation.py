@@ -82,7 +82,12 @@ def test_ranks_in_a_query_keep_the_order_of_equal_scores() -> None:
     assert ranks_in_query(query, score).tolist() == [1, 0, 2, 0, 0, 1]
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_given_candidates_have_no_group_to_drop() -> None:
+    given = [dataset.recipe for dataset in DATASETS.values() if dataset.recipe.given]
+    assert given and not any(retriever_groups(recipe) for recipe in given)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, d in DATASETS.items() if not d.recipe.given))
 def test_every_retriever_has_a_group(name: str) -> None:
     recipe = DATASETS[name].recipe
     groups = retriever_groups(recipe)

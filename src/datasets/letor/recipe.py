@@ -8,6 +8,11 @@ from src.data.recipe import Objective, Recipe
 from src.features.base import FeatureGroup
 from src.features.given import GivenFeature, GivenFusionFeature
 from src.metrics.ndcg import NDCG
+from src.rankers.base import Ranker
+from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.mlp import MLP
 from src.rankers.xgb import XGBoostRanker
 
 FEATURES: tuple[FeatureGroup, ...] = (GivenFeature(("value", "rank")),)
@@ -16,10 +21,21 @@ RANK_FEATURES: tuple[FeatureGroup, ...] = (
     GivenFusionFeature(),
 )
 """Where all features are ranks of documents in lists, 1 for the top."""
-TREES = (("max_depth", 5), ("learning_rate", 0.05), ("subsample", 0.8), ("colsample_bytree", 0.7))
+XGB_PARAMS = (
+    ("max_depth", 4), ("learning_rate", 0.05), ("min_child_weight", 5), ("subsample", 0.8),
+    ("colsample_bytree", 0.5),
+)  # fmt: skip
+LGBM_PARAMS = (
+    ("num_leaves", 15), ("learning_rate", 0.05), ("min_data_in_leaf", 50),
+    ("feature_fraction", 0.5), ("bagging_fraction", 0.8), ("bagging_freq", 1),
+)  # fmt: skip
+STOP = "ndcg@10"
 # fmt: off
-RANKERS = (
-    XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *TREES), eval_metric="ndcg@10"),
+RANKERS: tuple[Ranker, ...] = (
+    XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), eval_metric=STOP),
+    XGBoostRanker("xgb_pairwise", (("objective", "rank:pairwise"), *XGB_PARAMS), eval_metric=STOP),
+    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric=STOP),
+    NetRanker("mlp", MLP(), Softmax(gain="exp", over="lists"), nets=3),
 )
 # fmt: on
 
