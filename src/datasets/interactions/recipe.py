@@ -111,7 +111,7 @@ def recipe_of(found: Found, flags: Flags) -> Recipe:
         retrievers=retrievers,
         baselines=tuple(row for row in BASELINES if names.issuperset(row.retrievers)),
         features=_features(found, matrices, lists),
-        rankers=_rankers(len(objectives)),
+        rankers=_rankers(len(objectives), lists),
         type_weight=fitted_weights(otto.RECIPE.type_weight, n_types),
         given=not lists,
         exclude_seen=flags.candidates == UNSEEN,
@@ -177,10 +177,15 @@ def _features(
     )
 
 
-def _rankers(n_objectives: int) -> tuple[XGBoostRanker, ...]:
-    """Keep the graded model, which learns all objectives, where there are several."""
+def _rankers(n_objectives: int, lists: bool) -> tuple[XGBoostRanker, ...]:
+    """Keep the graded model, which learns all objectives, where there are several.
+
+    Without lists all candidates are items of the user, with grades: none is a negative.
+    """
     logistic, graded = otto.RANKERS
     own = replace(graded, name="ndcg", shared=False)
+    if not lists:
+        return (own,)
     return (logistic, graded if n_objectives > 1 else own)
 
 
