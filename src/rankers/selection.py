@@ -29,7 +29,8 @@ def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> li
     """Select features by a sample of the train rows of the task's fold."""
     rows = train_set.subsample(train_set.fold != task.fold, SELECTION_ROWS)
     X, names = train_set.load(rows, train_set.names), train_set.names
-    label = train_set.label[rows] > 0
+    label = train_set.label[rows]
+    label = label > (label.mean() if label.min() > 0 else 0)  # grades without a negative: the high
     return top_features_by_gain(X, label, names, max_features, task.engine.device, task.seed)
 
 

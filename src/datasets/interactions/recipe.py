@@ -180,12 +180,13 @@ def _features(
 def _rankers(n_objectives: int, lists: bool) -> tuple[XGBoostRanker, ...]:
     """Keep the graded model, which learns all objectives, where there are several.
 
-    Without lists all candidates are items of the user, with grades: none is a negative.
+    Without lists all candidates are items of the user, with grades: none is a negative. Such lists
+    are short, and the weights of their pairs small.
     """
     logistic, graded = otto.RANKERS
     own = replace(graded, name="ndcg", shared=False)
     if not lists:
-        return (own,)
+        return (replace(own, params=tuple((dict(own.params) | {"min_child_weight": 0.1}).items())),)
     return (logistic, graded if n_objectives > 1 else own)
 
 

@@ -35,7 +35,7 @@ RANKERS: tuple[Ranker, ...] = (
     XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), eval_metric=STOP),
     XGBoostRanker("xgb_pairwise", (("objective", "rank:pairwise"), *XGB_PARAMS), eval_metric=STOP),
     LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric=STOP),
-    NetRanker("mlp", MLP(), Softmax(gain="exp", over="lists"), nets=3),
+    NetRanker("mlp", MLP(), Softmax(gain="exponential", over="lists"), nets=3),
 )
 # fmt: on
 
