@@ -29,9 +29,9 @@ def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> li
     """Select features by a sample of the train rows of the task's fold."""
     rows = train_set.subsample(train_set.fold != task.fold, SELECTION_ROWS)
     X, names = train_set.load(rows, train_set.names), train_set.names
-    label = train_set.label[rows]
-    label = label > (label.mean() if label.min() > 0 else 0)  # grades without a negative: the high
-    return top_features_by_gain(X, label, names, max_features, task.engine.device, task.seed)
+    grade = train_set.label[rows]
+    is_high = grade > (grade.mean() if grade.min() > 0 else 0)
+    return top_features_by_gain(X, is_high, names, max_features, task.engine.device, task.seed)
 
 
 def top_features_by_gain(
