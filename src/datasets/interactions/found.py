@@ -35,13 +35,13 @@ class Found:
 
     @classmethod
     def read(cls, output: Path) -> Found | None:
-        """Read what step 1 found; None before it ran, or where an older version did."""
+        """Read what step 1 found; None before it ran. ValueError where an older version did."""
         path = output / FILE
         if not path.exists():
             return None
         found = json.loads(path.read_text())
         if set(found) != {field.name for field in fields(cls)}:
-            return None
+            raise ValueError(f"{path} is of another version; run 1_preparation.py again")
         return cls(**{**found, "types": tuple(found["types"])})
 
     def write(self, path: Path) -> None:
