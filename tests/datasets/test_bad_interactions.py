@@ -156,3 +156,8 @@ def test_flags_of_later_steps_are_those_of_step_1(tmp_path: Path, capsys) -> Non
     error = capsys.readouterr().err
     assert "--split last:2: step 1 ran with 'last:1'" in error and "1_preparation.py" in error
     assert prepare(tmp_path, "--split", "last:2") == 0 and later("--split", "last:2") == 0
+    noted = tmp_path / "out" / "dataset.json"
+    noted.write_text(noted.read_text().replace('"unit"', '"units"'))
+    capsys.readouterr()
+    assert later() == 2 and "is of another version; run 1_prep" in capsys.readouterr().err
+    assert prepare(tmp_path, "--split", "last:2") == 0, "step 1 does not read it"

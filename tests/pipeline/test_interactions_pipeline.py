@@ -19,7 +19,7 @@ from interactions import DAY, HOUR, T0, csv, write
 
 from src import cli
 from src.cli import run_cli
-from src.datasets.interactions import recipe
+from src.datasets.interactions import cuts, recipe
 from src.tools import check, score
 
 pytestmark = pytest.mark.slow
@@ -36,10 +36,11 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def shorter(found):
         return tuple(replace(row, dim=8, epochs=2) for row in embeddings(found))
 
-    def fewer(*about):
-        return tuple(replace(row, num_boost_round=30) for row in rankers(*about))
+    def fewer(*chosen):
+        return tuple(replace(row, num_boost_round=30) for row in rankers(*chosen))
 
     monkeypatch.setattr(recipe, "OF_OTTO", ("near3", "buy2buy"))
+    monkeypatch.setattr(cuts, "EARLIER_LEVELS", 1)
     monkeypatch.setattr(recipe, "_embeddings", shorter)
     monkeypatch.setattr(recipe, "_rankers", fewer)
 

@@ -42,8 +42,9 @@ class Interactions(Dataset):
         Step 1 takes the flags as they are given. For other steps and tools they must be those of
         step 1. Raises ValueError where they differ.
         """
-        given, found = flags_module.given_flags(args), Found.read(args.output)
-        if getattr(args, "script", "") == FIRST_STEP or found is None:
+        given, first = flags_module.given_flags(args), getattr(args, "script", "") == FIRST_STEP
+        found = None if first else Found.read(args.output)
+        if found is None:
             texts = {**DEFAULTS, **given}
             Flags.parse(texts)
             return replace(self, flags=texts, output=args.output)

@@ -20,6 +20,9 @@ class Found:
     unit: str  # of the times; "" in a log without times
     types: tuple[str, ...]  # most frequent first
     has_ratings: bool
+    whole_ratings: (
+        bool  # all are whole numbers, of at most the largest grade of an exponential gain
+    )
     attributes: dict[str, str]  # of items -> kind (src/datasets/interactions/tables.py)
     context: dict[str, str]  # attributes of users -> kind
     has_created: bool  # whether the time of an item is known
@@ -32,13 +35,13 @@ class Found:
 
     @classmethod
     def read(cls, output: Path) -> Found | None:
-        """Read what step 1 found; None before it ran, or where an older version did."""
+        """Read what step 1 found; None before it ran. ValueError where an older version did."""
         path = output / FILE
         if not path.exists():
             return None
         found = json.loads(path.read_text())
         if set(found) != {field.name for field in fields(cls)}:
-            return None
+            raise ValueError(f"{path} is of another version; run 1_preparation.py again")
         return cls(**{**found, "types": tuple(found["types"])})
 
     def write(self, path: Path) -> None:

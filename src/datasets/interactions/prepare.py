@@ -21,6 +21,7 @@ from src.datasets.interactions.log import InteractionLog
 from src.datasets.interactions.log_writer import read_log
 from src.datasets.interactions.sources import ITEMS, TEST_USERS, USERS, Sources, Table
 from src.datasets.interactions.tables import NUMBER, attributes, read_table, table_ids
+from src.metrics.ndcg import LARGEST
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,12 @@ class Preparation:
                 "give a lower --relevant"
             )
 
+    def _has_whole_ratings(self) -> bool:
+        """Whether all ratings are whole numbers of at most LARGEST."""
+        rating = pl.col("rating")
+        whole = ((rating == rating.round()) & (rating <= LARGEST)).fill_null(True).all()
+        return bool(self.log.events().select(whole).collect(engine="streaming").item())
+
     def found(self, choice: Choice, attributes: dict[str, str], context: dict[str, str]) -> Found:
         """Write dataset.json; return what it holds."""
         log, path = self.log, self.run.output / FILE
@@ -153,6 +160,7 @@ class Preparation:
             unit=facts.unit,
             types=facts.types,
             has_ratings=facts.has_ratings,
+            whole_ratings=self._has_whole_ratings(),
             attributes=attributes,
             context=context,
             has_created="created" in pl.read_parquet_schema(paths.items(self.run)),

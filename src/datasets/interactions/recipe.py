@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from src.candidates.base import Baseline, Retriever
 from src.candidates.history import HistoryRetriever
@@ -40,9 +41,10 @@ from src.matrices.base import ItemMatrix
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.ease import EaseMatrix
 from src.matrices.swing import SwingMatrix
-from src.rankers.xgb import XGBoostRanker
+from src.rankers.trees import TreesRanker
 
 # fmt: off
+NEGATIVES = 15.0  # per positive, of lists
 SMALL = 1_000_000  # events: a log with fewer is small
 OF_OTTO = ("recent", "next1", "next2", "buy_next3", "near3", "near6", "then_buy_6h", "near_6h",
            "buy2buy", "day_136", "day_carts", "ahead2_136", "ahead5_136", "ahead20_196")
@@ -111,9 +113,10 @@ def recipe_of(found: Found, flags: Flags) -> Recipe:
         retrievers=retrievers,
         baselines=tuple(row for row in BASELINES if names.issuperset(row.retrievers)),
         features=_features(found, matrices, lists),
-        rankers=_rankers(len(objectives), lists),
+        rankers=_rankers(found, flags),
         type_weight=fitted_weights(otto.RECIPE.type_weight, n_types),
         given=not lists,
+        negatives_per_positive=NEGATIVES if lists else inf,
         exclude_seen=flags.candidates == UNSEEN,
         split_days=found.days or None,
     )
@@ -177,25 +180,29 @@ def _features(
     )
 
 
-def _rankers(n_objectives: int, lists: bool) -> tuple[XGBoostRanker, ...]:
-    """Keep the graded model, which learns all objectives, where there are several.
+def _rankers(found: Found, flags: Flags) -> tuple[TreesRanker, ...]:
+    """Choose the losses: of the grade, where all candidates are judged; of all objectives.
 
-    Without lists all candidates are items of the user, with grades: none is a negative. Such lists
-    are short, and the weights of their pairs small.
+    A grade that is no small whole number is its own gain.
     """
     logistic, graded = otto.RANKERS
-    own = replace(graded, name="ndcg", shared=False)
-    if not lists:
-        return (replace(own, params=tuple((dict(own.params) | {"min_child_weight": 0.1}).items())),)
-    return (logistic, graded if n_objectives > 1 else own)
+    linear = flags.grades and not found.whole_ratings
+    gain = (("ndcg_exp_gain", False),) if linear else ()
+    ndcg = replace(graded, name="ndcg", shared=False, params=(*graded.params, *gain))
+    if flags.candidates == HELD_OUT and flags.grades:
+        trees = tuple(pair for pair in logistic.params if pair[0] != "objective")
+        params = (("objective", "reg:squarederror"), *trees)
+        return (replace(logistic, name="squares", params=params, eval_metric="rmse"), ndcg)
+    several = len(_objectives(found, flags)) > 1 and not flags.reads_ratings
+    return (logistic, graded if several else ndcg)
 
 
 RECIPE = recipe_of(
     Found(
         flags=DEFAULTS, who="user", days=7.0, columns={}, unit="seconds",
-        types=("views", "carts", "orders"),
-        has_ratings=False, attributes={}, context={}, has_created=False, events=SMALL, users=0,
-        items=0, cold_items=0, first=0, last=0,
+        types=("views", "carts", "orders"), has_ratings=False, whole_ratings=True, attributes={},
+        context={}, has_created=False, events=SMALL, users=0, items=0, cold_items=0, first=0,
+        last=0,
     ),
     Flags.parse(DEFAULTS),
 )  # fmt: skip
