@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_any_bytes import damaged, read_or_refused
@@ -50,6 +51,12 @@ def table_of(path: Path) -> object:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=120) | damaged(TABLE))
 def test_any_bytes_as_a_table_of_items(data: bytes) -> None:
+    rows = read_or_refused(table_of, "items.csv", data)
+    assert rows is None or isinstance(rows, list)
+
+
+@pytest.mark.parametrize("data", [b"\x0bitem", b"item,a,a\n1,2,3\n", b"item\r1\n", b"\x1citem,b\n"])
+def test_strange_headers_of_a_table(data: bytes) -> None:
     rows = read_or_refused(table_of, "items.csv", data)
     assert rows is None or isinstance(rows, list)
 

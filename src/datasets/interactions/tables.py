@@ -44,6 +44,9 @@ def read_table(table: Table, role: str) -> pl.DataFrame:
             f"name the column of the ids {role}_id"
         )
     id_column = table.names[names.index(known[0])]
+    for name in table.names:
+        if table.names.count(name) > 1:
+            raise ValueError(f"{table.path}, line 1: two columns {name}; rename one")
     texts = _texts(table).with_columns(pl.all().replace(list(MISSING), None))
     texts = texts.drop_nulls(id_column)
     for twice in texts[id_column].filter(texts[id_column].is_duplicated())[:1]:
