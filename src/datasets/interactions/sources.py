@@ -135,7 +135,7 @@ def open_table(path: Path, by_number: bool) -> Table:
 def first_lines(path: Path, n: int = 5) -> list[str]:
     """Return the first lines of a text file that are not blank."""
     for _, block in blocks(path, HEAD):
-        text = block.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
+        text = block.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         return [line for line in text.split("\n") if line.strip()][:n]
     return []
 

@@ -47,7 +47,12 @@ def read_table(table: Table, role: str) -> pl.DataFrame:
     for name in table.names:
         if table.names.count(name) > 1:
             raise ValueError(f"{table.path}, line 1: two columns {name}; rename one")
-    texts = _texts(table).with_columns(pl.all().replace(list(MISSING), None))
+    texts = _texts(table)
+    if id_column not in texts.columns:
+        raise ValueError(
+            f"{table.path}, line 1: {id_column} stands beside invisible characters; remove them"
+        )
+    texts = texts.with_columns(pl.all().replace(list(MISSING), None))
     texts = texts.drop_nulls(id_column)
     for twice in texts[id_column].filter(texts[id_column].is_duplicated())[:1]:
         raise ValueError(f"{table.path}: {role} {twice!r} has two rows; keep one")
