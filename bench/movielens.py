@@ -74,7 +74,8 @@ def events(folder: Path) -> pl.DataFrame:
 
 def retrieved(name: str) -> Floor:
     """Take the lists of a retriever of the recipe."""
-    return Floor(name, lambda folder: pl.read_parquet(folder / "test" / "candidates" / name))
+    files = Path("test", "candidates", name, "*.parquet")
+    return Floor(name, lambda folder: pl.read_parquet(folder / files))
 
 
 def random_unseen(folder: Path) -> pl.DataFrame:

@@ -10,8 +10,16 @@ from pathlib import Path
 import polars as pl
 from planted import A, B, C, D, small_split, whole
 
-from bench.movielens import ITEM_MEAN, USER, by_statistic, random_unseen, ranked, write_input
-from src.data.schemas import LABELS
+from bench.movielens import (
+    ITEM_MEAN,
+    USER,
+    by_statistic,
+    random_unseen,
+    ranked,
+    retrieved,
+    write_input,
+)
+from src.data.schemas import CANDIDATES, LABELS
 
 RATINGS = [("9", "1", "5"), ("9", "2", "3"), ("4", "1", "2"), ("7", "3", "4")]
 
@@ -59,6 +67,12 @@ def test_random_lists_hold_each_unseen_item_once(tmp_path: Path) -> None:
     table = random_unseen(folder_of_results(tmp_path))
     assert sorted(table.filter(session=0)["item"]) == [2, 3, 4]
     assert sorted(table.filter(session=1)["item"]) == [1, 2, 3, 4]
+
+
+def test_lists_of_a_retriever_are_read_beside_their_manifests(tmp_path: Path) -> None:
+    table = pl.DataFrame([(0, 0, C, 1.0)], schema=CANDIDATES, orient="row")
+    whole(tmp_path / "test" / "candidates" / "ease" / "part-0000.parquet", table)
+    assert retrieved("ease").lists(tmp_path).equals(table)
 
 
 def test_hidden_items_by_their_mean_rating(tmp_path: Path) -> None:
