@@ -6,6 +6,7 @@ pytest tests/datasets/test_interactions_split.py
 from __future__ import annotations
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import interactions as log
@@ -108,22 +109,30 @@ def test_a_held_out_test_split_nests_valid(tmp_path: Path) -> None:
     assert roles["test"] == "test" and roles["valid"] == "valid" and roles["train_1"] == "train"
 
 
-def test_random_events_of_every_user(tmp_path: Path) -> None:
-    """Each split hides a fresh quarter of what the one before shows; order is that of time."""
-    out, world = made(tmp_path, "--split", "random:0.25"), WORLD
-    hidden_before: set[tuple[str, str]] = set()
-    for split in ("valid", "train_1"):
+@pytest.mark.parametrize(("flags", "count"), [((), 4), (("--test", "held-out"), 4)])
+def test_random_events_of_every_user(tmp_path: Path, flags: tuple[str, ...], count: int) -> None:
+    """Each split hides another quarter of what `test` shows; order is that of time."""
+    out, world = made(tmp_path, "--split", "random:0.25", *flags), WORLD
+    if flags:
+        world, hidden_of_test = log.events(out, "test"), log.labels(out, "test")
+        assert 0 < sum(map(len, world.values())) < 0.8 * sum(map(len, WORLD.values()))
+        assert hidden_of_test.keys() == {u for u, e in WORLD.items() if len(e) > 1}
+    names = [split["name"] for split in worlds.splits(out) if split["name"] != "test"]
+    assert names == ["valid", "train_1", "train_2", "train_3"][:count]
+    left_out = {user: Counter[tuple[str, int]]() for user in world}
+    for split in names:
         shown = log.events(out, split)
         for user, events in world.items():
             n = int(len(events) * 0.25 + 0.5)
             assert len(shown[user]) == len(events) - n
             left = iter(events)
             assert all(event in left for event in shown[user]), "a part of it, in order"
-            items = {item for item, _ in events}
-            assert set(log.labels(out, split).get(user, {})) <= items
-        hidden = {(u, i) for u, of_user in log.labels(out, split).items() for i in of_user}
-        assert hidden and len(hidden_before & hidden) < len(hidden) / 2
-        world, hidden_before = shown, hidden
+            hidden = Counter(events) - Counter(shown[user])
+            assert {item for item, _ in hidden} >= set(log.labels(out, split).get(user, {}))
+            left_out[user] += hidden
+    for user, events in world.items():
+        if len(events) % 4 == 0:
+            assert left_out[user] == Counter(events), "each event is hidden once"
     last = [user for user, events in WORLD.items() if len(events) > 8]
     at_end = sum(WORLD[user][-1] not in log.events(out, "valid")[user] for user in last)
     assert 0 < at_end < len(last), "not the last ones"

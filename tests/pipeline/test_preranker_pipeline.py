@@ -1,4 +1,4 @@
-"""The seven scripts with a pre-ranker, and with --causal; a second run and `make status` after them.
+"""The seven scripts with a pre-ranker, and with --causal; a second run and `make status`.
 
 pytest tests/pipeline/test_preranker_pipeline.py
 """

@@ -2,6 +2,9 @@
 
 A split hides a level: level 0 is the end of every history, level 1 is what comes before it, and so
 on. A split of level 1 sees nothing of level 0. What a level is, the rule of --split says.
+
+Random events know no order: there, all splits but a held-out test take turns in hiding other events
+of the same histories (Draw), so that all of them see equally much.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import polars as pl
 
 from src.core.arrays import I64, hash_unit
 from src.data.recipe import Recipe
-from src.datasets.interactions.holdout import TIME, Holdout
+from src.datasets.interactions.holdout import RANDOM, TIME, Holdout
 from src.datasets.interactions.log import InteractionLog
 from src.datasets.times import DAY_MS
 from src.datasets.windows import HISTORY_WINDOWS, MAX_WINDOWS, ROUNDING, make_plan
@@ -29,10 +32,14 @@ class UserCuts:
     holdout: Holdout
     recipe: Recipe
     sample: float
+    first: int  # level that `valid` hides
 
     @property
     def count(self) -> int:
         """Number of levels that can be hidden."""
+        if self.holdout.rule == RANDOM:
+            turns = int(1 / self.holdout.amount + ROUNDING)  # more would hide events again
+            return self.first + min(turns, 1 + EARLIER_LEVELS)
         if self.holdout.rule != TIME:
             return 1 + EARLIER_LEVELS
         length = (self.log.end() - self.log.start()) / (self.holdout.days * DAY_MS)
@@ -78,15 +85,10 @@ class UserCuts:
         if self.holdout.rule == TIME:
             later = self._before(users, level) if level else end
             return self._before(users, level + 1), later
-        keep = self._cut(end)
-        for _ in range(level):
-            end, keep = keep, self._cut(keep)
+        keep = self.holdout.visible(end)
+        for _ in range(min(level, self.first) if self.holdout.rule == RANDOM else level):
+            end, keep = keep, self.holdout.visible(keep)
         return keep, end
-
-    def _cut(self, events: I64) -> I64:
-        """Return how many of so many events stay; all, where none would."""
-        hidden = self.holdout.hidden(events)
-        return np.where(hidden < events, events - hidden, events)
 
     def _before(self, users: pl.DataFrame, windows: int) -> I64:
         """Count the events of each user before the last windows."""

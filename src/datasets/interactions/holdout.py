@@ -63,3 +63,8 @@ class Holdout:
         if self.amount >= 1:
             return np.full(events.size, int(self.amount), np.int64)
         return np.floor(self.amount * events + 0.5).astype(np.int64)
+
+    def visible(self, events: I64) -> I64:
+        """Return how many of a user's events stay visible: all, where none would."""
+        hidden = self.hidden(events)
+        return np.where(hidden < events, events - hidden, events)

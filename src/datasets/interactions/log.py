@@ -6,12 +6,39 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from src.core.arrays import hash_unit
+from src.datasets.interactions.holdout import Holdout
 from src.datasets.session_log import SessionLog
 
 MANY = 1_000_003  # events of a user, about: a prime, so that no two events have the same number
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random order of each user's events, in which splits take turns to hide the end.
+
+    Turn 0 hides the last events, turn 1 those before them, and so on: each split hides other events
+    and sees as many. If test is held out, its events come last and are in no turn.
+    """
+
+    seed: int
+    holdout: Holdout
+    test_held_out: bool
+    turn: int
+
+    def positions(self, rows: pl.DataFrame) -> pl.Series:
+        """Draw the position of each event of PART_ROWS in those of its user."""
+        event = pl.col("line").cast(pl.Int64) * MANY + pl.col("position")
+        drawn = hash_unit(event, self.seed).rank("ordinal").over("line").cast(pl.Int64) - 1
+        table = rows.select(drawn.alias("drawn"), pl.len().over("line").alias("events"))
+        position, events = table["drawn"].to_numpy(), table["events"].to_numpy().astype(np.int64)
+        known = self.holdout.visible(events) if self.test_held_out else events
+        turned = (position + self.turn * (known - self.holdout.visible(known))) % known
+        return pl.Series(np.where(position < known, turned, position), dtype=pl.Int32)
+
 
 PART_ROWS = pl.Schema(
     {
@@ -41,7 +68,7 @@ class Facts:
 class InteractionLog(SessionLog):
     """The parts of a log (PART_ROWS), and the ids beside the table."""
 
-    draw: int | None = None  # seed of a random order; None: the position is that in time
+    draw: Draw | None = None  # None: the position of an event is that in time
 
     @property
     def users(self) -> Path:
@@ -71,9 +98,7 @@ class InteractionLog(SessionLog):
         rows = super().read(part)
         if self.draw is None:
             return rows
-        event = pl.col("line").cast(pl.Int64) * MANY + pl.col("position")
-        drawn = hash_unit(event, self.draw).rank("ordinal").over("line") - 1
-        return rows.with_columns(position=drawn.cast(pl.Int32))
+        return rows.with_columns(position=self.draw.positions(rows))
 
     def with_items(self, rows: pl.DataFrame, item_ids: pl.Series) -> pl.DataFrame:
         """Return the rows: their items are dense."""

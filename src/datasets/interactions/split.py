@@ -17,7 +17,7 @@ from src.datasets.interactions.cuts import UserCuts
 from src.datasets.interactions.flags import HELD_OUT, Flags
 from src.datasets.interactions.found import Found
 from src.datasets.interactions.holdout import RANDOM
-from src.datasets.interactions.log import InteractionLog
+from src.datasets.interactions.log import Draw, InteractionLog
 from src.datasets.interactions.prepare import Preparation
 from src.datasets.interactions.recipe import recipe_of
 from src.datasets.interactions.sources import find_sources
@@ -54,13 +54,18 @@ class _Splits:
     context: Path | None
     asked: pl.Series | None  # numbers of the users that `test` asks for; None: all
 
-    @cached_property
-    def cuts(self) -> UserCuts:
-        recipe = self.run.recipe
+    def cuts(self, level: int) -> UserCuts:
+        """Return what plans the split that hides a level."""
+        seed, holdout, first = self.run.recipe.seed + DRAW_SEED, self.flags.holdout, self.first
         log = self.log
-        if self.flags.holdout.rule == RANDOM:
-            log = replace(log, draw=recipe.seed + DRAW_SEED)
-        return UserCuts(log, self.flags.holdout, recipe, self.run.sample)
+        if holdout.rule == RANDOM:
+            log = replace(log, draw=Draw(seed, holdout, bool(first), max(level - first, 0)))
+        return UserCuts(log, holdout, self.run.recipe, self.run.sample, first)
+
+    @property
+    def first(self) -> int:
+        """Level that `valid` hides; `test` hides the one before, where it is held out."""
+        return int(self.flags.test_held_out)
 
     @cached_property
     def windows(self) -> Windows | None:
@@ -72,11 +77,11 @@ class _Splits:
 
     @property
     def count(self) -> int:
-        return self.windows.count if self.windows else self.cuts.count
+        return self.windows.count if self.windows else self.cuts(0).count
 
     def make(self) -> list[Split]:
         """Make `valid`, `test` and training splits."""
-        first = int(self.flags.test_held_out)  # level that `valid` hides
+        first = self.first
         made = [self.hide("valid", "valid", first)]
         if self.flags.test_held_out:
             made.append(self.hide("test", "test", 0))
@@ -94,13 +99,13 @@ class _Splits:
         scored = role != "train"
 
         def plan() -> pl.DataFrame:
-            planner = self.windows or self.cuts
+            planner = self.windows or self.cuts(level)
             return planner.plan(level, scored)
 
         path = self._plan(name, plan, (self.flags.holdout, level, scored))
         if not pl.scan_parquet(path).select(pl.col("query").any()).collect().item():
             return None
-        self._tables(name, path, with_labels=True)
+        self._tables(name, path, level)
         back = f", {level} back" if level else ""
         return Split.read(self.run, name, role, f"--split {self.flags.holdout.text}{back}")
 
@@ -110,20 +115,21 @@ class _Splits:
         def plan() -> pl.DataFrame:
             if self.windows and self.asked is None:
                 return self.windows.plan_whole()
-            return self.cuts.plan_whole(self.asked)
+            return self.cuts(0).plan_whole(self.asked)
 
         path = self._plan("test", plan, self.flags.holdout)
-        self._tables("test", path, with_labels=False)
+        self._tables("test", path, None)
         return Split.read(self.run, "test", "test", "whole histories")
 
     def _plan(self, name: str, plan: Callable[[], pl.DataFrame], rows: object) -> Path:
         return SplitMaker(self.run).plan(name, plan, rows, [self.log.table])
 
-    def _tables(self, name: str, plan: Path, with_labels: bool) -> None:
-        log = self.cuts.log
+    def _tables(self, name: str, plan: Path, level: int | None) -> None:
+        """Make the tables of a plan; level: that it hides; None: none, so without labels."""
+        log = self.cuts(level or 0).log
         tables = InteractionTables(self.run, plan, log, log, self.flags, self.found, self.context)
         maker = SplitMaker(self.run)
         if self.run.recipe.given:
             file, inputs = paths.given(self.run, name), [plan, paths.items(self.run)]
             maker.build(file, tables.write_given, None, inputs)
-        maker.tables(name, tables, with_labels)
+        maker.tables(name, tables, with_labels=level is not None)
