@@ -11,7 +11,7 @@ from src.core.engines import CpuEngine
 from src.core.run import Run
 from src.metrics.base import Metric
 from src.metrics.ndcg import NDCG
-from src.rankers.base import FitTask, Host, Ranker, RankerModel
+from src.rankers.base import ALL, FitTask, Host, Ranker, RankerModel
 from src.rankers.losses.base import Loss
 from src.rankers.nets.base import Net
 
@@ -28,6 +28,8 @@ STOP = NDCG(10)
 @dataclass(frozen=True)
 class NetRanker(Ranker):
     """Trains a net per objective and fold: any architecture with any loss.
+
+    A shared net learns grades of all objectives, as shared trees do (trees.py).
 
     A batch holds whole queries with all their rows of the training table. Each model is trained by
     one thread, and each batch scored by one, so results do not depend on the number of threads.
@@ -49,6 +51,7 @@ class NetRanker(Ranker):
     weight_decay: float = 0.0  # per step, times the learning rate; not of item vectors
     max_features: int | None = None  # the best by gain (selection.py); None: all
     nets: int = 1  # with seeds of their own; their mean score counts
+    shared: bool = False  # one model per fold for all objectives
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where the net needs what the row or the recipe does not give."""
@@ -57,6 +60,10 @@ class NetRanker(Ranker):
         if self.net.needs_items and not self.max_items:
             kind = type(self.net).__name__
             raise ValueError(f"ranker {self.name}: {kind} reads item vectors, set max_items")
+
+    def target(self, objective: str) -> str:
+        """Return the objective, or ALL if shared."""
+        return ALL if self.shared else objective
 
     def group_key(self) -> Hashable:
         """Return what the rows and histories that a net reads depend on."""
