@@ -107,7 +107,8 @@ class Trained:
 
     def scores(self, batch: EvalBatch, objective: str) -> F32:
         """Score the candidates of a batch for an objective, out of fold."""
-        return batch.scores(self.models[self.row.target(objective)])
+        models = self.models[self.row.target(objective)]
+        return batch.scores([model.of(objective) for model in models])
 
 
 def evaluate(

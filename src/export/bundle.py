@@ -73,7 +73,7 @@ class Bundle:
                 f"{self.folder} has {len(entries)} models of {ranker.name} for {target}, but its "
                 f"recipe has {self.recipe.folds} folds; {AGAIN}"
             )
-        return [self.load_model(ranker, entry, portable) for entry in entries]
+        return [self.load_model(ranker, e, portable).of(objective) for e in entries]
 
     def load_model(self, ranker: Ranker, entry: ModelFile, portable: bool) -> RankerModel:
         """Read a model; ValueError where it is not the one of the manifest."""

@@ -26,11 +26,11 @@ def export_folder(run: Run) -> Path:
 
 def exported_targets(run: Run) -> list[Target]:
     """List the targets whose models some objective's blend may use."""
-    found: dict[str, Target] = {}
+    found: dict[tuple[str, str], Target] = {}
     for name, final in final_blends(run).items():
         for ranker in final.rankers:
             target = Target(ranker, ranker.target(name), (name,))
-            found.setdefault(target.score_column, target)
+            found.setdefault((ranker.name, target.name), target)
     return list(found.values())
 
 

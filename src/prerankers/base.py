@@ -41,7 +41,8 @@ class PreRanker:
             raise ValueError(f"pre-ranker {self.name}: keep at least {recipe.k}, the metric's k")
         if self.name in {ranker.name for ranker in recipe.rankers}:
             raise ValueError(f"pre-ranker {self.name}: a ranker has this name, take another")
-        if {self.ranker.target(name) for name in recipe.objective_names} != {ALL}:
+        columns = {self.ranker.score_column(name) for name in recipe.objective_names}
+        if columns != {f"{self.name}_{ALL}"}:
             raise ValueError(f"pre-ranker {self.name}: its ranker must be shared by all objectives")
         self.ranker.check(recipe)
         for group in self.features:

@@ -104,7 +104,7 @@ class PoolCutter(SplitScorer):
         """Score the candidates of a pool; without a model, minus the rank in the pool."""
         if not self.models:
             return -positions(pool.offsets).astype(np.float32)
-        (models,) = self.models
+        (models,) = self.models.values()
         names = {name for model in models for name in model.names}
         batch = CandidateBatch.compute(self.features, self.data, pool, names)
         return self.score(models, batch)

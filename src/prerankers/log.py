@@ -61,11 +61,7 @@ def _write(
     """Write both tables; whole, stage: runs of the rankers and of the pre-ranker on all pools."""
     cutter = PoolCutter(SplitData(stage, "valid"), row, learned)
     comparison = Comparison(whole.recipe, row.keep)
-    models = {
-        name: [target.ranker.load(path, whole) for path in target.models(whole)]
-        for target in teachers
-        for name in target.objectives
-    }
+    models = {name: target.load(whole, name) for target in teachers for name in target.objectives}
     for batch in eval_batches(whole, QUERIES, ["valid"]):
         order = cutter.order(batch.candidates.pool)
         for name, of_folds in models.items():

@@ -125,6 +125,13 @@ class Ranker(ABC):
 class RankerModel(ABC):
     """A trained model."""
 
+    objectives: tuple[str, ...] = ()
+    """Objectives that have a score each; (): the model gives one score."""
+
+    def of(self, objective: str) -> RankerModel:
+        """Return the model that scores for an objective; itself where it gives one score."""
+        return OneObjective(self, self.objectives.index(objective)) if self.objectives else self
+
     @property
     @abstractmethod
     def names(self) -> list[str]:
@@ -132,7 +139,11 @@ class RankerModel(ABC):
 
     @abstractmethod
     def scores(self, batch: CandidateBatch) -> F32:
-        """Score the candidates of a batch; scores of different queries are not comparable."""
+        """Score the candidates of a batch; scores of different queries are not comparable.
+
+        Returns float32 (candidates), or (candidates, objectives) where objectives have a score
+        each.
+        """
 
     def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
         """Score rows of X by their features alone: log-odds or ranking scores, float32 (rows).
@@ -141,6 +152,21 @@ class RankerModel(ABC):
         `features_only` implement it.
         """
         raise NotImplementedError(f"{type(self).__name__} needs more than features")
+
+
+@dataclass(frozen=True)
+class OneObjective(RankerModel):
+    """The scores of a model for one of its objectives."""
+
+    model: RankerModel
+    column: int  # of the model's scores
+
+    @property
+    def names(self) -> list[str]:
+        return self.model.names
+
+    def scores(self, batch: CandidateBatch) -> F32:
+        return np.ascontiguousarray(self.model.scores(batch)[:, self.column])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ STOP = NDCG(10)
 class NetRanker(Ranker):
     """Trains a net per objective and fold: any architecture with any loss.
 
-    A shared net learns grades of all objectives, as shared trees do (trees.py).
+    A shared net learns grades of all objectives, as shared trees do (trees.py). A multi-task net
+    learns all objectives at once too, and gives each of them a score.
 
     A batch holds whole queries with all their rows of the training table. Each model is trained by
     one thread, and each batch scored by one, so results do not depend on the number of threads.
@@ -60,16 +61,27 @@ class NetRanker(Ranker):
         if self.net.needs_items and not self.max_items:
             kind = type(self.net).__name__
             raise ValueError(f"ranker {self.name}: {kind} reads item vectors, set max_items")
+        if self.net.scene and self.net.scene not in self.categories:
+            raise ValueError(f"ranker {self.name}: add its scene {self.net.scene} to categories")
+        if self.net.multi_task and self.shared:
+            raise ValueError(f"ranker {self.name}: a multi-task net tells objectives; not shared")
+        if unknown := dict(self.net.weights).keys() - set(recipe.objective_names):
+            raise ValueError(f"ranker {self.name}: weights of no objective: {sorted(unknown)}")
 
     def target(self, objective: str) -> str:
-        """Return the objective, or ALL if shared."""
-        return ALL if self.shared else objective
+        """Return the objective, or ALL if one model learns all."""
+        return ALL if self.shared or self.net.multi_task else objective
+
+    def score_column(self, objective: str) -> str:
+        """Return the column of the score files; one per objective of a multi-task net."""
+        column = objective if self.net.multi_task else self.target(objective)
+        return f"{self.name}_{column}"
 
     def group_key(self) -> Hashable:
         """Return what the rows and histories that a net reads depend on."""
         return (
             type(self).__name__, self.net.max_len, self.categories, self.max_items, self.min_count,
-            self.max_features,
+            self.max_features, self.net.multi_task, self.net.scene, self.net.scene_rows,
         )  # fmt: skip
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:

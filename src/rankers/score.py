@@ -44,14 +44,15 @@ class SplitScorer:
         self.features = FeatureTable(data.run.recipe)
 
     @cached_property
-    def models(self) -> list[list[RankerModel]]:
-        """Models of each target, one per fold; claims memory and disk before it reads them."""
+    def models(self) -> dict[str, list[RankerModel]]:
+        """Models of each score column, one per fold; claims memory and disk before it reads."""
         run, data = self.run, self.data
-        row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(self.targets)
+        columns = {c: (t, o) for t in self.targets for c, o in t.score_columns.items()}
+        row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(columns)
         missing = missing_queries(run, data.split, self.folder)
         written = row_bytes * candidates_per_query(run, data.split) * missing
         claim_batches(data, self.folder, written)
-        return [[t.ranker.load(path, run) for path in t.models(run)] for t in self.targets]
+        return {column: target.load(run, o) for column, (target, o) in columns.items()}
 
     @cached_property
     def fold(self) -> I64 | None:
@@ -72,14 +73,14 @@ class SplitScorer:
         return run.build(path, partial(self.write, shard), rows, inputs)
 
     def write(self, shard: Shard, path: Path) -> None:
-        """Write the scores of a shard: session, item, and a column per target."""
-        names = {name for models in self.models for model in models for name in model.names}
+        """Write the scores of a shard: session, item, and the score columns of the targets."""
+        models_of = self.models
+        names = {n for models in models_of.values() for model in models for n in model.names}
         tables = []
         for pool in pools(self.data, shard):
             batch = CandidateBatch.compute(self.features, self.data, pool, names)
             scores = {"session": pl.Series(pool.session), "item": pl.Series(pool.item)}
-            for target, models in zip(self.targets, self.models, strict=True):
-                scores[target.score_column] = pl.Series(self.score(models, batch))
+            scores |= {c: pl.Series(self.score(m, batch)) for c, m in models_of.items()}
             tables.append(pl.DataFrame(scores))
         pl.concat(tables).write_parquet(path)
 

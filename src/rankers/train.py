@@ -13,7 +13,7 @@ from src.core import store
 from src.core.engines.base import Engine
 from src.core.run import Run
 from src.data.recipe import Recipe
-from src.rankers.base import FOLD_LOG, FitTask, Ranker
+from src.rankers.base import FOLD_LOG, FitTask, Ranker, RankerModel
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import train_files
 
@@ -33,9 +33,19 @@ class Target(NamedTuple):
         return [self.ranker.model_file(run, self.objectives[0], fold) for fold in folds]
 
     @property
-    def score_column(self) -> str:
-        """Column of the score files with the scores of the models."""
-        return self.ranker.score_column(self.objectives[0])
+    def score_columns(self) -> dict[str, str]:
+        """Columns of the score files with the scores of the models, and the objective of each.
+
+        A model that gives one score to all objectives has one column.
+        """
+        columns: dict[str, str] = {}
+        for objective in self.objectives:
+            columns.setdefault(self.ranker.score_column(objective), objective)
+        return columns
+
+    def load(self, run: Run, objective: str) -> list[RankerModel]:
+        """Read the models that score for an objective, one per fold."""
+        return [self.ranker.load(path, run).of(objective) for path in self.models(run)]
 
 
 def targets(recipe: Recipe, objectives: Sequence[str]) -> list[Target]:

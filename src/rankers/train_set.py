@@ -73,12 +73,23 @@ class TrainSet:
         """CSR offsets of the queries: int64 (queries + 1)."""
         return np.append(np.flatnonzero(np.diff(self.query, prepend=-1)), self.query.size)
 
+    def grades(self) -> F32:
+        """Read the grades of each objective: float32 (rows, objectives).
+
+        A grade is NaN where the row is not sampled for the objective.
+        """
+        names = [f"{LABEL}{name}" for name in self.objectives]
+        tables = (self._sampled(file).select(names).collect() for file in self.files)
+        return np.concatenate([t.cast(pl.Float32).fill_null(np.nan).to_numpy() for t in tables])
+
+    def _sampled(self, file: Path) -> pl.LazyFrame:
+        """Return the rows of a file that are sampled for some objective."""
+        labels = [pl.col(f"{LABEL}{name}").is_not_null() for name in self.objectives]
+        return pl.scan_parquet(file).filter(pl.any_horizontal(labels))
+
     def file_features(self, file: int, names: list[str]) -> F32:
         """Read some features of the rows of one file: float32 (rows, names)."""
-        sampled = pl.lit(False)
-        for objective in self.objectives:
-            sampled |= pl.col(f"{LABEL}{objective}").is_not_null()
-        table = pl.scan_parquet(self.files[file]).filter(sampled).select(names).collect()
+        table = self._sampled(self.files[file]).select(names).collect()
         X = np.empty((table.height, len(names)), np.float32)
         for column, name in enumerate(names):
             X[:, column] = table[name].to_numpy()

@@ -80,7 +80,7 @@ def test_a_session_is_cut_by_a_model_that_has_not_seen_it(output: Path, split: s
     assert (table["fold"].to_numpy() == fold[table["session"].to_numpy()]).all()
     batch = CandidateBatch.compute(cutter.features, cutter.data, pool)
     found, of_row = cutter.order(pool), fold[pool.session]
-    for f, model in enumerate(cutter.models[0]):
+    for f, model in enumerate(cutter.models["cheap_all"]):
         by_model = model.scores(batch)
         assert (found[of_row == f] == by_model[of_row == f]).all()
         assert (found[of_row != f] != by_model[of_row != f]).any()
@@ -90,7 +90,9 @@ def test_a_session_is_cut_by_a_model_that_has_not_seen_it(output: Path, split: s
 def test_queries_of_test_are_cut_by_the_mean_of_all_models(output: Path) -> None:
     cutter, pool = cutter_of(run_in(output, RECIPE), "test"), pool_of(run_in(output, WHOLE), "test")
     batch = CandidateBatch.compute(cutter.features, cutter.data, pool)
-    mean = np.mean([model.scores(batch).astype(np.float64) for model in cutter.models[0]], axis=0)
+    mean = np.mean(
+        [model.scores(batch).astype(np.float64) for model in cutter.models["cheap_all"]], axis=0
+    )
     np.testing.assert_allclose(cutter.order(pool), mean, rtol=1e-6)
 
 

@@ -127,7 +127,7 @@ def test_rankers_of_one_target_share_their_data_pointwise_ones_first(first: Path
         "clicks net": ("clicks",), "carts trees, ndcg": ("carts",), "carts net": ("carts",),
         "clicks light": ("clicks",), "carts light": ("carts",),
     }  # fmt: skip
-    columns = [target.score_column for target in targets(RECIPE, OBJECTIVES)]
+    columns = [c for target in targets(RECIPE, OBJECTIVES) for c in target.score_columns]
     assert columns[:4] == ["ndcg_clicks", "trees_clicks", "graded_all", "net_clicks"]
     assert columns[4:6] == ["light_clicks", "ndcg_carts"]
     assert GRADED.score_column("clicks") == GRADED.score_column("carts") == "graded_all"

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from src.rankers.nets.modules.layers import NetModule
 
 
+TaskWeights = tuple[tuple[str, float], ...]
+"""Names of objectives with their weights."""
+
+
 class InputSizes(NamedTuple):
     """Sizes of the inputs of a net."""
 
@@ -19,6 +23,8 @@ class InputSizes(NamedTuple):
     event_types: int
     query_numbers: tuple[int, ...] = ()  # columns that are constant within each query
     query_categories: tuple[int, ...] = ()  # categories that are
+    objectives: int = 1  # scores of a row
+    scene: int | None = None  # the category that picks gate and tower
 
     @property
     def item_numbers(self) -> tuple[int, ...]:
@@ -43,6 +49,24 @@ class Net(ABC):
     needs_items: ClassVar[bool] = False
     """Whether it cannot do without vectors of items."""
 
+    multi_task: ClassVar[bool] = False
+    """Whether one net gives each objective a score of its own."""
+
+    @property
+    def weights(self) -> TaskWeights:
+        """Weights of objectives in the loss of a multi-task net; others weigh 1."""
+        return ()
+
+    @property
+    def scene(self) -> str:
+        """Name of the category that picks gate and tower; "": there is none."""
+        return ""
+
+    @property
+    def scene_rows(self) -> int:
+        """Rows that a value of the scene needs for a code of its own."""
+        return 1
+
     @property
     def max_len(self) -> int:
         """Number of the last events of the session that it reads; 0: it needs no session."""
@@ -52,6 +76,7 @@ class Net(ABC):
     def module(self, sizes: InputSizes) -> NetModule:
         """Make a module; its parameters are drawn by torch's global generator.
 
-        The module maps a batch of QueryRows.batch, as tensors, to scores: float32 (rows). The score
-        of a row depends on its own query alone. Raises ValueError where an input is missing.
+        The module maps a batch of QueryRows.batch, as tensors, to scores: float32 (rows), or (rows,
+        objectives) of a multi-task net. The score of a row depends on its own query alone. Raises
+        ValueError where an input is missing.
         """

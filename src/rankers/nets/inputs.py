@@ -34,7 +34,8 @@ class QueryRows:
 
     offsets: CSR of the queries. (rows): label; item, its code. (rows, names): numbers. (rows,
     categories): codes. (queries, max_len), of the last events of the session: history, the codes of
-    the items; mask, event_type and recency of SequenceBatch.
+    the items; mask, event_type and recency of SequenceBatch. The label of a multi-task net is
+    (rows, objectives), NaN where nothing is known.
     """
 
     scaler: InputScaler
@@ -104,6 +105,7 @@ class FoldQueries:
     valid: I64
     n_event_types: int
     counts: dict[str, int]  # of rows and positives
+    objectives: tuple[str, ...] = ()  # columns of the labels; (): these have one
 
     @classmethod
     def read(
@@ -126,14 +128,15 @@ class FoldQueries:
         fit_rows = train_set.subsample(train_rows, FIT_ROWS)
         X, query = train_set.load(fit_rows, columns), train_set.query[fit_rows]
         scaler = InputScaler.fit(ranker, names, X, query, np.concatenate(items))
+        objectives = train_set.objectives if ranker.net.multi_task else ()
         rows = QueryRows.of(
-            scaler, offsets, train_set.label, train_set.item,
+            scaler, offsets, train_set.grades() if objectives else train_set.label, train_set.item,
             (train_set.file_features(file, columns) for file in range(len(train_set.files))),
             histories,
         )  # fmt: skip
         return cls(
             rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
-            n_event_types, train_set.counts(task.fold),
+            n_event_types, train_set.counts(task.fold), objectives,
         )  # fmt: skip
 
 

@@ -39,18 +39,28 @@ class NetModel(RankerModel):
     scaler: InputScaler
     nets: list[NetModule]
     engine: Engine
+    objectives: tuple[str, ...] = ()
 
     @classmethod
     def new(
-        cls, ranker: NetRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int
-    ) -> Self:
-        """Initialise the nets, the same for the same seed; errors of Net.module."""
-        sizes, nets = scaler.sizes(n_event_types), []
+        cls, ranker: NetRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int,
+        objectives: tuple[str, ...] = (),
+    ) -> Self:  # fmt: skip
+        """Initialise the nets, the same for the same seed; errors of Net.module.
+
+        objectives: of a multi-task net, which gives each of them a score.
+        """
+        scene = ranker.net.scene
+        sizes, nets = scaler.sizes(n_event_types), list[NetModule]()
+        sizes = sizes._replace(
+            objectives=max(1, len(objectives)),
+            scene=scaler.categories.index(scene) if scene else None,
+        )
         with _seeding:
             for n in range(ranker.nets):
                 torch.manual_seed(seed + n * SEED_STEP)
                 nets.append(ranker.net.module(sizes).to(engine.device))
-        return cls(ranker, scaler, nets, engine)
+        return cls(ranker, scaler, nets, engine, objectives)
 
     @property
     def names(self) -> list[str]:
@@ -68,14 +78,15 @@ class NetModel(RankerModel):
     def save(self, path: Path) -> None:
         """Write the nets and the scaler to a file: tensors, lists and text, no pickled objects."""
         scaler = {name: _tensors(value) for name, value in vars(self.scaler).items()}
-        torch.save({"scaler": scaler, "nets": self.state()}, path)
+        of_nets = {"nets": self.state(), "objectives": list(self.objectives)}
+        torch.save({"scaler": scaler, **of_nets}, path)
 
     @classmethod
     def load(cls, ranker: NetRanker, path: Path, n_event_types: int, engine: Engine) -> Self:
         """Read a model that `save` wrote for the same ranker."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         scaler = InputScaler(**{name: _arrays(value) for name, value in state["scaler"].items()})
-        model = cls.new(ranker, scaler, n_event_types, engine, 0)
+        model = cls.new(ranker, scaler, n_event_types, engine, 0, tuple(state["objectives"]))
         model.load_state(state["nets"])
         return model
 
@@ -85,7 +96,10 @@ class NetModel(RankerModel):
         return self.score_queries(rows, np.arange(batch.pool.n_queries), self.engine.threads)
 
     def score_queries(self, rows: QueryRows, queries: I64, threads: int = 1) -> F32:
-        """Score all rows of queries; the result does not depend on the number of threads."""
+        """Score all rows of queries; the result does not depend on the number of threads.
+
+        Returns float32 (rows), or (rows, objectives) of a multi-task net.
+        """
         queries = queries[np.diff(rows.offsets)[queries] > 0]
         for net in self.nets:
             net.eval()
@@ -98,7 +112,8 @@ class NetModel(RankerModel):
 
         by_batch = [queries[a:b] for a, b in batches(0, queries.size, SCORED_QUERIES)]
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return np.concatenate([np.empty(0, np.float32), *pool.map(score, by_batch)])
+            no_row = np.empty((0, len(self.objectives)) if self.objectives else 0, np.float32)
+            return np.concatenate([no_row, *pool.map(score, by_batch)])
 
     def tensors(self, batch: dict[str, NDArray]) -> dict[str, Tensor]:
         """Copy a batch to the device of the nets."""

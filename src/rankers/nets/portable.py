@@ -43,7 +43,7 @@ LISTS, PLACES = 3, 5  # of the example from which a graph is made; the axes are 
 
 
 class PaddedNets(nn.Module):
-    """All nets of a model: padded lists to mean scores, (lists, places)."""
+    """All nets of a model: padded lists to mean scores, as NetModule.padded returns them."""
 
     def __init__(self, model: NetModel) -> None:
         super().__init__()
@@ -115,7 +115,8 @@ def write(model: NetModel, path: Path) -> None:
     assert program is not None
     program.save(path.with_suffix(ONNX))
     scaler = {name: _lists(value) for name, value in vars(model.scaler).items()}
-    data = {"inputs": names, "max_len": model.ranker.net.max_len, "scaler": scaler}
+    data = {"inputs": names, "max_len": model.ranker.net.max_len, "scaler": scaler,
+            "objectives": model.objectives}  # fmt: skip
     path.with_suffix(INPUTS).write_text(json.dumps(data))
 
 
@@ -166,6 +167,7 @@ class OnnxModel(RankerModel):
     inputs: list[str]
     max_len: int
     session: Any
+    objectives: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, ranker: NetRanker, path: Path, engine: Engine) -> Self:
@@ -183,7 +185,8 @@ class OnnxModel(RankerModel):
         session = onnxruntime.InferenceSession(
             path.with_suffix(ONNX), options, providers=["CPUExecutionProvider"]
         )
-        return cls(scaler_of(data["scaler"]), data["inputs"], data["max_len"], session)
+        objectives = tuple(data["objectives"])
+        return cls(scaler_of(data["scaler"]), data["inputs"], data["max_len"], session, objectives)
 
     @property
     def names(self) -> list[str]:
@@ -192,7 +195,8 @@ class OnnxModel(RankerModel):
     def scores(self, batch: CandidateBatch) -> F32:
         rows = rows_to_score(batch, self.scaler, self.max_len)
         queries = np.flatnonzero(np.diff(rows.offsets))
-        scores = [np.empty(0, np.float32)]
+        no_row = (0, len(self.objectives)) if self.objectives else 0
+        scores = [np.empty(no_row, np.float32)]
         for a, b in batches(0, queries.size, SCORED_QUERIES):
             of_rows = rows.batch(queries[a:b])
             (table,) = self.session.run(None, pad(of_rows, self.inputs))

@@ -59,7 +59,10 @@ class InputScaler:
         items, count = np.unique(item[item >= 0], return_counts=True)
         order = np.argsort(-count, kind="stable")[: ranker.max_items]
         known = np.sort(items[order[count[order] >= ranker.min_count]]).astype(np.int64)
-        values = [np.unique(X[:, c].astype(np.int64)) for c in range(len(names), X.shape[1])]
+        values = [
+            known_values(X[:, c], ranker.net.scene_rows if name == ranker.net.scene else 1)
+            for c, name in enumerate(ranker.categories, len(names))
+        ]
         same = (X[1:] == X[:-1]) | (np.isnan(X[1:]) & np.isnan(X[:-1]))
         of_query = (same | (query[1:] != query[:-1])[:, None]).all(axis=0)
         return cls(
@@ -110,6 +113,12 @@ class InputScaler:
         for c, known in enumerate(self.values):
             codes[:, c] = codes_of(known, X[:, len(self.names) + c])
         return codes
+
+
+def known_values(column: F32, min_rows: int) -> I64:
+    """Return the values of a category that have at least min_rows rows, ascending."""
+    values, count = np.unique(column.astype(np.int64), return_counts=True)
+    return values[count >= min_rows]
 
 
 def signed_logarithm(X: F32) -> F32:

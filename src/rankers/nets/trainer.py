@@ -13,11 +13,12 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from src.core.arrays import I64
+from src.core.arrays import F32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
 from src.metrics.base import Metric
 from src.metrics.query_scores import score_ranks
 from src.rankers.base import FitTask
+from src.rankers.losses.per_task import PerTask
 from src.rankers.net import NetRanker
 from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
@@ -30,6 +31,8 @@ class OneNet:
         self.model, self.data, self.net = model, data, model.nets[number]
         self.seed = [*seed, number] if number else seed
         ranker = model.ranker
+        weight_of = dict(ranker.net.weights)
+        self.weights = tuple(weight_of.get(name, 1.0) for name in model.objectives)
         dense = dict(self.net.named_parameters())
         sparse = [dense.pop(name) for name in sparse_names(self.net)]
         self.optimizers: list[torch.optim.Optimizer] = [
@@ -62,8 +65,10 @@ class OneNet:
         The learning rate falls linearly to 0.
         """
         batch, ranker = self.model.tensors(self.data.rows.batch(queries)), self.model.ranker
-        loss_at = ranker.loss.at(self.progress)
-        loss = loss_at(self.net(batch), batch["label"], batch["offsets"], draws)
+        loss_at, scores = ranker.loss.at(self.progress), self.net(batch)
+        if self.weights:
+            loss_at = PerTask(loss_at, self.weights)
+        loss = loss_at(scores, batch["label"], batch["offsets"], draws)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = ranker.learning_rate * (1 - self.progress)
             optimizer.zero_grad()
@@ -115,7 +120,9 @@ def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
     torch.set_num_threads(1)
     scaler = data.rows.scaler
     try:
-        model = NetModel.new(ranker, scaler, data.n_event_types, task.engine, task.seed)
+        model = NetModel.new(
+            ranker, scaler, data.n_event_types, task.engine, task.seed, data.objectives
+        )
     except ValueError as error:
         raise ValueError(f"ranker {ranker.name}: {error}") from error
     trainer = NetTrainer(model, data, [task.seed, task.fold])
@@ -149,12 +156,27 @@ def column_of(metric: Metric) -> str:
 
 
 def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, float]:
-    """Compute AUC over all rows of queries (0.5 if all are alike), and the metric that stops."""
+    """Compute AUC over all rows of queries (0.5 if all are alike), and the metric that stops.
+
+    Of a multi-task net, both are means over the objectives.
+    """
     score, label = model.score_queries(rows, queries), rows.labels(queries)
-    size, metric = np.diff(rows.offsets)[queries], model.ranker.stop
-    query, first = np.repeat(np.arange(queries.size), size), np.cumsum(size) - size
+    query = np.repeat(np.arange(queries.size), np.diff(rows.offsets)[queries])
+    metric = model.ranker.stop
+    if not model.objectives:
+        return metrics_of(query, score, label, metric)
+    every = []
+    for score_of_task, label_of_task in zip(score.T, label.T, strict=True):
+        known = ~np.isnan(label_of_task)
+        every.append(metrics_of(query[known], score_of_task[known], label_of_task[known], metric))
+    return {name: float(np.mean([task[name] for task in every])) for name in every[0]}
+
+
+def metrics_of(query: I64, score: F32, label: F32, metric: Metric) -> dict[str, float]:
+    """Compute AUC over all rows, and the mean of a metric over queries; query: ascending."""
+    first = np.searchsorted(query, query)
     rank = np.empty(query.size, np.int32)
-    rank[np.lexsort((-score, query))] = np.arange(query.size) - first[query]
+    rank[np.lexsort((-score, query))] = np.arange(query.size) - first
     positive = label > 0
     one_class = positive.all() or not positive.any()
     scores = score_ranks(query, rank, label, metric)

@@ -20,18 +20,19 @@ class NetModule(nn.Module):
     """A net as a module of torch; `forward` scores the rows of a batch of QueryRows.batch."""
 
     def padded(self, batch: dict[str, Tensor]) -> Tensor:
-        """Score padded lists: float32 (lists, places); a graph without loops over the data.
+        """Score padded lists; a graph without loops over the data.
 
         batch: that of QueryRows.batch, but the arrays of rows are (lists, places, ...), rows first,
-        pads of 0 behind them, and `present` marks the rows: bool (lists, places). Scores of pads
-        mean nothing.
+        pads of 0 behind them, and `present` marks the rows: bool (lists, places). Returns float32
+        (lists, places), or (lists, places, objectives) of a multi-task net. Scores of pads mean
+        nothing.
         """
         lists, places = batch["present"].shape
         flat = {name: value.flatten(0, 1) for name, value in batch.items() if name in OF_ROWS}
         every = torch.arange(lists)[:, None].expand(lists, places)
         flat |= {"query": every.reshape(-1), "offsets": torch.arange(lists + 1) * places}
         score: Tensor = self({**batch, **flat})
-        return score.reshape(lists, places)
+        return score.reshape(lists, places, *score.shape[1:])
 
 
 OF_ROWS = ("numbers", "codes", "item")
