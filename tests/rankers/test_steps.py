@@ -33,9 +33,11 @@ from src.rankers.base import ALL
 from src.rankers.batches import CandidateBatch, pools
 from src.rankers.evaluate import evaluate_rankers
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.pointwise import BCE
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets.din import DIN
+from src.rankers.nets.mmoe import MMoE
 from src.rankers.oof import eval_batches, with_all_folds
 from src.rankers.sampling import ground_truth
 from src.rankers.score import score_split
@@ -62,11 +64,15 @@ LIGHT = LightGBMRanker(
 NET = NetRanker(
     "net", DIN(dim=4, max_len=3), Softmax(), max_items=1000, min_count=1, epochs=1, batch_size=256
 )
+MULTI = NetRanker(
+    "multi", MMoE((8,), (4,), dim=4, scene="session_events", scene_rows=20), BCE(), epochs=1,
+    categories=("session_events",),
+)  # fmt: skip
 OBJECTIVES = ["clicks", "carts"]
 RECIPE = replace(
     BARE, objectives=BARE.objectives[:2], retrievers=(HistoryRetriever("own", Seeds()),),
     features=(PoolFeature(), SessionFeature(), SessionItemFeature()),
-    rankers=(NDCG, TREES, GRADED, NET, LIGHT), negatives_per_positive=3.0,
+    rankers=(NDCG, TREES, GRADED, NET, LIGHT, MULTI), negatives_per_positive=3.0,
 )  # fmt: skip
 
 
@@ -125,11 +131,11 @@ def test_rankers_of_one_target_share_their_data_pointwise_ones_first(first: Path
     assert groups == {
         "clicks trees, ndcg": ("clicks",), f"{ALL} graded": ("clicks", "carts"),
         "clicks net": ("clicks",), "carts trees, ndcg": ("carts",), "carts net": ("carts",),
-        "clicks light": ("clicks",), "carts light": ("carts",),
+        "clicks light": ("clicks",), "carts light": ("carts",), f"{ALL} multi": ("clicks", "carts"),
     }  # fmt: skip
     columns = [c for target in targets(RECIPE, OBJECTIVES) for c in target.score_columns]
     assert columns[:4] == ["ndcg_clicks", "trees_clicks", "graded_all", "net_clicks"]
-    assert columns[4:6] == ["light_clicks", "ndcg_carts"]
+    assert columns[4:8] == ["light_clicks", "multi_clicks", "multi_carts", "ndcg_carts"]
     assert GRADED.score_column("clicks") == GRADED.score_column("carts") == "graded_all"
 
 
@@ -157,10 +163,13 @@ def test_every_candidate_is_scored_by_the_model_that_has_not_seen_its_session(fi
     (pool,) = pools(data, shards.shards(run, "valid")[0])
     batch = CandidateBatch.compute(FeatureTable(RECIPE), data, pool)
     fold = folds(run, "valid")[pool.session]
-    for ranker, objective in ((TREES, "clicks"), (GRADED, "carts"), (LIGHT, "clicks")):
+    for ranker, objective in (
+        (TREES, "clicks"), (GRADED, "carts"), (LIGHT, "clicks"), (MULTI, "clicks"),
+        (MULTI, "carts"),
+    ):  # fmt: skip
         found = scores[ranker.score_column(objective)].to_numpy()
         for f in range(RECIPE.folds):
-            model = ranker.load(ranker.model_file(run, objective, f), run)
+            model = ranker.load(ranker.model_file(run, objective, f), run).of(objective)
             by_model = model.scores(batch)
             assert (by_model[fold == f] == found[fold == f]).all()
             assert (by_model[fold != f] != found[fold != f]).any()
@@ -181,7 +190,7 @@ def test_every_model_has_its_logs_and_every_ranker_a_line(first: Path) -> None:
             assert summary["valid_auc"] == curve["valid_auc"][summary["best_round"]]
     table = pl.read_csv(first / "logs" / "rankers.csv")
     assert table.columns == ["ranker", "objective", "oof", *(f"fold_{f}" for f in range(4))]
-    assert table.height == 10 and table["oof"].is_between(0.3, 1).all()
+    assert table.height == 12 and table["oof"].is_between(0.3, 1).all()
 
 
 def test_a_second_run_builds_nothing(output: Path) -> None:
@@ -198,7 +207,7 @@ def test_a_changed_feature_rebuilds_all_but_another_metric_nothing(output: Path)
     recipe = replace(RECIPE, metric=replace(RECIPE.metric, k=3))
     assert steps(run_in(output, recipe)) == {"train": 0, "models": 0, "scores": 0}
     recipe = replace(RECIPE, features=RECIPE.features[:2])
-    assert steps(run_in(output, recipe)) == {"train": 1, "models": 36, "scores": 1}
+    assert steps(run_in(output, recipe)) == {"train": 1, "models": 40, "scores": 1}
 
 
 def test_a_model_without_its_logs_is_trained_again(output: Path) -> None:
@@ -238,7 +247,7 @@ def test_batches_of_another_size_make_the_same_files(
     for folder in ("train", "scores"):
         tables = [pl.read_parquet(out / "valid" / folder / "part-0000.parquet")
                   for out in (first, output)]  # fmt: skip
-        of_net = pl.selectors.starts_with("net_")
+        of_net = pl.selectors.starts_with("net_", "multi_")
         assert tables[0].drop(of_net, strict=False).equals(tables[1].drop(of_net, strict=False))
         if folder == "scores":
             assert_frame_equal(*(table.select(of_net) for table in tables), rel_tol=1e-4)

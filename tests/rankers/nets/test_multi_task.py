@@ -155,7 +155,10 @@ def test_scores_are_those_of_loops(net: MultiTask, twin: object, sizes: InputSiz
 def test_one_expert_and_one_task_are_a_plain_perceptron() -> None:
     sizes = SIZES._replace(objectives=1)
     row = {"hidden": (5, 4), "dropout": 0.0, "dim": 2}
-    net, plain = made(MMoE(experts=1, tower=(), **row), sizes), MLP(norm="none", **row).module(sizes)
+    net, plain = (
+        made(MMoE(experts=1, tower=(), **row), sizes),
+        MLP(norm="none", **row).module(sizes),
+    )
     state = net.state_dict()
     for name, value in plain.state_dict().items():
         twin = name.replace("top.0.", "trunk.experts.layers.0.").replace("top.1.", "towers.0.1.")

@@ -1,0 +1,62 @@
+"""A bundle with a multi-task net: one model per fold, a score per objective, as in the run.
+
+pytest tests/export/test_bundle_of_tasks.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import of_run, planted_run, scored_elsewhere, write_raw
+from needs import needs_package
+from pools_world import WHOLE
+
+from src.core.run import Run
+from src.export.write import export_folder
+from src.rankers.base import ALL
+from src.rankers.losses.pointwise import BCE
+from src.rankers.net import NetRanker
+from src.rankers.nets.esmm import ESMM
+from src.rankers.nets.ple import PLE
+
+pytestmark = pytest.mark.slow
+
+SCENE = "session_last_type"
+ROWS = (
+    NetRanker("ple", PLE((8,), (4,), dim=4, scene=SCENE, scene_rows=20), BCE(), epochs=1,
+              categories=(SCENE,), nets=2),
+    NetRanker("chain", ESMM((8,), dim=4), BCE(), epochs=1),
+)  # fmt: skip
+RECIPE = replace(WHOLE, folds=2, rankers=ROWS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    for package in ("onnxscript", "onnxruntime"):
+        needs_package(package, "requirements-export.txt")
+    return planted_run(tmp_path_factory.mktemp("planted"), RECIPE)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_scores_of_each_objective_in_a_fresh_process_are_those_of_the_run(
+    split: str, run: Run, tmp_path: Path
+) -> None:
+    write_raw(run, split, tmp_path / "raw")
+    wanted = of_run(run, split)
+    own, onnx = (scored_elsewhere(run, tmp_path / "raw", form) for form in ("own", "portable"))
+    for row in ROWS:
+        columns = [f"{row.name}_{objective}" for objective in ("clicks", "carts")]
+        assert (wanted[columns[0]] != wanted[columns[1]]).any()
+        for column in columns:
+            score = wanted[column].to_numpy()
+            assert own[column].to_list() == score.tolist() and len(set(score)) > 20
+            np.testing.assert_allclose(onnx[column], score, rtol=0, atol=1e-5)
+
+
+def test_a_model_is_written_once_for_all_objectives(run: Run) -> None:
+    models = sorted((export_folder(run) / "models").rglob("*.pt"))
+    names = [path.relative_to(export_folder(run)).as_posix() for path in models]
+    assert names == [f"models/{n}/{ALL}/fold_{f}.pt" for n in ("chain", "ple") for f in (0, 1)]
