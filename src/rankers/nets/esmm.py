@@ -34,4 +34,4 @@ class ESMM(MultiTask):
         """Make the hidden layers of each head."""
         from src.rankers.nets.modules.experts import Experts
 
-        return Experts(heads, width, self.hidden, self.dropout)
+        return Experts(heads, width, self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.rankers.nets.base import InputSizes, Net, TaskWeights
+from src.rankers.nets.mlp import Norm
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +35,7 @@ class MultiTask(Net):
     hidden: tuple[int, ...] = (128, 64)  # layers of the trunk, or of each expert in it
     tower: tuple[int, ...] = (32,)  # hidden layers of a head
     dropout: float = 0.1  # share of the hidden units that are 0 in training
+    norm: Norm = "batch"  # of the trunk or the experts; a tower has none
     dim: int = 16  # of the vectors of items and categories
     weights: TaskWeights = ()
     scene: str = ""

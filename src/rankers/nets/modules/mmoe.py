@@ -18,7 +18,7 @@ class MMoETrunk(nn.Module):
     def __init__(self, row: MMoE, width: int, heads: int) -> None:
         super().__init__()
         self.shape = heads, row.experts
-        self.experts = Experts(row.experts, width, row.hidden, row.dropout)
+        self.experts = Experts(row.experts, width, row)
         self.gates = nn.Linear(width, heads * row.experts)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -41,9 +41,8 @@ class Level(nn.Module):
 
     def __init__(self, row: PLE, width: int, heads: int, last: bool) -> None:
         super().__init__()
-        form = width, row.hidden, row.dropout
-        self.own = nn.ModuleList(Experts(row.own, *form) for _ in range(heads))
-        self.shared = Experts(row.shared, *form)
+        self.own = nn.ModuleList(Experts(row.own, width, row) for _ in range(heads))
+        self.shared = Experts(row.shared, width, row)
         self.gates = nn.ModuleList(nn.Linear(width, row.own + row.shared) for _ in range(heads))
         every = heads * row.own + row.shared
         self.shared_gate = None if last else nn.Linear(width, every)

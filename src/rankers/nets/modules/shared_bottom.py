@@ -18,7 +18,7 @@ class SharedBottomTrunk(nn.Module):
     def __init__(self, row: SharedBottom, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.layers = hidden_layers(width, row.hidden, row.dropout)
+        self.layers = hidden_layers(width, row.hidden, row.dropout, row.norm)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (rows, width) to (rows, heads, hidden[-1])."""
