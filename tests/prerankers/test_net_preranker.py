@@ -20,9 +20,11 @@ from src.prerankers.base import stage_of
 from src.prerankers.comparison import first_candidates
 from src.prerankers.cut import cut_pools
 from src.rankers.base import ALL
+from src.rankers.losses.pointwise import BCE
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets.mlp import MLP
+from src.rankers.nets.mmoe import MMoE
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import train_files
 
@@ -53,7 +55,9 @@ def test_a_shared_net_cuts_the_pools(tmp_path: Path) -> None:
     assert np.unique(grades).tolist() == [0, 1, 2], "a cart counts more than a click"
 
 
-def test_a_net_of_one_objective_is_no_preranker() -> None:
+def test_a_net_without_one_score_for_all_is_no_preranker() -> None:
     alone = replace(ROW, ranker=replace(NET, shared=False))
-    with pytest.raises(ValueError, match="shared by all objectives"):
-        replace(RECIPE, preranker=alone)
+    tasks = replace(ROW, ranker=NetRanker("cheap", MMoE(), BCE()))
+    for row in (alone, tasks):
+        with pytest.raises(ValueError, match="shared by all objectives"):
+            replace(RECIPE, preranker=row)

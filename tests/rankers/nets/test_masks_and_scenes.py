@@ -18,6 +18,7 @@ from src.rankers.losses.per_task import PerTask
 from src.rankers.losses.pointwise import BCE
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
+from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.multi_task import MultiTask
 from src.rankers.nets.ple import PLE
@@ -115,3 +116,12 @@ def test_rows_that_do_not_fit_are_refused() -> None:
         NetRanker("x", PLE(weights=(("likes", 2.0),)), BCE()).check(BARE)
     with pytest.raises(ValueError, match="experts and levels are 1 or more"):
         MMoE(experts=0)
+
+
+def test_rows_are_shared_only_where_labels_and_codes_are_the_same() -> None:
+    multi = NetRanker("x", MMoE(scene="kind", scene_rows=20), BCE(), categories=("kind",))
+    single = replace(multi, net=MLP(), shared=True)
+    others = [replace(multi, net=replace(multi.net, **change)) for change in (
+        {"scene": ""}, {"scene_rows": 21})]  # fmt: skip
+    assert len({row.group_key() for row in (single, multi, *others)}) == 4
+    assert replace(multi, loss=Softmax()).group_key() == multi.group_key()
