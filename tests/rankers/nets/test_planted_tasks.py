@@ -10,39 +10,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from two_tasks import NAMES, auc, row_of, trained, two_tasks
 
+from bench.tasks import NAMES, NETS, TASKS, auc, aucs, row_of, trained, two_tasks
 from src.core.engines import resolve
 from src.rankers.nets.inputs import QueryRows, no_events
-from src.rankers.nets.mlp import MLP
-from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.model import NetModel
-from src.rankers.nets.ple import PLE
-from src.rankers.nets.shared_bottom import SharedBottom
 from src.rankers.train_set import TrainSet
 
-FORM = {"hidden": (32, 16), "dropout": 0.0, "dim": 4}
-ALONE = row_of(MLP(**FORM, norm="none"))
-NETS = [SharedBottom(**FORM, tower=()), MMoE(**FORM, tower=()), PLE(**FORM, tower=())]
-TASKS = ["many", "few"]
+MMOE = NETS["mmoe"]
+EVERY = [name for name, net in NETS.items() if net.multi_task]
 
 
-@pytest.mark.parametrize("net", NETS, ids=lambda net: type(net).__name__)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_rare_task_gains_where_tasks_agree_and_a_common_one_loses_nothing(
-    net: SharedBottom, tmp_path: Path
+    name: str, tmp_path: Path
 ) -> None:
     for agreement in (0.0, 1.0):
         table = two_tasks(tmp_path, agreement)
-        alone = [auc(table, task, trained(ALONE, table, [task], 0)[1]) for task in TASKS]
-        _, score = trained(row_of(net), table, TASKS, 0)
-        together = [auc(table, task, score[:, n]) for n, task in enumerate(TASKS)]
+        alone, together = (aucs(NETS[net], table, 0) for net in ("single", name))
         assert together[0] > alone[0] - 0.02
         if agreement == 1.0:
             assert alone[1] < 0.6 and together[1] > alone[1] + 0.15
 
 
 def test_a_task_without_weight_is_not_learned(tmp_path: Path) -> None:
-    table, net = two_tasks(tmp_path, 0.0), replace(NETS[1], weights=(("many", 0.0),))
+    table, net = two_tasks(tmp_path, 0.0), replace(MMOE, weights=(("many", 0.0),))
     _, score = trained(row_of(net, epochs=4), table, TASKS, 0)
     assert abs(auc(table, "many", score[:, 0]) - 0.5) < 0.1
 
@@ -66,7 +58,7 @@ def test_a_scene_picks_what_is_learned_and_an_unknown_one_takes_the_shared_tower
 ) -> None:
     """In kind 2 all labels are turned around, so most rows of a shared tower are not."""
     table = two_tasks(tmp_path, 0.5)
-    net = MMoE(**FORM, tower=(), scene="kind", scene_rows=100, hidden_scenes=0.3)
+    net = replace(MMOE, scene="kind", scene_rows=100, hidden_scenes=0.3)
     model, _ = trained(row_of(net, epochs=10), table, TASKS, 0)
     own, label = scores_as(model, table, 0)
     unknown, turned = (scores_as(model, table, kind)[0] for kind in (77, 2))
@@ -81,7 +73,7 @@ def test_a_scene_picks_what_is_learned_and_an_unknown_one_takes_the_shared_tower
 
 def test_a_file_and_threads_give_the_same_scores(tmp_path: Path) -> None:
     table = two_tasks(tmp_path, 0.5, rows=600)
-    net = PLE(**FORM, scene="kind", scene_rows=50)
+    net = replace(NETS["ple"], scene="kind", scene_rows=50)
     model, _ = trained(row_of(net, epochs=1, nets=2), table, TASKS, 0)
     model.save(tmp_path / "model.pt")
     loaded = NetModel.load(model.ranker, tmp_path / "model.pt", 1, resolve("cpu"))
