@@ -85,9 +85,13 @@ class NetRanker(Ranker):
         )  # fmt: skip
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
-        """Count 2 bytes per number, .25 for the rest, and what reading takes."""
-        numbers = 2.25 * train_set.cells(self.max_features)
-        return models_at_a_time * (numbers + train_set.reading_memory(self.max_features))
+        """Count 2 bytes per number, .25 for the rest, the rows of the scaler, and reading."""
+        from src.rankers.nets.inputs import FIT_ROWS
+
+        cells = train_set.cells(self.max_features)
+        fitted = 4.0 * cells * min(1.0, FIT_ROWS / max(1, train_set.label.size))
+        reading = train_set.reading_memory(self.max_features)
+        return models_at_a_time * (2.25 * cells + fitted + reading)
 
     def prepare(self, run: Run, task: FitTask, train_set: TrainSet) -> FoldQueries:
         """Read the rows of whole queries, and the histories of these."""

@@ -97,11 +97,12 @@ class TrainSet:
 
     def load(self, mask: Mask, names: list[str]) -> F32:
         """Read some features of the marked rows of all files into memory."""
-        batches = [np.empty((0, len(names)), np.float32)]
+        X, row = np.empty((int(mask.sum()), len(names)), np.float32), 0
         for file, (first, end) in enumerate(pairwise(self.file_offsets)):
-            if mask[first:end].any():
-                batches.append(self.file_features(file, names)[mask[first:end]])
-        return np.concatenate(batches)
+            if marked := int(mask[first:end].sum()):
+                rows = X[row : (row := row + marked)]
+                np.compress(mask[first:end], self.file_features(file, names), axis=0, out=rows)
+        return X
 
     def subsample(self, mask: Mask, max_rows: int) -> Mask:
         """Sample about max_rows of the marked rows: whole queries of evenly spaced files."""

@@ -13,6 +13,7 @@ from src.core.arrays import F32, I32, I64, offsets_of_sizes
 from src.core.run import Run
 from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
+from src.data.shards import batches
 from src.data.splits import labelled_splits
 from src.rankers.base import FitTask
 from src.rankers.nets.scaling import F16, InputScaler, codes_of
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FIT_ROWS = 200_000
 """Rows, about, from which the scaler takes means, deviations and values of categories."""
+BATCH_ROWS = 1 << 14
+"""Rows that are converted at a time."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,17 @@ class QueryRows:
 
     @classmethod
     def of(
-        cls, scaler: InputScaler, offsets: I64, label: F32, item: I32, batches: Iterable[F32],
+        cls, scaler: InputScaler, offsets: I64, label: F32, item: I32, files: Iterable[F32],
         histories: SequenceBatch,
     ) -> QueryRows:  # fmt: skip
         """Convert raw rows.
 
-        batches: X of the scaler's columns, in batches of rows. They are converted one by one, since
-        joining them would take twice the memory.
+        files: X of the scaler's columns, in parts of the rows. They are converted in small batches:
+        the numbers between take several times the memory.
         """
         numbers = np.empty((item.size, len(scaler.names)), np.float16)
         codes, row = np.empty((item.size, len(scaler.values)), np.int32), 0
-        for X in batches:
+        for X in (file[a:b] for file in files for a, b in batches(0, len(file), BATCH_ROWS)):
             rows = slice(row, row := row + len(X))
             numbers[rows], codes[rows] = scaler.numbers(X), scaler.codes(X)
         return cls(
@@ -126,8 +129,10 @@ class FoldQueries:
         train_rows, fold = train_set.fold != task.fold, train_set.fold[offsets[:-1]]
         items = [train_set.item[train_rows], histories.item[fold != task.fold].ravel()]
         fit_rows = train_set.subsample(train_rows, FIT_ROWS)
-        X, query = train_set.load(fit_rows, columns), train_set.query[fit_rows]
-        scaler = InputScaler.fit(ranker, names, X, query, np.concatenate(items))
+        scaler = InputScaler.fit(
+            ranker, names, train_set.load(fit_rows, columns), train_set.query[fit_rows],
+            np.concatenate(items),
+        )  # fmt: skip
         objectives = train_set.objectives if ranker.net.multi_task else ()
         rows = QueryRows.of(
             scaler, offsets, train_set.grades() if objectives else train_set.label, train_set.item,
@@ -181,6 +186,6 @@ def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatc
             session = train_set.session[first_row[split_of_file[file] == split]]
             yield last_events(Sessions.load(run, split), session, max_len)
 
-    batches = list(of_splits())
+    parts = list(of_splits())
     names = [field.name for field in fields(SequenceBatch)]
-    return SequenceBatch(*(np.concatenate([getattr(b, name) for b in batches]) for name in names))
+    return SequenceBatch(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))

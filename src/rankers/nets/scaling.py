@@ -18,6 +18,8 @@ F16 = NDArray[np.float16]
 
 MAX_DEVIATION = 5.0
 """Standardised numbers are clipped to this range on both sides of 0."""
+COLUMNS = 32
+"""Columns of a block, about."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,9 @@ class InputScaler:
         X: columns of the names, then of the ranker's categories. query: of the rows of X, which are
         sorted by it. item: all occurrences; negative ids are padding.
         """
-        numbers, absent = signed_logarithm(X[:, : len(names)]), np.isnan(X[:, : len(names)])
-        mean, std = numbers.mean(axis=0), numbers.std(axis=0)
-        missing = np.flatnonzero(absent.any(axis=0))
-        for column in missing:
-            present = numbers[~absent[:, column], column]
-            mean[column], std[column] = (present.mean(), present.std()) if present.size else (0, 0)
+        columns = [moments(block) for block in column_blocks(X[:, : len(names)])]
+        mean, std, some_missing = (np.concatenate(c) for c in zip(*columns, strict=True))
+        missing = np.flatnonzero(some_missing)
         items, count = np.unique(item[item >= 0], return_counts=True)
         order = np.argsort(-count, kind="stable")[: ranker.max_items]
         known = np.sort(items[order[count[order] >= ranker.min_count]]).astype(np.int64)
@@ -63,8 +62,7 @@ class InputScaler:
             known_values(X[:, c], ranker.net.scene_rows if name == ranker.net.scene else 1)
             for c, name in enumerate(ranker.categories, len(names))
         ]
-        same = (X[1:] == X[:-1]) | (np.isnan(X[1:]) & np.isnan(X[:-1]))
-        of_query = (same | (query[1:] != query[:-1])[:, None]).all(axis=0)
+        of_query = np.concatenate([constant(block, query) for block in column_blocks(X)])
         return cls(
             names, list(ranker.categories), mean, std.clip(1e-6), missing, values, known, of_query
         )
@@ -119,6 +117,32 @@ def known_values(column: F32, min_rows: int) -> I64:
     """Return the values of a category that have at least min_rows rows, ascending."""
     values, count = np.unique(column.astype(np.int64), return_counts=True)
     return values[count >= min_rows]
+
+
+def column_blocks(X: F32) -> list[F32]:
+    """Cut X into blocks of columns, so that what is computed of one takes little memory."""
+    return np.array_split(X, max(1, X.shape[1] // COLUMNS), axis=1)
+
+
+def moments(X: F32) -> tuple[F32, F32, Mask]:
+    """Compute mean and deviation of the signed logarithms of each column's known numbers.
+
+    The last array tells which columns have missing numbers. A column without a number has 0, 0.
+    """
+    numbers, absent = signed_logarithm(X), np.isnan(X)
+    mean, std = numbers.mean(axis=0), numbers.std(axis=0)
+    missing = np.asarray(absent.any(axis=0))
+    for column in np.flatnonzero(missing):
+        present = numbers[~absent[:, column], column]
+        mean[column], std[column] = (present.mean(), present.std()) if present.size else (0, 0)
+    return mean, std, missing
+
+
+def constant(X: F32, query: NDArray) -> Mask:
+    """Return whether each column of X is constant within every query."""
+    same = (X[1:] == X[:-1]) | (np.isnan(X[1:]) & np.isnan(X[:-1]))
+    of_query: Mask = (same | (query[1:] != query[:-1])[:, None]).all(axis=0)
+    return of_query
 
 
 def signed_logarithm(X: F32) -> F32:
