@@ -23,7 +23,11 @@ def folds(run: Run, split: str) -> I64:
 
 
 def all_folds(run: Run, split: str) -> I64:
-    """Return the fold of every session of any split, a hash of its raw id: int64 (sessions)."""
+    """Return the fold of every session of any split, a hash of its raw id: int64 (sessions).
+
+    Sessions of one user share a fold where sessions.parquet names users.
+    """
     raw = pl.read_parquet(paths.sessions(run, split))
-    unit = raw.select(hash_unit(pl.col("session"), run.recipe.seed + SEED_OFFSET)).to_series()
+    of = pl.col("user" if "user" in raw.columns else "session")
+    unit = raw.select(hash_unit(of, run.recipe.seed + SEED_OFFSET)).to_series()
     return (unit.to_numpy() * run.recipe.folds).astype(np.int64)

@@ -42,6 +42,16 @@ def given(run: Run, split: str) -> Path:
     return run.output / split / "given.parquet"
 
 
+def impressions(run: Run, split: str) -> Path:
+    """Time, user, page and context of each query of a split: IMPRESSIONS."""
+    return run.output / split / "impressions.parquet"
+
+
+def log(run: Run, name: str) -> Path:
+    """Rows of all periods, in time order: "shown" or "visits" (src/data/impressions.py)."""
+    return run.output / f"{name}.parquet"
+
+
 def is_embedding(run: Run, name: str) -> bool:
     return name in {row.name for row in run.recipe.embeddings}
 

@@ -20,7 +20,8 @@ as device or region, as Int32. A split may have no events at all, as lists of do
 SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
 """Raw id of each dense session. The queries, sessions to predict for, are the last rows.
 
-Where raw ids are texts, `session` is the dense id, and a column `id` (String) has the texts.
+Where raw ids are texts, `session` is the dense id, and a column `id` (String) has the texts. A
+column `user` (Int64), if there is one, keeps the sessions of a user in one fold.
 """
 
 GIVEN = pl.Schema({"session": pl.Int32, "item": pl.Int32})

@@ -2,11 +2,13 @@
 
 from src.datasets.base import Dataset
 from src.datasets.demo.dataset import Demo
+from src.datasets.ebnerd.dataset import Ebnerd
 from src.datasets.interactions.dataset import Interactions
 from src.datasets.letor.dataset import Letor
 from src.datasets.otto.dataset import Otto
 from src.datasets.tianchi.dataset import Tianchi
 
 DATASETS: dict[str, Dataset] = {
-    dataset.name: dataset for dataset in (Otto(), Demo(), Tianchi(), Letor(), Interactions())
+    dataset.name: dataset
+    for dataset in (Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Interactions())
 }

@@ -6,6 +6,7 @@ from dataclasses import fields
 from math import ceil
 from typing import get_args, get_type_hints
 
+from src.metrics.auc import AUC
 from src.metrics.average_precision import MAP
 from src.metrics.base import WHOLE_LIST, MeanMetric, Metric
 from src.metrics.err import ERR
@@ -16,7 +17,7 @@ from src.metrics.precision import Precision
 from src.metrics.recall import Recall
 
 METRICS: dict[str, type[Metric]] = {
-    kind.name: kind for kind in (Recall, NDCG, MRR, MAP, Precision, HitRate, ERR)
+    kind.name: kind for kind in (Recall, NDCG, MRR, MAP, Precision, HitRate, ERR, AUC)
 }
 
 

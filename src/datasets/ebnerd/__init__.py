@@ -1,0 +1,1 @@
+"""EB-NeRD: lists of news articles shown to readers, with clicks."""

@@ -1,0 +1,118 @@
+"""Find and read the raw files: <period>/behaviors.parquet and <period>/history.parquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+PERIODS = ("train", "validation", "test")
+VIEW, CLICKED = "article_ids_inview", "article_ids_clicked"
+REQUIRED = ("impression_id", "impression_time", VIEW, "user_id")
+OF_USER = ("is_sso_user", "is_subscriber", "gender", "age", "postcode")
+OPTIONAL = ("article_id", "session_id", "device_type", *OF_USER, CLICKED)
+HISTORY = ("user_id", "article_id_fixed", "impression_time_fixed")
+
+BEHAVIORS = pl.Schema(
+    {"row": pl.Int64, "impression_id": pl.Int64, "ts": pl.Int32, "view": pl.List(pl.Int64),
+     "clicked": pl.List(pl.Int64), "user_id": pl.Int64, "article_id": pl.Int64,
+     "session_id": pl.Int64, "device_type": pl.Int32, **dict.fromkeys(OF_USER, pl.Float32)}
+)  # fmt: skip
+"""Impressions in the order of the file; row: its number in the file, from 0, which is its key.
+
+clicked is null where the file has no clicks; other columns are null where the file has none.
+"""
+
+
+@dataclass(frozen=True)
+class Period:
+    """The raw files of one period."""
+
+    name: str  # of PERIODS
+    behaviors: Path
+    history: Path | None
+
+    @property
+    def stats(self) -> list[tuple[str, int, int]]:
+        """Name, size and time of change of each file."""
+        files = [file for file in (self.behaviors, self.history) if file]
+        return [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+
+    def read(self) -> pl.DataFrame:
+        """Read BEHAVIORS; raise ValueError, naming file, row or column, for what is malformed."""
+        return read_behaviors(self.behaviors)
+
+    def read_history(self) -> pl.DataFrame:
+        """Read the pages that users read before the period: user_id, article_id, ts."""
+        schema = {"user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32}
+        if self.history is None:
+            return pl.DataFrame(schema=schema)
+        rows = read_columns(self.history, HISTORY)
+        lengths = rows.select(a=pl.col(HISTORY[1]).list.len(), t=pl.col(HISTORY[2]).list.len())
+        for row in (lengths["a"] != lengths["t"]).arg_true()[:1]:
+            raise ValueError(
+                f"{self.history}, row {row}: {HISTORY[1]} and {HISTORY[2]} differ in length; "
+                "download it again"
+            )
+        rows = rows.explode(*HISTORY[1:], empty_as_null=False)
+        rows = rows.rename({HISTORY[1]: "article_id", HISTORY[2]: "ts"})
+        rows = rows.with_columns(seconds(pl.col("ts"))).drop_nulls()
+        return rows.select(schema.keys()).cast(schema)
+
+
+def find(folder: Path) -> dict[str, Period]:
+    """Return the periods of a folder by name; FileNotFoundError without a training period."""
+    found = {}
+    for name in PERIODS:
+        behaviors, history = (folder / name / f"{t}.parquet" for t in ("behaviors", "history"))
+        if behaviors.is_file():
+            found[name] = Period(name, behaviors, history if history.is_file() else None)
+    if "train" not in found:
+        raise FileNotFoundError(
+            f"no train/behaviors.parquet in {folder}; unpack EB-NeRD there, folders train, "
+            "validation (may be absent) and test"
+        )
+    return found
+
+
+def read_columns(path: Path, required: tuple[str, ...], more: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Read columns of a parquet file, and more where it has them; ValueError without one."""
+    try:
+        names = pl.read_parquet_schema(path)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} is no parquet file; download it again") from error
+    for name in required:
+        if name not in names:
+            raise ValueError(f"{path} has no column {name}; give a file of EB-NeRD's form")
+    return pl.read_parquet(path, columns=[*required, *(name for name in more if name in names)])
+
+
+def seconds(time: pl.Expr) -> pl.Expr:
+    """Convert a time to seconds since 1970; fractions are dropped."""
+    return time.cast(pl.Datetime("us")).dt.epoch("s").cast(pl.Int32)
+
+
+def read_behaviors(path: Path) -> pl.DataFrame:
+    """Read BEHAVIORS; raise ValueError, naming file, row or column, for what is malformed."""
+    raw = read_columns(path, REQUIRED, OPTIONAL)
+    for name in (VIEW, CLICKED):
+        if name in raw.columns and not isinstance(raw.schema[name], pl.List):
+            raise ValueError(f"{path}, column {name}: {raw.schema[name]} is no list of articles")
+    if not raw.schema["impression_time"].is_temporal():
+        kind = raw.schema["impression_time"]
+        raise ValueError(f"{path}, column impression_time: {kind} is no time; give a datetime")
+    if raw.is_empty():
+        raise ValueError(f"{path} holds no impressions; download it again")
+    for name in ("impression_time", "user_id"):
+        for row in raw[name].is_null().arg_true()[:1]:
+            raise ValueError(f"{path}, row {row}: no {name}; drop the row or fill it in")
+    rows = raw.with_columns(pl.lit(None).alias(n) for n in OPTIONAL if n not in raw.columns)
+    rows = rows.with_row_index("row").with_columns(
+        seconds(pl.col("impression_time")).alias("ts"),
+        pl.col("impression_id").fill_null(0),
+        pl.col(VIEW).fill_null([]).alias("view"), pl.col(CLICKED).alias("clicked"),
+    ).select(BEHAVIORS.names()).cast(BEHAVIORS)  # fmt: skip
+    for row in rows["view"].list.eval(pl.element().is_null().any()).list.first().arg_true()[:1]:
+        raise ValueError(f"{path}, row {row}: an empty place in {VIEW}; drop the place")
+    return rows

@@ -1,0 +1,105 @@
+"""Write the logs of all periods: rows shown, and pages read (src/data/impressions.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from src.core.parquet import TableWriter
+from src.data.impressions import SHOWN, VISITS
+from src.datasets.ebnerd.files import Period
+
+BLOCK = 200_000  # impressions written at a time
+DEVICES = 3  # device_type: 1 desktop, 2 mobile, 3 tablet; 0 unknown
+
+
+class Ids(NamedTuple):
+    """Raw ids, ascending; a dense id is a place among them."""
+
+    item: pl.Series
+    user: pl.Series
+    visit: pl.Series
+
+
+def ids_of(periods: Sequence[Period]) -> Ids:
+    """Collect the ids of all files, those of articles shown, clicked or read."""
+    items, users, visits = [], [], []
+    for period in periods:
+        rows, history = period.read(), period.read_history()
+        items += [
+            rows["view"].explode(empty_as_null=False),
+            rows["article_id"],
+            rows["clicked"].drop_nulls().explode(empty_as_null=False),
+            history["article_id"],
+        ]
+        users += [rows["user_id"], history["user_id"]]
+        visits.append(rows["session_id"])
+    series = (pl.concat(parts).drop_nulls().unique().sort() for parts in (items, users, visits))
+    return Ids(*series)
+
+
+def dense(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
+    """Add dense user, visit, page and scene of impressions: -1 or scene 0 where unknown."""
+
+    def place(name: str, known: pl.Series) -> pl.Series:
+        return known.search_sorted(rows[name].fill_null(0)).cast(pl.Int32)
+
+    device = pl.col("device_type").fill_null(0)
+    return rows.with_columns(
+        user=place("user_id", ids.user),
+        visit=pl.when(pl.col("session_id").is_null()).then(-1).otherwise(
+            place("session_id", ids.visit)),
+        page=pl.when(pl.col("article_id").is_null()).then(-1).otherwise(
+            place("article_id", ids.item)),
+        scene=device * 2 + pl.col("article_id").is_null().cast(pl.Int32),
+    ).cast({"visit": pl.Int32, "page": pl.Int32, "scene": pl.Int32})  # fmt: skip
+
+
+def exploded(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
+    """List the articles of impressions, each once: the columns of rows, item, click.
+
+    click is null where the clicks of an impression are hidden.
+    """
+    view = rows.with_columns(pl.col("view").list.unique(maintain_order=True).alias("raw"))
+    view = view.explode("raw", empty_as_null=False)
+    clicked = pl.col("raw").is_in(pl.col("clicked")).cast(pl.Int8)
+    return view.with_columns(
+        item=ids.item.search_sorted(view["raw"]).cast(pl.Int32),
+        click=pl.when(pl.col("clicked").is_null()).then(None).otherwise(clicked),
+    )
+
+
+def write_shown(periods: Sequence[Period], ids: Ids, path: Path) -> None:
+    """Write SHOWN, period by period; the clicks of the test period are hidden."""
+    with TableWriter(path, SHOWN) as writer:
+        for period in periods:
+            for rows in blocks(period.read().sort("ts", maintain_order=True)):
+                if period.name == "test":
+                    rows = rows.with_columns(clicked=pl.lit(None, pl.List(pl.Int64)))
+                writer.add(exploded(dense(rows, ids), ids).select(SHOWN.names()))
+
+
+def blocks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield rows in blocks."""
+    yield from rows.iter_slices(BLOCK)
+
+
+def write_visits(periods: Sequence[Period], ids: Ids, path: Path) -> None:
+    """Write VISITS: pages of impressions, and those of histories before the first impression.
+
+    Later rows of histories would tell the training week more than there is to know of the test.
+    """
+    tables, first = [], periods[0].read()["ts"].min()
+    for period in periods:
+        pages = period.read().select("ts", "user_id", "article_id").drop_nulls()
+        history = period.read_history().filter(pl.col("ts") < first)
+        tables += [pages, history.select(pages.columns)]
+    rows = pl.concat(tables).unique()
+    rows = rows.with_columns(
+        item=ids.item.search_sorted(rows["article_id"]),
+        user=ids.user.search_sorted(rows["user_id"]),
+    )
+    rows.select(VISITS.names()).cast(VISITS).sort(VISITS.names()).write_parquet(path)

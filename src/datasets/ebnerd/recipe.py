@@ -1,0 +1,73 @@
+"""Recipe of lists of news articles, shown at a moment."""
+
+from __future__ import annotations
+
+from math import inf
+
+from src.data.recipe import Objective, Recipe
+from src.data.units import DAY, HOUR
+from src.features.as_of import AsOfFeature
+from src.features.base import FeatureGroup
+from src.features.exposure_ahead import ExposureAheadFeature
+from src.features.impression import ImpressionFeature
+from src.features.item_number import ItemNumberFeature
+from src.metrics.auc import AUC
+from src.rankers.base import Ranker
+from src.rankers.lgbm import LightGBMRanker
+
+CONTEXT = (
+    "front", "device", "hour", "weekday", "length", "is_sso_user", "is_subscriber", "gender", "age",
+)  # fmt: skip
+FEATURES: tuple[FeatureGroup, ...] = (
+    AsOfFeature(
+        "shown",
+        ("item",),
+        ("count", "share", "decayed", "first", "last", "new"),
+        (HOUR // 4, HOUR, 3 * HOUR, 6 * HOUR, DAY, None),
+        (HOUR, 6 * HOUR),
+    ),
+    AsOfFeature(
+        "shown", ("scene", "item"), ("count", "share", "first", "last"), (HOUR, 6 * HOUR, DAY)
+    ),
+    AsOfFeature("shown", ("user", "item"), ("count", "first", "last"), (HOUR, DAY, None)),
+    AsOfFeature("shown", ("page", "item"), ("count", "share"), (6 * HOUR, None)),
+    AsOfFeature(
+        "visits",
+        ("item",),
+        ("count", "share", "decayed", "first", "last"),
+        (HOUR, 6 * HOUR, DAY, None),
+        (HOUR,),
+    ),
+    AsOfFeature("visits", ("user", "item"), ("count", "last"), (None,)),
+    AsOfFeature("shown", ("user",), ("count", "last"), (HOUR, DAY)),
+    AsOfFeature("visits", ("user",), ("count", "last"), (HOUR, DAY, None)),
+    ItemNumberFeature(("shown", "visits")),
+    ImpressionFeature(CONTEXT),
+)
+AHEAD: tuple[FeatureGroup, ...] = (
+    ExposureAheadFeature("shown", ("item",), (HOUR // 4, HOUR, 6 * HOUR, DAY)),
+    ExposureAheadFeature("shown", ("scene", "item"), (HOUR, 6 * HOUR, DAY)),
+)
+LGBM_PARAMS = (
+    ("num_leaves", 31), ("learning_rate", 0.05), ("min_data_in_leaf", 50),
+    ("feature_fraction", 0.5), ("bagging_fraction", 0.8), ("bagging_freq", 1),
+)  # fmt: skip
+RANKERS: tuple[Ranker, ...] = (
+    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric="ndcg@10"),
+)
+
+RECIPE = Recipe(
+    name="ebnerd",
+    types=(),
+    objectives=(Objective("click", 1.0),),
+    metric=AUC(),
+    matrices=(),
+    embeddings=(),
+    retrievers=(),
+    baselines=(),
+    features=FEATURES,
+    rankers=RANKERS,
+    given=True,
+    max_train_rows=20_000_000,
+    negatives_per_positive=inf,
+)

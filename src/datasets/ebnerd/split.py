@@ -1,0 +1,201 @@
+"""Turn the raw files into the logs and the tables of all splits (step 1).
+
+The validation period is `valid`, and the training period train_1, from which models only learn.
+Without a validation period, the last days of the training period are `valid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from src.core.arrays import hash_unit
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
+from src.data.impressions import IMPRESSIONS
+from src.data.schemas import EVENTS, GIVEN, LABELS
+from src.data.splits import Split, remove_splits, write_splits
+from src.data.units import DAY, HOUR
+from src.datasets.ebnerd import files
+from src.datasets.ebnerd.files import OF_USER, Period
+from src.datasets.ebnerd.logs import Ids, dense, exploded, ids_of, write_shown, write_visits
+
+VALID_DAYS = 2  # last days of the training period, where there is no validation period
+CONTEXT = ("front", "device", "hour", "weekday", "length", *OF_USER)
+"""Context columns of an impression: on the front page, device, local hour, ..."""
+IDS = "ids-{}.parquet"
+BYTES = 200.0  # of an impression in memory while its rows are made, per shown article about 10
+
+
+class Part(NamedTuple):
+    """A split, and the stretch of a period that it takes: first <= ts < end."""
+
+    name: str
+    role: str
+    period: Period
+    first: int
+    end: int
+
+
+def make_splits(run: Run) -> None:
+    """Make items.parquet, the logs and the tables of all splits.
+
+    Raises ValueError or FileNotFoundError, naming file, row or column, and cure.
+    """
+    remove_splits(run)
+    periods = list(files.find(run.input).values())
+    stats = [period.stats for period in periods]
+    paths_of_ids = {name: run.output / "raw" / IDS.format(name) for name in Ids._fields}
+    with run.step("ids") as summary:
+        rows = dict.fromkeys([paths.items(run), *paths_of_ids.values()], stats)
+        run.build_many(rows, partial(_write_ids, run, periods), [])
+        summary["articles"] = count_rows(paths.items(run))
+    ids = Ids(*(pl.read_parquet(path).to_series() for path in paths_of_ids.values()))
+    for name, write in (("shown", write_shown), ("visits", write_visits)):
+        with run.step(name) as summary:
+            path = paths.log(run, name)
+            inputs = [paths.items(run), *paths_of_ids.values()]
+            run.build(path, partial(write, periods, ids), stats, inputs)
+            summary["rows"] = count_rows(path)
+    splits = [SplitMaker(run, part, ids).make() for part in parts(periods)]
+    write_splits(run, splits)
+
+
+def _write_ids(run: Run, periods: Sequence[Period], temporary: dict[Path, Path]) -> None:
+    """Write items.parquet and the raw ids."""
+    ids = ids_of(periods)
+    for path, part in temporary.items():
+        if path == paths.items(run):
+            pl.DataFrame({"item_id": ids.item}).write_parquet(part)
+        else:
+            series = {run.output / "raw" / IDS.format(n): s for n, s in ids._asdict().items()}
+            pl.DataFrame({"id": series[path]}).write_parquet(part)
+
+
+def parts(periods: Sequence[Period]) -> list[Part]:
+    """List the splits: `valid` first, then test, then train_1."""
+    named = {period.name: period for period in periods}
+    starts = {}
+    for name, period in named.items():
+        ts = period.read()["ts"]
+        starts[name] = (int(ts.min()), int(ts.max()) + 1)  # type: ignore[arg-type]
+    train, (first, end) = named["train"], starts["train"]
+    if "validation" in named:
+        found = [Part("valid", "valid", named["validation"], *starts["validation"])]
+        cut = end
+    else:
+        cut = max(-(-end // HOUR) * HOUR - VALID_DAYS * DAY, first)
+        found = [Part("valid", "valid", train, cut, end)]
+    if "test" in named:
+        found.append(Part("test", "test", named["test"], *starts["test"]))
+    if cut > first:
+        found.append(Part("train_1", "train", train, first, cut))
+    return found
+
+
+@dataclass(frozen=True)
+class SplitMaker:
+    """Builds the tables of one split."""
+
+    run: Run
+    part: Part
+    ids: Ids
+
+    def make(self) -> Split:
+        """Bring the tables of the split up to date."""
+        run, name = self.run, self.part.name
+        write: dict[Path, Callable[[Path], object]] = {
+            paths.sessions(run, name): self.write_sessions,
+            paths.impressions(run, name): self.write_impressions,
+            paths.given(run, name): self.write_given,
+            paths.labels(run, name): self.write_labels,
+            paths.events(run, name): pl.DataFrame(schema=EVENTS).write_parquet,
+        }
+        if name == "test":
+            del write[paths.labels(run, name)]
+
+        def make(temporary: dict[Path, Path]) -> None:
+            for path, part in temporary.items():
+                write[path](part)
+
+        rows = (name, self.part.first, self.part.end, run.sample, run.recipe.seed)
+        with run.step(name) as summary:
+            run.build_many(
+                dict.fromkeys(write, rows), make, [paths.items(run), paths.log(run, "shown")]
+            )
+            summary["impressions"] = count_rows(paths.sessions(run, name))
+            summary["rows"] = count_rows(paths.given(run, name))
+            if name != "test":
+                labels = pl.scan_parquet(paths.labels(run, name))
+                summary["clicks"] = labels.select((pl.col("grade") > 0).sum()).collect().item()
+                summary |= self.odd()
+        return Split.read(run, name, self.part.role, self.part.period.name)
+
+    @cached_property
+    def rows(self) -> pl.DataFrame:
+        """Impressions of the split in file order, those of --sample, with dense ids."""
+        rows = self.part.period.read()
+        rows = rows.filter(pl.col("ts") >= self.part.first, pl.col("ts") < self.part.end)
+        if (sample := self.run.sample) < 1:
+            rows = rows.filter(hash_unit(pl.col("user_id"), self.run.recipe.seed) < sample)
+        if rows.is_empty():
+            source = self.part.period.behaviors
+            raise ValueError(f"--sample {sample} keeps no impression of {source}; raise it")
+        if self.part.name != "test" and rows["clicked"].is_null().all():
+            source = self.part.period.behaviors
+            raise ValueError(f"{source}: no {files.CLICKED}; clicks are needed to learn from")
+        return dense(rows, self.ids)
+
+    @cached_property
+    def shown(self) -> pl.DataFrame:
+        """Articles of the impressions, once each, by session and item: these, and the click."""
+        rows = self.rows.with_row_index("session").cast({"session": pl.Int32})
+        return exploded(rows, self.ids).select("session", "item", "click").sort("session", "item")
+
+    def odd(self) -> dict[str, object]:
+        """Count what is served but strange: no click, or clicks on articles not in the list."""
+        rows = self.part.period.read().filter(
+            pl.col("ts") >= self.part.first, pl.col("ts") < self.part.end
+        )
+        outside = pl.col("clicked").list.set_difference(pl.col("view")).list.len()
+        counts = rows.select(
+            (pl.col("clicked").list.len().fill_null(0) == 0).sum().alias("without a click"),
+            outside.sum().alias("clicks outside the list, left out"),
+            (pl.col("view").list.len() == 0).sum().alias("empty lists"),
+        ).row(0, named=True)
+        return {name: count for name, count in counts.items() if count}
+
+    def write_sessions(self, path: Path) -> None:
+        """Write SESSIONS: all are queries; the raw id is the row of the file."""
+        columns = [pl.col("row").alias("session"), pl.lit(True).alias("query")]
+        self.rows.select(*columns, user="user_id").write_parquet(path)
+
+    def write_impressions(self, path: Path) -> None:
+        """Write IMPRESSIONS and CONTEXT."""
+        time, first = pl.from_epoch("ts"), self.part.first
+        start = pl.lit(first, pl.Int32)
+        if self.part.role == "train":
+            start = first + (pl.col("ts") - first) // DAY * DAY
+        context = {
+            "front": (pl.col("page") < 0), "device": "device_type", "hour": time.dt.hour(),
+            "weekday": time.dt.weekday(), "length": pl.col("view").list.len(),
+        }  # fmt: skip
+        rows = self.rows.with_columns(clicks_until=start, **context)
+        schema = {**IMPRESSIONS, **dict.fromkeys(CONTEXT, pl.Float32)}
+        rows.select(schema.keys()).cast(schema).write_parquet(path)
+
+    def write_given(self, path: Path) -> None:
+        """Write GIVEN: the articles shown, without columns of their own."""
+        self.shown.select(GIVEN.names()).write_parquet(path, row_group_size=1 << 16)
+
+    def write_labels(self, path: Path) -> None:
+        """Write LABELS: grade 1 for a click, 0 for all others shown."""
+        objective = pl.lit(0, pl.Int8).alias("objective")
+        rows = self.shown.select("session", objective, "item", grade="click")
+        rows.drop_nulls("grade").cast(LABELS).write_parquet(path)
