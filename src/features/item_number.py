@@ -22,6 +22,8 @@ from src.features.keyed_log import query_column
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
+NOTHING = np.iinfo(np.int64).min
+
 
 @verify(UNIQUE, CONTINUOUS)
 class NumberColumn(IntEnum):
@@ -32,7 +34,10 @@ class NumberColumn(IntEnum):
 
 
 class Records(NamedTuple):
-    """Rows of the logs with a larger number than all rows before, in time order."""
+    """Rows of the logs with a larger number than all rows before, in time order.
+
+    A row before all times, with a number below all, comes first.
+    """
 
     ts: I64
     number: I64
@@ -66,8 +71,7 @@ class ItemNumberFeature(FeatureGroup):
         records = batch.data.cached(("records", self.logs), lambda: self.records(batch.data))
         ts, own = query_column(batch, "ts"), number[batch.pool.item]
         newest = np.searchsorted(records.ts, ts) - 1  # the last record strictly before
-        largest = records.number[np.maximum(newest, 0)]
-        X[:, column + NumberColumn.GAP] = np.where(newest >= 0, largest - own, 0)
+        X[:, column + NumberColumn.GAP] = np.where(newest > 0, records.number[newest] - own, 0)
         reached = np.searchsorted(records.number, own)
         age = ts - records.ts[np.minimum(reached, records.ts.size - 1)]
         X[:, column + NumberColumn.AGE] = np.where(reached <= newest, age, -1)
@@ -79,5 +83,6 @@ class ItemNumberFeature(FeatureGroup):
         number = data.items["item_id"].to_numpy()[item]
         order = np.lexsort((-number, ts))
         ts, number = ts[order].astype(np.int64), number[order].astype(np.int64)
-        before = np.maximum.accumulate(np.append(np.iinfo(np.int64).min, number))[:-1]
-        return Records(ts[number > before], number[number > before])
+        ts, number = np.append(NOTHING, ts), np.append(NOTHING, number)
+        record = np.append(True, number[1:] > np.maximum.accumulate(number)[:-1])
+        return Records(ts[record], number[record])

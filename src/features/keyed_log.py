@@ -32,7 +32,7 @@ BYTES_PER_ROW = 40.0
 class KeyIndex:
     """Rows of a log sorted by key, then time; rows without a key are left out.
 
-    group: int64, the keys that occur, ascending. offsets: CSR of their rows. ts: of each row, int32.
+    group: int64, keys that occur, ascending. offsets: CSR of their rows. ts: int32, of each row.
     order: row of the log of each row. base: one more than the largest value of each key column.
     """
 

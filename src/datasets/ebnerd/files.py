@@ -14,15 +14,17 @@ OF_USER = ("is_sso_user", "is_subscriber", "gender", "age", "postcode")
 OPTIONAL = ("article_id", "session_id", "device_type", *OF_USER, CLICKED)
 HISTORY = ("user_id", "article_id_fixed", "impression_time_fixed")
 
-BEHAVIORS = pl.Schema(
-    {"row": pl.Int64, "impression_id": pl.Int64, "ts": pl.Int32, "view": pl.List(pl.Int64),
-     "clicked": pl.List(pl.Int64), "user_id": pl.Int64, "article_id": pl.Int64,
-     "session_id": pl.Int64, "device_type": pl.Int32, **dict.fromkeys(OF_USER, pl.Float32)}
-)  # fmt: skip
+BEHAVIORS = pl.Schema([
+    ("row", pl.Int64), ("impression_id", pl.Int64), ("ts", pl.Int32), ("view", pl.List(pl.Int64)),
+    ("clicked", pl.List(pl.Int64)), ("user_id", pl.Int64), ("article_id", pl.Int64),
+    ("session_id", pl.Int64), ("device_type", pl.Int32), *((name, pl.Float32) for name in OF_USER),
+])  # fmt: skip
 """Impressions in the order of the file; row: its number in the file, from 0, which is its key.
 
 clicked is null where the file has no clicks; other columns are null where the file has none.
 """
+
+READ = pl.Schema({"user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32})
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Period:
     def stats(self) -> list[tuple[str, int, int]]:
         """Name, size and time of change of each file."""
         files = [file for file in (self.behaviors, self.history) if file]
-        return [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        return [(f"{self.name}/{f.name}", f.stat().st_size, f.stat().st_mtime_ns) for f in files]
 
     def read(self) -> pl.DataFrame:
         """Read BEHAVIORS; raise ValueError, naming file, row or column, for what is malformed."""
@@ -45,9 +47,8 @@ class Period:
 
     def read_history(self) -> pl.DataFrame:
         """Read the pages that users read before the period: user_id, article_id, ts."""
-        schema = {"user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32}
         if self.history is None:
-            return pl.DataFrame(schema=schema)
+            return pl.DataFrame(schema=READ)
         rows = read_columns(self.history, HISTORY)
         lengths = rows.select(a=pl.col(HISTORY[1]).list.len(), t=pl.col(HISTORY[2]).list.len())
         for row in (lengths["a"] != lengths["t"]).arg_true()[:1]:
@@ -58,7 +59,7 @@ class Period:
         rows = rows.explode(*HISTORY[1:], empty_as_null=False)
         rows = rows.rename({HISTORY[1]: "article_id", HISTORY[2]: "ts"})
         rows = rows.with_columns(seconds(pl.col("ts"))).drop_nulls()
-        return rows.select(schema.keys()).cast(schema)
+        return rows.select(READ.names()).cast(READ)
 
 
 def find(folder: Path) -> dict[str, Period]:

@@ -53,7 +53,7 @@ def make_splits(run: Run) -> None:
     stats = [period.stats for period in periods]
     paths_of_ids = {name: run.output / "raw" / IDS.format(name) for name in Ids._fields}
     with run.step("ids") as summary:
-        rows = dict.fromkeys([paths.items(run), *paths_of_ids.values()], stats)
+        rows: dict[Path, object] = dict.fromkeys([paths.items(run), *paths_of_ids.values()], stats)
         run.build_many(rows, partial(_write_ids, run, periods), [])
         summary["articles"] = count_rows(paths.items(run))
     ids = Ids(*(pl.read_parquet(path).to_series() for path in paths_of_ids.values()))
@@ -182,13 +182,13 @@ class SplitMaker:
         start = pl.lit(first, pl.Int32)
         if self.part.role == "train":
             start = first + (pl.col("ts") - first) // DAY * DAY
-        context = {
-            "front": (pl.col("page") < 0), "device": "device_type", "hour": time.dt.hour(),
+        context: dict[str, pl.Expr] = {
+            "front": (pl.col("page") < 0), "device": pl.col("device_type"), "hour": time.dt.hour(),
             "weekday": time.dt.weekday(), "length": pl.col("view").list.len(),
         }  # fmt: skip
         rows = self.rows.with_columns(clicks_until=start, **context)
-        schema = {**IMPRESSIONS, **dict.fromkeys(CONTEXT, pl.Float32)}
-        rows.select(schema.keys()).cast(schema).write_parquet(path)
+        schema = pl.Schema([*IMPRESSIONS.items(), *((name, pl.Float32()) for name in CONTEXT)])
+        rows.select(schema.names()).cast(schema).write_parquet(path)
 
     def write_given(self, path: Path) -> None:
         """Write GIVEN: the articles shown, without columns of their own."""
