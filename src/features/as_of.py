@@ -161,7 +161,7 @@ class AsOfFeature(KeyedLogFeature):
         if not rate:
             return clicks
         everything = key_index(data, self.log, ())
-        of_all = Lookup(everything, np.zeros(until.size, np.int64), lookup.ts)
+        of_all = Lookup(everything, everything.groups_of((), until.size), lookup.ts)
         all_rows, all_clicks = self.counted(data, of_all, (), until, FOREVER)
         prior = all_clicks / np.maximum(all_rows, 1)
         return (clicks + SMOOTHING * prior) / (rows + SMOOTHING)

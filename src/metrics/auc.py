@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.core.arrays import F64
-from src.metrics.base import WHOLE_LIST, Metric, Norms
+from src.metrics.base import WHOLE_LIST, Metric, Norms, row_sums
 from src.metrics.judged import Judged
 
 
@@ -32,7 +32,7 @@ class AUC(Metric):
     def raw_values(self, listed: NDArray) -> F64:
         """Return the sum over positives of k - rank, which zeros at the end do not change."""
         share = np.minimum(listed[:, : self.k].astype(np.float64), 1.0)
-        return share @ (self.k - np.arange(share.shape[1], dtype=np.float64))
+        return row_sums(share * (self.k - np.arange(share.shape[1])))
 
     def norms(self, judged: Judged) -> Norms:
         """Turn the sum of ranks of P positives among N negatives into a share of P N pairs."""
