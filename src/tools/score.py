@@ -100,7 +100,7 @@ def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
     dataset = configured(args)
     require_file(args.file)
-    of_step_1 = args.labels.suffix == ".parquet"
+    of_step_1 = args.labels.name == "labels.parquet"
     truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
     listed, metric = dataset.judged_items(args.file, truth), dataset.recipe.metric
     truth, listed = numbered(truth, listed)

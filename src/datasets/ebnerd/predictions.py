@@ -54,7 +54,7 @@ def read(path: Path) -> pl.DataFrame:
     ranks = pl.when(pl.col("ranks") == "").then(pl.lit([], pl.List(pl.Int64))).otherwise(
         pl.col("ranks").str.split(",").cast(pl.List(pl.Int64), strict=False)
     )  # fmt: skip
-    return rows.with_columns(pl.col("id").cast(pl.Int64, strict=False), ranks)
+    return rows.with_columns(pl.col("id").cast(pl.Int64, strict=False), ranks.alias("ranks"))
 
 
 def check(path: Path, rows: pl.DataFrame) -> list[str]:
@@ -82,8 +82,11 @@ def check(path: Path, rows: pl.DataFrame) -> list[str]:
 def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
     """List the judged articles: the rows of the truth, whose `place` is theirs in the list, rank.
 
-    Line n belongs to session n - 1. Raises ValueError, naming the line, for a malformed one.
+    Line n belongs to session n - 1. Raises ValueError, naming the line, for a malformed one, and
+    where the truth is not of a raw file.
     """
+    if "place" not in truth.columns:
+        raise ValueError("labels of step 1 have no places; give a raw file with clicks")
     lines = read(path).with_columns(session=pl.col("line").cast(pl.Int64) - 1)
     for line in lines.filter(pl.col("ranks").is_null())["line"][:1]:
         raise ValueError(f"{path}, line {line}: not impression_id [ranks]; write it so")

@@ -1,0 +1,115 @@
+"""From impressions to predictions.txt: the seven scripts on planted lists, and the tools.
+
+pytest tests/pipeline/test_ebnerd_pipeline.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import worlds
+from ebnerd import EBNERD, RECIPE, planted, row, write
+from tiny import run_steps
+
+from src.datasets.ebnerd.recipe import AHEAD
+from src.rankers.lgbm import LightGBMRanker
+from src.tools import check, score
+
+pytestmark = pytest.mark.slow
+
+RANKER = LightGBMRanker(
+    "lgbm", (("objective", "lambdarank"), ("min_data_in_leaf", 5)), 20, eval_metric="ndcg@10"
+)
+TINY = replace(RECIPE, rankers=(RANKER,))
+TEST = planted(60, 2, week=1)
+HIDDEN = [{k: v for k, v in r.items() if k != "article_ids_clicked"} for r in TEST]
+ODD = [
+    row(8 * 86_400, [9_000_100, 9_000_090, 9_000_100], None, impression_id=0),
+    row(8 * 86_400, [], None, impression_id=0),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files in in/, the output of all scripts in out/, clicks of the test week in labels/."""
+    folder = tmp_path_factory.mktemp("papers")
+    test = pl.DataFrame([*HIDDEN, *ODD], infer_schema_length=None)
+    write(folder / "in", train=planted(300, 1), test=test)
+    write(folder / "labels", test=pl.DataFrame(TEST))
+    assert run_steps(folder / "in", folder / "out", recipe=TINY, dataset=EBNERD) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds.register(monkeypatch, TINY, EBNERD)
+
+
+def flags(folder: Path, *more: str) -> list[str]:
+    return ["--dataset", "papers", "--output", str(folder / "out"), *more]
+
+
+def test_what_decides_the_clicks_is_learned(folder: Path) -> None:
+    cv = json.loads((folder / "out" / "cv.json").read_text())
+    assert cv["metric"] == "auc" and cv["score"] > 0.8, "a random order has .5"
+
+
+def test_predictions_rank_every_place_in_the_order_of_the_file(folder: Path) -> None:
+    lines = (folder / "out" / "predictions.txt").read_text().splitlines()
+    assert len(lines) == len(TEST) + 2
+    for line, made in zip(lines, [*HIDDEN, *ODD], strict=True):
+        told = re.fullmatch(r"(\d+) \[([\d,]*)\]", line)
+        assert told and int(told[1]) == made["impression_id"]
+        ranks = [int(n) for n in told[2].split(",") if n]
+        assert sorted(ranks) == list(range(1, len(made["article_ids_inview"]) + 1))
+    assert lines[-2].endswith(",3]") and lines[-1] == "0 []", "the second place comes last"
+
+
+def test_check_and_score(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert check.body(check.parse(flags(folder, "--input", str(folder / "in")))) == 0
+    assert "right, ranks of 62 impressions" in capsys.readouterr().out
+    labels = folder / "labels" / "test" / "behaviors.parquet"
+    assert score.body(score.parse(flags(folder, "--labels", str(labels)))) == 0
+    shown = re.search(r" total .*? (0\.\d{4}) ", capsys.readouterr().out)
+    assert shown and float(shown[1]) > 0.8
+    text = (folder / "out" / "predictions.txt").read_text().splitlines()
+    text[3], text[5] = text[3].replace("[", "[9"), text[6]
+    wrong = tmp_path / "predictions.txt"
+    wrong.write_text("\n".join(text[:-1]))
+    argv = flags(folder, "--input", str(folder / "in"), "--file", str(wrong))
+    assert check.body(check.parse(argv)) != 0
+    out = capsys.readouterr().out
+    assert "line 4: give each rank from 1 to" in out
+    assert "line 6: impression" in out and "keep the order" in out
+    assert "61 lines for 62 impressions; add the others" in out
+
+
+def test_the_score_of_a_known_order(folder: Path, tmp_path: Path) -> None:
+    """Ranks that put the clicked article first have AUC 1; the reverse has 0."""
+    labels = folder / "labels" / "test" / "behaviors.parquet"
+    truth = EBNERD.read_ground_truth(labels)
+    for best in (True, False):
+        lines = []
+        for r in TEST:
+            view = r["article_ids_inview"]
+            order = sorted(view, key=lambda a: (a not in r["article_ids_clicked"]) == best)
+            ranks = ",".join(str(order.index(a) + 1) for a in view)
+            lines.append(f"{r['impression_id']} [{ranks}]")
+        path = tmp_path / f"{best}.txt"
+        path.write_text("\n".join(lines) + "\n")
+        table = score.score(EBNERD.judged_items(path, truth), EBNERD, truth)
+        assert table["score"].to_list() == [float(best)] * 2
+        assert table["queries"][0] == len(TEST)
+
+
+def test_look_ahead_is_a_flag(folder: Path) -> None:
+    names = set(pl.read_parquet_schema(folder / "out" / "valid" / "train" / "part-0000.parquet"))
+    assert "shown_item_count_1h" in names and not [n for n in names if n.startswith("ahead_")]
+    args = check.parse(flags(folder, "--input", "in", "--look-ahead"))
+    args.output = folder
+    assert EBNERD.configure(args).recipe.features == (*EBNERD.recipe.features, *AHEAD)
