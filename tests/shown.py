@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,9 @@ def world(
     """
     recipe = replace(GIVEN_RECIPE, given_columns=(), features=tuple(features))
     run, keys = run_in(folder, recipe, "5_features.py"), lists_of(lists)
-    shown = [(seconds(r.tick), r.item, r.user, r.scene, 0, r.page, r.click) for r in log]
+    length = Counter(row.list_of for row in log)
+    shown = [(seconds(r.tick), r.item, r.user, r.scene, 0, r.page, length[r.list_of], r.click)
+             for r in log]  # fmt: skip
     visits = [(seconds(r.tick + 1), r.item, r.user) for r in log if r.click]
     context = [(seconds(m), u, s, 0, p, seconds(until)) for m, u, s, p in keys]
     given = sorted({(keys.index(row.list_of), row.item) for row in lists})

@@ -15,12 +15,13 @@ from src.data.split_data import SplitData
 
 SHOWN = pl.Schema(
     {"ts": pl.Int32, "item": pl.Int32, "user": pl.Int32, "scene": pl.Int32, "visit": pl.Int32,
-     "page": pl.Int32, "click": pl.Int8}
+     "page": pl.Int32, "length": pl.Int32, "click": pl.Int8}
 )  # fmt: skip
 """One shown item a row: "shown". An item that stands twice in a list has one row.
 
 ts is in seconds since 1970. user, scene and visit are numbers from 0; page is the item on whose
-page the list stood, -1 on the front page; click is null where it is hidden.
+page the list stood, -1 on the front page; length is that of the list; click is null where it is
+hidden.
 """
 
 VISITS = pl.Schema({"ts": pl.Int32, "item": pl.Int32, "user": pl.Int32})

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NEVER_S = 30 * DAY
 """Seconds since the last row, at most, and where there is none."""
 FOREVER = 1 << 40  # seconds: a window without a limit
+UNIT = 1 << 20
+"""Logarithms of lengths are added up as whole numbers of 1 / UNIT."""
 SMOOTHING = 10.0
 """Rows of the rate of all keys that are added to the rows of a key."""
 
@@ -43,17 +45,18 @@ SMOOTHING = 10.0
 class AsOf(IntEnum):
     """What a column holds; recipes and names have the lower case of a name.
 
-    The first four have a column per window, decayed one per half-life, the rest one.
+    The first five have a column per window, decayed one per half-life, the rest one.
     """
 
     COUNT = 0  # rows
     SHARE = 1  # of the rows of all candidates of the list
     CLICKS = 2
     RATE = 3  # clicks of rows whose clicks are known, smoothed by the rate of all keys
-    DECAYED = 4  # rows, each halved every half-life
-    FIRST = 5  # seconds since the first row, -1 without one
-    LAST = 6  # seconds since the last row, NEVER_S at most
-    NEW = 7  # 1 without a row, else 0
+    DEPTH = 4  # mean logarithm of the lengths of the rows' lists, 0 without a row
+    DECAYED = 5  # rows, each halved every half-life
+    FIRST = 6  # seconds since the first row, -1 without one
+    LAST = 7  # seconds since the last row, NEVER_S at most
+    NEW = 8  # 1 without a row, else 0
 
 
 WHAT = lower_names(AsOf)
@@ -139,8 +142,24 @@ class AsOfFeature(KeyedLogFeature):
             elif what in (AsOf.COUNT, AsOf.SHARE):
                 count = now - lookup.first_from(lookup.ts - seconds)
                 yield count if what == AsOf.COUNT else share_of_list(count, offsets)
+            elif what == AsOf.DEPTH:
+                first, sums = lookup.first_from(lookup.ts - seconds), self.depths(data)
+                yield (sums[now] - sums[first]) / UNIT / np.maximum(now - first, 1)
             else:
                 yield self.clicks(data, lookup, until, seconds, what == AsOf.RATE)
+
+    def depths(self, data: SplitData) -> I64:
+        """Sum the logarithms of the lengths before each row of the index, in whole UNITs.
+
+        Sums of whole numbers are exact, so the order of rows of one time moves nothing.
+        """
+
+        def make() -> I64:
+            (length,) = read_log(data, self.log, "length")
+            logarithm = np.rint(np.log(np.maximum(length, 1)) * UNIT).astype(np.int64)
+            return offsets_of_sizes(logarithm[key_index(data, self.log, self.key).order])
+
+        return data.cached(("as-of depth", self.log, self.key), make)
 
     def decayed(
         self, data: SplitData, lookup: Lookup, now: I64, seen: NDArray[np.bool_], half_life: int

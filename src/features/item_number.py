@@ -31,6 +31,7 @@ class NumberColumn(IntEnum):
 
     GAP = 0  # the largest number so far, minus the candidate's
     AGE = 1  # seconds since a number as large first came up; -1 where none has
+    PAGE = 2  # the number of the page's item, minus the candidate's; 0 on the front page
 
 
 class Records(NamedTuple):
@@ -72,6 +73,8 @@ class ItemNumberFeature(FeatureGroup):
         ts, own = query_column(batch, "ts"), number[batch.pool.item]
         newest = np.searchsorted(records.ts, ts) - 1  # the last record strictly before
         X[:, column + NumberColumn.GAP] = np.where(newest > 0, records.number[newest] - own, 0)
+        page = query_column(batch, "page")
+        X[:, column + NumberColumn.PAGE] = np.where(page >= 0, number[page] - own, 0)
         reached = np.searchsorted(records.number, own)
         age = ts - records.ts[np.minimum(reached, records.ts.size - 1)]
         X[:, column + NumberColumn.AGE] = np.where(reached <= newest, age, -1)

@@ -5,6 +5,8 @@ pytest tests/features/test_as_of.py
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,10 +39,12 @@ def plain(log: Log, key: tuple[str, ...], row: dict[str, int], what: str, ticks:
     everything = [r for r in log if r.click is not None and r.tick < last_known]
     prior = sum(r.click or 0 for r in everything) / max(len(everything), 1)
     clicks = sum(r.click or 0 for r in known)
+    length = Counter(r.list_of for r in log)
     values: dict[str, Callable[[], float]] = {
         "count": lambda: len(inside),
         "clicks": lambda: clicks,
         "rate": lambda: (clicks + SMOOTHING * prior) / (len(known) + SMOOTHING),
+        "depth": lambda: sum(math.log(length[r.list_of]) for r in inside) / max(len(inside), 1),
         "decayed": lambda: sum(0.5 ** ((now - r.tick) / ticks) for r in same),
         "first": lambda: (now - min(r.tick for r in same)) * TICK if same else -1,
         "last": lambda: (now - max(r.tick for r in same)) * TICK if same else NEVER_S,
@@ -58,14 +62,14 @@ def test_every_column_against_loops(tmp_path: Path, key: tuple[str, ...], seed: 
     _, rows = world(tmp_path, log, log, [feature], UNTIL)
     ends = {"decayed_0.04h": ("decayed", 4), **{w: (w, 0) for w in ("first", "last", "new")}}
     for span, ticks in WINDOWS.items():
-        ends |= {f"count_{span}": ("count", ticks)}
+        ends |= {f"{w}_{span}": (w, ticks) for w in ("count", "depth")}
         ends |= {f"{w}_{span}_0.02h_late": (w, ticks) for w in ("clicks", "rate")}
     seen = 0
     for end, (what, ticks) in ends.items():
         name = f"{feature.label}_{end}"
         for row in rows.to_dicts():
             expected = plain(log, key, row, what, ticks)
-            assert row[name] == pytest.approx(expected, rel=1e-6), (name, row)
+            assert row[name] == pytest.approx(expected, rel=1e-5, abs=1e-6), (name, row)
             seen += expected not in (0, -1, NEVER_S)
     assert seen > 100
 
@@ -121,6 +125,7 @@ def test_numbers_against_loops(tmp_path: Path) -> None:
         largest = max((n for _, n in before), default=number)
         reached = [m for m, n in before if n >= number]
         assert row["number_gap"] == largest - number
+        assert row["number_page"] == (NUMBERS[row["page"]] - number if row["page"] >= 0 else 0)
         assert row["number_age"] == ((row["tick"] - min(reached)) * TICK if reached else -1)
 
 

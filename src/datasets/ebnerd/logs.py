@@ -68,6 +68,7 @@ def exploded(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
     clicked = pl.col("raw").is_in(pl.col("clicked")).cast(pl.Int8)
     return view.with_columns(
         item=ids.item.search_sorted(view["raw"]).cast(pl.Int32),
+        length=pl.col("view").list.len().cast(pl.Int32),
         click=pl.when(pl.col("clicked").is_null()).then(None).otherwise(clicked),
     )
 

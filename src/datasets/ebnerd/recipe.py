@@ -14,47 +14,57 @@ from src.features.item_number import ItemNumberFeature
 from src.metrics.auc import AUC
 from src.rankers.base import Ranker
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.list_transformer import ListTransformer
+from src.rankers.nets.mlp import MLP
+from src.rankers.xgb import XGBoostRanker
 
 CONTEXT = (
     "front", "device", "hour", "weekday", "length", "is_sso_user", "is_subscriber", "gender", "age",
 )  # fmt: skip
+MINUTES_15 = HOUR // 4
+# fmt: off
 FEATURES: tuple[FeatureGroup, ...] = (
     AsOfFeature(
-        "shown",
-        ("item",),
-        ("count", "share", "decayed", "first", "last", "new"),
-        (HOUR // 4, HOUR, 3 * HOUR, 6 * HOUR, DAY, None),
-        (HOUR, 6 * HOUR),
+        "shown", ("item",), ("count", "share", "depth", "decayed", "first", "last"),
+        (MINUTES_15, HOUR, 3 * HOUR, 6 * HOUR, DAY, None), (HOUR, 6 * HOUR),
     ),
-    AsOfFeature(
-        "shown", ("scene", "item"), ("count", "share", "first", "last"), (HOUR, 6 * HOUR, DAY)
-    ),
-    AsOfFeature("shown", ("user", "item"), ("count", "first", "last"), (HOUR, DAY, None)),
-    AsOfFeature("shown", ("page", "item"), ("count", "share"), (6 * HOUR, None)),
-    AsOfFeature(
-        "visits",
-        ("item",),
-        ("count", "share", "decayed", "first", "last"),
-        (HOUR, 6 * HOUR, DAY, None),
-        (HOUR,),
-    ),
+    AsOfFeature("shown", ("scene", "item"), ("count", "share", "depth", "first", "last"),
+                (HOUR, 6 * HOUR, DAY)),
+    AsOfFeature("shown", ("user", "item"), ("count", "depth", "first", "last"), (HOUR, DAY, None)),
+    AsOfFeature("shown", ("page", "item"), ("count", "depth"), (6 * HOUR, None)),
+    AsOfFeature("visits", ("item",), ("count", "share", "decayed", "first", "last"),
+                (HOUR, 6 * HOUR, DAY, None), (HOUR,)),
     AsOfFeature("visits", ("user", "item"), ("count", "last"), (None,)),
     AsOfFeature("shown", ("user",), ("count", "last"), (HOUR, DAY)),
     AsOfFeature("visits", ("user",), ("count", "last"), (HOUR, DAY, None)),
     ItemNumberFeature(("shown", "visits")),
     ImpressionFeature(CONTEXT),
 )
+# fmt: on
 AHEAD: tuple[FeatureGroup, ...] = (
     ExposureAheadFeature("shown", ("item",), (HOUR // 4, HOUR, 6 * HOUR, DAY)),
     ExposureAheadFeature("shown", ("scene", "item"), (HOUR, 6 * HOUR, DAY)),
 )
 LGBM_PARAMS = (
     ("num_leaves", 31), ("learning_rate", 0.05), ("min_data_in_leaf", 50),
-    ("feature_fraction", 0.5), ("bagging_fraction", 0.8), ("bagging_freq", 1),
+    ("feature_fraction", 0.4), ("bagging_fraction", 0.8), ("bagging_freq", 1),
 )  # fmt: skip
+XGB_PARAMS = (
+    ("max_depth", 5), ("learning_rate", 0.05), ("min_child_weight", 20), ("subsample", 0.8),
+    ("colsample_bytree", 0.4),
+)  # fmt: skip
+STOP = "ndcg@10"
+# fmt: off
 RANKERS: tuple[Ranker, ...] = (
-    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric="ndcg@10"),
+    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), 600, eval_metric=STOP),
+    LightGBMRanker("lgbm_binary", (("objective", "binary"), *LGBM_PARAMS), 600),
+    XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), 600, eval_metric=STOP),
+    NetRanker("mlp", MLP(), Softmax(over="lists"), stop=AUC(), epochs=12, patience=3),
+    NetRanker("lists", ListTransformer(), Softmax(over="lists"), stop=AUC(), epochs=12, patience=3),
 )
+# fmt: on
 
 RECIPE = Recipe(
     name="ebnerd",

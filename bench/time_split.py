@@ -1,0 +1,115 @@
+"""Score the rankers of lists on days after those that they learn from.
+
+    python -m bench.time_split --dataset ebnerd --input folder --output folder [--look-ahead]
+
+Needs steps 1 to 5. Models learn from the split train_1 but its last day, stop on that day, and are
+scored once, on `valid`, whose labels nothing has read. The cross-validation of step 7 has users of
+the same days on both sides, so it knows which items of the day are clicked; this does not. The last
+line is the mean of all rankers' scores, standardised within each list. The brackets hold 95 %
+intervals over lists.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from src.cli import parse
+from src.core.arrays import F32, I64
+from src.core.budget import peak_gib
+from src.core.console import show
+from src.core.run import Run
+from src.data import paths
+from src.data.labels import scan_labels
+from src.data.shards import shards
+from src.data.split_data import SplitData
+from src.data.units import DAY
+from src.features.table import FeatureTable
+from src.metrics.bootstrap import bootstrap
+from src.metrics.named import companions
+from src.metrics.query_scores import score_lists
+from src.rankers.base import FitTask, Ranker, RankerModel
+from src.rankers.batches import CandidateBatch, pools
+from src.rankers.train_set import TrainSet
+from src.rankers.train_table import table_files
+
+LEARNED, SCORED = "train_1", "valid"
+
+
+def read_train_set(run: Run) -> TrainSet:
+    """Read the rows to learn from; those of the last day are fold 0, which stops the training."""
+    train_set = TrainSet.read(table_files(run, LEARNED), run.recipe.objective_names[:1])
+    ts = pl.read_parquet(paths.impressions(run, LEARNED))["ts"].to_numpy()
+    last = ts > ts.max() - DAY
+    return replace(train_set, fold=np.where(last[train_set.session], 0, -1).astype(np.int8))
+
+
+def fitted(run: Run, ranker: Ranker, train_set: TrainSet, folder: Path) -> RankerModel:
+    """Train a model of a ranker."""
+    target = ranker.target(run.recipe.objective_names[0])
+    task = FitTask(ranker, target, 0, folder / ranker.name, run.engine, run.recipe.seed)
+    path = folder / f"{ranker.name}.{ranker.suffix}"
+    ranker.fit(task, ranker.prepare(run, task, train_set), path)
+    return ranker.load(path, run)
+
+
+def batches(run: Run) -> Iterator[CandidateBatch]:
+    """Yield the lists to score, with their features."""
+    data, features = SplitData(run, SCORED), FeatureTable(run.recipe)
+    for shard in shards(run, SCORED):
+        for pool in pools(data, shard):
+            yield CandidateBatch.compute(features, data, pool)
+
+
+def standardised(score: F32, offsets: I64) -> F32:
+    """Scale scores to mean 0 and deviation 1 within each list."""
+    size = np.diff(offsets)
+    query, n = np.repeat(np.arange(size.size), size), np.maximum(size, 1)
+    centred = score - (np.bincount(query, score, size.size) / n)[query]
+    deviation = np.sqrt(np.bincount(query, centred**2, size.size) / n)[query]
+    return (centred / np.maximum(deviation, 1e-9)).astype(np.float32)
+
+
+def main(argv: list[str] | None) -> int:
+    """Print a line per ranker."""
+    run = parse(str(__doc__), Path("6_xgb.py"), argv)
+    train_set, lines, models = read_train_set(run), [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        for ranker in run.recipe.rankers:
+            start = time.perf_counter()
+            models[ranker.name] = fitted(run, ranker, train_set, Path(folder))
+            lines.append({"ranker": ranker.name, "seconds": round(time.perf_counter() - start)})
+    tables = []
+    for batch in batches(run):
+        scores = {name: model.scores(batch) for name, model in models.items()}
+        scaled = [standardised(score, batch.pool.offsets) for score in scores.values()]
+        scores["all, mean"] = np.mean(scaled, axis=0)
+        tables.append(
+            pl.DataFrame({"session": batch.pool.session, "item": batch.pool.item} | scores)
+        )
+    table, truth = pl.concat(tables), scan_labels(paths.labels(run, SCORED)).filter(objective=0)
+    lines.append({"ranker": "all, mean", "seconds": sum(line["seconds"] for line in lines)})
+    kept = {"mrr@10", "ndcg@5", "ndcg@10"}
+    metrics = [m for m in companions(run.dataset.list_length, 1.0) if str(m) in kept]
+    for line in lines:
+        order = table.sort("session", line["ranker"], "item", descending=[False, True, False])
+        rank = pl.int_range(pl.len()).over("session")
+        lists = order.select("session", "item", rank=rank).lazy()
+        scored = score_lists(lists, truth, run.recipe.metric)
+        (low,), (high,) = (x[:1] for x in bootstrap([scored], [1.0], run.recipe.seed))
+        line |= {str(run.recipe.metric): scored.score(), "95 %": f"[{low:.4f}, {high:.4f}]"}
+        line |= {str(m): score_lists(lists, truth, m).score() for m in metrics}
+    print(f"{train_set.offsets.size - 1:,} lists to learn from, {peak_gib():.2f} GiB")
+    show(pl.DataFrame(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(None))
