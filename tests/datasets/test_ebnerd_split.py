@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
-from ebnerd import START, WEEK, planted, prepare, row, write
+from ebnerd import RECIPE, START, WEEK, planted, prepare, row, write
+from planted import run_in
 
+from src.data.folds import all_folds
 from src.data.units import DAY, HOUR
 
 OLD, NEW = 100, 200
@@ -113,9 +115,16 @@ def test_a_history_tells_nothing_of_the_training_period(
     assert visits.filter(pl.col("item").is_in(old))["ts"].max() < first  # type: ignore[operator]
 
 
-def test_users_stay_in_one_fold_and_in_the_sample(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_stay_in_one_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "in", train=planted(400, 1))
+    assert prepare(monkeypatch, tmp_path) == 0
+    users = read(tmp_path, "valid", "sessions")["user"]
+    fold = all_folds(run_in(tmp_path / "out", RECIPE), "valid")
+    by_user = pl.DataFrame({"user": users, "fold": fold}).group_by("user").n_unique()
+    assert (by_user["fold"] == 1).all() and np.unique(fold).size == 4
+
+
+def test_a_sample_is_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "in", train=planted(400, 1))
     assert prepare(monkeypatch, tmp_path, "--sample", "0.5") == 0
     users = read(tmp_path, "valid", "sessions")["user"].n_unique()
