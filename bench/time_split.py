@@ -41,6 +41,8 @@ from src.rankers.train_set import TrainSet
 from src.rankers.train_table import table_files
 
 LEARNED, SCORED = "train_1", "valid"
+ALL = "all, mean"
+ALSO = ("mrr@10", "ndcg@5", "ndcg@10")
 
 
 def read_train_set(run: Run) -> TrainSet:
@@ -77,37 +79,41 @@ def standardised(score: F32, offsets: I64) -> F32:
     return (centred / np.maximum(deviation, 1e-9)).astype(np.float32)
 
 
+def line(run: Run, name: str, seconds: float, table: pl.DataFrame) -> dict[str, object]:
+    """Score the lists by a column of scores: the recipe's metric with its interval, and others."""
+    truth = scan_labels(paths.labels(run, SCORED)).filter(objective=0)
+    order = table.sort("session", name, "item", descending=[False, True, False])
+    lists = order.select("session", "item", rank=pl.int_range(pl.len()).over("session")).lazy()
+    scored = score_lists(lists, truth, run.recipe.metric)
+    low, high = (ends[0] for ends in bootstrap([scored], [1.0], run.recipe.seed))
+    others = [m for m in companions(run.dataset.list_length, 1.0) if str(m) in ALSO]
+    return {
+        "ranker": name, "seconds": round(seconds), str(run.recipe.metric): scored.score(),
+        "95 %": f"[{low:.4f}, {high:.4f}]",
+        **{str(m): score_lists(lists, truth, m).score() for m in others},
+    }  # fmt: skip
+
+
 def main(argv: list[str] | None) -> int:
     """Print a line per ranker."""
     run = parse(str(__doc__), Path("6_xgb.py"), argv)
-    train_set, lines, models = read_train_set(run), [], {}
+    train_set, models, seconds = read_train_set(run), dict[str, RankerModel](), dict[str, float]()
     with tempfile.TemporaryDirectory() as folder:
         for ranker in run.recipe.rankers:
             start = time.perf_counter()
             models[ranker.name] = fitted(run, ranker, train_set, Path(folder))
-            lines.append({"ranker": ranker.name, "seconds": round(time.perf_counter() - start)})
+            seconds[ranker.name] = time.perf_counter() - start
     tables = []
     for batch in batches(run):
         scores = {name: model.scores(batch) for name, model in models.items()}
         scaled = [standardised(score, batch.pool.offsets) for score in scores.values()]
-        scores["all, mean"] = np.mean(scaled, axis=0)
+        scores[ALL] = np.mean(scaled, axis=0)
         tables.append(
-            pl.DataFrame({"session": batch.pool.session, "item": batch.pool.item} | scores)
+            pl.DataFrame({"session": batch.pool.session, "item": batch.pool.item, **scores})
         )
-    table, truth = pl.concat(tables), scan_labels(paths.labels(run, SCORED)).filter(objective=0)
-    lines.append({"ranker": "all, mean", "seconds": sum(line["seconds"] for line in lines)})
-    kept = {"mrr@10", "ndcg@5", "ndcg@10"}
-    metrics = [m for m in companions(run.dataset.list_length, 1.0) if str(m) in kept]
-    for line in lines:
-        order = table.sort("session", line["ranker"], "item", descending=[False, True, False])
-        rank = pl.int_range(pl.len()).over("session")
-        lists = order.select("session", "item", rank=rank).lazy()
-        scored = score_lists(lists, truth, run.recipe.metric)
-        (low,), (high,) = (x[:1] for x in bootstrap([scored], [1.0], run.recipe.seed))
-        line |= {str(run.recipe.metric): scored.score(), "95 %": f"[{low:.4f}, {high:.4f}]"}
-        line |= {str(m): score_lists(lists, truth, m).score() for m in metrics}
+    seconds[ALL] = sum(seconds.values())
     print(f"{train_set.offsets.size - 1:,} lists to learn from, {peak_gib():.2f} GiB")
-    show(pl.DataFrame(lines))
+    show(pl.DataFrame([line(run, name, s, pl.concat(tables)) for name, s in seconds.items()]))
     return 0
 
 

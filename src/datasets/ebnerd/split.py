@@ -6,7 +6,7 @@ Without a validation period, the last days of the training period are `valid`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import polars as pl
 
 from src.core.arrays import hash_unit
-from src.core.parquet import count_rows
+from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.impressions import IMPRESSIONS
@@ -24,13 +24,13 @@ from src.data.splits import Split, remove_splits, write_splits
 from src.data.units import DAY, HOUR
 from src.datasets.ebnerd import files
 from src.datasets.ebnerd.files import OF_USER, Period
-from src.datasets.ebnerd.logs import Ids, dense, exploded, ids_of, write_shown, write_visits
+from src.datasets.ebnerd.logs import Ids, blocks, dense, exploded, ids_of, write_shown, write_visits
 
 VALID_DAYS = 2  # last days of the training period, where there is no validation period
 CONTEXT = ("front", "device", "hour", "weekday", "length", *OF_USER)
 """Context columns of an impression: on the front page, device, local hour, ..."""
 IDS = "ids-{}.parquet"
-BYTES = 200.0  # of an impression in memory while its rows are made, per shown article about 10
+ROW_GROUP = 1 << 16  # rows of given.parquet: who reads a batch reads whole groups
 
 
 class Part(NamedTuple):
@@ -50,6 +50,7 @@ def make_splits(run: Run) -> None:
     """
     remove_splits(run)
     periods = list(files.find(run.input).values())
+    require_clicks(periods)
     stats = [period.stats for period in periods]
     paths_of_ids = {name: run.output / "raw" / IDS.format(name) for name in Ids._fields}
     with run.step("ids") as summary:
@@ -65,6 +66,14 @@ def make_splits(run: Run) -> None:
             summary["rows"] = count_rows(path)
     splits = [SplitMaker(run, part, ids).make() for part in parts(periods)]
     write_splits(run, splits)
+
+
+def require_clicks(periods: Sequence[Period]) -> None:
+    """Raise ValueError where a period before the test has no clicks."""
+    for period in periods:
+        if period.name != "test" and period.read()["clicked"].is_null().all():
+            source = period.behaviors
+            raise ValueError(f"{source}: no {files.CLICKED}; clicks are needed to learn from")
 
 
 def _write_ids(run: Run, periods: Sequence[Period], temporary: dict[Path, Path]) -> None:
@@ -147,16 +156,14 @@ class SplitMaker:
         if rows.is_empty():
             source = self.part.period.behaviors
             raise ValueError(f"--sample {sample} keeps no impression of {source}; raise it")
-        if self.part.name != "test" and rows["clicked"].is_null().all():
-            source = self.part.period.behaviors
-            raise ValueError(f"{source}: no {files.CLICKED}; clicks are needed to learn from")
         return dense(rows, self.ids)
 
-    @cached_property
-    def shown(self) -> pl.DataFrame:
-        """Articles of the impressions, once each, by session and item: these, and the click."""
-        rows = self.rows.with_row_index("session").cast({"session": pl.Int32})
-        return exploded(rows, self.ids).select("session", "item", "click").sort("session", "item")
+    def shown(self) -> Iterator[pl.DataFrame]:
+        """Yield the articles of some impressions, once each: session, item and click, sorted."""
+        rows = self.rows.select("view", "clicked").with_row_index("session")
+        for block in blocks(rows.cast({"session": pl.Int32})):
+            listed = exploded(block, self.ids).select("session", "item", "click")
+            yield listed.sort("session", "item")
 
     def odd(self) -> dict[str, object]:
         """Count what is served but strange: no click, or clicks on articles not in the list."""
@@ -192,10 +199,15 @@ class SplitMaker:
 
     def write_given(self, path: Path) -> None:
         """Write GIVEN: the articles shown, without columns of their own."""
-        self.shown.select(GIVEN.names()).write_parquet(path, row_group_size=1 << 16)
+        with TableWriter(path, GIVEN) as writer:
+            for rows in self.shown():
+                for part in rows.select(GIVEN.names()).iter_slices(ROW_GROUP):
+                    writer.add(part)
 
     def write_labels(self, path: Path) -> None:
         """Write LABELS: grade 1 for a click, 0 for all others shown."""
         objective = pl.lit(0, pl.Int8).alias("objective")
-        rows = self.shown.select("session", objective, "item", grade="click")
-        rows.drop_nulls("grade").cast(LABELS).write_parquet(path)
+        with TableWriter(path, LABELS) as writer:
+            for rows in self.shown():
+                labels = rows.select("session", objective, "item", grade="click")
+                writer.add(labels.drop_nulls("grade").cast(LABELS))
