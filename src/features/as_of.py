@@ -143,23 +143,10 @@ class AsOfFeature(KeyedLogFeature):
                 count = now - lookup.first_from(lookup.ts - seconds)
                 yield count if what == AsOf.COUNT else share_of_list(count, offsets)
             elif what == AsOf.DEPTH:
-                first, sums = lookup.first_from(lookup.ts - seconds), self.depths(data)
-                yield (sums[now] - sums[first]) / UNIT / np.maximum(now - first, 1)
+                first = lookup.first_from(lookup.ts - seconds)
+                yield mean_depth(data, self.log, self.key, first, now)
             else:
                 yield self.clicks(data, lookup, until, seconds, what == AsOf.RATE)
-
-    def depths(self, data: SplitData) -> I64:
-        """Sum the logarithms of the lengths before each row of the index, in whole UNITs.
-
-        Sums of whole numbers are exact, so the order of rows of one time moves nothing.
-        """
-
-        def make() -> I64:
-            (length,) = read_log(data, self.log, "length")
-            logarithm = np.rint(np.log(np.maximum(length, 1)) * UNIT).astype(np.int64)
-            return offsets_of_sizes(logarithm[key_index(data, self.log, self.key).order])
-
-        return data.cached(("as-of depth", self.log, self.key), make)
 
     def decayed(
         self, data: SplitData, lookup: Lookup, now: I64, seen: NDArray[np.bool_], half_life: int
@@ -204,6 +191,21 @@ def known_clicks(data: SplitData, log: str, key: tuple[str, ...]) -> Known:
         return Known(offsets_of_sizes(click >= 0), offsets_of_sizes(click > 0))
 
     return data.cached(("as-of clicks", log, key), make)
+
+
+def mean_depth(data: SplitData, log: str, key: tuple[str, ...], first: I64, end: I64) -> F64:
+    """Average the logarithms of the lengths of the lists of rows first : end of an index.
+
+    Sums are of whole UNITs, so exact: the order of rows of one time moves nothing. 0 without a row.
+    """
+
+    def make() -> I64:
+        (length,) = read_log(data, log, "length")
+        logarithm = np.rint(np.log(np.maximum(length, 1)) * UNIT).astype(np.int64)
+        return offsets_of_sizes(logarithm[key_index(data, log, key).order])
+
+    sums = data.cached(("as-of depth", log, key), make)
+    return (sums[end] - sums[first]) / UNIT / np.maximum(end - first, 1)
 
 
 def share_of_list(count: NDArray, offsets: I64) -> F64:

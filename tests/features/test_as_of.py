@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from shown import NUMBERS, START, TICK, Shown, random_log, world
@@ -110,6 +111,11 @@ def test_exposure_ahead_against_loops(tmp_path: Path) -> None:
         later = [r.tick for r in log if r.item == row["item"] and r.tick > row["tick"]]
         waits = [(tick - row["tick"]) * TICK for tick in later]
         assert row["ahead_shown_item_count_0.03h"] == sum(w <= 3 * TICK for w in waits)
+        lists = [r.list_of for r in log if r.item == row["item"] and r.tick > row["tick"]]
+        sizes = [
+            math.log(sum(r.list_of == x for r in log)) for x in lists if x[0] <= row["tick"] + 3
+        ]
+        assert row["ahead_shown_item_depth_0.03h"] == pytest.approx(np.mean(sizes or 0), abs=1e-6)
         assert row["ahead_shown_item_next"] == min(waits, default=0)
         assert row["ahead_shown_item_last"] == max(waits, default=0)
 

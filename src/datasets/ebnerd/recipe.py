@@ -56,13 +56,15 @@ XGB_PARAMS = (
     ("colsample_bytree", 0.4),
 )  # fmt: skip
 STOP = "ndcg@10"
+SOFTMAX, PATIENCE = Softmax(over="lists"), 3
+"""About one article of a list is clicked, so a list is one choice."""
 # fmt: off
 RANKERS: tuple[Ranker, ...] = (
-    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), 600, eval_metric=STOP),
-    LightGBMRanker("lgbm_binary", (("objective", "binary"), *LGBM_PARAMS), 600),
-    XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), 600, eval_metric=STOP),
-    NetRanker("mlp", MLP(), Softmax(over="lists"), stop=AUC(), epochs=12, patience=3),
-    NetRanker("lists", ListTransformer(), Softmax(over="lists"), stop=AUC(), epochs=12, patience=3),
+    LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), 500, eval_metric=STOP),
+    XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), 500, eval_metric=STOP),
+    NetRanker("mlp", MLP(dropout=0.3), SOFTMAX, stop=AUC(), epochs=12, patience=PATIENCE, nets=2),
+    NetRanker("lists", ListTransformer(dropout=0.3), SOFTMAX, stop=AUC(), epochs=12,
+              patience=PATIENCE, learning_rate=0.001),
 )
 # fmt: on
 
