@@ -32,8 +32,10 @@ from src.data.shards import shards
 from src.data.split_data import SplitData
 from src.data.units import DAY
 from src.features.table import FeatureTable
+from src.metrics.base import WHOLE_LIST
 from src.metrics.bootstrap import bootstrap
-from src.metrics.named import companions
+from src.metrics.mrr import MRR
+from src.metrics.ndcg import NDCG
 from src.metrics.query_scores import score_lists
 from src.rankers.base import FitTask, Ranker, RankerModel
 from src.rankers.batches import CandidateBatch, pools
@@ -42,7 +44,7 @@ from src.rankers.train_table import table_files
 
 LEARNED, SCORED = "train_1", "valid"
 ALL = "all, mean"
-ALSO = ("mrr@10", "ndcg@5", "ndcg@10")
+ALSO = (MRR(WHOLE_LIST), NDCG(5), NDCG(10))
 
 
 def read_train_set(run: Run) -> TrainSet:
@@ -86,11 +88,10 @@ def line(run: Run, name: str, seconds: float, table: pl.DataFrame) -> dict[str, 
     lists = order.select("session", "item", rank=pl.int_range(pl.len()).over("session")).lazy()
     scored = score_lists(lists, truth, run.recipe.metric)
     low, high = (ends[0] for ends in bootstrap([scored], [1.0], run.recipe.seed))
-    others = [m for m in companions(run.dataset.list_length, 1.0) if str(m) in ALSO]
     return {
         "ranker": name, "seconds": round(seconds), str(run.recipe.metric): scored.score(),
         "95 %": f"[{low:.4f}, {high:.4f}]",
-        **{str(m): score_lists(lists, truth, m).score() for m in others},
+        **{str(m): score_lists(lists, truth, m).score() for m in ALSO},
     }  # fmt: skip
 
 
