@@ -31,7 +31,7 @@ VISITS = AsOfFeature("visits", ("item",), ("count", "share", "decayed", "first",
 FEATURES: tuple[FeatureGroup, ...] = (*AS_OF, LATE, VISITS, ItemNumberFeature(("shown", "visits")))
 
 seeds = given(seed=st.integers(0, 10**6), place=st.floats(0, 0.999))
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=8, deadline=None)
 
 
 def differ(
