@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,13 @@ def test_docstrings(path: Path) -> None:
         if public and lines(node) > OBVIOUS and not ast.get_docstring(node):
             bare.append(node)
     assert not [node.name for node in bare]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=name_of
+)
+def test_no_merge_is_left_half_done(path: Path) -> None:
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", path.read_text(), re.MULTILINE)
 
 
 def test_queries_of_matrices_can_run_on_a_gpu() -> None:
