@@ -5,11 +5,10 @@
 The input has UCI's census-income.data and census-income.test, or their .gz. Two pairs of tasks:
 income above 50,000 with never married, and with some college or more. All models read the same
 columns (bench/census_data.py). All nets are trained by the same trainer, with the same seeds, for
-the same number of epochs. Nothing is chosen by the test file: settings were compared on the
-held-out rows of the train file, whose AUC each training logs. A delta is the mean over seeds of the
-difference to the single nets of the same seed, with a 95 % interval of Student's t. The nets of
-torch-rechub are left out, with a note, where the package is missing. Results are kept in
-<output>/census.csv: a run that was stopped goes on; other settings need another folder. Prints a
+the same number of epochs; settings were chosen on rows of the train file. A delta is the mean over
+seeds of the difference to the single nets of the same seed, with a 95 % interval of Student's t.
+The nets of torch-rechub are left out, with a note, where the package is missing. Results are kept
+in <output>/census.csv: a run that was stopped goes on; other settings need another folder. Prints a
 table, and appends it to bench/RESULTS.md.
 """
 

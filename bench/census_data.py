@@ -43,7 +43,7 @@ LABELS = {
 PAIRS = (("income", "never_married"), ("income", "college"))
 BINS = 24
 VALID_EVERY = 20
-"""One train row in so many is for validation: it stops LightGBM; nets only log it."""
+"""One train row in so many is held out: these stop LightGBM; nets only log their AUC on them."""
 
 
 def read(folder: Path, name: str, quote: str | None) -> pl.DataFrame:
