@@ -34,8 +34,6 @@ FEATURES: tuple[FeatureGroup, ...] = (
                 (HOUR, 6 * HOUR, DAY)),
     AsOfFeature("shown", ("user", "item"), ("count", "depth", "first", "last"), (HOUR, DAY, None)),
     AsOfFeature("shown", ("page", "item"), ("count", "depth"), (6 * HOUR, None)),
-    AsOfFeature("visits", ("item",), ("count", "share", "decayed", "first", "last"),
-                (HOUR, 6 * HOUR, DAY, None), (HOUR,)),
     AsOfFeature("visits", ("user", "item"), ("count", "last"), (None,)),
     AsOfFeature("shown", ("user",), ("count", "last"), (HOUR, DAY)),
     AsOfFeature("visits", ("user",), ("count", "last"), (HOUR, DAY, None)),
