@@ -10,7 +10,7 @@ from src.features.given import GivenFeature, GivenFusionFeature
 from src.metrics.ndcg import NDCG
 from src.rankers.base import Ranker
 from src.rankers.lgbm import LightGBMRanker
-from src.rankers.losses.softmax import Softmax
+from src.rankers.losses.listmle import ListMLE
 from src.rankers.net import NetRanker
 from src.rankers.nets.mlp import MLP
 from src.rankers.xgb import XGBoostRanker
@@ -35,7 +35,7 @@ RANKERS: tuple[Ranker, ...] = (
     XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), eval_metric=STOP),
     XGBoostRanker("xgb_pairwise", (("objective", "rank:pairwise"), *XGB_PARAMS), eval_metric=STOP),
     LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric=STOP),
-    NetRanker("mlp", MLP(), Softmax(gain="exponential", over="lists"), nets=3),
+    NetRanker("mlp", MLP(), ListMLE(weights="log"), nets=3),
 )
 # fmt: on
 
