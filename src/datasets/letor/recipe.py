@@ -11,7 +11,9 @@ from src.metrics.ndcg import NDCG
 from src.rankers.base import Ranker
 from src.rankers.lgbm import LightGBMRanker
 from src.rankers.losses.listmle import ListMLE
+from src.rankers.losses.pairs import RankNet
 from src.rankers.net import NetRanker
+from src.rankers.nets.list_transformer import ListTransformer
 from src.rankers.nets.mlp import MLP
 from src.rankers.xgb import XGBoostRanker
 
@@ -36,6 +38,7 @@ RANKERS: tuple[Ranker, ...] = (
     XGBoostRanker("xgb_pairwise", (("objective", "rank:pairwise"), *XGB_PARAMS), eval_metric=STOP),
     LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), eval_metric=STOP),
     NetRanker("mlp", MLP(), ListMLE(weights="log"), nets=3),
+    NetRanker("lists", ListTransformer(), RankNet(), nets=3),
 )
 # fmt: on
 
