@@ -105,7 +105,8 @@ def by_statistic(name: str, statistic: pl.Expr) -> Floor:
         rows = events(folder).with_columns(mean=pl.col("rating").mean())
         scores = rows.group_by("item").agg(score=statistic.cast(pl.Float64))
         mean = float(rows["mean"][0]) if name == "item mean" else 0.0
-        return ranked(judged(folder).join(scores, on="item", how="left").fill_null(mean))
+        joined = judged(folder).join(scores, on="item", how="left")
+        return ranked(joined.with_columns(pl.col("score").fill_null(mean)))
 
     return Floor(name, lists)
 

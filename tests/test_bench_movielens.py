@@ -80,5 +80,6 @@ def test_hidden_items_by_their_mean_rating(tmp_path: Path) -> None:
     floor = by_statistic("item mean", ITEM_MEAN)
     table = floor.lists(folder_of_results(tmp_path))
     assert table.rows() == [(0, C, 0), (0, D, 1), (1, D, 0), (1, B, 1)]
+    assert table.schema["session"] == pl.Int32, "as in the labels"
     popular = by_statistic("popularity", pl.len()).lists(tmp_path)
     assert popular.rows() == [(0, C, 0), (0, D, 1), (1, B, 0), (1, D, 1)]
