@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from needs import needs_package
 from planted import run_in, whole
 from pools_world import steps, write_world
 from worlds import ROOT
@@ -102,3 +103,21 @@ def blended(run: Run, split: str) -> dict[str, np.ndarray]:
         candidates = ScoredCandidates.from_table(of_run(run, split), final.columns)
         scores[name] = candidates.blended(final.blend, final.stack)
     return scores
+
+
+def require_packages() -> None:
+    """Skip a test that lacks what writes or runs graphs; under REQUIRE_ALL it fails."""
+    for package in ("onnxscript", "onnxruntime"):
+        needs_package(package, "requirements-export.txt")
+
+
+def assert_same_scores(run: Run, split: str, raw: Path, columns: list[str]) -> pl.DataFrame:
+    """Score raw rows in a fresh process: as the run did, and by graphs nearly so; return these."""
+    write_raw(run, split, raw)
+    wanted = of_run(run, split)
+    own, onnx = (scored_elsewhere(run, raw, form) for form in ("own", "portable"))
+    for column in columns:
+        score = wanted[column].to_numpy()
+        assert own[column].to_list() == score.tolist() and len(set(score)) > 20
+        np.testing.assert_allclose(onnx[column], score, rtol=0, atol=1e-5)
+    return own

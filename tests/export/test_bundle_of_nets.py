@@ -14,7 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from exported import blended, of_run, planted_run, scored_elsewhere, write_raw
+from exported import (
+    assert_same_scores,
+    blended,
+    of_run,
+    planted_run,
+    require_packages,
+    scored_elsewhere,
+)
 from needs import needs_package
 from pools_world import WHOLE
 
@@ -49,8 +56,7 @@ RECIPE = replace(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    for package in ("onnxscript", "onnxruntime"):
-        needs_package(package, "requirements-export.txt")
+    require_packages()
     return planted_run(tmp_path_factory.mktemp("planted"), RECIPE)
 
 
@@ -58,14 +64,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_scores_of_raw_rows_in_a_fresh_process_are_those_of_the_run(
     split: str, run: Run, tmp_path: Path
 ) -> None:
-    write_raw(run, split, tmp_path / "raw")
-    wanted = of_run(run, split)
-    own, onnx = (scored_elsewhere(run, tmp_path / "raw", form) for form in ("own", "portable"))
-    for column in [f"{row.name}_clicks" for row in RECIPE.rankers]:
-        score = wanted[column].to_numpy()
-        assert own[column].to_list() == score.tolist() and len(set(score)) > 20
-        np.testing.assert_allclose(onnx[column], score, rtol=0, atol=1e-5)
-    assert (onnx["trees_clicks"] == wanted["trees_clicks"]).all()
+    columns = [f"{row.name}_clicks" for row in RECIPE.rankers]
+    own = assert_same_scores(run, split, tmp_path / "raw", columns)
+    trees = scored_elsewhere(run, tmp_path / "raw", "portable")["trees_clicks"]
+    assert (trees == of_run(run, split)["trees_clicks"]).all()
     assert own["clicks"].to_list() == blended(run, split)["clicks"].tolist()
 
 

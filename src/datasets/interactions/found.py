@@ -20,9 +20,7 @@ class Found:
     unit: str  # of the times; "" in a log without times
     types: tuple[str, ...]  # most frequent first
     has_ratings: bool
-    whole_ratings: (
-        bool  # all are whole numbers, of at most the largest grade of an exponential gain
-    )
+    whole_ratings: bool  # all are whole numbers that an exponential gain takes
     attributes: dict[str, str]  # of items -> kind (src/datasets/interactions/tables.py)
     context: dict[str, str]  # attributes of users -> kind
     has_created: bool  # whether the time of an item is known
