@@ -4,13 +4,15 @@
 
 Needs steps 1 to 5. No model learns from a query of its fold, in any split (src/rankers/oof.py); the
 epoch or round of a model is chosen on its fold, for all kinds alike. Models are kept in
-<output>/bench/losses: a run that was stopped goes on, and another seed adds to it.
+<output>/bench/losses-*: a run that was stopped goes on, and another seed adds to it.
 
 A row of the table is a net with a loss, or a kind of trees with a loss. Its score is the mean over
 seeds; sd is the deviation between seeds; the delta to the first row of trees is that of the mean
 value per query, paired, with a 95 % interval over queries. "all seeds" ranks by the mean of the
-seeds' softmax within the query. Floors are features alone, and `--floors` names them. Prints the
-table, and appends it to bench/RESULTS.md.
+seeds' softmax within the query. Floors are features alone, and `--floors` names them. Where all
+grades are positive, as ratings are, `--threshold` says above which one BCE takes a grade for
+relevant, and trees with a binary loss are left out. Prints the table, and appends it to
+bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -97,9 +99,10 @@ HEAD = ("row", "score", "sd of seeds", "all seeds", "delta to the first", "95 %"
         "s per model")  # fmt: skip
 
 
-def rankers() -> list[Ranker]:
+def rankers(threshold: float, max_features: int | None) -> list[Ranker]:
     """List the compared rankers: trees, then every net with every loss."""
     trees: list[Ranker] = []
+    losses = LOSSES | {"bce": BCE(threshold)}
     for row in TREES:
         kind = row.name.partition("_")[0]
         trees.append(row)
@@ -107,11 +110,13 @@ def rankers() -> list[Ranker]:
             params = tuple((dict(row.params) | {"objective": loss}).items())  # type: ignore[attr-defined]
             trees.append(replace(row, name=f"{kind}_{loss.removeprefix('rank:')}", params=params))  # type: ignore[call-arg]
     nets = [
-        NetRanker(f"{net}_{loss}", net=NETS[net], loss=LOSSES[loss])
+        NetRanker(f"{net}_{loss}", net=NETS[net], loss=losses[loss])
         for net in NETS
-        for loss in LOSSES
+        for loss in losses
     ]
-    return [*trees, NetRanker("linear_softmax", net=Linear(), loss=LOSSES["softmax"]), *nets]
+    linear = NetRanker("linear_softmax", net=Linear(), loss=losses["softmax"])
+    rows = [row for row in trees if not (threshold and row.is_binary)]  # type: ignore[attr-defined]
+    return [replace(row, max_features=max_features) for row in (*rows, linear, *nets)]  # type: ignore[call-arg]
 
 
 class Fitted(NamedTuple):
@@ -130,10 +135,7 @@ class Comparison:
     objective: str
     rows: list[Ranker]
     seeds: range
-
-    @property
-    def folder(self) -> Path:
-        return self.run.output / "bench" / "losses"
+    folder: Path  # of the models
 
     def task(self, row: Ranker, seed: int, fold: int) -> FitTask:
         """Describe one model."""
@@ -234,12 +236,16 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.losses", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--floors", nargs="*", default=[], help="features that rank alone")
+    parser.add_argument("--threshold", type=float, default=0.0, help="relevant above it, for BCE")
+    parser.add_argument("--max-features", type=int, help="the best by gain in the train rows (all)")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the rows' names (all)")
     args, flags = parser.parse_known_args(argv)
     run = parse(str(__doc__), Path("6_xgb.py"), [*flags, "--engine", "cpu"])
     objective, start = require_trainable(run)[-1], time.perf_counter()
-    rows = [row for row in rankers() if not args.only or any(o in row.name for o in args.only)]
-    comparison = Comparison(run, objective, rows, range(args.seeds))
+    listed = rankers(args.threshold, args.max_features)
+    rows = [row for row in listed if not args.only or any(o in row.name for o in args.only)]
+    folder = run.output / "bench" / f"losses-{args.threshold:g}-{args.max_features or 'all'}"
+    comparison = Comparison(run, objective, rows, range(args.seeds), folder)
     comparison.train()
     fitted = {row.name: [comparison.fitted(row, seed) for seed in comparison.seeds] for row in rows}
     scores = comparison.evaluate(fitted, args.floors)
