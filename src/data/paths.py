@@ -85,6 +85,11 @@ def query_vectors(run: Run, split: str, name: str) -> Path:
     return run.output / split / "embeddings" / f"{name}.queries.npy"
 
 
+def text_vectors(run: Run, encoder: str) -> Path:
+    """Folder with the vectors of texts by an encoder."""
+    return run.output / "texts" / encoder
+
+
 def checkpoint(run: Run, split: str, name: str) -> Path:
     return run.output / split / "embeddings" / f".checkpoint-{name}"
 
