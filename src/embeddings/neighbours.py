@@ -44,16 +44,19 @@ def neighbours_by_likelihood(
     return near
 
 
-def neighbours_by_cosine(vectors: F32, n: int, count: I64, max_items: int) -> Neighbours:
+def neighbours_by_cosine(
+    vectors: F32, n: int, count: I64, max_items: int, sources: F32 | None = None
+) -> Neighbours:
     """List the n other items with the highest cosine x ln(1 + count); negative weights become 0.
 
-    vectors: float32 (items, dim), unit length. By the cosine alone the nearest items are the rarest
-    ones of a topic, which few sessions want.
+    vectors: float32 (items, dim), unit length. sources: those of items as the first of a pair,
+    where they are others. By the cosine alone the nearest items are the rarest ones of a topic,
+    which few sessions want.
     """
     known, listed = listed_items(vectors, count, max_items)
     scale = np.log1p(count[listed])[:, None].astype(np.float32)
     targets = append_column(vectors[listed] * scale, np.zeros(listed.size))
-    near = search(vectors, known, listed, targets, n)
+    near = search(vectors if sources is None else sources, known, listed, targets, n)
     return replace(near, weight=np.maximum(near.weight, 0.0))
 
 
