@@ -61,6 +61,10 @@ class NetRanker(Ranker):
         if self.net.needs_items and not self.max_items:
             kind = type(self.net).__name__
             raise ValueError(f"ranker {self.name}: {kind} reads item vectors, set max_items")
+        try:
+            self.net.check(self.loss)
+        except ValueError as error:
+            raise ValueError(f"ranker {self.name}: {error}") from error
         if self.net.scene and self.net.scene not in self.categories:
             raise ValueError(f"ranker {self.name}: add its scene {self.net.scene} to categories")
         if self.net.multi_task and self.shared:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from src.rankers.losses.base import Loss
+    from src.rankers.nets.inputs import FoldQueries
+    from src.rankers.nets.model import NetModel
     from src.rankers.nets.modules.layers import NetModule
 
 
@@ -15,7 +20,10 @@ TaskWeights = tuple[tuple[str, float], ...]
 
 
 class InputSizes(NamedTuple):
-    """Sizes of the inputs of a net."""
+    """Sizes of the inputs of a net.
+
+    A column that tells where values of another are missing has the name of the other.
+    """
 
     numbers: int  # columns
     items: int  # codes; 1: items are not told apart
@@ -25,6 +33,9 @@ class InputSizes(NamedTuple):
     query_categories: tuple[int, ...] = ()  # categories that are
     objectives: int = 1  # scores of a row
     scene: int | None = None  # the category that picks gate and tower
+    names: tuple[str, ...] = ()  # of the number columns, some of them twice
+    category_names: tuple[str, ...] = ()
+    absent: tuple[float, ...] = ()  # number columns of a row in which all numbers are missing
 
     @property
     def item_numbers(self) -> tuple[int, ...]:
@@ -37,6 +48,20 @@ class InputSizes(NamedTuple):
         every = range(len(self.categories))
         return tuple(sorted(set(every).difference(self.query_categories)))
 
+    def named(self, prefixes: tuple[str, ...]) -> tuple[list[int], list[int]]:
+        """List the number columns and the categories whose names begin with one of the prefixes.
+
+        Raises ValueError for a prefix of none.
+        """
+        for prefix in prefixes:
+            if not any(name.startswith(prefix) for name in (*self.names, *self.category_names)):
+                raise ValueError(f"no column begins with {prefix}; name features of the recipe")
+        numbers, categories = (
+            [n for n, name in enumerate(names) if name.startswith(prefixes)]
+            for names in (self.names, self.category_names)
+        )
+        return numbers, categories
+
 
 @dataclass(frozen=True)
 class Net(ABC):
@@ -46,11 +71,15 @@ class Net(ABC):
     imports where it makes one: reading a recipe does not load torch.
     """
 
-    needs_items: ClassVar[bool] = False
-    """Whether it cannot do without vectors of items."""
+    @property
+    def needs_items(self) -> bool:
+        """Whether it cannot do without vectors of items."""
+        return False
 
-    multi_task: ClassVar[bool] = False
-    """Whether one net gives each objective a score of its own."""
+    @property
+    def multi_task(self) -> bool:
+        """Whether one net gives each objective a score of its own."""
+        return False
 
     @property
     def weights(self) -> TaskWeights:
@@ -71,6 +100,13 @@ class Net(ABC):
     def max_len(self) -> int:
         """Number of the last events of the session that it reads; 0: it needs no session."""
         return 0
+
+    def check(self, loss: Loss) -> None:  # noqa: B027 - most take any
+        """Raise ValueError, with the cure, where the scores do not fit a loss."""
+
+    def log_tables(self, model: NetModel, data: FoldQueries) -> dict[str, pl.DataFrame]:
+        """Return tables of a trained model that go to its logs, by the name of their file."""
+        return {}
 
     @abstractmethod
     def module(self, sizes: InputSizes) -> NetModule:

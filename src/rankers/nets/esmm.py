@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from src.rankers.losses.base import Loss
+from src.rankers.losses.pointwise import BCE
 from src.rankers.nets.base import InputSizes
 from src.rankers.nets.multi_task import MultiTask
 
@@ -23,6 +25,11 @@ class ESMM(MultiTask):
     earlier step was taken. The order of the recipe's objectives is that of the chain. The loss is
     BCE: the scores are logits. All heads share the vectors of items and categories.
     """
+
+    def check(self, loss: Loss) -> None:
+        """Refuse any loss but BCE: the logits are those of products of probabilities."""
+        if type(loss) is not BCE:
+            raise ValueError("ESMM multiplies probabilities, so its loss is BCE()")
 
     def module(self, sizes: InputSizes) -> NetModule:
         """Make a tower per step, and their products."""

@@ -72,9 +72,13 @@ class InputScaler:
         categories = tuple(len(known) + 1 for known in self.values)
         of_query, of_category = np.split(self.of_query, [len(self.names)])
         numbers = np.append(of_query, of_query[self.missing])
+        names = [*self.names, *(self.names[column] for column in self.missing)]
+        nothing = np.full((1, len(self.names)), np.nan, np.float32)
         return InputSizes(
             numbers.size, len(self.items) + 1, categories, max(event_types, 1),
             tuple(np.flatnonzero(numbers).tolist()), tuple(np.flatnonzero(of_category).tolist()),
+            names=tuple(names), category_names=tuple(self.categories),
+            absent=tuple(self.inputs(self.numbers(nothing))[0].tolist()),
         )  # fmt: skip
 
     @property

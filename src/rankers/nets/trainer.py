@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from src.core import store
 from src.core.arrays import F32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
 from src.metrics.base import Metric
@@ -65,10 +66,11 @@ class OneNet:
         The learning rate falls linearly to 0.
         """
         batch, ranker = self.model.tensors(self.data.rows.batch(queries)), self.model.ranker
-        loss_at, scores = ranker.loss.at(self.progress), self.net(batch)
+        loss_at, loss = ranker.loss.at(self.progress), torch.zeros(())
         if self.weights:
             loss_at = PerTask(loss_at, self.weights)
-        loss = loss_at(scores, batch["label"], batch["offsets"], draws)
+        for weight, scores in self.net.branches(batch):
+            loss = loss + weight * loss_at(scores, batch["label"], batch["offsets"], draws)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = ranker.learning_rate * (1 - self.progress)
             optimizer.zero_grad()
@@ -136,6 +138,8 @@ def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
 
         train_in_epochs(trainer, progress)
     model.load_state(trainer.best)
+    for file, table in ranker.net.log_tables(model, data).items():
+        store.write_text(task.logs / file, table.write_csv())
     rows = {"net": repr(ranker.net), "loss": repr(ranker.loss), "stop": str(ranker.stop)}
     params = vars(ranker) | rows | {"features": scaler.names, "items": len(scaler.items)}
     best = int(trainer.stopping.best(trainer.log)["round"])

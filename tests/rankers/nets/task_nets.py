@@ -43,3 +43,26 @@ def batch(sizes: InputSizes = SIZES) -> dict[str, Tensor]:
         "offsets": np.array([0, 5, 5, ROWS]),
     }  # fmt: skip
     return {name: torch.from_numpy(value) for name, value in arrays.items()}
+
+
+class Plain:
+    """A net's weights by name, and its layers as loops."""
+
+    def __init__(self, net: NetModule) -> None:
+        self.weights = {n: v.detach().numpy().astype(float) for n, v in net.named_parameters()}
+
+    def linear(self, name: str, x: np.ndarray) -> np.ndarray:
+        W, b = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return np.array([sum(w * v for w, v in zip(row, x, strict=True)) for row in W]) + b
+
+    def layers(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Hidden layers: each is linear, norm, ReLU, dropout."""
+        number = 0
+        while f"{name}.{4 * number}.weight" in self.weights:
+            x = np.maximum(self.linear(f"{name}.{4 * number}", x), 0)
+            number += 1
+        return x
+
+    def score(self, head: int, x: np.ndarray, h: np.ndarray) -> float:
+        tower = self.linear(f"towers.{head}.1", self.layers(f"towers.{head}.0", h))[0]
+        return tower + self.linear("linear", x)[head]

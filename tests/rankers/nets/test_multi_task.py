@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from task_nets import IN_SCENES, ROWS, SCENES, SIZES, SMALL, batch, made
+from task_nets import IN_SCENES, ROWS, SCENES, SIZES, SMALL, Plain, batch, made
 
 from src.rankers.nets.base import InputSizes
 from src.rankers.nets.esmm import ESMM
@@ -18,29 +18,6 @@ from src.rankers.nets.modules.esmm import chain
 from src.rankers.nets.modules.layers import NetModule
 from src.rankers.nets.multi_task import MultiTask
 from src.rankers.nets.ple import PLE
-
-
-class Plain:
-    """A net's weights by name, and its layers as loops."""
-
-    def __init__(self, net: NetModule) -> None:
-        self.weights = {n: v.detach().numpy().astype(float) for n, v in net.named_parameters()}
-
-    def linear(self, name: str, x: np.ndarray) -> np.ndarray:
-        W, b = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-        return np.array([sum(w * v for w, v in zip(row, x, strict=True)) for row in W]) + b
-
-    def layers(self, name: str, x: np.ndarray) -> np.ndarray:
-        """Hidden layers: each is linear, norm, ReLU, dropout."""
-        number = 0
-        while f"{name}.{4 * number}.weight" in self.weights:
-            x = np.maximum(self.linear(f"{name}.{4 * number}", x), 0)
-            number += 1
-        return x
-
-    def score(self, head: int, x: np.ndarray, h: np.ndarray) -> float:
-        tower = self.linear(f"towers.{head}.1", self.layers(f"towers.{head}.0", h))[0]
-        return tower + self.linear("linear", x)[head]
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
@@ -131,7 +108,7 @@ def test_one_expert_and_one_task_are_a_plain_perceptron() -> None:
 def test_the_probability_of_a_step_is_the_product_of_all_rates() -> None:
     module, rows = made(ESMM(**SMALL)), batch()
     scores = module(rows).double().sigmoid()
-    rates = super(type(module), module).forward(rows).double().sigmoid()
+    rates = super(type(module), module).scored(rows).double().sigmoid()
     torch.testing.assert_close(scores[:, 0], rates[:, 0])
     torch.testing.assert_close(scores[:, 1], rates[:, 0] * rates[:, 1], rtol=1e-5, atol=1e-7)
     sure = chain(torch.tensor([[30.0, 30.0], [-80.0, -60.0], [90.0, -5.0]]))

@@ -12,9 +12,9 @@ from src.rankers.nets.modules.multi_task import MultiTaskModule
 class ESMMModule(MultiTaskModule):
     """Logits of the products of the rates of all steps up to each objective."""
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Score the rows of a batch of QueryRows.batch: (rows, objectives)."""
-        return chain(super().forward(batch))
+    def scored(self, batch: dict[str, Tensor]) -> Tensor:
+        """Score the rows of a batch whose scenes are already hidden: (rows, objectives)."""
+        return chain(super().scored(batch))
 
 
 def chain(rates: Tensor) -> Tensor:

@@ -19,6 +19,10 @@ INIT_STD = 0.05  # of the vectors at the start
 class NetModule(nn.Module):
     """A net as a module of torch; `forward` scores the rows of a batch of QueryRows.batch."""
 
+    def branches(self, batch: dict[str, Tensor]) -> list[tuple[float, Tensor]]:
+        """Return what the loss reads: weights, and scores as those of `forward`, the first."""
+        return [(1.0, self(batch))]
+
     def padded(self, batch: dict[str, Tensor]) -> Tensor:
         """Score padded lists; a graph without loops over the data.
 
@@ -27,16 +31,21 @@ class NetModule(nn.Module):
         (lists, places), or (lists, places, objectives) of a multi-task net. Scores of pads mean
         nothing.
         """
-        lists, places = batch["present"].shape
-        flat = {name: value.flatten(0, 1) for name, value in batch.items() if name in OF_ROWS}
-        every = torch.arange(lists)[:, None].expand(lists, places)
-        flat |= {"query": every.reshape(-1), "offsets": torch.arange(lists + 1) * places}
-        score: Tensor = self({**batch, **flat})
-        return score.reshape(lists, places, *score.shape[1:])
+        score: Tensor = self(flat(batch))
+        return score.reshape(*batch["present"].shape, *score.shape[1:])
 
 
 OF_ROWS = ("numbers", "codes", "item")
 """Arrays of rows in a batch, which nets read; histories are of queries."""
+
+
+def flat(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Make a batch of QueryRows.batch of one of padded lists; its pads are rows."""
+    lists, places = batch["present"].shape
+    of_rows = {name: value.flatten(0, 1) for name, value in batch.items() if name in OF_ROWS}
+    every = torch.arange(lists)[:, None].expand(lists, places)
+    of_rows |= {"query": every.reshape(-1), "offsets": torch.arange(lists + 1) * places}
+    return {**batch, **of_rows}
 
 
 def vectors(count: int, dim: int, sparse: bool = False) -> nn.Embedding:

@@ -40,15 +40,22 @@ class MultiTaskModule(NetModule):
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Score the rows of a batch of QueryRows.batch: (rows, objectives)."""
-        codes = self.hidden_scenes(batch["codes"])
-        x = self.inputs({**batch, "codes": codes})
+        return self.scored({**batch, "codes": self.hidden_scenes(batch["codes"])})
+
+    def scored(self, batch: dict[str, Tensor]) -> Tensor:
+        """Score the rows of a batch whose scenes are already hidden: (rows, objectives)."""
+        x = self.inputs(batch)
         pairs = zip(self.towers, self.trunk(x).unbind(1), strict=True)
         of_heads = self.linear(x) + torch.cat([tower(h) for tower, h in pairs], 1)
-        scores: Tensor = of_heads.unflatten(1, self.shape)
+        return self.own(of_heads, batch["codes"])
+
+    def own(self, of_heads: Tensor, codes: Tensor) -> Tensor:
+        """Pick the heads of each row's scene: (rows, heads) to (rows, objectives)."""
+        of_scenes = of_heads.reshape(-1, *self.shape)
         if self.scene is None:
-            return scores[:, :, 0]
+            return of_scenes[:, :, 0]
         own = codes[:, self.scene, None, None].long().expand(-1, self.shape[0], 1)
-        return scores.gather(2, own)[:, :, 0]
+        return of_scenes.gather(2, own)[:, :, 0]
 
     def hidden_scenes(self, codes: Tensor) -> Tensor:
         """Replace the scene of some rows by the unknown one, in training."""
