@@ -17,16 +17,21 @@ from src.export.write import export_folder
 from src.rankers.base import ALL
 from src.rankers.losses.pointwise import BCE
 from src.rankers.net import NetRanker
+from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.esmm import ESMM
 from src.rankers.nets.ple import PLE
 
 pytestmark = pytest.mark.slow
 
 SCENE = "session_last_type"
+GATED = ContentGate(
+    ESMM((8,), dim=4, scene=SCENE, scene_rows=20), ("rrf",),
+    (History("session_events", ("session_items",)),), gate=(SCENE,), dim=4,
+)  # fmt: skip
 ROWS = (
     NetRanker("ple", PLE((8,), (4,), dim=4, scene=SCENE, scene_rows=20), BCE(), epochs=1,
               categories=(SCENE,), nets=2),
-    NetRanker("chain", ESMM((8,), dim=4), BCE(), epochs=1),
+    NetRanker("chain", GATED, BCE(), epochs=1, categories=(SCENE,)),
 )  # fmt: skip
 RECIPE = replace(WHOLE, folds=2, rankers=ROWS)
 

@@ -18,6 +18,8 @@ from src.rankers.losses.per_task import PerTask
 from src.rankers.losses.pointwise import BCE
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
+from src.rankers.nets.content_gate import ContentGate, History
+from src.rankers.nets.esmm import ESMM
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.multi_task import MultiTask
@@ -114,6 +116,12 @@ def test_rows_that_do_not_fit_are_refused() -> None:
         NetRanker("x", PLE(), BCE(), shared=True).check(BARE)
     with pytest.raises(ValueError, match=r"ranker x: weights of no objective: \['likes'\]"):
         NetRanker("x", PLE(weights=(("likes", 2.0),)), BCE()).check(BARE)
+    refused = "ranker x: ESMM multiplies probabilities, so its loss is BCE"
+    gated = ContentGate(ESMM(), ("x",), (History("rank"),))
+    for net in (ESMM(), gated):
+        NetRanker("x", net, BCE()).check(BARE)
+        with pytest.raises(ValueError, match=refused):
+            NetRanker("x", net, Softmax()).check(BARE)
     with pytest.raises(ValueError, match="experts and levels are 1 or more"):
         MMoE(experts=0)
 

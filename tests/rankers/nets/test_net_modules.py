@@ -18,6 +18,7 @@ from src.data.sequence_batch import SequenceBatch
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets.base import InputSizes, Net
+from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.din import DIN
 from src.rankers.nets.inputs import QueryRows, no_events
 from src.rankers.nets.linear import Linear
@@ -30,6 +31,7 @@ from src.rankers.nets.two_tower import TwoTower
 CPU = resolve("cpu")
 NETS: list[Net] = [
     Linear(), MLP(norm="layer"), MLP(norm="batch"), ListTransformer(), TwoTower(), DIN(max_len=3),
+    ContentGate(MLP(), ("x",), (History("rank", items=True),), gate=("kind",)),
 ]  # fmt: skip
 NAMES, CATEGORIES = ["x", "of_query", "rank"], ["kind"]
 SIZES = [4, 1, 9, 0, 6, 2, 5, 3, 7, 8]  # more lists than a list transformer has groups

@@ -29,6 +29,7 @@ from src.rankers.losses.pointwise import BCE, SquaredError
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets.base import Net
+from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.din import DIN
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.list_transformer import ListTransformer
@@ -91,7 +92,12 @@ def parameters(model: NetModel) -> list[bytes]:
     return [value.numpy().tobytes() for state in model.state() for value in state.values()]
 
 
-@pytest.mark.parametrize("net", [MLP((16,), dropout=0.3), replace(SMALL, dropout=0.3)], ids=repr)
+GATED = ContentGate(MLP((16,)), ("a",), (History("rank", ("b", "taste")),), hidden_histories=0.5)
+
+
+@pytest.mark.parametrize(
+    "net", [MLP((16,), dropout=0.3), replace(SMALL, dropout=0.3), GATED], ids=repr
+)
 def test_folds_beside_each_other_are_as_folds_in_turn(
     net: Net, lists: TrainSet, tmp_path: Path
 ) -> None:
