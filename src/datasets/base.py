@@ -121,6 +121,7 @@ class Dataset(ABC):
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         """List the judged items of a submission: session, objective, item, grade, rank from 0.
 
+        A dataset with a pooled metric adds `score`, the probability that the file gives the item.
         truth: a TRUTH table; ids are as there. Raises ValueError, naming the line, where the file
         cannot be scored.
         """

@@ -54,6 +54,8 @@ class Metric(ABC):
     """
 
     name: ClassVar[str]
+    pooled: ClassVar[bool] = False
+    """Whether scores of different queries are compared: src/metrics/pooled.py."""
 
     k: int
 

@@ -13,11 +13,12 @@ from src.metrics.err import ERR
 from src.metrics.hit_rate import HitRate
 from src.metrics.mrr import MRR
 from src.metrics.ndcg import LARGEST, NDCG
+from src.metrics.pooled import PooledAUC
 from src.metrics.precision import Precision
 from src.metrics.recall import Recall
 
 METRICS: dict[str, type[Metric]] = {
-    kind.name: kind for kind in (Recall, NDCG, MRR, MAP, Precision, HitRate, ERR, AUC)
+    kind.name: kind for kind in (Recall, NDCG, MRR, MAP, Precision, HitRate, ERR, AUC, PooledAUC)
 }
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
+from src.core.arrays import I64, arrays
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
 from src.data.labels import scan_labels
 from src.data.shards import shard_files
-from src.metrics.query_scores import score_lists
+from src.metrics.pooled import PooledMetric, pooled_scores
+from src.metrics.query_scores import QueryScores, score_lists
 
 
 def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
@@ -25,8 +27,18 @@ def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
     recipe, path = run.recipe, run.output / "logs" / "rankers.csv"
     inputs = [paths.labels(run, "valid"), paths.sessions(run, "valid")]
     inputs += shard_files(run, "valid", "scores")
-    names = [(row.name, o, row.score_column(o)) for row in recipe.rankers for o in objectives]
-    rows = (recipe.metric, recipe.folds, recipe.seed, recipe.objective_names, names)
+    names = [
+        (row.name, o, row.score_column(o))
+        for row in recipe.rankers for o in objectives if row.learns(o)
+    ]  # fmt: skip
+    rows = (
+        recipe.metric,
+        recipe.objectives,
+        recipe.folds,
+        recipe.seed,
+        recipe.objective_names,
+        names,
+    )
     run.build(path, partial(_write_ranker_scores, run, names), rows, inputs)
     return pl.read_csv(path)
 
@@ -36,12 +48,25 @@ def _write_ranker_scores(run: Run, names: list[tuple[str, str, str]], path: Path
     labels = scan_labels(paths.labels(run, "valid"))
     for ranker, objective, column in names:
         truth = labels.filter(objective=recipe.objective_names.index(objective))
-        lists = _lists_by_score(run, column)
-        scores = score_lists(lists, truth, recipe.metric)
+        metric = recipe.metric_of(objective)
+        if isinstance(metric, PooledMetric):
+            scores = _pooled(run, column, truth, fold, metric)
+        else:
+            scores = score_lists(_lists_by_score(run, column), truth, metric)
         by_fold = [scores.score(fold[scores.session] == f) for f in range(recipe.folds)]
         lines.append((ranker, objective, scores.score(), *by_fold))
     columns = ["ranker", "objective", "oof", *(f"fold_{f}" for f in range(recipe.folds))]
     pl.DataFrame(lines, columns, orient="row").write_csv(path)
+
+
+def _pooled(
+    run: Run, column: str, truth: pl.LazyFrame, fold: I64, metric: PooledMetric
+) -> QueryScores:
+    """Score the judged candidates of all queries, fold by fold."""
+    rows = pl.scan_parquet(shard_files(run, "valid", "scores")).select("session", "item", column)
+    judged = rows.join(truth, on=["session", "item"], maintain_order="left").collect()
+    session, score, grade = arrays(judged, "session", column, "grade")
+    return pooled_scores(session, score, grade, metric, fold[session])
 
 
 def _lists_by_score(run: Run, column: str) -> pl.LazyFrame:

@@ -4,25 +4,30 @@
 
 Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
 labels count; a query without a row scores 0. The first table has the metric of the recipe with
-95 % intervals, the second one other metrics of the same lists.
+95 % intervals, the second one other metrics of the same lists, or of the same probabilities.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from src.cli import configured, run_cli, tool_flags
+from src.core.arrays import arrays
 from src.core.console import show
 from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
+from src.data.recipe import Recipe
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
 from src.metrics.base import EMPTY_TEXTS, Metric
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.named import companions
+from src.metrics.pooled import PooledMetric, pooled_scores
+from src.metrics.probability import Predictions
 from src.metrics.query_scores import QueryScores, score_lists
 
 
@@ -56,8 +61,12 @@ def score(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Dat
     Columns: objective, weight, queries, ideal and value (sums over queries), score, low, high.
     """
     recipe, rows = dataset.recipe, []
-    scores = scores_of(listed, dataset, truth, recipe.metric)
-    for objective, scored in zip(recipe.objectives, scores, strict=True):
+    numbers = scored_objectives(recipe, truth)
+    scores = [
+        score_one(listed, truth, n, recipe.metric_of(recipe.objective_names[n])) for n in numbers
+    ]
+    for number, scored in zip(numbers, scores, strict=True):
+        objective = recipe.objectives[number]
         rows.append({"objective": objective.name, "weight": objective.weight,
                      "queries": scored.session.size, "ideal": int(scored.ideal.sum()),
                      "value": scored.value.sum(), "score": scored.score()})  # fmt: skip
@@ -74,26 +83,62 @@ def also(listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame) -> pl.Data
     Columns: metric, one per objective, total if there are several, value (of a query).
     """
     recipe, rows = dataset.recipe, []
-    weights = [objective.weight for objective in recipe.objectives]
+    numbers = scored_objectives(recipe, truth)
+    objectives = [recipe.objectives[n] for n in numbers]
+    if any(recipe.metric_of(objective.name).pooled for objective in objectives):
+        return of_probabilities(listed, truth, recipe, numbers)
+    weights = [objective.weight for objective in objectives]
     largest = float(truth["grade"].to_numpy().max(initial=0))
     for metric in companions(dataset.list_length, largest):
-        scores = scores_of(listed, dataset, truth, metric)
+        scores = [score_one(listed, truth, n, metric) for n in numbers]
         row: dict[str, object] = {"metric": str(metric)}
-        row |= {n: s.score() for n, s in zip(recipe.objective_names, scores, strict=True)}
+        row |= {o.name: s.score() for o, s in zip(objectives, scores, strict=True)}
         row |= {"total": total_score(scores, weights)} if len(scores) > 1 else {}
         rows.append(row | {"value": metric.formula})
     return pl.DataFrame(rows)
 
 
-def scores_of(
-    listed: pl.DataFrame, dataset: Dataset, truth: pl.DataFrame, metric: Metric
-) -> list[QueryScores]:
-    """Score the lists of each objective."""
-    lists, labels = listed.lazy(), truth.lazy()
-    numbers = range(len(dataset.recipe.objectives))
-    return [
-        score_lists(lists.filter(objective=n), labels.filter(objective=n), metric) for n in numbers
-    ]
+def scored_objectives(recipe: Recipe, truth: pl.DataFrame) -> list[int]:
+    """List the numbers of the objectives that count, or that the labels have."""
+    known = set(truth["objective"].unique())
+    return [n for n, o in enumerate(recipe.objectives) if o.weight or n in known]
+
+
+def score_one(
+    listed: pl.DataFrame, truth: pl.DataFrame, objective: int, metric: Metric
+) -> QueryScores:
+    """Score the lists of an objective, or its rows where they are compared between queries."""
+    if isinstance(metric, PooledMetric):
+        session, score, grade = arrays(
+            with_scores(listed, truth, objective), "session", "score", "grade"
+        )
+        return pooled_scores(session, score, grade, metric)
+    lists, labels = (table.lazy().filter(objective=objective) for table in (listed, truth))
+    return score_lists(lists, labels, metric)
+
+
+def with_scores(listed: pl.DataFrame, truth: pl.DataFrame, objective: int) -> pl.DataFrame:
+    """Add the column `score` of a submission to the labels; a row that it lacks has the lowest."""
+    labels = truth.filter(objective=objective)
+    scores = listed.filter(objective=objective).select("session", "item", "score")
+    found = labels.join(scores, on=["session", "item"], how="left", maintain_order="left")
+    return found.with_columns(pl.col("score").fill_null(0.0))
+
+
+def of_probabilities(
+    listed: pl.DataFrame, truth: pl.DataFrame, recipe: Recipe, numbers: Sequence[int]
+) -> pl.DataFrame:
+    """Measure the scores of a submission as probabilities: a row per objective."""
+    rows = []
+    for number in numbers:
+        columns = arrays(with_scores(listed, truth, number), "score", "grade", "session")
+        found = Predictions.known(*columns)
+        rows.append({
+            "objective": recipe.objective_names[number], "log loss": found.log_loss,
+            "normalised entropy": found.normalised_entropy(),
+            "calibration ratio": found.calibration_ratio, "ECE": found.calibration_error(),
+        })  # fmt: skip
+    return pl.DataFrame(rows)
 
 
 def body(args: argparse.Namespace) -> int:
@@ -106,7 +151,8 @@ def body(args: argparse.Namespace) -> int:
     truth, listed = numbered(truth, listed)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))
-    print(f"\nother metrics of the same lists: {EMPTY_TEXTS['zero']}")
+    of = "probabilities" if metric.pooled else f"lists: {EMPTY_TEXTS['zero']}"
+    print(f"\nother metrics of the same {of}")
     show(also(listed, dataset, truth))
     return 0
 

@@ -17,6 +17,7 @@ from src.core import store
 from src.core.arrays import F32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
 from src.metrics.base import Metric
+from src.metrics.pooled import PooledMetric, pooled_scores
 from src.metrics.query_scores import score_ranks
 from src.rankers.base import FitTask
 from src.rankers.losses.per_task import PerTask
@@ -183,7 +184,10 @@ def metrics_of(query: I64, score: F32, label: F32, metric: Metric) -> dict[str, 
     rank[np.lexsort((-score, query))] = np.arange(query.size) - first
     positive = label > 0
     one_class = positive.all() or not positive.any()
-    scores = score_ranks(query, rank, label, metric)
+    if isinstance(metric, PooledMetric):
+        scores = pooled_scores(query, score, label, metric)
+    else:
+        scores = score_ranks(query, rank, label, metric)
     return {
         "valid_auc": 0.5 if one_class else float(roc_auc_score(positive, score)),
         column_of(metric): scores.score(),
