@@ -1,0 +1,1 @@
+"""Step 7: calibrators, which turn the scores of a blend into probabilities."""
