@@ -3,7 +3,8 @@
 cv.json holds for each objective the out-of-fold score with interval and folds, the chosen blend,
 and the scores of the alternatives; `also` holds other metrics of the same out-of-fold lists.
 query_scores.parquet holds the value and the ideal of every query with a judged item, for
-comparisons with baselines and with former runs.
+comparisons with baselines and with former runs. probabilities.parquet, with a calibrator, holds the
+probabilities of every judged candidate out of fold: of the blend, and of each ranker alone.
 """
 
 from __future__ import annotations
@@ -16,19 +17,32 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from src.blend.blend import STACK, TENTHS, Blend
+from src.blend.blend import SCORE, SOFTMAX, STACK, TENTHS, Blend, single
+from src.blend.calibration import out_of_fold, scene_inputs, scenes
+from src.blend.judged_rows import JudgedRows
+from src.blend.pooled_search import PooledSearch
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
+from src.calibrators.base import Calibration
 from src.core.arrays import F64, I64, arrays
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
 from src.data.labels import scan_labels
+from src.data.recipe import Recipe
 from src.data.shards import shard_files
 from src.metrics.bootstrap import bootstrap, total_score
 from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores
 from src.rankers.train_table import trainable_objectives
+
+BLEND = "blend"
+"""Name of the blend among the predictors; a ranker's is that of its row."""
+PROBABILITIES = pl.Schema([
+    ("predictor", pl.String), ("objective", pl.Int8), ("session", pl.Int32), ("item", pl.Int32),
+    ("grade", pl.Float32), ("probability", pl.Float64),
+])  # fmt: skip
+"""One judged candidate of `valid` a row, for each predictor and objective."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,8 @@ class Outcome:
     alternatives: dict[str, float]  # score of each ranker alone and of each transform's best
     stack: F64 | None  # weights of the meta-features, fitted on all folds
     also: dict[str, float]  # of the same lists as `scores`, by other metrics
+    calibration: Calibration | None  # of the blend, fitted on all folds
+    probabilities: pl.DataFrame  # of PROBABILITIES without objective, out of fold
 
 
 def cv_path(run: Run) -> Path:
@@ -52,28 +68,37 @@ def query_scores_path(run: Run) -> Path:
     return run.output / "logs" / "query_scores.parquet"
 
 
+def probabilities_path(run: Run) -> Path:
+    return run.output / "logs" / "probabilities.parquet"
+
+
 def write_cv(run: Run) -> list[bool]:
-    """Bring cv.json and query_scores.parquet up to date; return for each whether it was built."""
+    """Bring the files of the search up to date; return for each whether it was built."""
     recipe, files = run.recipe, [cv_path(run), query_scores_path(run)]
+    files += [probabilities_path(run)] if recipe.calibrator else []
     trainable = trainable_objectives(run)
     columns = {
-        name: [row.score_column(name) for row in recipe.rankers] if name in trainable else []
+        name: [row.score_column(name) for row in recipe.rankers_of(name)]
+        if name in trainable else []
         for name in recipe.objective_names
-    }
+    }  # fmt: skip
 
     def make(parts: dict[Path, Path]) -> None:
         outcomes = search(run, columns)
         for path, part in parts.items():
             if path == cv_path(run):
                 part.write_text(json.dumps(summarize(run, outcomes), indent=1))
-            else:
+            elif path == query_scores_path(run):
                 tables = [o.scores for o in outcomes.values()]
                 query_table(tables).write_parquet(part)
+            else:
+                probability_table(outcomes).write_parquet(part)
 
     labels = paths.labels(run, "valid")
     inputs = [labels, paths.sessions(run, "valid"), *shard_files(run, "valid", "scores")]
+    inputs += scene_inputs(run, "valid", scene_column(recipe))
     rows = (recipe.objectives, recipe.metric, recipe.folds, recipe.seed, columns,
-            [row.name for row in recipe.rankers])  # fmt: skip
+            [row.name for row in recipe.rankers], recipe.calibrator)  # fmt: skip
     built = run.build_many(dict.fromkeys(files, rows), make, inputs)
     return [file in built for file in files]
 
@@ -84,21 +109,49 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     labels = scan_labels(paths.labels(run, "valid")).collect()
     metrics = companions(run.dataset.list_length, float(labels["grade"].to_numpy().max(initial=0)))
     run.budget.claim("blend", BlendSearch.memory(recipe, labels, files))
-    outcomes = {}
+    outcomes, scene = {}, scenes(run, "valid", scene_column(recipe))
     for number, (name, scored) in enumerate(columns.items()):
-        truth = labels.filter(objective=number)
-        blends = BlendSearch(recipe, files, scored, truth, fold)
+        truth, metric = labels.filter(objective=number), recipe.metric_of(name)
+        kind = PooledSearch if metric.pooled else BlendSearch
+        blends = kind(recipe, files, scored, truth, fold, metric)
         scores, blend = blends.cross_fitted(), blends.best()
-        rankers = [row.name for row in recipe.rankers] if scored else []
+        rankers = [row.name for row in recipe.rankers_of(name)] if scored else []
         weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}
         stack = blends.stacks[ALL_FOLDS] if blend.transform == STACK else None
         alternatives = blends.best_by_transform()
-        also = zip(map(str, metrics), blends.also(metrics), strict=True)
+        also = [] if metric.pooled else zip(map(str, metrics), blends.also(metrics), strict=True)
         outcomes[name] = Outcome(
             scores, blends.oracle_score, blend, weights, alternatives, stack,
             {metric: of_metric.score() for metric, of_metric in also},
+            *calibrated(blends, blend, rankers, scene),
         )  # fmt: skip
     return outcomes
+
+
+def calibrated(
+    search: BlendSearch, blend: Blend, rankers: list[str], scene: I64
+) -> tuple[Calibration | None, pl.DataFrame]:
+    """Calibrate the chosen blend; find the probabilities of it and of each ranker, out of fold.
+
+    blend: chosen on all folds. scene: of each session.
+    """
+    recipe = search.recipe
+    if (row := recipe.calibrator) is None:
+        return None, pl.DataFrame()
+    data = search.files, search.columns, search.truth
+    chosen = JudgedRows.read(*data, [search.weighted(blend, ALL_FOLDS)])
+    of_row = chosen.grade > 0, scene[chosen.session]
+    calibration = Calibration.fit(row, chosen.log_odds[:, 0], *of_row)
+    folds, form = range(recipe.folds), SCORE if search.metric.pooled else SOFTMAX
+    blends = {BLEND: [search.weighted(search.of_fold.get(f, blend), f) for f in folds]}
+    for number, name in enumerate(rankers):
+        blends[name] = [(single(form, number, search.width), None)] * recipe.folds
+    return calibration, out_of_fold(row, *data, search.fold, scene, blends)
+
+
+def scene_column(recipe: Recipe) -> str:
+    """Return the scene column of the calibrator; "" without one."""
+    return recipe.calibrator.scene if recipe.calibrator else ""
 
 
 def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
@@ -119,6 +172,12 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             "alternatives": o.alternatives,
             "stack": None if o.stack is None else o.stack.tolist(),
             "also": o.also,
+            **(
+                {"metric": str(recipe.metric_of(name))}
+                if recipe.metric_of(name) != recipe.metric
+                else {}
+            ),
+            **({} if o.calibration is None else {"calibration": o.calibration.as_data()}),
         }
         for i, (name, o) in enumerate(outcomes.items())
     }
@@ -129,7 +188,9 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
         "score": total_score(scores, weights),
         "ci95": [low[-1], high[-1]],
         "also": {
-            name: sum(w * o.also[name] for w, o in zip(weights, outcomes.values(), strict=True))
+            name: sum(
+                w * o.also.get(name, 0.0) for w, o in zip(weights, outcomes.values(), strict=True)
+            )
             for name in next(iter(outcomes.values())).also
         },
         "objectives": objectives,
@@ -145,6 +206,15 @@ def fold_scores(scores: QueryScores, fold: I64, n: int) -> dict[str, Any]:
 def read_cv(run: Run) -> dict[str, Any]:
     """Read cv.json."""
     return json.loads(cv_path(run).read_text())
+
+
+def probability_table(outcomes: dict[str, Outcome]) -> pl.DataFrame:
+    """Stack the probabilities of objectives into one table of PROBABILITIES."""
+    tables = [
+        o.probabilities.with_columns(objective=pl.lit(n, pl.Int8))
+        for n, o in enumerate(outcomes.values())
+    ]
+    return pl.concat(tables).select(PROBABILITIES.names()).cast(PROBABILITIES)
 
 
 def query_table(scores: list[QueryScores]) -> pl.DataFrame:

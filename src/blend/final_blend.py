@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.blend.blend import STACK, TENTHS, Blend
-from src.blend.cv import cv_path, read_cv
+from src.blend.calibration import scene_inputs, scenes
+from src.blend.cv import cv_path, read_cv, scene_column
 from src.blend.scored_candidates import final_list
+from src.calibrators.base import Calibration
 from src.core.arrays import F64
 from src.core.run import Run
 from src.data import paths
@@ -30,6 +32,7 @@ class FinalBlend:
     rankers: tuple[Ranker, ...]  # trained for the objective; none: the order of the pool stays
     blend: Blend
     stack: F64 | None  # weights of the meta-features for STACK
+    calibration: Calibration | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -52,11 +55,14 @@ def blends_of(cv: dict[str, Any], recipe: Recipe) -> dict[str, FinalBlend]:
         if unknown := sorted(entry["weights"].keys() - names):
             raise ValueError(f"cv.json blends {unknown}, not in the recipe; run 7_blend.py again")
         scored = entry["alternatives"]  # has the column of every ranker that was trained
-        rankers = tuple(row for row in recipe.rankers if row.score_column(name) in scored)
+        rankers = tuple(row for row in recipe.rankers_of(name) if row.score_column(name) in scored)
         tenths = tuple(round(TENTHS * weight) for weight in entry["weights"].values())
         blend = Blend(entry["transform"], tenths if rankers else (TENTHS,))
         stack = None if entry["stack"] is None else np.array(entry["stack"])
-        blends[name] = FinalBlend(name, rankers, blend, stack)
+        calibration = None
+        if recipe.calibrator and "calibration" in entry:
+            calibration = Calibration.from_data(recipe.calibrator, entry["calibration"])
+        blends[name] = FinalBlend(name, rankers, blend, stack, calibration)
     return blends
 
 
@@ -80,11 +86,14 @@ def write_submission(run: Run, split: str) -> bool:
 
     def make(path: Path) -> None:
         files, lists = shard_files(run, split, "scores"), FinalLists()
+        scene = scenes(run, split, scene_column(run.recipe))
         for name, final in final_blends(run).items():
-            lists[name] = final_list(files, final.columns, final.blend, final.stack, k)
+            listed = final.columns, final.blend, final.stack, k, final.calibration, scene
+            lists[name] = final_list(files, *listed)
         run.dataset.write_submission(run, split, lists, path)
 
     inputs = [cv_path(run), paths.items(run), paths.sessions(run, split), paths.events(run, split)]
     inputs += shard_files(run, split, "scores")
-    rows = (split, run.recipe.objective_names, k)
+    inputs += scene_inputs(run, split, scene_column(run.recipe))
+    rows = (split, run.recipe.objective_names, k, run.recipe.calibrator)
     return run.build(submission_path(run), make, rows, inputs, code=run.dataset.write_submission)

@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from src.blend import blend_kernel
-from src.blend.blend import RANK, SOFTMAX, STACK, Blend
+from src.blend.blend import RANK, SCORE, SOFTMAX, STACK, Blend
+from src.calibrators.base import Calibration
 from src.core.arrays import F32, F64, I32, I64, arrays, offsets_of_sizes, positions
 from src.data.labels import grades_of
 from src.data.schemas import FinalList
 from src.metrics import ranking_kernel
+
+SHARE = 1e-6
+"""Shares of lists are kept so far from 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class ScoredCandidates:
         return {
             RANK: [blend_kernel.reciprocal_ranks(self.offsets, self.item, s) for s in self.scores],
             SOFTMAX: [blend_kernel.softmax(self.offsets, s) for s in self.scores],
+            SCORE: self.scores,
         }
 
     @property
@@ -73,18 +79,37 @@ class ScoredCandidates:
         pairs = zip(blend.weights, self.transformed[blend.transform], strict=True)
         return np.sum([np.float32(w) * s for w, s in pairs if w], axis=0, dtype=np.float32)
 
+    def log_odds(self, blend: Blend, stack: F64 | None = None) -> F64:
+        """Return log-odds of each candidate, which calibrators map to probabilities: float64.
+
+        Stacks and sums of scores are such. A softmax is a share of the list, and its log-odds are
+        taken. Ranks tell no shares, so a blend of ranks has the softmaxes of its rankers.
+        """
+        if blend.transform == STACK:
+            return self.blended(blend, stack).astype(np.float64)
+        pooled = blend.transform == SCORE
+        pairs = zip(blend.weights, self.transformed[SCORE if pooled else SOFTMAX], strict=True)
+        parts = [w / sum(blend.weights) * s.astype(np.float64) for w, s in pairs if w]
+        total: F64 = np.sum(parts, axis=0)
+        return total if pooled else logit(np.clip(total, SHARE, 1.0 - SHARE))
+
     def top_rows(self, score: F32, k: int) -> I64:
         """Rows of the k best candidates: (queries, k), -1 at the end of a list; ties by item."""
         return ranking_kernel.top_rows(self.offsets, self.item, score, k)
 
-    def ranked(self, score: F32, k: int | None) -> FinalList:
-        """List the k best items of each query (None: all), with their scores; ties by item."""
+    def ranked(self, score: F32, k: int | None, probability: F64 | None = None) -> FinalList:
+        """List the k best items of each query (None: all), with their scores; ties by item.
+
+        probability: of each candidate, goes along.
+        """
         if k is None:
-            order = np.lexsort((self.item, -score, self.per_row(self.session)))
-            return FinalList(self.session, self.offsets, self.item[order], score[order])
-        rows = self.top_rows(score, k)
-        offsets, listed = offsets_of_sizes((rows >= 0).sum(axis=1)), rows[rows >= 0]
-        return FinalList(self.session, offsets, self.item[listed], score[listed])
+            rows = np.lexsort((self.item, -score, self.per_row(self.session)))
+            offsets = self.offsets
+        else:
+            best = self.top_rows(score, k)
+            offsets, rows = offsets_of_sizes((best >= 0).sum(axis=1)), best[best >= 0]
+        listed = None if probability is None else probability[rows]
+        return FinalList(self.session, offsets, self.item[rows], score[rows], listed)
 
     def top_grades(self, score: F32, grade: F32, k: int) -> F32:
         """Grades of the k best items of each query: (queries, at most k), 0 at the end."""
@@ -101,13 +126,26 @@ class ScoredCandidates:
 
 
 def final_list(
-    files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int | None
-) -> FinalList:
-    """Rank the candidates of score files under a blend; list the k best of each query, or all."""
+    files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int | None,
+    calibration: Calibration | None = None, scene: I64 | None = None,
+) -> FinalList:  # fmt: skip
+    """Rank the candidates of score files under a blend; list the k best of each query, or all.
+
+    calibration: gives probabilities. scene: of each session.
+    """
     lists = []
     for file in files:
-        candidates = ScoredCandidates.load(file, columns)
-        lists.append(candidates.ranked(candidates.blended(blend, stack), k))
-    session, _, item, score = (np.concatenate(column) for column in zip(*lists, strict=True))
+        candidates, probability = ScoredCandidates.load(file, columns), None
+        if calibration and scene is not None:
+            of_row = candidates.per_row(scene[candidates.session])
+            probability = calibration.probabilities(candidates.log_odds(blend, stack), of_row)
+        lists.append(candidates.ranked(candidates.blended(blend, stack), k, probability))
+    session, item, score = (
+        np.concatenate([getattr(of_file, name) for of_file in lists])
+        for name in ("session", "item", "score")
+    )
     sizes = np.concatenate([np.diff(of_file.offsets) for of_file in lists])
-    return FinalList(session, offsets_of_sizes(sizes), item, score)
+    known = [p for of_file in lists if (p := of_file.probability) is not None]
+    return FinalList(
+        session, offsets_of_sizes(sizes), item, score, np.concatenate(known) if known else None
+    )

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
-from src.blend.blend import STACK, TENTHS, Blend, all_blends
+from src.blend.blend import STACK, TENTHS, TRANSFORMS, Blend, all_blends
+from src.blend.judged_rows import Weighted
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.stacking import fit_stacks
 from src.core.arrays import F32, F64, I64, Mask, arrays
@@ -33,23 +35,27 @@ class BlendSearch:
     values: float32 (blends, queries with a judged item); session: dense, of each of these queries.
     """
 
+    transforms: ClassVar[Sequence[str]] = TRANSFORMS
+
     def __init__(
         self, recipe: Recipe, files: Sequence[Path], columns: Sequence[str], truth: pl.DataFrame,
-        fold: I64,
+        fold: I64, metric: Metric | None = None,
     ) -> None:  # fmt: skip
         """Read the score files one at a time; a second time to fit the stacks.
 
         columns: score column of each ranker; without one the order of the pool is scored.
-        truth: session, item, grade; fold: of each session of the split.
+        truth: session, item, grade; fold: of each session of the split. metric: None for that of
+        the recipe.
         """
         self.recipe, self.files, self.columns, self.fold = recipe, files, columns, fold
-        self.truth, self.metric = truth, recipe.metric
+        self.truth, self.metric = truth, metric or recipe.metric
+        self.width = max(1, len(columns))
         session, grade = arrays(truth.sort("session"), "session", "grade")
         self.session: I64 = np.unique(session).astype(np.int64)
         query = np.searchsorted(self.session, session)
         self.judged = Judged.of_queries(query, grade, self.session.size)
         self.norms = self.metric.norms(self.judged)
-        self.blends = all_blends(max(1, len(columns)))
+        self.blends = all_blends(self.width, self.transforms)
         self.stacks: dict[int, F64] = {}
         if Blend(STACK, ()) in self.blends:
             self.stacks = fit_stacks(files, columns, truth, fold, recipe.folds, recipe.seed)
@@ -90,9 +96,16 @@ class BlendSearch:
         if blend.transform != STACK:
             return candidates.blended(blend)
         row_fold = candidates.per_row(self.fold[candidates.session])
-        unfitted = np.ones(2 * len(self.columns))
-        stacks = [self.stacks.get(f, unfitted) for f in range(self.recipe.folds)]
+        stacks = [self.stack_of(f) for f in range(self.recipe.folds)]
         return candidates.blended(blend, np.array(stacks)[row_fold])
+
+    def stack_of(self, fold: int) -> F64:
+        """Return the weights of STACK that are fitted without a fold, or on all (ALL_FOLDS)."""
+        return self.stacks.get(fold, np.ones(2 * len(self.columns)))
+
+    def weighted(self, blend: Blend, fold: int) -> Weighted:
+        """Return a blend with its weights of STACK for a fold, or for all."""
+        return blend, self.stack_of(fold) if blend.transform == STACK else None
 
     def query_scores(self, blend: Blend) -> QueryScores:
         """Score all queries under one blend."""

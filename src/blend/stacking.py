@@ -45,7 +45,8 @@ def fit_stacks(
     for f in (ALL_FOLDS, *range(folds)):
         train = row_fold != f
         if np.unique(y[train]).size == 2:
-            scale = X[train].std(axis=0) + 1e-9  # a constant feature has no deviation
+            scale = X[train].std(axis=0)
+            scale[scale < 1e-6] = 1.0  # of a constant feature, such as the rank of a lone candidate
             model = LogisticRegression(max_iter=200).fit(X[train] / scale, y[train])
             stacks[f] = model.coef_[0] / scale
     return stacks

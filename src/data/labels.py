@@ -25,12 +25,12 @@ def scan_positives(path: Path) -> pl.LazyFrame:
     return scan_labels(path).filter(pl.col("grade") > 0)
 
 
-def grades_of(session: I32, item: I32, truth: pl.DataFrame) -> F32:
-    """Look up the grade of each candidate: float32 (candidates), 0 for an item not judged.
+def grades_of(session: I32, item: I32, truth: pl.DataFrame, unknown: float = 0.0) -> F32:
+    """Look up the grade of each candidate: float32 (candidates), `unknown` for one not judged.
 
     truth: session, item, grade, without duplicates; sessions as those of the candidates.
     """
     rows = pl.DataFrame({"session": session, "item": item})
     judged = truth.select("session", "item", "grade")
     joined = rows.join(judged, on=["session", "item"], how="left", maintain_order="left")
-    return joined["grade"].fill_null(0.0).to_numpy().astype(np.float32, copy=False)
+    return joined["grade"].fill_null(unknown).to_numpy().astype(np.float32, copy=False)

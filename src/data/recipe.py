@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from src.data.units import Weights
 
 if TYPE_CHECKING:
+    from src.calibrators.base import Calibrator
     from src.candidates.base import Baseline, Retriever
     from src.embeddings.base import Embedding
     from src.features.base import FeatureGroup
@@ -33,6 +34,7 @@ class Objective:
     name: str
     weight: float
     next_only: bool = False  # only the next event of the type is a positive; else all later ones
+    metric: Metric | None = None  # None: that of the recipe
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Recipe:
     features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
     preranker: PreRanker | None = None  # cuts the pool before features and rankers
+    calibrator: Calibrator | None = None  # of the blends of all objectives
     given: bool = False  # the raw files give the candidates of each query; no row retrieves any
     given_columns: tuple[str, ...] = ()  # feature columns of given candidates, found by step 1
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
@@ -72,6 +75,9 @@ class Recipe:
             raise ValueError(f"recipe {self.name}: a matrix and an embedding share {shared}")
         if self.given and self.retrievers:
             raise ValueError(f"recipe {self.name}: candidates are given; leave out the retrievers")
+        for row in self.rankers:
+            if unknown := sorted(set(row.objectives) - set(self.objective_names)):
+                raise ValueError(f"ranker {row.name}: the recipe has no objectives {unknown}")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:
@@ -84,6 +90,7 @@ class Recipe:
             "retrievers": self.retrievers, "baselines": self.baselines,
             "features": self.features, "rankers": self.rankers,
             "preranker": (self.preranker,) if self.preranker else (),
+            "calibrator": (self.calibrator,) if self.calibrator else (),
         }  # fmt: skip
 
     @property
@@ -94,6 +101,15 @@ class Recipe:
     @property
     def objective_names(self) -> list[str]:
         return [objective.name for objective in self.objectives]
+
+    def metric_of(self, objective: str) -> Metric:
+        """Return the metric of an objective."""
+        own = {o.name: o.metric for o in self.objectives}[objective]
+        return self.metric if own is None else own
+
+    def rankers_of(self, objective: str) -> tuple[Ranker, ...]:
+        """Return the rankers that learn an objective."""
+        return tuple(row for row in self.rankers if row.learns(objective))
 
     @property
     def whole_lists(self) -> bool:

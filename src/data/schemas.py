@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, I32, I64, positions
+from src.core.arrays import F32, F64, I32, I64, positions
 
 EVENTS = pl.Schema({"session": pl.Int32, "item": pl.Int32, "ts": pl.Int32, "type": pl.Int8})
 """One event a row, sorted by session and time; events of equal time are in the order of the file.
@@ -58,6 +58,7 @@ class FinalList(NamedTuple):
     offsets: I64
     item: I32
     score: F32  # by which a list is ordered; ties by item
+    probability: F64 | None = None  # of each item, from the recipe's calibrator
 
     def first(self, k: int) -> I32:
         """Return the first k items of each query: int32 (queries, k), -1 where a list ends."""

@@ -6,7 +6,7 @@ import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -58,6 +58,12 @@ class Ranker(ABC):
     their logs hold importance.csv."""
 
     name: str
+    _: KW_ONLY
+    objectives: tuple[str, ...] = ()  # that it learns; (): all
+
+    def learns(self, objective: str) -> bool:
+        """Whether it learns an objective."""
+        return not self.objectives or objective in self.objectives
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - some kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""

@@ -13,7 +13,7 @@ from src.candidates.pool import Pool
 from src.core.arrays import F32, F64, Mask, hash_unit, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
-from src.data.labels import grades_of, scan_positives
+from src.data.labels import grades_of, scan_labels, scan_positives
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -55,7 +55,9 @@ class Sampler:
 
     def expected_rows(self, positives: int, candidates: int) -> float:
         """Estimate the rows of a split with so many positives among so many candidates."""
-        return self.query_rate * min(positives * (1 + self.negative_rate), candidates)
+        every = self.negative_rate == inf
+        rows = candidates if every else min(positives * (1 + self.negative_rate), candidates)
+        return self.query_rate * rows
 
 
 def _hash_candidates(pool: Pool, seed: int) -> F64:
@@ -83,16 +85,16 @@ def samplers(recipe: Recipe, positives: list[int], candidates: int) -> list[Samp
     return [Sampler(n, recipe.seed, q) for n, q in rates]
 
 
-def ground_truth(run: Run, split: str) -> list[pl.DataFrame]:
-    """Read the positives of each objective: columns session, item, grade (above 0)."""
-    positives = scan_positives(paths.labels(run, split)).collect()
+def ground_truth(run: Run, split: str, judged: bool = False) -> list[pl.DataFrame]:
+    """Read the positives of each objective, or all judged items: columns session, item, grade."""
+    labels = (scan_labels if judged else scan_positives)(paths.labels(run, split)).collect()
     objectives = range(len(run.recipe.objectives))
-    return [positives.filter(objective=o).select("session", "item", "grade") for o in objectives]
+    return [labels.filter(objective=o).select("session", "item", "grade") for o in objectives]
 
 
-def labels_of(pool: Pool, truth: pl.DataFrame) -> F32:
-    """Label the candidates of a pool with their grades, 0 for those not in the ground truth.
+def labels_of(pool: Pool, truth: pl.DataFrame, unknown: float = 0.0) -> F32:
+    """Label the candidates of a pool with their grades, `unknown` for those not in the truth.
 
     truth: columns session, item, grade; sessions as in the pool. Returns float32 (candidates).
     """
-    return grades_of(pool.session, pool.item, truth)
+    return grades_of(pool.session, pool.item, truth, unknown)

@@ -52,7 +52,7 @@ def targets(recipe: Recipe, objectives: Sequence[str]) -> list[Target]:
     """List the targets of all rankers; objectives: those that are trainable."""
     learned: dict[tuple[Ranker, str], tuple[str, ...]] = {}
     for objective in objectives:
-        for ranker in recipe.rankers:
+        for ranker in recipe.rankers_of(objective):
             key = ranker, ranker.target(objective)
             learned[key] = (*learned.get(key, ()), objective)
     return [Target(*key, names) for key, names in learned.items()]

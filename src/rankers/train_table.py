@@ -104,8 +104,8 @@ class TrainTableBuilder:
 
     @cached_property
     def truth(self) -> list[pl.DataFrame]:
-        """Positives of each objective: columns session, item, grade."""
-        return ground_truth(self.run, self.data.split)
+        """Positives of each objective, judged items of given ones: columns session, item, grade."""
+        return ground_truth(self.run, self.data.split, self.run.recipe.given)
 
     @cached_property
     def fold(self) -> I64:
@@ -120,7 +120,8 @@ class TrainTableBuilder:
         candidates = {name: _count_candidates(run, name) for name in labelled_splits(run)}
         by_objective = samplers(run.recipe, list(positives.values()), sum(candidates.values()))
         pairs = zip(by_objective, self.truth, strict=True)
-        rows = sum(s.expected_rows(truth.height, candidates[split]) for s, truth in pairs)
+        found = [s.expected_rows(int((t["grade"] > 0).sum()), candidates[split]) for s, t in pairs]
+        rows = min(sum(found), float(candidates[split])) if run.recipe.given else sum(found)
         cells = len(self.features.names) * rows / self.data.n_queries  # per query
         missing = missing_queries(run, split, paths.train_folder(run))
         largest = max(shard.end - shard.first for shard in shards(run, split))
@@ -149,17 +150,20 @@ class TrainTableBuilder:
     def sample(self, pool: Pool, samplers: list[Sampler]) -> pl.DataFrame:
         """Sample the candidates of a pool: session, item, fold, label_<objective>, features.
 
-        A label is the grade, and null where the candidate is not sampled for the objective. A query
-        without a positive in its pool has no rows, except with whole lists.
+        A label is the grade, and null where the candidate is not sampled for the objective; given
+        candidates that are not judged never are. A query without a positive in its pool has no
+        rows, except with whole lists.
         """
-        labels = [labels_of(pool, truth) for truth in self.truth]
+        unknown = np.nan if self.run.recipe.given else 0.0
+        labels = [labels_of(pool, truth, unknown) for truth in self.truth]
         if not self.run.recipe.whole_lists:
             has_positive = np.zeros(pool.n_queries, np.bool_)
-            has_positive[pool.session[np.logical_or.reduce(labels)] - pool.first] = True
+            positive = np.logical_or.reduce([label > 0 for label in labels])
+            has_positive[pool.session[positive] - pool.first] = True
             rows = np.repeat(has_positive, np.diff(pool.offsets))
             pool, labels = pool.keep(has_positive), [label[rows] for label in labels]
         pairs = zip(samplers, labels, strict=True)
-        by_objective = [sampler.sample(pool, label) for sampler, label in pairs]
+        by_objective = [sampler.sample(pool, label) & ~np.isnan(label) for sampler, label in pairs]
         sampled = np.logical_or.reduce(by_objective)
         session = pool.session[sampled]
         columns = {
