@@ -7,6 +7,7 @@ Writes output/<dataset>/cv.json: score, 95 % interval, folds and blend of each o
        output/<dataset>/submission.csv: for the queries of test, or of valid without a test file
        output/<dataset>/logs/vs_baselines.csv: score of the pipeline and of every baseline
        output/<dataset>/logs/query_scores.parquet: value and ideal of every valid query
+       output/<dataset>/logs/probabilities*: with a calibrator, those of valid, and their tables
        output/<dataset>/experiments.csv: one more line where recipe, code, score or sample is new
        output/<dataset>/report.html: the whole run on a page
 """
@@ -19,6 +20,7 @@ from src.blend.results import show_results
 from src.cli import main
 from src.core.run import Run, count_built
 from src.data.splits import scored_splits
+from src.evaluation.tables import write_tables
 from src.features.table import FeatureTable
 from src.report.report import write_report
 
@@ -30,6 +32,9 @@ def body(run: Run) -> None:
         summary |= describe_blends(run)
     with run.step("submission") as summary:
         summary |= count_built([write_submission(run, split)])
+    if run.recipe.slices:
+        with run.step("tables") as summary:
+            summary |= count_built(write_tables(run))
     with run.step("report") as summary:
         comparison = write_vs_baselines(run)
         add_experiment(run, n_features=len(FeatureTable(run.recipe).names))

@@ -6,7 +6,7 @@ Needs steps 1 to 5. Models learn from the split train_1 but its last day, stop o
 scored once, on `valid`, whose labels nothing has read. The cross-validation of step 7 has users of
 the same days on both sides, so it knows which items of the day are clicked; this does not. The last
 line is the mean of all rankers' scores, standardised within each list. The brackets hold 95 %
-intervals over lists.
+intervals over lists, and over users where rows of different lists are compared.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from src.cli import parse
-from src.core.arrays import F32, I64
+from src.core.arrays import F32, I64, arrays
 from src.core.budget import peak_gib
 from src.core.console import show
 from src.core.run import Run
@@ -36,6 +36,7 @@ from src.metrics.base import WHOLE_LIST
 from src.metrics.bootstrap import bootstrap
 from src.metrics.mrr import MRR
 from src.metrics.ndcg import NDCG
+from src.metrics.probability import Predictions
 from src.metrics.query_scores import score_lists
 from src.rankers.base import FitTask, Ranker, RankerModel
 from src.rankers.batches import CandidateBatch, pools
@@ -47,21 +48,24 @@ ALL = "all, mean"
 ALSO = (MRR(WHOLE_LIST), NDCG(5), NDCG(10))
 
 
-def read_train_set(run: Run) -> TrainSet:
+def read_train_set(run: Run, objectives: Sequence[str]) -> TrainSet:
     """Read the rows to learn from; those of the last day are fold 0, which stops the training."""
-    train_set = TrainSet.read(table_files(run, LEARNED), run.recipe.objective_names[:1])
+    train_set = TrainSet.read(table_files(run, LEARNED), objectives)
     ts = pl.read_parquet(paths.impressions(run, LEARNED))["ts"].to_numpy()
     last = ts > ts.max() - DAY
     return replace(train_set, fold=np.where(last[train_set.session], 0, -1).astype(np.int8))
 
 
-def fitted(run: Run, ranker: Ranker, train_set: TrainSet, folder: Path) -> RankerModel:
-    """Train a model of a ranker."""
-    target = ranker.target(run.recipe.objective_names[0])
+def fitted(run: Run, ranker: Ranker, objective: str, folder: Path) -> RankerModel:
+    """Train a model of a ranker, on the objectives that its model learns together."""
+    target = ranker.target(objective)
+    learned = [o for o in run.recipe.objective_names if ranker.learns(o)]
+    train_set = read_train_set(run, [objective] if target == objective else learned)
     task = FitTask(ranker, target, 0, folder / ranker.name, run.engine, run.recipe.seed)
-    path = folder / f"{ranker.name}.{ranker.suffix}"
-    ranker.fit(task, ranker.prepare(run, task, train_set), path)
-    return ranker.load(path, run)
+    path = folder / f"{ranker.name}_{target}.{ranker.suffix}"
+    if not path.exists():
+        ranker.fit(task, ranker.prepare(run, task, train_set), path)
+    return ranker.load(path, run).of(objective)
 
 
 def batches(run: Run) -> Iterator[CandidateBatch]:
@@ -81,40 +85,63 @@ def standardised(score: F32, offsets: I64) -> F32:
     return (centred / np.maximum(deviation, 1e-9)).astype(np.float32)
 
 
-def line(run: Run, name: str, seconds: float, table: pl.DataFrame) -> dict[str, object]:
+def of_lists(run: Run, name: str, table: pl.DataFrame, truth: pl.LazyFrame) -> dict[str, object]:
     """Score the lists by a column of scores: the recipe's metric with its interval, and others."""
-    truth = scan_labels(paths.labels(run, SCORED)).filter(objective=0)
     order = table.sort("session", name, "item", descending=[False, True, False])
     lists = order.select("session", "item", rank=pl.int_range(pl.len()).over("session")).lazy()
     scored = score_lists(lists, truth, run.recipe.metric)
     low, high = (ends[0] for ends in bootstrap([scored], [1.0], run.recipe.seed))
     return {
-        "ranker": name, "seconds": round(seconds), str(run.recipe.metric): scored.score(),
-        "95 %": f"[{low:.4f}, {high:.4f}]",
+        str(run.recipe.metric): scored.score(), "95 %": f"[{low:.4f}, {high:.4f}]",
         **{str(m): score_lists(lists, truth, m).score() for m in ALSO},
     }  # fmt: skip
 
 
-def main(argv: list[str] | None) -> int:
-    """Print a line per ranker."""
-    run = parse(str(__doc__), Path("6_xgb.py"), argv)
-    train_set, models, seconds = read_train_set(run), dict[str, RankerModel](), dict[str, float]()
-    with tempfile.TemporaryDirectory() as folder:
-        for ranker in run.recipe.rankers:
-            start = time.perf_counter()
-            models[ranker.name] = fitted(run, ranker, train_set, Path(folder))
-            seconds[ranker.name] = time.perf_counter() - start
-    tables = []
+def of_rows(run: Run, name: str, table: pl.DataFrame, truth: pl.LazyFrame) -> dict[str, object]:
+    """Score the judged rows by a column of scores: their pooled AUC with its interval."""
+    judged = table.lazy().join(truth, on=["session", "item"], maintain_order="left").collect()
+    session, score, grade = arrays(judged, "session", name, "grade")
+    user = pl.read_parquet(paths.impressions(run, SCORED))["user"].to_numpy()
+    rows = Predictions.known(score, grade, user[session])
+    low, high = rows.auc_interval(run.recipe.seed)
+    return {"rows": judged.height, "auc": rows.auc, "95 %": f"[{low:.4f}, {high:.4f}]"}
+
+
+def scored(run: Run, objective: str, folder: Path) -> pl.DataFrame:
+    """Train the rankers of an objective, and score them: a line each, and one of all."""
+    models, seconds = dict[str, RankerModel](), dict[str, float]()
+    for ranker in run.recipe.rankers_of(objective):
+        start = time.perf_counter()
+        models[ranker.name] = fitted(run, ranker, objective, folder)
+        seconds[ranker.name] = time.perf_counter() - start
+    tables, pooled = [], run.recipe.metric_of(objective).pooled
     for batch in batches(run):
         scores = {name: model.scores(batch) for name, model in models.items()}
-        scaled = [standardised(score, batch.pool.offsets) for score in scores.values()]
-        scores[ALL] = np.mean(scaled, axis=0)
-        tables.append(
-            pl.DataFrame({"session": batch.pool.session, "item": batch.pool.item, **scores})
-        )
+        if pooled:
+            scores[ALL] = np.mean(list(scores.values()), axis=0)
+        else:
+            scaled = [standardised(score, batch.pool.offsets) for score in scores.values()]
+            scores[ALL] = np.mean(scaled, axis=0)
+        keys = {"session": batch.pool.session, "item": batch.pool.item}
+        tables.append(pl.DataFrame(keys | scores))
     seconds[ALL] = sum(seconds.values())
-    print(f"{train_set.offsets.size - 1:,} lists to learn from, {peak_gib():.2f} GiB")
-    show(pl.DataFrame([line(run, name, s, pl.concat(tables)) for name, s in seconds.items()]))
+    number = run.recipe.objective_names.index(objective)
+    truth = scan_labels(paths.labels(run, SCORED)).filter(objective=number)
+    line, table = of_rows if pooled else of_lists, pl.concat(tables)
+    return pl.DataFrame([
+        {"ranker": name, "seconds": round(s), **line(run, name, table, truth)}
+        for name, s in seconds.items()
+    ])  # fmt: skip
+
+
+def main(argv: list[str] | None) -> int:
+    """Print a table per objective: that of the lists last, as it takes longest."""
+    run = parse(str(__doc__), Path("6_xgb.py"), argv)
+    with tempfile.TemporaryDirectory() as folder:
+        for objective in reversed(run.recipe.objective_names):
+            table = scored(run, objective, Path(folder))
+            print(f"{objective}, {peak_gib():.2f} GiB", flush=True)
+            show(table)
     return 0
 
 

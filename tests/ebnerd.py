@@ -33,7 +33,8 @@ def row(second: int, view: list[int], clicked: list[int] | None, **more: Any) ->
 def planted(lists: int, seed: int, week: int = 0, hidden: bool = False) -> list[Row]:
     """Lists of 3 to 8 articles, whose numbers grow by the hour; four of five click the newest.
 
-    Some have the impression id 0, and no order of time.
+    Some have the impression id 0, and no order of time. Readers of even ids read most pages that
+    they open, others few; of some nothing is known.
     """
     rng, rows = np.random.default_rng(seed), list[Row]()
     for n in range(lists):
@@ -41,11 +42,15 @@ def planted(lists: int, seed: int, week: int = 0, hidden: bool = False) -> list[
         now = 9_000_000 + second // 600
         view = (now - rng.choice(200, rng.integers(3, 9), replace=False)).tolist()
         clicked = max(view) if rng.random() < 0.8 else view[0]
-        more = {"impression_id": n if n % 3 else 0, "user_id": int(rng.integers(40, 70)),
+        user, luck = int(rng.integers(40, 70)), rng.random()
+        reads = {"next_read_time": 90.0 if (luck < 0.8) == (user % 2 == 0) else 5.0,
+                 "next_scroll_percentage": [100.0, 40.0, None][n % 3]}  # fmt: skip
+        more = {"impression_id": n if n % 3 else 0, "user_id": user,
                 "article_id": int(view[-1] - 300) if rng.random() < 0.3 else None,
                 "session_id": n // 2, "device_type": int(rng.integers(1, 4)),
                 "is_subscriber": bool(rng.random() < 0.2)}  # fmt: skip
-        rows.append(row(second, view, None if hidden else [clicked], **more))
+        known = {} if hidden else reads
+        rows.append(row(second, view, None if hidden else [clicked], **more, **known))
     return rows
 
 

@@ -24,7 +24,8 @@ OBVIOUS = 12  # lines: a public function up to this may go without a docstring
 
 ORDER = (
     "core", "data", "texts", "metrics", "matrices", "candidates", "embeddings", "features",
-    "rankers", "prerankers", "calibrators", "blend", "export", "report", "datasets", "cli",
+    "rankers", "prerankers", "calibrators", "blend", "evaluation", "export", "report", "datasets",
+    "cli",
     "tools",
 )  # fmt: skip
 """A folder of src imports only what stands before it here; scripts, tests and bench, anything."""

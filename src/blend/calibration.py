@@ -31,10 +31,14 @@ def scenes(run: Run, split: str, column: str) -> I64:
     path = paths.impressions(run, split)
     if not path.exists() or column not in pl.read_parquet_schema(path):
         raise ValueError(f"{path} has no scene column {column}; name one of its columns")
-    values = pl.read_parquet(path, columns=[column])[column]
-    known = values.fill_nan(None) if values.dtype.is_float() else values
-    found[sizes.first_query :] = known.fill_null(UNKNOWN_SCENE).cast(pl.Int64).to_numpy()
+    found[sizes.first_query :] = scene_numbers(pl.read_parquet(path, columns=[column])[column])
     return found
+
+
+def scene_numbers(values: pl.Series) -> I64:
+    """Return scenes as whole numbers, UNKNOWN_SCENE for null and NaN: int64 (rows)."""
+    known = values.fill_nan(None) if values.dtype.is_float() else values
+    return known.fill_null(UNKNOWN_SCENE).cast(pl.Int64).to_numpy()
 
 
 def scene_inputs(run: Run, split: str, column: str) -> list[Path]:

@@ -48,7 +48,7 @@ def final_blends(run: Run) -> dict[str, FinalBlend]:
 def blends_of(cv: dict[str, Any], recipe: Recipe) -> dict[str, FinalBlend]:
     """Return the chosen blend of each objective; cv: content of cv.json.
 
-    Raises ValueError where a blend has a ranker that the recipe lacks.
+    Raises ValueError where a blend has a ranker that the recipe lacks, or lacks its calibration.
     """
     blends, names = {}, {row.name for row in recipe.rankers}
     for name, entry in cv["objectives"].items():
@@ -60,7 +60,9 @@ def blends_of(cv: dict[str, Any], recipe: Recipe) -> dict[str, FinalBlend]:
         blend = Blend(entry["transform"], tenths if rankers else (TENTHS,))
         stack = None if entry["stack"] is None else np.array(entry["stack"])
         calibration = None
-        if recipe.calibrator and "calibration" in entry:
+        if recipe.calibrator:
+            if "calibration" not in entry:
+                raise ValueError(f"cv.json has no calibration of {name}; run 7_blend.py again")
             calibration = Calibration.from_data(recipe.calibrator, entry["calibration"])
         blends[name] = FinalBlend(name, rankers, blend, stack, calibration)
     return blends

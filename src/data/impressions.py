@@ -27,6 +27,14 @@ hidden.
 VISITS = pl.Schema({"ts": pl.Int32, "item": pl.Int32, "user": pl.Int32})
 """One opened page of an item a row: "visits"."""
 
+READS = pl.Schema(
+    {"ts": pl.Int32, "item": pl.Int32, "user": pl.Int32, "read": pl.Int8, "scroll": pl.Int8}
+)
+"""One page that a reader opened and left a row: "reads". ts is the time when it was opened.
+
+read: 1 where it was open for long, else 0. scroll: 1 where its end was seen. Null where unknown.
+"""
+
 IMPRESSIONS = pl.Schema(
     {"ts": pl.Int32, "user": pl.Int32, "scene": pl.Int32, "visit": pl.Int32, "page": pl.Int32,
      "clicks_until": pl.Int32}

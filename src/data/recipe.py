@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from src.calibrators.base import Calibrator
     from src.candidates.base import Baseline, Retriever
     from src.embeddings.base import Embedding
+    from src.evaluation.slices import Slices
     from src.features.base import FeatureGroup
     from src.matrices.base import ItemMatrix
     from src.metrics.base import Metric
@@ -53,6 +54,7 @@ class Recipe:
     rankers: tuple[Ranker, ...]
     preranker: PreRanker | None = None  # cuts the pool before features and rankers
     calibrator: Calibrator | None = None  # of the blends of all objectives
+    slices: Slices | None = None  # by which the tables of probabilities are broken down
     given: bool = False  # the raw files give the candidates of each query; no row retrieves any
     given_columns: tuple[str, ...] = ()  # feature columns of given candidates, found by step 1
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
@@ -91,6 +93,7 @@ class Recipe:
             "features": self.features, "rankers": self.rankers,
             "preranker": (self.preranker,) if self.preranker else (),
             "calibrator": (self.calibrator,) if self.calibrator else (),
+            "slices": (self.slices,) if self.slices else (),
         }  # fmt: skip
 
     @property

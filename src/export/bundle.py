@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -10,10 +10,11 @@ from typing import Self
 import numpy as np
 import polars as pl
 
+from src.blend.calibration import scene_numbers
 from src.blend.final_blend import FinalBlend, blends_of
 from src.blend.scored_candidates import ScoredCandidates
 from src.candidates.pool import Pool
-from src.core.arrays import F32, I32, I64
+from src.core.arrays import F32, F64, I32, I64
 from src.core.engines import CpuEngine
 from src.core.engines.base import Engine
 from src.data.recipe import Recipe
@@ -146,14 +147,47 @@ class Bundle:
         Scores of different lists are not comparable. An objective without a ranker keeps the order
         of the rows. Raises ValueError where a column is missing or offsets do not fit the rows.
         """
+        return {
+            final.objective: candidates.blended(final.blend, final.stack)
+            for final, candidates in self.candidates(rows, offsets, events, fold)
+        }
+
+    def probabilities(
+        self, rows: pl.DataFrame, offsets: I64, events: pl.DataFrame | None = None
+    ) -> dict[str, F64]:
+        """Return the calibrated probability of each row: objective -> float64 (rows).
+
+        The arguments are those of `scores`; rows have the scene column too, if the calibrator names
+        one, with null where it is unknown. Raises ValueError for a run without a calibrator.
+        """
+        if self.recipe.calibrator is None:
+            raise ValueError(f"{self.folder}: the recipe has no calibrator; take the scores")
+        scene = scenes_of(rows, self.recipe.calibrator.scene)
+        found = {}
+        for final, candidates in self.candidates(rows, offsets, events, None):
+            assert final.calibration is not None
+            log_odds = candidates.log_odds(final.blend, final.stack)
+            found[final.objective] = final.calibration.probabilities(log_odds, scene)
+        return found
+
+    def candidates(
+        self, rows: pl.DataFrame, offsets: I64, events: pl.DataFrame | None, fold: I64 | None
+    ) -> Iterator[tuple[FinalBlend, ScoredCandidates]]:
+        """Yield the blend of each objective, with the scores of its rankers."""
         batch = self.batch(rows, offsets, events)
         columns = {"session": batch.pool.session, "item": batch.pool.item}
         table = pl.DataFrame(columns | self.ranker_scores(batch, fold))
-        scores = {}
-        for name, final in self.blends.items():
-            candidates = ScoredCandidates.from_table(table, final.columns)
-            scores[name] = candidates.blended(final.blend, final.stack)
-        return scores
+        for final in self.blends.values():
+            yield final, ScoredCandidates.from_table(table, final.columns)
+
+
+def scenes_of(rows: pl.DataFrame, column: str) -> I64:
+    """Return the scene of each row: int64 (rows), zeros without a column; ValueError without it."""
+    if not column:
+        return np.zeros(rows.height, np.int64)
+    if column not in rows.columns:
+        raise ValueError(f"the rows lack the scene column {column}")
+    return scene_numbers(rows[column])
 
 
 def values_of(rows: pl.DataFrame, names: Sequence[str]) -> F32:

@@ -82,6 +82,7 @@ class AsOfFeature(KeyedLogFeature):
     windows: Windows = ()
     half_lives: tuple[int, ...] = ()  # seconds
     delay_s: int = 0  # a click is known so long after its row
+    outcome: str = "click"  # column of the log that counts as click: 1, 0, null where hidden
 
     def __post_init__(self) -> None:
         require_known(f"as-of feature {self.label}", self.what, WHAT)
@@ -99,8 +100,10 @@ class AsOfFeature(KeyedLogFeature):
 
     def names(self, recipe: Recipe) -> list[str]:
         late = f"_{span(self.delay_s)}_late" if self.delay_s else ""
+        of_other = self.outcome != "click"
         ends = [
-            what.name.lower()
+            (f"{self.outcome}_" if of_other and what.name.lower() in OF_CLICKS else "")
+            + what.name.lower()
             + (f"_{'all' if s == FOREVER else span(s)}" if s else "")
             + (late if what.name.lower() in OF_CLICKS else "")
             for what, s in self.columns()
@@ -176,21 +179,21 @@ class AsOfFeature(KeyedLogFeature):
         self, data: SplitData, lookup: Lookup, key: tuple[str, ...], until: I64, seconds: int
     ) -> tuple[I64, I64]:
         """Count the rows with a known click, and the clicks, of a window."""
-        known = known_clicks(data, self.log, key)
+        known = known_clicks(data, self.log, key, self.outcome)
         last = lookup.first_from(np.minimum(lookup.ts, until) - self.delay_s)
         first = np.minimum(lookup.first_from(lookup.ts - seconds), last)
         return known.rows[last] - known.rows[first], known.clicks[last] - known.clicks[first]
 
 
-def known_clicks(data: SplitData, log: str, key: tuple[str, ...]) -> Known:
+def known_clicks(data: SplitData, log: str, key: tuple[str, ...], outcome: str) -> Known:
     """Sum the rows with a known click, and the clicks, before each row of an index."""
 
     def make() -> Known:
-        (click,) = read_log(data, log, "click")
+        (click,) = read_log(data, log, outcome)
         click = np.nan_to_num(click, nan=-1)[key_index(data, log, key).order]
         return Known(offsets_of_sizes(click >= 0), offsets_of_sizes(click > 0))
 
-    return data.cached(("as-of clicks", log, key), make)
+    return data.cached(("as-of clicks", log, key, outcome), make)
 
 
 def mean_depth(data: SplitData, log: str, key: tuple[str, ...], first: I64, end: I64) -> F64:

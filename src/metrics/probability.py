@@ -15,6 +15,8 @@ from src.metrics.query_scores import QueryScores
 
 BINS = 10
 """Bins of the calibration error, of equally many rows."""
+GROUPS = 2_000
+"""Most groups of users that a bootstrap draws from: there are many tables of many cells."""
 SMALLEST = 1e-15
 """Probabilities are kept so far from 0 and 1 in logarithms."""
 
@@ -102,7 +104,7 @@ class Predictions:
         """Bootstrap a mean over rows by drawing users."""
         if not value.size or np.isnan(value).any():
             return float("nan"), float("nan")
-        users, number = np.unique(self.user, return_inverse=True)
+        users, number = np.unique(self.user % GROUPS, return_inverse=True)
         sums, rows = (np.bincount(number, x).astype(np.float64) for x in (value, value == value))
         low, high = bootstrap([QueryScores(users, sums, rows)], [1.0], seed)
         return float(low[0]), float(high[0])

@@ -10,15 +10,17 @@ import json
 from pathlib import Path
 
 from src.blend.comparisons import vs_baselines_path
-from src.blend.cv import cv_path, read_cv
+from src.blend.cv import cv_path, probabilities_path, read_cv
 from src.blend.experiments import experiments_path
 from src.blend.final_blend import final_blends
 from src.core.run import Run
 from src.data import paths
 from src.data.shards import shard_files
 from src.data.splits import all_splits
+from src.evaluation.tables import TABLES, table_path
 from src.report import candidate_sections as candidates
 from src.report import page
+from src.report import probability_sections as of_probabilities
 from src.report import run_sections as about_run
 from src.report import score_sections as scores
 from src.report import training_sections as training
@@ -27,9 +29,10 @@ from src.report.contents import Contents, best_features_only, trained_models
 from src.report.sample import Blends
 
 SECTIONS = (
-    scores.score, scores.baselines, candidates.browse, candidates.recall, candidates.retrievers,
-    training.epochs, training.curves, training.features, training.effects, scores.blends,
-    scores.breakdowns, scores.ablation, scores.experiments, about_run.steps, about_run.counts,
+    scores.score, scores.baselines, of_probabilities.probabilities, candidates.browse,
+    candidates.recall, candidates.retrievers, training.epochs, training.curves, training.features,
+    training.effects, scores.blends, scores.breakdowns, scores.ablation, scores.experiments,
+    about_run.steps, about_run.counts,
 )  # fmt: skip
 CANDIDATE_TABLES = ("pool/retrievers", "pool/pool")  # of logs/, without given candidates
 
@@ -48,6 +51,7 @@ def write_report(run: Run) -> bool:
         "rankers": recipe.rankers,
         "folds": recipe.folds,
         "seed": recipe.seed,
+        "slices": recipe.slices,
         "templates": page.templates(),
         "logs": {str(f.relative_to(run.output)): _digest(f) for f in _logs(run, blends)},
     }
@@ -73,6 +77,8 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
     inputs += [run.output / "logs" / f"{name}.csv" for name in tables]
     for folder in ("pool", "train", "scores"):
         inputs += shard_files(run, "valid", folder)
+    if run.recipe.slices:
+        inputs += [probabilities_path(run), *(table_path(run, name) for name in TABLES)]
     cv = read_cv(run)
     for name, final in blends.items():
         if row := best_features_only(cv, final):

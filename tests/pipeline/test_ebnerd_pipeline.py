@@ -23,11 +23,16 @@ from src.tools import check, score
 pytestmark = pytest.mark.slow
 
 RANKER = LightGBMRanker(
-    "lgbm", (("objective", "lambdarank"), ("min_data_in_leaf", 5)), 20, eval_metric="ndcg@10"
+    "lgbm", (("objective", "lambdarank"), ("min_data_in_leaf", 5)), 20, eval_metric="ndcg@10",
+    objectives=("click",),
+)  # fmt: skip
+RATE = LightGBMRanker(
+    "rate", (("objective", "binary"), ("min_data_in_leaf", 5)), 20, objectives=("read", "scroll")
 )
-TINY = replace(RECIPE, rankers=(RANKER,))
+TINY = replace(RECIPE, rankers=(RANKER, RATE))
 TEST = planted(60, 2, week=1)
-HIDDEN = [{k: v for k, v in r.items() if k != "article_ids_clicked"} for r in TEST]
+OUTCOMES = ("article_ids_clicked", "next_read_time", "next_scroll_percentage")
+HIDDEN = [{k: v for k, v in r.items() if k not in OUTCOMES} for r in TEST]
 ODD = [
     row(8 * 86_400, [9_000_100, 9_000_090, 9_000_100], None, impression_id=0),
     row(8 * 86_400, [], None, impression_id=0),

@@ -12,9 +12,10 @@ import polars as pl
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
+from src.data.splits import split_named
 from src.datasets.base import Checked, Dataset, Source
 from src.datasets.ebnerd import files, predictions
-from src.datasets.ebnerd.recipe import AHEAD, RECIPE
+from src.datasets.ebnerd.recipe import AHEAD, CLICK, RECIPE
 from src.datasets.ebnerd.split import make_splits
 
 SOURCE = Source(
@@ -52,8 +53,8 @@ class Ebnerd(Dataset):
         make_splits(run)
 
     def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
-        (listed,) = lists.values()
-        predictions.write(run, files.find(run.input)["test"].read(), split, listed, path)
+        rows = files.find(run.input)[split_named(run, split).origin].read()
+        predictions.write(run, rows, split, lists[CLICK], path)
 
     def check_submission(self, path: Path, folder: Path) -> Checked:
         """Check that each line ranks the articles of its row of the test file."""

@@ -11,20 +11,29 @@ PERIODS = ("train", "validation", "test")
 VIEW, CLICKED = "article_ids_inview", "article_ids_clicked"
 REQUIRED = ("impression_id", "impression_time", VIEW, "user_id")
 OF_USER = ("is_sso_user", "is_subscriber", "gender", "age", "postcode")
-OPTIONAL = ("article_id", "session_id", "device_type", *OF_USER, CLICKED)
+OF_NEXT = ("next_read_time", "next_scroll_percentage")
+OPTIONAL = ("article_id", "session_id", "device_type", *OF_USER, CLICKED, *OF_NEXT)
 HISTORY = ("user_id", "article_id_fixed", "impression_time_fixed")
+OF_PAGE = ("read_time_fixed", "scroll_percentage_fixed")
+READ_S, SCROLLED = 30.0, 100.0
+"""Seconds that a page is open at least, and per cent of it that are seen, to count as read."""
 
 BEHAVIORS = pl.Schema([
     ("row", pl.Int64), ("impression_id", pl.Int64), ("ts", pl.Int32), ("view", pl.List(pl.Int64)),
     ("clicked", pl.List(pl.Int64)), ("user_id", pl.Int64), ("article_id", pl.Int64),
     ("session_id", pl.Int64), ("device_type", pl.Int32), *((name, pl.Float32) for name in OF_USER),
+    ("read", pl.Int8), ("scroll", pl.Int8),
 ])  # fmt: skip
 """Impressions in the order of the file; row: its number in the file, from 0, which is its key.
 
-clicked is null where the file has no clicks; other columns are null where the file has none.
+clicked is null where the file has no clicks; other columns are null where the file has none. read,
+scroll: whether the page that was opened next was read for READ_S, and to SCROLLED.
 """
 
-READ = pl.Schema({"user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32})
+READ = pl.Schema({
+    "user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32, "read": pl.Int8,
+    "scroll": pl.Int8,
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,20 +55,24 @@ class Period:
         return read_behaviors(self.behaviors)
 
     def read_history(self) -> pl.DataFrame:
-        """Read the pages that users read before the period: user_id, article_id, ts."""
+        """Read the pages that users read before the period, READ."""
         if self.history is None:
             return pl.DataFrame(schema=READ)
-        rows = read_columns(self.history, HISTORY)
-        lengths = rows.select(a=pl.col(HISTORY[1]).list.len(), t=pl.col(HISTORY[2]).list.len())
-        for row in (lengths["a"] != lengths["t"]).arg_true()[:1]:
-            raise ValueError(
-                f"{self.history}, row {row}: {HISTORY[1]} and {HISTORY[2]} differ in length; "
-                "download it again"
-            )
-        rows = rows.explode(*HISTORY[1:], empty_as_null=False)
-        rows = rows.rename({HISTORY[1]: "article_id", HISTORY[2]: "ts"})
-        rows = rows.with_columns(seconds(pl.col("ts"))).drop_nulls()
-        return rows.select(READ.names()).cast(READ)
+        rows = read_columns(self.history, HISTORY, OF_PAGE)
+        first, *others = (name for name in rows.columns if name != HISTORY[0])
+        for name in others:
+            differ = rows[first].list.len() != rows[name].list.len()
+            for row in differ.arg_true()[:1]:
+                raise ValueError(
+                    f"{self.history}, row {row}: {first} and {name} differ in length; "
+                    "download it again"
+                )
+        rows = rows.explode(first, *others, empty_as_null=False)
+        rows = rows.with_columns(pl.lit(None).alias(n) for n in OF_PAGE if n not in rows.columns)
+        rows = rows.rename({HISTORY[1]: "article_id", HISTORY[2]: "ts"}).with_columns(
+            seconds(pl.col("ts")), **outcomes(*OF_PAGE)
+        )
+        return rows.select(READ.names()).cast(READ).drop_nulls(["user_id", "article_id", "ts"])
 
 
 def find(folder: Path) -> dict[str, Period]:
@@ -94,6 +107,12 @@ def seconds(time: pl.Expr) -> pl.Expr:
     return time.cast(pl.Datetime("us")).dt.epoch("s").cast(pl.Int32)
 
 
+def outcomes(read_time: str, scroll: str) -> dict[str, pl.Expr]:
+    """Say whether a page was read, and seen to its end; null where the number is missing."""
+    time, share = (pl.col(name).cast(pl.Float32).fill_nan(None) for name in (read_time, scroll))
+    return {"read": (time >= READ_S).cast(pl.Int8), "scroll": (share >= SCROLLED).cast(pl.Int8)}
+
+
 def read_behaviors(path: Path) -> pl.DataFrame:
     """Read BEHAVIORS; raise ValueError, naming file, row or column, for what is malformed."""
     raw = read_columns(path, REQUIRED, OPTIONAL)
@@ -113,6 +132,7 @@ def read_behaviors(path: Path) -> pl.DataFrame:
         seconds(pl.col("impression_time")).alias("ts"),
         pl.col("impression_id").fill_null(0),
         pl.col(VIEW).fill_null([]).alias("view"), pl.col(CLICKED).alias("clicked"),
+        **outcomes(*OF_NEXT),
     ).select(BEHAVIORS.names()).cast(BEHAVIORS)  # fmt: skip
     for row in rows["view"].list.eval(pl.element().is_null().any()).list.first().arg_true()[:1]:
         raise ValueError(f"{path}, row {row}: an empty place in {VIEW}; drop the place")

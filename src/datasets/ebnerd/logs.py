@@ -1,4 +1,4 @@
-"""Write the logs of all periods: rows shown, and pages read (src/data/impressions.py)."""
+"""Write the logs of all periods: rows shown, pages opened and left (src/data/impressions.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 import polars as pl
 
 from src.core.parquet import TableWriter
-from src.data.impressions import SHOWN, VISITS
+from src.data.impressions import READS, SHOWN, VISITS
+from src.datasets.ebnerd import files
 from src.datasets.ebnerd.files import Period
 
 BLOCK = 200_000  # impressions written at a time
@@ -61,15 +62,19 @@ def dense(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
 def exploded(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
     """List the articles of impressions, each once: the columns of rows, item, click.
 
-    click is null where the clicks of an impression are hidden.
+    click is null where the clicks of an impression are hidden. read and scroll are null but for a
+    click that is the only one of its impression: that page was opened next.
     """
     view = rows.with_columns(pl.col("view").list.unique(maintain_order=True).alias("raw"))
     view = view.explode("raw", empty_as_null=False)
     clicked = pl.col("raw").is_in(pl.col("clicked")).cast(pl.Int8)
+    opened = pl.col("raw").is_in(pl.col("clicked")) & (pl.col("clicked").list.len() == 1)
     return view.with_columns(
         item=ids.item.search_sorted(view["raw"]).cast(pl.Int32),
         length=pl.col("view").list.len().cast(pl.Int32),
         click=pl.when(pl.col("clicked").is_null()).then(None).otherwise(clicked),
+        read=pl.when(opened).then("read"),
+        scroll=pl.when(opened).then("scroll"),
     )
 
 
@@ -104,3 +109,25 @@ def write_visits(periods: Sequence[Period], ids: Ids, path: Path) -> None:
         user=ids.user.search_sorted(rows["user_id"]),
     )
     rows.select(VISITS.names()).cast(VISITS).sort(VISITS.names()).write_parquet(path)
+
+
+def write_reads(periods: Sequence[Period], ids: Ids, path: Path) -> None:
+    """Write READS: pages of histories before the first impression, and those that a click opened.
+
+    The test period has none: what its readers did with a page is hidden.
+    """
+    columns = list(files.READ)
+    first = periods[0].read()["ts"].min()
+    tables = [period.read_history().filter(pl.col("ts") < first) for period in periods]
+    for period in periods:
+        rows = period.read() if period.name != "test" else period.read().clear()
+        opened = rows.filter(pl.col("clicked").list.len() == 1)
+        opened = opened.with_columns(article_id=pl.col("clicked").list.first())
+        tables.append(opened.select(columns))
+    rows = pl.concat(tables).filter(pl.any_horizontal(pl.col("read", "scroll").is_not_null()))
+    rows = rows.unique(["user_id", "article_id", "ts"], keep="first", maintain_order=True)
+    rows = rows.with_columns(
+        item=ids.item.search_sorted(rows["article_id"]),
+        user=ids.user.search_sorted(rows["user_id"]),
+    )
+    rows.select(READS.names()).cast(READS).sort("ts", "item", "user").write_parquet(path)

@@ -24,11 +24,22 @@ from src.data.splits import Split, remove_splits, write_splits
 from src.data.units import DAY, HOUR
 from src.datasets.ebnerd import files
 from src.datasets.ebnerd.files import OF_USER, Period
-from src.datasets.ebnerd.logs import Ids, blocks, dense, exploded, ids_of, write_shown, write_visits
+from src.datasets.ebnerd.logs import (
+    Ids,
+    blocks,
+    dense,
+    exploded,
+    ids_of,
+    write_reads,
+    write_shown,
+    write_visits,
+)
 
 VALID_DAYS = 2  # last days of the training period, where there is no validation period
 CONTEXT = ("front", "device", "hour", "weekday", "length", *OF_USER)
 """Context columns of an impression: on the front page, device, local hour, ..."""
+OUTCOMES = ("click", "read", "scroll")
+"""Columns of the labels, in the order of the recipe's objectives."""
 IDS = "ids-{}.parquet"
 ROW_GROUP = 1 << 16  # rows of given.parquet: who reads a batch reads whole groups
 
@@ -58,7 +69,8 @@ def make_splits(run: Run) -> None:
         run.build_many(rows, partial(_write_ids, run, periods), [])
         summary["articles"] = count_rows(paths.items(run))
     ids = Ids(*(pl.read_parquet(path).to_series() for path in paths_of_ids.values()))
-    for name, write in (("shown", write_shown), ("visits", write_visits)):
+    writers = {"shown": write_shown, "visits": write_visits, "reads": write_reads}
+    for name, write in writers.items():
         with run.step(name) as summary:
             path = paths.log(run, name)
             inputs = [paths.items(run), *paths_of_ids.values()]
@@ -142,7 +154,8 @@ class SplitMaker:
             summary["rows"] = count_rows(paths.given(run, name))
             if name != "test":
                 labels = pl.scan_parquet(paths.labels(run, name))
-                summary["clicks"] = labels.select((pl.col("grade") > 0).sum()).collect().item()
+                clicks = labels.filter(pl.col("grade") > 0, objective=0)
+                summary["clicks"] = clicks.select(pl.len()).collect().item()
                 summary |= self.odd()
         return Split.read(run, name, self.part.role, self.part.period.name)
 
@@ -159,10 +172,10 @@ class SplitMaker:
         return dense(rows, self.ids)
 
     def shown(self) -> Iterator[pl.DataFrame]:
-        """Yield the articles of some impressions, once each: session, item and click, sorted."""
-        rows = self.rows.select("view", "clicked").with_row_index("session")
+        """Yield the articles of some impressions, once each: session, item and OUTCOMES, sorted."""
+        rows = self.rows.select("view", "clicked", "read", "scroll").with_row_index("session")
         for block in blocks(rows.cast({"session": pl.Int32})):
-            listed = exploded(block, self.ids).select("session", "item", "click")
+            listed = exploded(block, self.ids).select("session", "item", *OUTCOMES)
             yield listed.sort("session", "item")
 
     def odd(self) -> dict[str, object]:
@@ -205,9 +218,12 @@ class SplitMaker:
                     writer.add(part)
 
     def write_labels(self, path: Path) -> None:
-        """Write LABELS: grade 1 for a click, 0 for all others shown."""
-        objective = pl.lit(0, pl.Int8).alias("objective")
+        """Write LABELS: for each objective grade 1 or 0, where it is known."""
         with TableWriter(path, LABELS) as writer:
             for rows in self.shown():
-                labels = rows.select("session", objective, "item", grade="click")
-                writer.add(labels.drop_nulls("grade").cast(LABELS))
+                labels = pl.concat(
+                    rows.select("session", "item", objective=pl.lit(n, pl.Int8), grade=name)
+                    for n, name in enumerate(OUTCOMES)
+                )
+                labels = labels.drop_nulls("grade").select(LABELS.names()).cast(LABELS)
+                writer.add(labels.sort("session", "objective", "item"))

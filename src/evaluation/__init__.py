@@ -1,0 +1,1 @@
+"""Step 7: tables of the probabilities of `valid`, by predictor, scene and coldness."""
