@@ -46,7 +46,7 @@ def other_metrics(contents: Contents) -> pl.DataFrame:
     """Tabulate the other metrics of cv.json, with their conventions."""
     cv, rows = contents.cv, []
     for name, total in cv["also"].items():
-        row = {"metric": name} | {o: e["also"][name] for o, e in cv["objectives"].items()}
+        row = {"metric": name} | {o: e["also"].get(name) for o, e in cv["objectives"].items()}
         row |= {"total": total} if len(cv["objectives"]) > 1 else {}
         rows.append(row | {"convention": metric_named(name).convention})
     return pl.DataFrame(rows)
