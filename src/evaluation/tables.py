@@ -73,7 +73,7 @@ def by_predictor(run: Run, slices: Slices, of: JudgedTable) -> Iterator[dict[str
             "low": low, "high": high,
         }  # fmt: skip
         if slices.scenes:
-            line["auc_scenes"] = found.auc_macro(of.rows[slices.scenes[0]].to_numpy())
+            line["auc_scenes"] = found.auc_macro(of.rows[slices.scenes[0]].to_numpy(), LEAST)
         if not run.recipe.metric_of(of.objective).pooled:
             line["auc_lists"] = found.auc_macro(session)
             line |= dict(zip(map(str, OF_LISTS), of_lists(of, name), strict=True))

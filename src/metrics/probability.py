@@ -109,13 +109,16 @@ class Predictions:
         low, high = bootstrap([QueryScores(users, sums, rows)], [1.0], seed)
         return float(low[0]), float(high[0])
 
-    def auc_macro(self, group: I64) -> float:
-        """Average the AUC inside groups, each counting the same (scenes, or lists for a GAUC)."""
-        return mean(aucs_by_group(self.probability, self.positive, group))
+    def auc_macro(self, group: I64, least: int = 1) -> float:
+        """Average the AUC inside groups, each counting the same (scenes, or lists for a GAUC).
+
+        Groups with fewer than `least` rows of either class are left out.
+        """
+        return mean(aucs_by_group(self.probability, self.positive, group, least))
 
 
-def aucs_by_group(score: NDArray, positive: Mask, group: I64) -> F64:
-    """Compute the AUC of each group that has both classes, by number of the group.
+def aucs_by_group(score: NDArray, positive: Mask, group: I64, least: int = 1) -> F64:
+    """Compute the AUC of each group with `least` rows of both classes, by number of the group.
 
     score, positive, group: of each row, in any order. Equal scores count half.
     """
@@ -129,7 +132,7 @@ def aucs_by_group(score: NDArray, positive: Mask, group: I64) -> F64:
     positives = np.bincount(number, positive)
     negatives = np.bincount(number) - positives
     wins = np.bincount(number, rank * positive) - positives * (positives - 1) / 2
-    both = (positives > 0) & (negatives > 0)
+    both = np.minimum(positives, negatives) >= least
     aucs: F64 = wins[both] / (positives * negatives)[both]
     return aucs
 

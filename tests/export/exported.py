@@ -42,6 +42,9 @@ offsets, fold = np.load(split / "offsets.npy"), np.load(split / "fold.npy")
 fold = None if fold[0] < 0 else fold
 columns = bundle.ranker_scores(bundle.batch(rows, offsets, events), fold)
 columns |= bundle.scores(rows, offsets, events, fold)
+if bundle.recipe.calibrator:
+    found = bundle.probabilities(rows, offsets, events)
+    columns |= {f"p_{name}": probability for name, probability in found.items()}
 pl.DataFrame(columns).write_parquet(split / "scores.parquet")
 """
 

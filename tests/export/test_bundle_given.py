@@ -5,6 +5,8 @@ pytest tests/export/test_bundle_given.py
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -14,12 +16,19 @@ import polars as pl
 import pytest
 from exported import of_run, scored_elsewhere
 from given import COLUMNS, GIVEN_RECIPE, Row, given_split
+from planted import whole
 
+from src.blend.calibration import scenes
 from src.blend.cv import write_cv
+from src.blend.final_blend import final_blends
+from src.blend.scored_candidates import final_list
+from src.calibrators.platt import PlattCalibrator
 from src.candidates.pool import write_pool
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
+from src.data.shards import shard_files
+from src.data.split_data import SplitData
 from src.export.bundle import Bundle
 from src.export.write import export_folder, write_bundle
 from src.features.given import FORMS, GivenFeature, GivenFusionFeature
@@ -32,9 +41,10 @@ from src.rankers.train_table import build_train_table, count_positives, trainabl
 from src.rankers.xgb import XGBoostRanker
 
 ITEMS = 30
+EVENTS = {"list": pl.Int64, "item": pl.String, "ts": pl.Int64, "type": pl.String}
 RECIPE = replace(
     GIVEN_RECIPE, features=(GivenFeature(FORMS), GivenFusionFeature()), metric=NDCG(5),
-    negatives_per_positive=inf,
+    negatives_per_positive=inf, calibrator=PlattCalibrator("scene"),
     rankers=(
         XGBoostRanker("pairs", (("objective", "rank:pairwise"), ("max_depth", 3)), 9),
         LightGBMRanker("light", (("objective", "lambdarank"), ("min_data_in_leaf", 3)), 9),
@@ -62,15 +72,19 @@ def graded_lists(queries: int = 60) -> list[list[Row]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("given")
-    data = given_split(folder, graded_lists(), recipe=RECIPE, n_items=ITEMS)
-    run = data.run
-    write_pool(data)
+    run = given_split(folder, graded_lists(), "later", recipe=RECIPE, n_items=ITEMS).run
+    for split in ("valid", "later"):
+        scene = pl.DataFrame({"scene": [None, *(n % 2 for n in range(59))]})
+        whole(paths.impressions(run, split), scene.with_columns(number=pl.int_range(60)))
+        write_pool(SplitData(run, split))
     count_positives(run)
-    build_train_table(run, "valid")
+    for split in ("valid", "later"):
+        build_train_table(run, split)
     objectives = trainable_objectives(run)
     for group in training_groups(run, objectives):
         group.train()
-    score_split(run, "valid", objectives)
+    for split in ("valid", "later"):
+        score_split(run, split, objectives)
     write_cv(run)
     write_bundle(run)
     return run
@@ -90,9 +104,8 @@ def raw_lists(run: Run) -> tuple[pl.DataFrame, np.ndarray]:
 
 def test_raw_columns_in_any_order_have_the_scores_of_the_run(run: Run, tmp_path: Path) -> None:
     rows, offsets = raw_lists(run)
-    rows.select("item", *COLUMNS[::-1]).write_parquet(tmp_path / "rows.parquet")
-    events = {"list": pl.Int64, "item": pl.String, "ts": pl.Int64, "type": pl.String}
-    pl.DataFrame(schema=events).write_parquet(tmp_path / "events.parquet")
+    rows.select("item", *COLUMNS[::-1], scene=pl.lit(0)).write_parquet(tmp_path / "rows.parquet")
+    pl.DataFrame(schema=EVENTS).write_parquet(tmp_path / "events.parquet")
     np.save(tmp_path / "offsets.npy", offsets)
     np.save(tmp_path / "fold.npy", folds(run, "valid"))
     found = scored_elsewhere(run, tmp_path).with_columns(
@@ -101,6 +114,43 @@ def test_raw_columns_in_any_order_have_the_scores_of_the_run(run: Run, tmp_path:
     found, wanted = found.sort("session", "item"), of_run(run, "valid").sort("session", "item")
     for name in ("pairs_relevance", "light_relevance"):
         assert found[name].to_list() == wanted[name].to_list() and wanted[name].n_unique() > 20
+
+
+def test_probabilities_in_a_fresh_process_are_those_of_the_run(run: Run, tmp_path: Path) -> None:
+    """Scores of a split that is not `valid` are means over the models of all folds."""
+    rows, offsets = raw_lists(run)
+    scene = scenes(run, "later", "scene")[rows["session"].to_numpy()]
+    raw = rows.select("item", *COLUMNS, scene=pl.Series(scene).replace(-1, None))
+    raw.write_parquet(tmp_path / "rows.parquet")
+    pl.DataFrame(schema=EVENTS).write_parquet(tmp_path / "events.parquet")
+    np.save(tmp_path / "offsets.npy", offsets)
+    np.save(tmp_path / "fold.npy", np.full(offsets.size - 1, -1))
+    found = scored_elsewhere(run, tmp_path)
+    found = found.with_columns(session=rows["session"], item=rows["dense"])
+    final = final_blends(run)["relevance"]
+    listed = final_list(
+        shard_files(run, "later", "scores"), final.columns, final.blend, final.stack, None,
+        final.calibration, scenes(run, "later", "scene"),
+    )  # fmt: skip
+    assert final.calibration and sorted(final.calibration.scenes) == [0, 1]
+    columns = {"session": np.repeat(listed.session, np.diff(listed.offsets)), "item": listed.item}
+    wanted = pl.DataFrame(columns | {"p": listed.probability}).sort("session", "item")
+    found = found.sort("session", "item")
+    assert found["p_relevance"].to_list() == wanted["p"].to_list() and wanted["p"].n_unique() > 20
+    bundle = Bundle.load(export_folder(run))
+    with pytest.raises(ValueError, match="the rows lack the scene column scene"):
+        bundle.probabilities(raw.drop("scene"), offsets)
+    with pytest.raises(ValueError, match="the recipe has no calibrator"):
+        replace(bundle, recipe=replace(RECIPE, calibrator=None)).probabilities(raw, offsets)
+
+
+def test_a_bundle_without_its_calibration_is_refused(run: Run, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(export_folder(run), tmp_path / "bundle"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["cv"]["objectives"]["relevance"]["calibration"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"no calibration of relevance; run 7_blend.py again"):
+        Bundle.load(folder)
 
 
 def test_features_by_name_are_taken_as_they_are(run: Run) -> None:
