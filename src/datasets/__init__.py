@@ -1,5 +1,7 @@
 """The datasets: a folder each, with its recipe, reader, splitter and writer."""
 
+from src.datasets.antm2c.dataset import Antm2c
+from src.datasets.antm2c.demo import Antm2cDemo
 from src.datasets.base import Dataset
 from src.datasets.demo.dataset import Demo
 from src.datasets.ebnerd.dataset import Ebnerd
@@ -10,5 +12,7 @@ from src.datasets.tianchi.dataset import Tianchi
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for dataset in (Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Interactions())
+    for dataset in (
+        Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Antm2c(), Antm2cDemo(), Interactions(),
+    )
 }

@@ -1,0 +1,1 @@
+"""AntM2C: single impressions with clicks, scenes, texts and anonymous features."""
