@@ -28,7 +28,8 @@ class ItemToItemRetriever(Retriever):
     matrix: str  # name of a matrix or embedding
     seeds: Seeds
     neighbours: int = 20  # of each seed
-    normalize: bool = True  # the weights of a seed's neighbours sum to 1; else each weighs 1
+    normalize: bool = True  # by the sum of a seed's neighbours; else each neighbour weighs 1
+    power: float = 1.0  # of the sum that weights are divided by; 0: the weights as they are
     top: int = 50
 
     @property
@@ -55,5 +56,5 @@ class ItemToItemRetriever(Retriever):
         near = top_neighbours(data, self.matrix, self.neighbours)
         return item_to_item_kernel.item_to_item_lists(
             *self.seeds.select(data, first, end), near.offsets, near.item, near.weight,
-            self.neighbours, self.normalize, self.top, get_num_threads(),
+            self.neighbours, self.normalize, self.power, self.top, get_num_threads(),
         )  # fmt: skip

@@ -11,7 +11,17 @@ from src.core.topk_kernel import insert_top
 
 @njit(parallel=True, cache=True)
 def item_to_item_lists(
-    offsets, items, weight, near_offsets, near, near_weight, neighbours, normalize, top, n_threads
+    offsets,
+    items,
+    weight,
+    near_offsets,
+    near,
+    near_weight,
+    neighbours,
+    normalize,
+    power,
+    top,
+    n_threads,
 ):
     """List the neighbours of the seed items by the sum of their weights.
 
@@ -32,7 +42,7 @@ def item_to_item_lists(
                 end = min(near_offsets[items[i] + 1], first + neighbours)
                 unit = weight[i]
                 if normalize:
-                    unit = weight[i] / max(near_weight[first:end].sum(), np.float32(1e-30))
+                    unit = weight[i] / max(near_weight[first:end].sum(), np.float32(1e-30)) ** power
                 for j in range(first, end):
                     vote = unit * near_weight[j] if normalize else unit
                     if vote > 0.0:

@@ -77,7 +77,7 @@ class PopularRetriever(Retriever):
         return ts // self.bucket_s * self.bucket_s + self.lookahead_s
 
     def _all_lists(self, data: SplitData) -> PopularLists:
-        s, votes = data.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
+        s, votes = data.fitted.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
         ends = np.unique(self._window_ends(data, data.first_query, data.n_sessions))
         window = ALL_TIME if self.window_s is None else self.window_s
         ts, item, type_ = _by_time(s, int(ends[0]) - window)

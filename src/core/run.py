@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -90,6 +91,16 @@ class Run:
         built = store.build_many(keys, make)
         self.log.built.append(bool(built))
         return built
+
+    def copy(self, copies: dict[Path, Path]) -> list[Path]:
+        """Bring copies of files up to date (path -> its original); return those that were made."""
+
+        def make(temporary: dict[Path, Path]) -> None:
+            for path, part in temporary.items():
+                shutil.copyfile(copies[path], part)
+
+        built = [self.build_many({path: None}, make, [file]) for path, file in copies.items()]
+        return [path for paths in built for path in paths]
 
     def _key(self, rows: object, inputs: list[Path], code: object) -> dict[str, Any]:
         self.require(inputs)

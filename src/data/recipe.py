@@ -60,6 +60,7 @@ class Recipe:
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
+    refit: bool = True  # test: matrices and vectors of its own events; else those of valid
     exclude_seen: bool = False  # the items of a query's own history are no candidates
     pool_size: int = 150  # candidates of a query; given ones are all kept
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
@@ -80,6 +81,8 @@ class Recipe:
         for row in self.rankers:
             if unknown := sorted(set(row.objectives) - set(self.objective_names)):
                 raise ValueError(f"ranker {row.name}: the recipe has no objectives {unknown}")
+        if not self.refit and any(row.makes_query_vectors for row in self.embeddings):
+            raise ValueError(f"recipe {self.name}: without refit, test has no vectors of queries")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:

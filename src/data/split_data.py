@@ -12,7 +12,7 @@ from src.core.arrays import I32
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
-from src.data.splits import split_named
+from src.data.splits import fitted_split, split_named
 
 T = TypeVar("T")
 
@@ -43,6 +43,12 @@ class SplitData:
     def sessions(self) -> Sessions:
         """Visible events of all sessions, as CSR."""
         return Sessions.load(self.run, self.split)
+
+    @cached_property
+    def fitted(self) -> SplitData:
+        """The split whose events are counted for this one, mostly itself: `fitted_split`."""
+        name = fitted_split(self.run, self.split)
+        return self if name == self.split else SplitData(self.run, name)
 
     @cached_property
     def items(self) -> pl.DataFrame:

@@ -74,6 +74,16 @@ def split_named(run: Run, name: str) -> Split:
     return next(split for split in read_splits(run) if split.name == name)
 
 
+def fitted_split(run: Run, name: str) -> str:
+    """Return the split that a split's matrices, vectors and counts are made from.
+
+    It is the split itself, or `valid` for `test` where `Recipe.refit` is False.
+    """
+    if run.recipe.refit or split_named(run, name).role != "test":
+        return name
+    return next(split.name for split in read_splits(run) if split.role == "valid")
+
+
 def all_splits(run: Run) -> list[str]:
     """Return the names of all splits, `valid` first."""
     return [split.name for split in read_splits(run)]

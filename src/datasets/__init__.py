@@ -8,11 +8,13 @@ from src.datasets.ebnerd.dataset import Ebnerd
 from src.datasets.interactions.dataset import Interactions
 from src.datasets.letor.dataset import Letor
 from src.datasets.otto.dataset import Otto
+from src.datasets.sequences.dataset import Sequences
 from src.datasets.tianchi.dataset import Tianchi
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
         Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Antm2c(), Antm2cDemo(), Interactions(),
+        Sequences(),
     )
 }

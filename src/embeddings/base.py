@@ -15,6 +15,7 @@ from src.core.arrays import F32
 from src.core.parquet import count_rows
 from src.core.run import Run, count_built
 from src.data import paths
+from src.data.splits import fitted_split
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -82,7 +83,10 @@ class Embedding(ABC):
         the files depend on beside the row, the seed, the events and the items. Files that a row of
         another kind left under the same name are removed.
         """
-        files = self.files(run, split)
+        files, fitted = self.files(run, split), fitted_split(run, split)
+        if fitted != split:
+            copies = run.copy(dict(zip(files, self.files(run, fitted), strict=True)))
+            return Summary(count_built(file in copies for file in files))
 
         def make_files(temporary: dict[Path, Path]) -> None:
             run.budget.claim(f"{split} {self.name}", self.memory(run, split))

@@ -13,7 +13,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.units import DAY
-from src.features.base import FeatureGroup, Memory, QueryBatch, lower_names
+from src.features.base import Events, FeatureGroup, Memory, QueryBatch, lower_names
 from src.features.item_statistics_kernel import (
     MAX_TYPES,
     WEIGHTS,
@@ -80,11 +80,12 @@ class ItemStatisticsFeature(FeatureGroup):
         types, type_weight, data = batch.recipe.types, batch.recipe.type_weight, batch.data
 
         def make() -> F32:
-            ts = data.sessions.ts
+            s = data.fitted.sessions
+            events, ts = Events(s.offsets, s.item, s.ts, s.type), s.ts
             since = 0 if self.last_days is None else int(ts.max(initial=0) - self.last_days * DAY)
             groups = np.cumsum([0, *map(len, column_groups(types))])
             weights = np.array(type_weight, np.float64)
-            return item_statistics(batch.events, data.n_items, len(types), since, weights, groups)
+            return item_statistics(events, data.n_items, len(types), since, weights, groups)
 
         return data.cached(("item statistics", self, types, type_weight), make)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from src.core.run import Run
+from src.data import paths
 from src.data.split_data import SplitData
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ class ItemMatrix(ABC):
     def causal(self) -> Self | None:
         """Return the causal form of the row; None by default, as a whole split is counted."""
         return None
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """List the files that the matrix is made from; by default, the events."""
+        return [paths.events(run, split)]
 
     @classmethod
     def groups(cls, data: SplitData, rows: Sequence[Self]) -> list[list[Self]]:

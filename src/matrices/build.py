@@ -20,13 +20,17 @@ def groups(data: SplitData) -> Iterator[list[ItemMatrix]]:
 
 def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
     """Bring the matrices of a group up to date; return the files that were made."""
-    run, split = data.run, data.split
+    run, split, fitted = data.run, data.split, data.fitted.split
+    if fitted != split:
+        files = (neighbour_files(run, name, group) for name in (split, fitted))
+        return run.copy(dict(zip(*files, strict=True)))
     rows = {paths.neighbours(run, split, row.name): row for row in group}
 
     def count(temporary: dict[Path, Path]) -> None:
         type(group[0]).write(data, {temporary[path]: rows[path] for path in temporary})
 
-    return run.build_many(dict(rows), count, [paths.events(run, split)])
+    inputs = {file for row in group for file in row.inputs(run, split)}
+    return run.build_many(dict(rows), count, sorted(inputs))
 
 
 def neighbour_files(run: Run, split: str, group: list[ItemMatrix]) -> list[Path]:

@@ -70,7 +70,9 @@ def plain_matrix(data: SplitData, row: ItemToItemRetriever, query: int) -> Score
     for x, weight_of in plain_select(history(data, query), row.seeds).items():
         near_x = [(y, weight) for at, y, weight in near if at == x][: row.neighbours]
         for y, weight in near_x:
-            scores[y] += weight_of * (weight / sum(w for _, w in near_x) if row.normalize else 1.0)
+            scores[y] += weight_of * (
+                weight / sum(w for _, w in near_x) ** row.power if row.normalize else 1.0
+            )
     return scores
 
 

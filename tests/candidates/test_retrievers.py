@@ -71,6 +71,7 @@ FLOW = [
 LOOK_UPS = [
     ItemToItemRetriever("shared", "near", Seeds()),
     ItemToItemRetriever("cut", "near", Seeds(), neighbours=3),
+    ItemToItemRetriever("rooted", "near", Seeds(), neighbours=7, power=0.25),
     ItemToItemRetriever(
         "counted", "near", Seeds("visit", decay=0.7), neighbours=4, normalize=False, top=9
     ),

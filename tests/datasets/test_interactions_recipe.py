@@ -24,7 +24,8 @@ from src.features.two_tower import TwoTowerFeature
 
 FOUND = Found(
     flags=DEFAULTS, who="user", days=7.0, columns={}, unit="seconds", types=("view",),
-    has_ratings=False, whole_ratings=True, attributes={}, context={}, has_created=False,
+    has_ratings=False, whole_ratings=True, attributes={}, context={}, has_titles=False,
+    has_created=False,
     events=10_000, users=100, items=50, cold_items=0, first=0, last=10**6,
 )  # fmt: skip
 OTTO = worlds.OTTO.recipe

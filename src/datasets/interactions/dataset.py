@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import polars as pl
 
@@ -21,12 +21,16 @@ from src.datasets.interactions.flags import DEFAULTS, Flags
 from src.datasets.interactions.found import FILE, Found
 from src.datasets.interactions.lists_file import faults, judged_items
 from src.datasets.interactions.recipe import RECIPE, recipe_of
+from src.datasets.interactions.sources import Sources, find_sources
 from src.datasets.interactions.split import make_splits
 
 
 @dataclass(frozen=True)
 class Interactions(Dataset):
     """Who did what to which item, and when."""
+
+    defaults: ClassVar[dict[str, str]] = DEFAULTS
+    """All flags, as texts, and what they are without a value."""
 
     recipe: Recipe = RECIPE
     flags: dict[str, str] = field(default_factory=lambda: dict(DEFAULTS))
@@ -42,10 +46,11 @@ class Interactions(Dataset):
         Step 1 takes the flags as they are given. For other steps and tools they must be those of
         step 1. Raises ValueError where they differ.
         """
-        given, first = flags_module.given_flags(args), getattr(args, "script", "") == FIRST_STEP
+        given = flags_module.given_flags(args, self.defaults)
+        first = getattr(args, "script", "") == FIRST_STEP
         found = None if first else Found.read(args.output)
         if found is None:
-            texts = {**DEFAULTS, **given}
+            texts = {**self.defaults, **given}
             Flags.parse(texts)
             return replace(self, flags=texts, output=args.output)
         for name, value in given.items():
@@ -54,11 +59,18 @@ class Interactions(Dataset):
                     f"--{name} {value}: step 1 ran with {found.flags[name]!r} "
                     f"({args.output / FILE}); run {FIRST_STEP} with the same flags first"
                 )
-        recipe = recipe_of(found, Flags.parse(found.flags))
-        return replace(self, recipe=recipe, flags=found.flags, output=args.output)
+        return replace(self, recipe=self.recipe_of(found), flags=found.flags, output=args.output)
+
+    def recipe_of(self, found: Found) -> Recipe:
+        """Make the recipe for what step 1 found."""
+        return recipe_of(found, Flags.parse(found.flags))
+
+    def sources(self, run: Run) -> Sources:
+        """Find the files of the log."""
+        return find_sources(run.input, self.flags["columns"])
 
     def prepare(self, run: Run) -> None:
-        make_splits(run, Flags.parse(self.flags), self.flags)
+        make_splits(run, self.sources(run), self.flags, self.recipe_of)
 
     def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
         submission.write_submission(run, split, lists, path, Flags.parse(self.flags))

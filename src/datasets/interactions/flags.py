@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from src.datasets.interactions.columns import parse_columns
@@ -32,17 +33,17 @@ HELPS = {
 }
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags; without a value they are None."""
+def add_flags(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(DEFAULTS)) -> None:
+    """Add the flags of these names; without a value they are None."""
     choices = {"test": (ALL, HELD_OUT), "candidates": (ALL, UNSEEN, HELD_OUT),
                "grades": ("rating",)}  # fmt: skip
-    for name, text in HELPS.items():
-        parser.add_argument(f"--{name}", help=text, choices=choices.get(name))
+    for name in names:
+        parser.add_argument(f"--{name}", help=HELPS[name], choices=choices.get(name))
 
 
-def given_flags(args: argparse.Namespace) -> dict[str, str]:
-    """Return the flags that have a value."""
-    flags = {name: getattr(args, name, None) for name in DEFAULTS}
+def given_flags(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
+    """Return those of the flags of these names that have a value."""
+    flags = {name: getattr(args, name, None) for name in names}
     return {name: value for name, value in flags.items() if value is not None}
 
 

@@ -23,6 +23,7 @@ class Found:
     whole_ratings: bool  # all are whole numbers that an exponential gain takes
     attributes: dict[str, str]  # of items -> kind (src/datasets/interactions/tables.py)
     context: dict[str, str]  # attributes of users -> kind
+    has_titles: bool  # whether items have titles
     has_created: bool  # whether the time of an item is known
     events: int
     users: int  # or sessions

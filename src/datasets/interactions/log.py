@@ -77,7 +77,7 @@ class InteractionLog(SessionLog):
 
     @property
     def items(self) -> Path:
-        """Ids of all items, sorted: column id, Int64 or String."""
+        """Ids of all items, in the order of their numbers: column id, Int64 or String."""
         return self.table.with_name("item-ids.parquet")
 
     @property

@@ -37,6 +37,7 @@ def read_log(run: Run, sources: Sources, kept_types: tuple[str, ...]) -> Interac
         log.table.unlink()
     columns = [columns for _, columns in sources.logs]
     key = {"source": sources.key, "columns": columns, "types": kept_types}
+    key |= {} if sources.shuffle is None else {"shuffle": sources.shuffle}
 
     def make(temporary: dict[Path, Path]) -> None:
         size = sum(table.path.stat().st_size for table, _ in sources.logs)
@@ -72,6 +73,9 @@ class LogWriter:
             )
         users, _ = self._ids(complete, "user", (USERS, TEST_USERS))
         items, n_items = self._ids(complete, "item", (ITEMS,))
+        if self.sources.shuffle is not None:
+            order = np.random.default_rng(self.sources.shuffle).permutation(items.height)
+            items = items[order]
         types = self._types(complete, kept_types)
         self._write_numbers(complete, users, items, types)
         times = pl.scan_parquet(self.folder / "number-*.parquet").select("ts")

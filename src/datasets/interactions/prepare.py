@@ -163,6 +163,7 @@ class Preparation:
             whole_ratings=self._has_whole_ratings(),
             attributes=attributes,
             context=context,
+            has_titles="title" in pl.read_parquet_schema(paths.items(self.run)),
             has_created="created" in pl.read_parquet_schema(paths.items(self.run)),
             events=events,
             users=count_rows(log.users),

@@ -201,8 +201,8 @@ RECIPE = recipe_of(
     Found(
         flags=DEFAULTS, who="user", days=7.0, columns={}, unit="seconds",
         types=("views", "carts", "orders"), has_ratings=False, whole_ratings=True, attributes={},
-        context={}, has_created=False, events=SMALL, users=0, items=0, cold_items=0, first=0,
-        last=0,
+        context={}, has_titles=False, has_created=False, events=SMALL, users=0, items=0,
+        cold_items=0, first=0, last=0,
     ),
     Flags.parse(DEFAULTS),
 )  # fmt: skip

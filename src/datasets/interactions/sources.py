@@ -59,6 +59,7 @@ class Sources:
     logs: tuple[tuple[Table, Columns], ...]
     tables: dict[str, Table]  # by ITEMS, USERS, TEST_USERS
     ignored: tuple[str, ...]  # names of files without the columns of a log
+    shuffle: int | None = None  # seed of the order in which items are numbered; None: that of ids
 
     @property
     def who(self) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 
 from src.core.run import Run
 from src.data import paths
+from src.data.recipe import Recipe
 from src.data.splits import Split, remove_splits, write_splits
 from src.datasets.interactions.choose import SESSION
 from src.datasets.interactions.cuts import UserCuts
@@ -19,8 +20,7 @@ from src.datasets.interactions.found import Found
 from src.datasets.interactions.holdout import RANDOM
 from src.datasets.interactions.log import Draw, InteractionLog
 from src.datasets.interactions.prepare import Preparation
-from src.datasets.interactions.recipe import recipe_of
-from src.datasets.interactions.sources import find_sources
+from src.datasets.interactions.sources import Sources
 from src.datasets.interactions.split_tables import InteractionTables
 from src.datasets.split_maker import SplitMaker, with_training_splits
 from src.datasets.windows import Windows
@@ -28,18 +28,23 @@ from src.datasets.windows import Windows
 DRAW_SEED = 7  # added to the recipe's seed, for the random order of --split random
 
 
-def make_splits(run: Run, flags: Flags, texts: dict[str, str]) -> None:
+def make_splits(
+    run: Run, sources: Sources, texts: dict[str, str], recipe_of: Callable[[Found], Recipe]
+) -> None:
     """Make items.parquet, dataset.json and the tables of all splits.
 
-    Raises ValueError or FileNotFoundError, naming file, line and cure, for wrong raw files.
+    texts: all flags. recipe_of: makes the recipe for what the files hold. Raises ValueError or
+    FileNotFoundError, naming file, line and cure, for wrong raw files.
     """
     remove_splits(run)
-    preparation = Preparation(run, find_sources(run.input, texts["columns"]), flags, texts)
+    flags = Flags.parse(texts)
+    preparation = Preparation(run, sources, flags, texts)
     log, choice = preparation.log, preparation.choice()
     attributes, (context, context_kinds) = preparation.make_items(), preparation.make_context()
     found = preparation.found(choice, attributes, context_kinds)
-    recipe, flags = recipe_of(found, flags), replace(flags, holdout=choice.holdout)
-    maker = _Splits(replace(run, recipe=recipe), log, flags, found, context, preparation.asked())
+    flags = replace(flags, holdout=choice.holdout)
+    run = replace(run, recipe=recipe_of(found))
+    maker = _Splits(run, log, flags, found, context, preparation.asked())
     write_splits(run, maker.make())
 
 

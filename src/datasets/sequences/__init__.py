@@ -1,0 +1,1 @@
+"""Sequences of items in the files of P5 and TIGER."""

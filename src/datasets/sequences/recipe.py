@@ -1,0 +1,97 @@
+"""Recipe of sequences: what follows what, what goes together, and what reads alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from src.candidates.base import Baseline
+from src.candidates.item_to_item import ItemToItemRetriever
+from src.candidates.popular import PopularRetriever
+from src.candidates.seeds import Seeds
+from src.data.recipe import Objective, Recipe
+from src.datasets.interactions.flags import DEFAULTS, UNSEEN, Flags
+from src.datasets.interactions.found import Found
+from src.datasets.interactions.types import ONLY
+from src.datasets.otto import recipe as otto
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.item_item import EmbeddingFeature, MatrixFeature
+from src.features.item_statistics import ItemStatisticsFeature
+from src.features.pool import PoolFeature
+from src.features.session import SessionFeature
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.ease import EaseMatrix
+from src.matrices.text import TextMatrix
+
+# fmt: off
+ONE = (1.0,)  # the weights of the only type of events
+SIDES = {"dedupe": False, "source_weight": ONE, "target_weight": ONE}
+MATRICES = (
+    CovisitationMatrix("forward", direction="forward", max_steps=30, step_decay=0.8, top_n=300,
+                       **SIDES),
+    CovisitationMatrix("next", direction="forward", max_steps=1, top_n=100, **SIDES),
+    CovisitationMatrix("near", max_steps=30, step_decay=0.8, top_n=300, **SIDES),
+    CovisitationMatrix("cosine", last_events=200, item_norm=0.5, top_n=200, **SIDES),
+    EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),
+)
+TEXT = TextMatrix("text", top_n=100)
+
+FAST, SLOW = Seeds(decay=0.5, type_weight=ONE), Seeds(decay=0.7, type_weight=ONE)
+RETRIEVERS = (
+    ItemToItemRetriever("forward", "forward", FAST, neighbours=300, power=0.25, top=150),
+    ItemToItemRetriever("next", "next", FAST, neighbours=100, power=0.25, top=50),
+    ItemToItemRetriever("near", "near", FAST, neighbours=300, power=0.25, top=150),
+    ItemToItemRetriever("cosine", "cosine", SLOW, neighbours=200, power=0.0, top=100),
+    ItemToItemRetriever("ease", "ease", SLOW, neighbours=300, power=0.0, top=150),
+    ItemToItemRetriever("text", "text", SLOW, neighbours=100, power=0.0, top=100),
+    ItemToItemRetriever("w2v", "w2v", SLOW, neighbours=100, power=0.5, top=50),
+    PopularRetriever("popular", window_s=None, type_weight=ONE, top=20),
+)
+BASELINES = (
+    Baseline("popular", ("popular",)),
+    Baseline("forward pairs, popular", ("forward", "popular")),
+    Baseline("item-kNN, popular", ("cosine", "popular")),
+    Baseline("EASE, popular", ("ease", "popular")),
+)
+WEIGHED = ("equal", "position", "time", "recsys")
+# fmt: on
+
+
+def recipe_of(found: Found) -> Recipe:
+    """Make the recipe; without texts of items, no row reads them."""
+    flags = Flags.parse(found.flags)
+    matrices = (*MATRICES, *((TEXT,) if found.has_titles else ()))
+    retrievers = tuple(row for row in RETRIEVERS if found.has_titles or row.name != TEXT.name)
+    logistic, graded = otto.RANKERS
+    return Recipe(
+        name="sequences",
+        types=(ONLY,),
+        objectives=(Objective(ONLY, 1.0),),
+        metric=flags.metric,
+        matrices=matrices,
+        embeddings=(Word2VecEmbedding("w2v", dim=64, epochs=20, top_n=100),),
+        retrievers=retrievers,
+        baselines=BASELINES,
+        features=(
+            PoolFeature(),
+            SessionFeature(),
+            *(MatrixFeature(row.name, WEIGHED, ("sum", "max")) for row in matrices),
+            EmbeddingFeature("w2v", WEIGHED, ("mean", "max"), threshold=None),
+            ItemStatisticsFeature(),
+        ),
+        rankers=(logistic, replace(graded, name="ndcg", shared=False, eval_metric="ndcg@10")),
+        type_weight=ONE,
+        exclude_seen=flags.candidates == UNSEEN,
+        refit=bool(found.flags["refit"]),
+        min_train_queries=20_000,
+    )
+
+
+RECIPE = recipe_of(
+    Found(
+        flags={**DEFAULTS, "metric": "ndcg@10", "refit": ""}, who="user", days=0.0, columns={},
+        unit="seconds", types=(ONLY,), has_ratings=False, whole_ratings=True, attributes={},
+        context={}, has_titles=True, has_created=False, events=0, users=0, items=0, cold_items=0,
+        first=0, last=0,
+    )
+)  # fmt: skip
+"""Stands for any data set before step 1 has read one."""
