@@ -21,7 +21,8 @@ SESSIONS = pl.Schema({"session": pl.Int64, "query": pl.Boolean})
 """Raw id of each dense session. The queries, sessions to predict for, are the last rows.
 
 Where raw ids are texts, `session` is the dense id, and a column `id` (String) has the texts. A
-column `user` (Int64), if there is one, keeps the sessions of a user in one fold.
+column `user` (Int64), if there is one, keeps the sessions of a user in one fold. A column `text`
+(String), if there is one, has the text of each session, such as the title of a playlist.
 """
 
 GIVEN = pl.Schema({"session": pl.Int32, "item": pl.Int32})

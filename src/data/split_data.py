@@ -55,6 +55,12 @@ class SplitData:
         """Attributes of all items: a row per dense item."""
         return pl.read_parquet(paths.items(self.run))
 
+    @cached_property
+    def texts(self) -> pl.Series:
+        """Texts of all sessions, "" for one without: of SESSIONS, which has a column `text`."""
+        path = paths.sessions(self.run, self.split)
+        return pl.read_parquet(path, columns=["text"]).to_series().fill_null("")
+
     def context(self, column: str) -> I32:
         """Return a context column of all events; 0 where the value is unknown."""
 

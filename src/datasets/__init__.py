@@ -7,6 +7,8 @@ from src.datasets.demo.dataset import Demo
 from src.datasets.ebnerd.dataset import Ebnerd
 from src.datasets.interactions.dataset import Interactions
 from src.datasets.letor.dataset import Letor
+from src.datasets.mpd.dataset import Playlists
+from src.datasets.mpd.demo import PlaylistsDemo
 from src.datasets.otto.dataset import Otto
 from src.datasets.sequences.dataset import Sequences
 from src.datasets.tianchi.dataset import Tianchi
@@ -14,7 +16,7 @@ from src.datasets.tianchi.dataset import Tianchi
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
+    for dataset in (
         Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Antm2c(), Antm2cDemo(), Interactions(),
-        Sequences(),
+        Sequences(), Mpd(), MpdDemo(),
     )
-}

@@ -127,6 +127,13 @@ class Dataset(ABC):
         """
         return judged_rows.judged_items(path, self.submission_format(), truth)
 
+    def own_scores(self, path: Path, labels: Path, truth: pl.DataFrame) -> pl.DataFrame | None:
+        """Score a submission by metrics that only this dataset has; None: it has none.
+
+        labels: the file that truth, a TRUTH table, was read from.
+        """
+        return None
+
     @abstractmethod
     def read_ground_truth(self, path: Path) -> pl.DataFrame:
         """Read the labels that were published after the competition, as a TRUTH table."""

@@ -86,6 +86,8 @@ class SplitTables:
         log, name = (self.queries, "queries") if query else (self.history, "history")
         for part in self.run.progress(log.parts(), f"{self.plan.stem}, {name}"):
             rows = log.read(part)
+            if rows.is_empty():
+                continue
             first, end = plan["line"].search_sorted([rows["line"][0], rows["line"][-1] + 1])
             lines = plan.slice(first, end - first)
             if lines.height:

@@ -148,12 +148,16 @@ def body(args: argparse.Namespace) -> int:
     of_step_1 = args.labels.name == "labels.parquet"
     truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
     listed, metric = dataset.judged_items(args.file, truth), dataset.recipe.metric
+    own = dataset.own_scores(args.file, args.labels, truth)
     truth, listed = numbered(truth, listed)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))
     of = "probabilities" if metric.pooled else f"lists: {EMPTY_TEXTS['zero']}"
     print(f"\nother metrics of the same {of}")
     show(also(listed, dataset, truth))
+    if own is not None:
+        print("\nmetrics of this dataset:")
+        show(own)
     return 0
 
 

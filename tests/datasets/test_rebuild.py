@@ -26,8 +26,8 @@ def versions() -> dict[str, str]:
         ("src/datasets/otto/submission.py", {"otto", "demo"}),
         ("src/datasets/otto/dataset.py", {"otto", "demo"}),
         ("src/datasets/submission_rows.py", {*DATASETS}),
-        ("src/datasets/interactions/submission.py", {"interactions"}),
-        ("src/datasets/fill_up.py", {"tianchi", "interactions"}),
+        ("src/datasets/interactions/submission.py", {"interactions", "sequences"}),
+        ("src/datasets/fill_up.py", {"tianchi", "interactions", "sequences"}),
         ("src/datasets/demo/simulate.py", set()),
         ("src/datasets/tianchi/recipe.py", set()),  # its rows enter the keys one by one
         ("src/datasets/__init__.py", set()),

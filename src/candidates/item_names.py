@@ -1,0 +1,77 @@
+"""List items whose names have the words of the query's text: BM25."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from src.candidates import texts
+from src.candidates.base import Retriever
+from src.core.arrays import count_items
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import TopLists
+from src.data.shards import batches
+from src.data.split_data import SplitData
+
+QUERIES = 256  # compared with all items at a time
+K1, B = 1.2, 0.75
+
+
+@dataclass(frozen=True)
+class ItemNameRetriever(Retriever):
+    """Lists items by BM25 of the query's text over their names, times events ** popularity.
+
+    Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009. Only items with an event
+    in the split are listed. A query without a text gets an empty list; one without an event is no
+    special case.
+    """
+
+    columns: tuple[str, ...] = ("title",)  # of items.parquet, texts
+    popularity: float = 0.3
+    top: int = 255
+
+    def memory(self, run: Run, split: str) -> float:
+        """Estimate the bytes of the weights of the words, and of a batch of scores."""
+        return 500.0 * count_rows(paths.items(run))
+
+    def causal(self) -> Self | None:
+        """Return None, as events of the whole split are counted."""
+        return None
+
+    def lists(self, data: SplitData, first: int, end: int) -> TopLists:
+        """Multiply the words of each query with those of all items."""
+        words, weights = data.cached(("item names", self.columns), lambda: self._weights(data))
+        count = count_items(data.sessions.item, data.n_items)
+        scale = np.where(count > 0, np.maximum(count, 1.0) ** self.popularity, 0.0)
+        found = []
+        for low, high in batches(first, end, QUERIES):
+            asked = words.transform(texts.normalised(t) for t in data.texts[low:high])
+            asked.data[:] = 1
+            scores = sparse.csr_matrix((asked @ weights).multiply(scale))
+            found.append(texts.top_of_csr(scores, self.top))
+        item, score = zip(*found, strict=True)
+        return np.concatenate(item), np.concatenate(score)
+
+    def _weights(self, data: SplitData):
+        """Return the words, and the weight of each in the names of each item: (words, items)."""
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        named = pl.concat_str(self.columns, separator=" ", ignore_nulls=True)
+        names = data.items.select(named).to_series().fill_null("")
+        words = CountVectorizer(token_pattern=r"\S+", lowercase=False)
+        counts = sparse.csr_matrix(
+            words.fit_transform([*(texts.normalised(name) for name in names), "a"])[:-1]
+        ).astype(np.float64)
+        length = np.asarray(counts.sum(axis=1)).ravel()
+        with_word = np.asarray((counts > 0).sum(axis=0)).ravel()
+        idf = np.log1p((len(names) - with_word + 0.5) / (with_word + 0.5))
+        long = K1 * (1 - B + B * length / max(length.mean(), 1e-9))
+        row = np.repeat(np.arange(len(names)), np.diff(counts.indptr))
+        counts.data *= (K1 + 1) / (counts.data + long[row]) * idf[counts.indices]
+        return words, counts.T.tocsr()

@@ -1,0 +1,96 @@
+"""List items of the sessions whose texts are most like that of the query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from scipy import sparse
+
+from src.candidates import texts
+from src.candidates.base import Retriever
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import TopLists
+from src.data.shards import batches
+from src.data.split_data import SplitData
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+QUERIES = 256  # compared with all sessions at a time
+KINDS = ("exact", "ngrams")
+
+
+@dataclass(frozen=True)
+class TextKnnRetriever(Retriever):
+    """Lists the items of sessions with similar texts, such as titles of playlists.
+
+    Sessions that are no query are neighbours. The score of an item is the sum of the similarities
+    of the neighbours that have it, over (sessions with the item) ** popularity. A query without a
+    text gets an empty list; one without an event is no special case.
+    """
+
+    kind: str  # "exact": the texts are equal, once normalised; "ngrams": cosine of TF-IDF
+    neighbours: int = 100  # most similar sessions, ties by session; all equal texts for "exact"
+    power: float = 1.0  # of the similarity
+    popularity: float = 0.3
+    top: int = 255
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError for an unknown kind."""
+        super().check(recipe)
+        if self.kind not in KINDS:
+            raise ValueError(f"retriever {self.name}: kind is one of {', '.join(KINDS)}")
+
+    def memory(self, run: Run, split: str) -> float:
+        """Estimate the bytes of the vectors, of the sessions' items, and of a batch of scores."""
+        sessions = count_rows(paths.sessions(run, split))
+        return 16 * QUERIES * sessions + 1200 * sessions + 16 * count_rows(paths.events(run, split))
+
+    def causal(self) -> Self | None:
+        """Return None, as neighbours are sessions of the whole split."""
+        return None
+
+    def lists(self, data: SplitData, first: int, end: int) -> TopLists:
+        """Sum the items of each query's neighbours."""
+        vectors = data.cached(("text vectors", self.kind), lambda: self._vectors(data))
+        has = data.cached(("items of sessions",), lambda: items_of_sessions(data))
+        known = vectors[: data.first_query].T.tocsr()
+        weight = 1 / np.maximum(np.asarray(has.sum(axis=0)).ravel(), 1) ** self.popularity
+        found = []
+        for low, high in batches(first, end, QUERIES):
+            near = self._nearest(sparse.csr_matrix(vectors[low:high] @ known))
+            scores = sparse.csr_matrix((near @ has).multiply(weight))
+            found.append(texts.top_of_csr(scores, self.top))
+        item, score = zip(*found, strict=True)
+        return np.concatenate(item), np.concatenate(score)
+
+    def _vectors(self, data: SplitData) -> sparse.csr_matrix:
+        names = [texts.normalised(text) for text in data.texts]
+        if self.kind == "exact":
+            return texts.exact_vectors(names)
+        return texts.ngram_vectors(names, data.first_query)
+
+    def _nearest(self, similar: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Keep the most similar sessions of each query, by similarity ** power."""
+        if self.kind == "exact":
+            return similar
+        item, score = texts.top_of_csr(similar, self.neighbours)
+        listed = item >= 0
+        row = np.nonzero(listed)[0]
+        values = score[listed].astype(np.float64) ** self.power
+        return sparse.csr_matrix((values, (row, item[listed])), similar.shape)
+
+
+def items_of_sessions(data: SplitData) -> sparse.csr_matrix:
+    """Mark the items of each session that is no query: float64 (sessions, items), 1 or 0."""
+    s, n = data.sessions, data.first_query
+    end = s.offsets[n]
+    session = np.repeat(np.arange(n), np.diff(s.offsets[: n + 1]))
+    has = sparse.csr_matrix((np.ones(end), (session, s.item[:end])), (n, s.n_items))
+    has.sum_duplicates()
+    has.data[:] = 1
+    return has

@@ -1,0 +1,75 @@
+"""Vectorise the texts of sessions and items, and turn sparse scores into lists."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+
+from src.core.arrays import I64
+from src.data.schemas import TopLists
+
+MAX_TEXT = 1_000  # letters of a text that are read
+
+
+def normalised(text: str) -> str:
+    """Lower a text, and leave letters, digits and symbols, with single spaces between words.
+
+    A text of punctuation alone is "".
+    """
+    plain = unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold()
+    words = re.sub(r"[^\w\s]|_", lambda m: m[0] if _is_symbol(m[0]) else " ", plain)
+    return " ".join(words.split())
+
+
+def _is_symbol(letter: str) -> bool:
+    """Whether a mark says something, as an emoji does."""
+    return unicodedata.category(letter) == "So"
+
+
+def exact_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
+    """Vectorise texts so that equal ones have the product 1, others 0; "" equals nothing."""
+    names = sorted(set(texts) - {""})
+    number = {name: n for n, name in enumerate(names)}
+    rows = [row for row, text in enumerate(texts) if text]
+    columns = [number[texts[row]] for row in rows]
+    shape = (len(texts), max(len(names), 1))
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
+
+
+def ngram_vectors(texts: Sequence[str], known: int) -> sparse.csr_matrix:
+    """Vectorise texts by TF-IDF of 2 to 4 letters within words, as the first `known` ones weigh."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # a letter alone gives " a" and "a "
+    grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    try:
+        grams.fit(texts[:known])
+    except ValueError:  # no text has a letter
+        return sparse.csr_matrix((len(texts), 1))
+    return sparse.csr_matrix(grams.transform(texts))
+
+
+def top_of_csr(scores: sparse.csr_matrix, top: int) -> TopLists:
+    """List the columns with the highest scores above 0 of each row; ties by column."""
+    item = np.full((scores.shape[0], top), -1, np.int32)
+    score = np.zeros((scores.shape[0], top), np.float32)
+    for row in range(scores.shape[0]):
+        part = slice(scores.indptr[row], scores.indptr[row + 1])
+        columns, values = scores.indices[part], scores.data[part].astype(np.float32)
+        order = best(columns, values, top)
+        item[row, : order.size], score[row, : order.size] = columns[order], values[order]
+    return item, score
+
+
+def best(columns: np.ndarray, values: np.ndarray, top: int) -> I64:
+    """Return the positions of the highest values above 0, highest first; ties by column."""
+    kept = np.flatnonzero(values > 0)
+    if kept.size > top:
+        least = np.partition(values[kept], kept.size - top)[kept.size - top]
+        kept = kept[values[kept] >= least]
+    order: I64 = kept[np.lexsort((columns[kept], -values[kept]))][:top]
+    return order

@@ -1,0 +1,1 @@
+"""Playlists in the format of the Spotify Million Playlist Dataset."""

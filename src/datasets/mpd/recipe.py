@@ -1,0 +1,79 @@
+"""Recipe of playlists: songs for a title, for some songs, or for both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from src.candidates.base import Baseline
+from src.candidates.item_names import ItemNameRetriever
+from src.candidates.item_to_item import ItemToItemRetriever
+from src.candidates.popular import PopularRetriever
+from src.candidates.seeds import Seeds
+from src.candidates.session_knn import SessionKnnRetriever
+from src.candidates.text_knn import TextKnnRetriever
+from src.data.recipe import Objective, Recipe
+from src.datasets.otto import recipe as otto
+from src.features.item_attribute import ItemAttributeFeature
+from src.features.item_item import MatrixFeature
+from src.features.item_statistics import ItemStatisticsFeature
+from src.features.pool import PoolFeature
+from src.features.session import SessionFeature
+from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.ease import EaseMatrix
+from src.metrics.ndcg import NDCG
+
+# fmt: off
+TRACKS = "tracks"
+LENGTH = 500  # songs of an answer
+ONE = (1.0,)  # the weights of the only type of events
+MATRICES = (
+    CovisitationMatrix("together", last_events=250, source_weight=ONE, target_weight=ONE,
+                       item_norm=0.3, top_n=200),
+    CovisitationMatrix("near", max_steps=5, source_weight=ONE, target_weight=ONE, item_norm=0.3,
+                       top_n=100),
+    EaseMatrix("ease", ridge=50.0, max_items=5_000, top_n=300),
+)
+ALL = Seeds(decay=1.0, type_weight=ONE)
+RETRIEVERS = (
+    TextKnnRetriever("same_title", "exact"),
+    TextKnnRetriever("like_title", "ngrams", neighbours=150, power=2.0),
+    ItemNameRetriever("names", ("title", "artist", "album")),
+    ItemToItemRetriever("together", "together", ALL, neighbours=200, power=0.5, top=255),
+    ItemToItemRetriever("near", "near", ALL, neighbours=100, power=0.5, top=150),
+    ItemToItemRetriever("ease", "ease", ALL, neighbours=300, power=0.0, top=255),
+    SessionKnnRetriever("playlists", neighbours=300, sample_size=5000, query_decay=1e9, idf=True,
+                        top=255),
+    PopularRetriever("popular", window_s=None, type_weight=ONE, top=255),
+)
+BASELINES = (
+    Baseline("popular", ("popular",)),
+    Baseline("same title, popular", ("same_title", "popular")),
+    Baseline("like title, popular", ("like_title", "popular")),
+    Baseline("playlists of the tracks, like title, popular",
+             ("playlists", "like_title", "popular")),
+)
+# fmt: on
+LOGISTIC, GRADED = otto.RANKERS
+
+RECIPE = Recipe(
+    name="mpd",
+    types=(TRACKS,),
+    objectives=(Objective(TRACKS, 1.0),),
+    metric=NDCG(LENGTH),
+    matrices=MATRICES,
+    embeddings=(),
+    retrievers=RETRIEVERS,
+    baselines=BASELINES,
+    features=(
+        PoolFeature(),
+        SessionFeature(),
+        *(MatrixFeature(row.name, ("equal",), ("sum", "max"), latest=0) for row in MATRICES),
+        ItemAttributeFeature("artist_code", ("same_last", "share")),
+        ItemStatisticsFeature(),
+    ),
+    rankers=(LOGISTIC, replace(GRADED, name="ndcg", shared=False, eval_metric="ndcg@100")),
+    type_weight=ONE,
+    min_train_queries=2_500,
+    exclude_seen=True,
+    pool_size=600,
+)
