@@ -8,11 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from src.core.parquet import count_rows
 from src.core.run import Run
+from src.data import paths
 from src.data.splits import split_named
 
 QUERIES_PER_SHARD = 20_000  # a kill loses the work on a few shards
 GIVEN_QUERIES_PER_SHARD = 2_000  # with given candidates: rankers may learn from all of them
+LONE_QUERIES_PER_SHARD = 75_000  # where each query has one given candidate
 SHARDS_IN_MEMORY = 2  # one is read or written while the kernels work on the other
 
 T = TypeVar("T")
@@ -29,7 +32,10 @@ class Shard(NamedTuple):
 def shards(run: Run, split: str) -> list[Shard]:
     """List the shards of a split, in the order of its queries."""
     sizes = split_named(run, split)
-    size = GIVEN_QUERIES_PER_SHARD if run.recipe.given else QUERIES_PER_SHARD
+    size = QUERIES_PER_SHARD
+    if run.recipe.given:
+        lone = count_rows(paths.given(run, split)) <= sizes.queries
+        size = LONE_QUERIES_PER_SHARD if lone else GIVEN_QUERIES_PER_SHARD
     ranges = batches(sizes.first_query, sizes.sessions, size)
     return [Shard(number, first, end) for number, (first, end) in enumerate(ranges)]
 

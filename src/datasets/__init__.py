@@ -16,7 +16,7 @@ from src.datasets.tianchi.dataset import Tianchi
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
-    for dataset in (
         Otto(), Demo(), Tianchi(), Letor(), Ebnerd(), Antm2c(), Antm2cDemo(), Interactions(),
-        Sequences(), Mpd(), MpdDemo(),
+        Sequences(), Playlists(), PlaylistsDemo(),
     )
+}  # fmt: skip

@@ -22,7 +22,7 @@ QUERIES_PER_BATCH = 500
 ROWS_PER_BATCH = 75_000
 """Queries of a batch at most, and their candidates, whose features are in memory at the same time.
 
-A batch of one query may have more.
+A batch of one query may have more. Where each query has one candidate, only the latter counts.
 """
 
 
@@ -58,11 +58,17 @@ class CandidateBatch:
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
     whole, first = Pool.load(data.run, data.split, shard), 0
+    most = queries_per_batch(data.run, data.split)
     while first < whole.n_queries:
         fits = np.searchsorted(whole.offsets, whole.offsets[first] + ROWS_PER_BATCH, side="right")
-        end = min(max(int(fits) - 1, first + 1), first + QUERIES_PER_BATCH, whole.n_queries)
+        end = min(max(int(fits) - 1, first + 1), first + most, whole.n_queries)
         yield whole.batch(first, end)
         first = end
+
+
+def queries_per_batch(run: Run, split: str) -> int:
+    """Return the most queries of a batch."""
+    return QUERIES_PER_BATCH if candidates_per_query(run, split) > 1 else ROWS_PER_BATCH
 
 
 def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
@@ -80,7 +86,7 @@ def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0)
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
     sessions = 16.0 * (count_rows(paths.events(run, split)) + data.n_sessions)
-    rows = min(ROWS_PER_BATCH, QUERIES_PER_BATCH * candidates_per_query(run, split))
+    rows = min(ROWS_PER_BATCH, queries_per_batch(run, split) * candidates_per_query(run, split))
     if recipe.given:
         rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
     cells = rows * len(FeatureTable(recipe).names)

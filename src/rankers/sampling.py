@@ -97,4 +97,5 @@ def labels_of(pool: Pool, truth: pl.DataFrame, unknown: float = 0.0) -> F32:
 
     truth: columns session, item, grade; sessions as in the pool. Returns float32 (candidates).
     """
-    return grades_of(pool.session, pool.item, truth, unknown)
+    own = truth.filter(pl.col("session").is_between(pool.first, pool.end - 1))
+    return grades_of(pool.session, pool.item, own, unknown)

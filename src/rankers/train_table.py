@@ -175,5 +175,8 @@ class TrainTableBuilder:
         for name, label, mask in zip(names, labels, by_objective, strict=True):
             grade = pl.Series(np.where(mask, label, np.nan)[sampled], dtype=pl.Float32)
             columns[f"{LABEL}{name}"] = grade.fill_nan(None)
-        X = self.features.compute(self.data, pool)[sampled]
+        wanted = np.zeros(pool.n_queries, np.bool_)  # columns compare the candidates of a query
+        wanted[session - pool.first] = True
+        rows = np.repeat(wanted, np.diff(pool.offsets))
+        X = self.features.compute(self.data, pool.keep(wanted))[sampled[rows]]
         return pl.DataFrame(columns).hstack(pl.from_numpy(X, schema=self.features.names))

@@ -60,8 +60,10 @@ def find_cuts(ts: I32, alone: bool) -> Cuts:
     if not ts.size:
         raise ValueError("the raw files hold no good row; quarantine.csv says why")
     first, end = int(ts.min()), int(ts.max()) + 1
-    public = Cuts(*(_second(text) + 1 for text in PUBLIC), "the public split")
-    shares = Cuts(*(first + round(s * (end - first)) for s in SHARES), "shares of the time")
+    valid, test = (_second(text) + 1 for text in PUBLIC)
+    public = Cuts(valid, test, "the public split")
+    valid, test = (first + round(share * (end - first)) for share in SHARES)
+    shares = Cuts(valid, test, "shares of the time")
     for cuts in (public, shares):
         found = cuts if alone else cuts._replace(test=max(end, cuts.valid))
         sizes = np.bincount(np.searchsorted(found[:2], ts, side="right"), minlength=3)

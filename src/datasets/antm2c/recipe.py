@@ -54,7 +54,8 @@ XGB_PARAMS = (
     ("colsample_bytree", 0.5),
 )  # fmt: skip
 NET: dict[str, Any] = {
-    "stop": PooledAUC(),     "categories": IDS, "batch_size": 2048, "epochs": 3, "patience": 1, "learning_rate": 0.001,
+    "stop": PooledAUC(), "categories": IDS, "batch_size": 2048, "epochs": 3, "patience": 1,
+    "learning_rate": 0.001,
 }  # fmt: skip
 # fmt: off
 RANKERS: tuple[Ranker, ...] = (
