@@ -24,8 +24,8 @@ SHOWN = 200  # characters of a bad row that are kept
 NOT_UTF8 = "\ufdd0"
 """Stands for bytes that are not UTF-8; no text holds it: Unicode has it for use inside programs."""
 codecs.register_error(NOT_UTF8, lambda error: (NOT_UTF8, getattr(error, "end")))  # noqa: B009
-FIRST = 2
-"""Arrow's number of the first row; the header is 1."""
+FIRST = 1
+"""Arrow's number of the first row."""
 
 
 class Misshapen(NamedTuple):
@@ -74,13 +74,13 @@ def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
 
     names: those of the header.
     """
-    numbering = Numbering()
+    numbering, data = Numbering(), Utf8(path)
+    if data.is_empty():
+        return
     reader = csv.open_csv(
-        Utf8(path),
+        data,
         # with threads, Arrow does not number the rows
-        csv.ReadOptions(
-            use_threads=False, block_size=BLOCK_BYTES, column_names=list(names), skip_rows=1
-        ),
+        csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=list(names)),
         csv.ParseOptions(
             newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=numbering.skip
         ),
@@ -154,12 +154,18 @@ def misshapen(bad: csv.InvalidRow, line: int) -> Misshapen:
 
 
 class Utf8(io.RawIOBase):
-    """Reads a file; each run of bytes that is not UTF-8 becomes NOT_UTF8."""
+    """Reads a file behind its first line; bytes that are not UTF-8 become NOT_UTF8."""
 
     def __init__(self, path: Path) -> None:
         self.file = open(path, "rb")  # noqa: SIM115 - closed by `close`
         self.decoder = codecs.getincrementaldecoder("utf-8")(errors=NOT_UTF8)
+        self.file.readline()
         self.rest = b""
+
+    def is_empty(self) -> bool:
+        """Whether nothing is left to read."""
+        self.rest = self.read()
+        return not self.rest
 
     def readable(self) -> bool:
         return True

@@ -36,4 +36,4 @@ def given_columns(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
         *(ids.code(name).alias(name) for name in CATEGORIES), *NUMBERS,
         has_title=pl.col(TITLE).is_not_null(),
     )  # fmt: skip
-    return pl.concat([codes, of_words], how="horizontal").select(pl.col(COLUMNS).cast(pl.Float32))
+    return codes.hstack(of_words).select(pl.col(COLUMNS).cast(pl.Float32))

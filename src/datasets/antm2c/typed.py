@@ -53,8 +53,8 @@ def typed(block: Block, source: str, labelled: bool) -> Typed:
         **{name: pl.col(name) for name in (*TEXTS, *CATEGORIES)},
         **{name: number(name) for name in NUMBERS},
     }  # fmt: skip
-    rows = pl.concat([text.drop(SHORT), raw], how="horizontal").select(**columns).cast(ROWS)
-    every = pl.concat([rows, raw], how="horizontal").with_columns(reason=fault(labelled))
+    rows = text.drop(SHORT).hstack(raw).select(**columns).cast(ROWS)
+    every = rows.hstack(raw).with_columns(reason=fault(labelled))
     good = every["reason"].is_null()
     fields = pl.concat_str([pl.col(RAW + c).fill_null("") for c in SHORT], separator=",")
     wrong = every.filter(~good).select("row", "line", "reason", text=fields.str.head(SHOWN))
