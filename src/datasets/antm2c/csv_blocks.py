@@ -164,7 +164,7 @@ class Utf8(io.RawIOBase):
 
     def is_empty(self) -> bool:
         """Whether nothing is left to read."""
-        self.rest = self.read()
+        self.rest = self.read(BLOCK_BYTES) + self.rest
         return not self.rest
 
     def readable(self) -> bool:
