@@ -27,6 +27,12 @@ DIMS = 16  # first numbers of an item's vector that are columns
 IDS = Word2VecEmbedding("ids", dim=32, window=10, epochs=20, min_count=3)
 
 
+def read_atomic(path: Path) -> pl.DataFrame:
+    """Read a file of RecBole as texts, without the types in its header."""
+    table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
+    return table.rename(lambda column: column.partition(":")[0])
+
+
 @dataclass(frozen=True)
 class Ratings:
     """All ratings, by user and then by time; and what is known of the items."""
@@ -43,12 +49,7 @@ class Ratings:
     @classmethod
     def read(cls, folder: Path) -> Ratings:
         """Read ml-100k.inter and ml-100k.item, as RecBole ships them."""
-        log, items = (
-            pl.read_csv(
-                folder / f"ml-100k.{name}", separator="\t", quote_char=None, infer_schema=False
-            ).rename(lambda column: column.partition(":")[0])
-            for name in ("inter", "item")
-        )
+        log, items = (read_atomic(folder / f"ml-100k.{name}") for name in ("inter", "item"))
         items = items.with_columns(
             pl.col("movie_title", "class").fill_null(""),
             year=pl.col("release_year").cast(pl.Float64, strict=False),
@@ -68,9 +69,7 @@ class Ratings:
             window=np.searchsorted(cuts, ts, side="right"),
             texts=(items["movie_title"] + "; " + items["class"]).to_list(),
             year=items["year"].to_numpy(),
-            genres=np.stack([lists.list.contains(name).to_numpy() for name in names], 1).astype(
-                np.float32
-            ),
+            genres=np.stack([lists.list.contains(name) for name in names], 1).astype(np.float32),
         )
 
     @property
