@@ -89,6 +89,9 @@ clean:  ## remove the results of DATASET
 .venv/.export-ready: requirements-export.txt .venv/.ready
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
+.venv/.texts-ready: requirements-texts.txt .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
 .venv-gpu/.ready: requirements-gpu.txt
 	@$(call venv,.venv-gpu,$<)
 
