@@ -123,5 +123,6 @@ def test_another_row_or_text_makes_other_files(tmp_path: Path) -> None:
     run = run_with(tmp_path)
     before = built(run)
     assert not np.array_equal(built(run, replace(ROW, whitening=None)), before)
+    assert np.array_equal(built(run), before)
     whole(tmp_path / "train_1" / "events.parquet", pl.read_parquet(paths.events(run, "valid")))
     assert ROW.build(run, "valid")["built"] == 2, "known items depend on all splits"
