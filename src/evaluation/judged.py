@@ -41,7 +41,8 @@ class JudgedTable:
         of_all = pl.scan_parquet(probabilities_path(run))
         table = of_all.filter(objective=number).drop("objective").collect()
         parts = table.partition_by("predictor", as_dict=True, maintain_order=True)
-        found = {str(key[0]): part["probability"].to_numpy() for key, part in parts.items()}
+        found = {BLEND: np.empty(0)}  # where nothing is judged
+        found |= {str(key[0]): part["probability"].to_numpy() for key, part in parts.items()}
         rows = table.filter(predictor=BLEND).select("session", "item", "grade")
         rows = rows.join(columns, on=["session", "item"], how="left", maintain_order="left")
         session = rows["session"].to_numpy()
