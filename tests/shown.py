@@ -16,7 +16,7 @@ from planted import run_in, whole
 from src.candidates.pool import given_pool
 from src.core.arrays import F32
 from src.data import paths
-from src.data.impressions import IMPRESSIONS, SHOWN, VISITS
+from src.data.impressions import IMPRESSIONS, READS, SHOWN, VISITS
 from src.data.schemas import EVENTS, GIVEN
 from src.data.shards import Shard
 from src.data.split_data import SplitData
@@ -55,6 +55,11 @@ def lists_of(rows: Sequence[Shown]) -> list[tuple[int, int, int, int]]:
     return sorted({row.list_of for row in rows})
 
 
+def outcome(row: Shown) -> int | None:
+    """Whether a page was read; of some nothing is known."""
+    return None if row.item == 4 else (row.item + row.tick) % 2
+
+
 def world(
     folder: Path, lists: Sequence[Shown], log: Sequence[Shown], features: Sequence[FeatureGroup],
     until: int = 1 << 20,
@@ -62,7 +67,7 @@ def world(
     """Write a split of these lists, and a log; return it with the candidates and their features.
 
     until: the tick from which clicks are hidden. Each row that is clicked is a visit of the item
-    one tick later.
+    one tick later, and a page whose reader did what `outcome` says.
     """
     recipe = replace(GIVEN_RECIPE, given_columns=(), features=tuple(features))
     run, keys = run_in(folder, recipe, "5_features.py"), lists_of(lists)
@@ -70,10 +75,12 @@ def world(
     shown = [(seconds(r.tick), r.item, r.user, r.scene, 0, r.page, length[r.list_of], r.click)
              for r in log]  # fmt: skip
     visits = [(seconds(r.tick + 1), r.item, r.user) for r in log if r.click]
+    reads = [(seconds(r.tick), r.item, r.user, outcome(r), 1) for r in log if r.click]
     context = [(seconds(m), u, s, 0, p, seconds(until)) for m, u, s, p in keys]
     given = sorted({(keys.index(row.list_of), row.item) for row in lists})
     tables = {
         paths.log(run, "shown"): (shown, SHOWN), paths.log(run, "visits"): (visits, VISITS),
+        paths.log(run, "reads"): (reads, READS),
         paths.impressions(run, "valid"): (context, IMPRESSIONS),
         paths.given(run, "valid"): (given, GIVEN), paths.events(run, "valid"): ([], EVENTS),
         paths.sessions(run, "valid"): (

@@ -5,6 +5,7 @@ pytest tests/datasets/test_ebnerd_split.py
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,49 @@ def test_odd_lists(
     assert found == [(0, OLD, 1), (0, NEW, 0), (1, OLD, 0), (1, NEW, 0), (2, OLD, 0), (2, NEW, 0)]
     assert read(tmp_path, "valid", "sessions")["session"].to_list() == [0, 1, 2, 3, 4]
     assert read(tmp_path, "shown").height == 6
+
+
+def test_how_a_page_was_read_is_a_label_of_the_only_click(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """30 s and 100 % count; two clicks tell nothing of either page; the test week tells nothing."""
+    cases = [([OLD], 30.0, 99.9), ([NEW], 29.9, 100.0), ([OLD, NEW], 90.0, 100.0),
+             ([], 90.0, 100.0), ([OLD], None, None)]  # fmt: skip
+    rows = [
+        row(WEEK - HOUR + n, [OLD, NEW], clicked, next_read_time=time, next_scroll_percentage=share)
+        for n, (clicked, time, share) in enumerate(cases)
+    ]
+    test = [row(WEEK + 5, [OLD], [OLD], next_read_time=90.0, next_scroll_percentage=100.0)]
+    write(tmp_path / "in", train=pl.DataFrame(rows), test=pl.DataFrame(test))
+    assert prepare(monkeypatch, tmp_path) == 0
+    labels, items = read(tmp_path, "valid", "labels"), read(tmp_path, "items")["item_id"]
+    second = labels.filter(pl.col("objective") > 0)
+    found = [(s, o, items[i], g) for s, o, i, g in second.iter_rows()]
+    assert found == [(0, 1, OLD, 1), (0, 2, OLD, 0), (1, 1, NEW, 0), (1, 2, NEW, 1)]
+    assert labels.sort("session", "objective", "item").equals(labels)
+    reads = read(tmp_path, "reads").filter(pl.col("ts") >= epoch(0))
+    told = [(t - epoch(WEEK - HOUR), items[i], *rest) for t, i, _, *rest in reads.iter_rows()]
+    assert told == [(0, OLD, 1, 0), (1, NEW, 0, 1)]
+
+
+def test_reads_of_histories_end_before_the_first_impression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "in", train=planted(30, 1))
+    path = tmp_path / "in" / "train" / "history.parquet"
+    late = START + timedelta(days=3)
+    pages = pl.read_parquet(path).with_columns(
+        pl.col("impression_time_fixed").list.concat(pl.lit([late])),
+        pl.col("article_id_fixed").list.concat(pl.lit([OLD], pl.List(pl.Int64))),
+        read_time_fixed=pl.lit([45.0, 10.0, 45.0]),
+        scroll_percentage_fixed=pl.lit([None, 100.0, 1.0]),
+    )  # fmt: skip
+    pages.write_parquet(path)
+    assert prepare(monkeypatch, tmp_path) == 0
+    reads = read(tmp_path, "reads").filter(pl.col("ts") < epoch(0))
+    assert reads.height == 2 * pages.height
+    assert set(reads.select("read", "scroll").iter_rows()) == {(1, None), (0, 1)}
+    assert OLD not in read(tmp_path, "items")["item_id"][reads["item"]]
 
 
 def test_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from shown import NUMBERS, START, TICK, Shown, random_log, world
+from shown import NUMBERS, START, TICK, Shown, outcome, random_log, world
 
 from src.features.as_of import NEVER_S, SMOOTHING, WHAT, AsOfFeature
 from src.features.exposure_ahead import ExposureAheadFeature
@@ -73,6 +73,26 @@ def test_every_column_against_loops(tmp_path: Path, key: tuple[str, ...], seed: 
             assert row[name] == pytest.approx(expected, rel=1e-5, abs=1e-6), (name, row)
             seen += expected not in (0, -1, NEVER_S)
     assert seen > 100
+
+
+def test_another_outcome_against_loops(tmp_path: Path) -> None:
+    """Of pages that were opened before the tick from which outcomes are hidden, and a while ago."""
+    log = random_log(7, lists=60)
+    feature = AsOfFeature("reads", ("user",), ("clicks", "rate"), (None,), delay_s=DELAY * TICK,
+                          outcome="read")  # fmt: skip
+    _, rows = world(tmp_path, log, log, [feature], UNTIL)
+    seen = set()
+    for row in rows.to_dicts():
+        end = min(row["tick"], UNTIL) - DELAY
+        known = [(r.user, outcome(r)) for r in log if r.click and r.tick < end]
+        known = [(user, read) for user, read in known if read is not None]
+        own = [read or 0 for user, read in known if user == row["user"]]
+        prior = sum(read or 0 for _, read in known) / max(len(known), 1)
+        rate = (sum(own) + SMOOTHING * prior) / (len(own) + SMOOTHING)
+        assert row["reads_user_read_clicks_all_0.02h_late"] == sum(own)
+        assert row["reads_user_read_rate_all_0.02h_late"] == pytest.approx(rate)
+        seen.add(rate)
+    assert len(seen) > 5
 
 
 def test_shares_add_up_to_one_over_a_list(tmp_path: Path) -> None:

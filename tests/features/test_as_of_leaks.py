@@ -28,7 +28,14 @@ AS_OF = [AsOfFeature("shown", key, WHAT, WINDOWS, HALVES) for key in KEYS]
 LATE = replace(AS_OF[0], what=("clicks", "rate"), delay_s=3 * TICK)
 VISITS = AsOfFeature("visits", ("item",), ("count", "share", "decayed", "first", "last", "new"),
                      WINDOWS, HALVES)  # fmt: skip
-FEATURES: tuple[FeatureGroup, ...] = (*AS_OF, LATE, VISITS, ItemNumberFeature(("shown", "visits")))
+READS = AsOfFeature("reads", ("user",), ("clicks", "rate"), WINDOWS, outcome="read")
+FEATURES: tuple[FeatureGroup, ...] = (
+    *AS_OF,
+    LATE,
+    VISITS,
+    READS,
+    ItemNumberFeature(("shown", "visits")),
+)
 
 seeds = given(seed=st.integers(0, 10**6), place=st.floats(0, 0.999))
 few = settings(max_examples=8, deadline=None)
