@@ -13,6 +13,9 @@ MEMORY ?=
 # check and score: the submission (that in OUTPUT), and the published labels
 FILE ?=
 LABELS ?= $(INPUT)/test_labels.jsonl
+# predict: raw impressions, and the file to write
+RAW ?= $(INPUT)/test/behaviors.parquet
+TO ?= $(OUTPUT)/probabilities.csv
 # bench: share of OTTO's sessions, folder of raw files, flags of bench.peers
 SIZE ?= 0.01
 DATA ?= input/bench-$(SIZE)
@@ -24,7 +27,7 @@ SUBMISSION = $(if $(FILE),--file $(FILE),--output $(OUTPUT))
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
-.PHONY: help submission data status check score ablation export test faults lint bench gpu-check clean
+.PHONY: help submission data status check score ablation export predict test faults lint bench gpu-check clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -54,6 +57,9 @@ ablation: .venv/.ready  ## drop every group of features and of retrievers in tur
 
 export: .venv/.export-ready  ## write all that scores feature rows to one folder: OUTPUT/export
 	@.venv/bin/python -m src.tools.export $(FLAGS)
+
+predict: .venv/.ready  ## write the probabilities of RAW, a file of raw impressions, to TO: from OUTPUT/export alone
+	@.venv/bin/python -m src.tools.predict --dataset $(DATASET) --bundle $(OUTPUT)/export --raw $(RAW) --to $(TO)
 
 test: .venv/.ready  ## run all tests, whole runs on tiny data included
 	.venv/bin/python -m pytest -rs

@@ -15,6 +15,7 @@ from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
 from src.datasets import judged_rows, submission_rows
 from src.datasets.submission_rows import Expected, SubmissionFormat
+from src.export.lists import RawLists
 from src.metrics.base import WHOLE_LIST
 
 
@@ -133,6 +134,17 @@ class Dataset(ABC):
         labels: the file that truth, a TRUTH table, was read from.
         """
         return None
+
+    def raw_files(self, run: Run) -> list[Path]:
+        """List the files of step 1 that `read_raw` needs in a bundle, beside logs and items."""
+        return []
+
+    def read_raw(self, path: Path, folder: Path) -> RawLists:
+        """Read raw impressions for a bundle; folder: of its logs and `raw_files`.
+
+        Raises ValueError, naming the row, for what the bundle cannot score.
+        """
+        raise ValueError(f"a bundle of {self.name} scores no raw file; give feature rows")
 
     @abstractmethod
     def read_ground_truth(self, path: Path) -> pl.DataFrame:

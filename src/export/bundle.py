@@ -18,14 +18,15 @@ from src.core.arrays import F32, F64, I32, I64
 from src.core.engines import CpuEngine
 from src.core.engines.base import Engine
 from src.data.recipe import Recipe
-from src.export.lists import ITEM, ItemIds, ListData, sessions_of
+from src.data.shards import batches
+from src.export.lists import ITEM, ImpressionData, ItemIds, ListData, RawLists, sessions_of
 from src.export.manifest import AGAIN, Manifest, ModelFile
 from src.export.recipe_data import recipe_of
 from src.features.table import FeatureTable
 from src.rankers.base import Ranker, RankerModel, mean_scores, out_of_fold_scores
-from src.rankers.batches import CandidateBatch
+from src.rankers.batches import QUERIES_PER_BATCH, CandidateBatch
 
-ITEMS = "items.parquet"
+ITEMS, LOGS = "items.parquet", "logs"
 SHOWN = 5  # missing columns that a message names
 
 
@@ -149,7 +150,7 @@ class Bundle:
         """
         return {
             final.objective: candidates.blended(final.blend, final.stack)
-            for final, candidates in self.candidates(rows, offsets, events, fold)
+            for final, candidates in self.candidates(self.batch(rows, offsets, events), fold)
         }
 
     def probabilities(
@@ -163,18 +164,41 @@ class Bundle:
         if self.recipe.calibrator is None:
             raise ValueError(f"{self.folder}: the recipe has no calibrator; take the scores")
         scene = scenes_of(rows, self.recipe.calibrator.scene)
+        return self.calibrated(self.batch(rows, offsets, events), scene)
+
+    def raw_probabilities(self, lists: RawLists) -> dict[str, F64]:
+        """Return the calibrated probability of each candidate of raw impressions, as in `test`.
+
+        Features are computed from the logs of the bundle. Raises ValueError for a run without a
+        calibrator, or without logs.
+        """
+        if self.recipe.calibrator is None or not (self.folder / LOGS).is_dir():
+            raise ValueError(f"{self.folder}: no calibrator or no logs; give feature rows")
+        data, column = ImpressionData(self.folder / LOGS, {}), self.recipe.calibrator.scene
+        table, parts = FeatureTable(self.recipe), []
+        for first, end in batches(0, lists.offsets.size - 1, QUERIES_PER_BATCH):
+            a, b = lists.offsets[first], lists.offsets[end]
+            impressions = lists.impressions[first:end]
+            data.take(impressions, sessions_of(None, end - first, self.ids, self.recipe.types))
+            pool = Pool.without_lists(0, lists.offsets[first : end + 1] - a, lists.item[a:b])
+            batch = CandidateBatch.compute(table, data, pool)
+            scene = np.repeat(scenes_of(impressions, column), np.diff(pool.offsets))
+            parts.append(self.calibrated(batch, scene))
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.blends}
+
+    def calibrated(self, batch: CandidateBatch, scene: I64) -> dict[str, F64]:
+        """Return the probability of each candidate of a batch; scene: of each candidate."""
         found = {}
-        for final, candidates in self.candidates(rows, offsets, events, None):
+        for final, candidates in self.candidates(batch, None):
             assert final.calibration is not None
             log_odds = candidates.log_odds(final.blend, final.stack)
             found[final.objective] = final.calibration.probabilities(log_odds, scene)
         return found
 
     def candidates(
-        self, rows: pl.DataFrame, offsets: I64, events: pl.DataFrame | None, fold: I64 | None
+        self, batch: CandidateBatch, fold: I64 | None
     ) -> Iterator[tuple[FinalBlend, ScoredCandidates]]:
         """Yield the blend of each objective, with the scores of its rankers."""
-        batch = self.batch(rows, offsets, events)
         columns = {"session": batch.pool.session, "item": batch.pool.item}
         table = pl.DataFrame(columns | self.ranker_scores(batch, fold))
         for final in self.blends.values():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import numpy as np
 import polars as pl
 
-from src.core.arrays import I32
+from src.core.arrays import I32, I64
+from src.core.run import Run
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
@@ -17,11 +21,42 @@ UNKNOWN = -1
 """Dense id of an item that the items of the run lack."""
 
 
+class RawLists(NamedTuple):
+    """Impressions of a raw file, as a dataset reads them for a bundle."""
+
+    impressions: pl.DataFrame  # a row per list: the columns of IMPRESSIONS, and of its context
+    offsets: I64  # CSR of the candidates
+    item: I32  # dense id of each candidate, ascending in each list
+    keys: pl.DataFrame  # raw ids of each candidate, which name its row in the output
+
+
 class ListData(SplitData):
     """Sessions of lists at hand, where a model expects those of a split."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
+
+
+class Logs(NamedTuple):
+    """A folder with items.parquet and logs, where features expect a run."""
+
+    output: Path
+
+
+class ImpressionData(SplitData):
+    """Impressions at hand and the logs of a bundle, where features expect a split.
+
+    What is derived from the logs is cached for all impressions.
+    """
+
+    def __init__(self, folder: Path, cache: dict[Hashable, object]) -> None:
+        self.run, self.split = cast(Run, Logs(folder)), ""
+        self.first_query, self._cache, self._used = 0, cache, set()
+
+    def take(self, impressions: pl.DataFrame, sessions: Sessions) -> None:
+        """Take the impressions whose features are computed next, and their empty sessions."""
+        self.n_sessions, self.sessions = impressions.height, sessions
+        self._cache[("impressions",)] = impressions
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from src.core.code import version
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import all_splits
-from src.export.bundle import ITEMS
+from src.export.bundle import ITEMS, LOGS
 from src.export.manifest import Manifest, ModelFile, sha256
 from src.export.recipe_data import as_data
 from src.features.table import FeatureTable
@@ -59,6 +59,10 @@ def write_files(run: Run, targets: list[Target], folder: Path) -> Manifest:
     """Write all files of the bundle to a folder, the manifest last."""
     folder.mkdir()
     shutil.copyfile(paths.items(run), folder / ITEMS)
+    if logs := log_files(run):
+        (folder / LOGS).mkdir()
+        for path in (paths.items(run), *logs):
+            shutil.copyfile(path, folder / LOGS / path.name)
     progress = run.progress(targets, "export")
     models = [model for target in progress for model in write_models(run, target, folder)]
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -69,6 +73,13 @@ def write_files(run: Run, targets: list[Target], folder: Path) -> Manifest:
     )  # fmt: skip
     manifest.write(folder)
     return manifest
+
+
+def log_files(run: Run) -> list[Path]:
+    """List the logs that features read, and the files by which a dataset reads raw impressions."""
+    names = dict.fromkeys(f for row in run.recipe.features for f in row.inputs(run, "valid"))
+    logs = [file for file in names if file.parent == run.output and file != paths.items(run)]
+    return [*logs, *run.dataset.raw_files(run)] if logs else []
 
 
 def write_models(run: Run, target: Target, folder: Path) -> list[ModelFile]:

@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import worlds
 from ebnerd import EBNERD, RECIPE, planted, row, write
+from planted import run_in
 from tiny import run_steps
 
+from src.blend.calibration import scenes
+from src.blend.final_blend import final_blends
+from src.blend.scored_candidates import final_list
+from src.data import paths
+from src.data.shards import shard_files
 from src.datasets.ebnerd.recipe import AHEAD
+from src.export.write import write_bundle
 from src.rankers.lgbm import LightGBMRanker
 from src.tools import check, score
 
@@ -110,6 +120,41 @@ def test_the_score_of_a_known_order(folder: Path, tmp_path: Path) -> None:
         table = score.score(EBNERD.judged_items(path, truth), EBNERD, truth)
         assert table["score"].to_list() == [float(best)] * 2
         assert table["queries"][0] == len(TEST)
+
+
+def test_raw_impressions_in_a_fresh_process_have_the_probabilities_of_the_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    """From the raw test file and the bundle alone, bit for bit, for all three objectives."""
+    run = run_in(folder / "out", TINY, "7_blend.py")
+    write_bundle(replace(run, dataset=replace(EBNERD, recipe=TINY)))
+    bundle, to = folder / "out" / "export", tmp_path / "p.csv"
+    bundle = bundle.rename(tmp_path / "bundle")
+    raw = folder / "in" / "test" / "behaviors.parquet"
+    command = [sys.executable, "-m", "src.tools.predict", "--dataset", "ebnerd"]
+    command += ["--bundle", str(bundle), "--raw", str(raw), "--to", str(to)]
+    subprocess.run(command, cwd=worlds.ROOT, check=True)
+    found = pl.read_csv(to).sort("row", "article")
+    scene, items = scenes(run, "test", "scene"), pl.read_parquet(paths.items(run))["item_id"]
+    assert found.columns == ["row", "impression_id", "article", "click", "read", "scroll"]
+    for name, final in final_blends(run).items():
+        blend = final.columns, final.blend, final.stack, None, final.calibration, scene
+        listed = final_list(shard_files(run, "test", "scores"), *blend)
+        rows = np.repeat(listed.session, np.diff(listed.offsets))
+        table = pl.DataFrame({"row": rows, "article": items[listed.item], "p": listed.probability})
+        wanted = table.sort("row", "article")
+        assert found.select("row", "article").rows() == wanted.select("row", "article").rows()
+        assert found[name].to_list() == wanted["p"].to_list() and wanted["p"].n_unique() > 20
+
+
+def test_a_new_article_is_refused_and_a_new_reader_is_not(folder: Path, tmp_path: Path) -> None:
+    ids = folder / "out" / "raw"
+    write(tmp_path, test=[row(0, TEST[0]["article_ids_inview"], None, user_id=99)])
+    lists = EBNERD.read_raw(tmp_path / "test" / "behaviors.parquet", ids)
+    assert lists.impressions["user"].to_list() == [-1] and lists.item.min() >= 0
+    write(tmp_path, test=[row(0, [5], None)])
+    with pytest.raises(ValueError, match="row 0: article 5 is new; run all steps and make export"):
+        EBNERD.read_raw(tmp_path / "test" / "behaviors.parquet", ids)
 
 
 def test_look_ahead_is_a_flag(folder: Path) -> None:

@@ -15,8 +15,11 @@ from src.data.schemas import FinalLists
 from src.data.splits import split_named
 from src.datasets.base import Checked, Dataset, Source
 from src.datasets.ebnerd import files, predictions
+from src.datasets.ebnerd.impressions import read_raw
+from src.datasets.ebnerd.logs import ids_files
 from src.datasets.ebnerd.recipe import AHEAD, CLICK, RECIPE
 from src.datasets.ebnerd.split import make_splits
+from src.export.lists import RawLists
 
 SOURCE = Source(
     page="https://recsys.eb.dk/dataset",
@@ -55,6 +58,12 @@ class Ebnerd(Dataset):
     def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
         rows = files.find(run.input)[split_named(run, split).origin].read()
         predictions.write(run, rows, split, lists[CLICK], path)
+
+    def raw_files(self, run: Run) -> list[Path]:
+        return ids_files(run.output / "raw")
+
+    def read_raw(self, path: Path, folder: Path) -> RawLists:
+        return read_raw(path, folder)
 
     def check_submission(self, path: Path, folder: Path) -> Checked:
         """Check that each line ranks the articles of its row of the test file."""

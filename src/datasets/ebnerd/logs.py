@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import polars as pl
 
@@ -23,6 +23,16 @@ class Ids(NamedTuple):
     item: pl.Series
     user: pl.Series
     visit: pl.Series
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the files of `ids_files`."""
+        return cls(*(pl.read_parquet(path).to_series() for path in ids_files(folder)))
+
+
+def ids_files(folder: Path) -> list[Path]:
+    """List the files with the ids of Ids, in its order."""
+    return [folder / f"ids-{name}.parquet" for name in Ids._fields]
 
 
 def ids_of(periods: Sequence[Period]) -> Ids:
@@ -44,19 +54,21 @@ def ids_of(periods: Sequence[Period]) -> Ids:
 
 def dense(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:
     """Add dense user, visit, page and scene of impressions: -1 or scene 0 where unknown."""
-
-    def place(name: str, known: pl.Series) -> pl.Series:
-        return known.search_sorted(rows[name].fill_null(0)).cast(pl.Int32)
-
     device = pl.col("device_type").fill_null(0)
     return rows.with_columns(
-        user=place("user_id", ids.user),
-        visit=pl.when(pl.col("session_id").is_null()).then(-1).otherwise(
-            place("session_id", ids.visit)),
-        page=pl.when(pl.col("article_id").is_null()).then(-1).otherwise(
-            place("article_id", ids.item)),
+        user=places(ids.user, rows["user_id"]),
+        visit=places(ids.visit, rows["session_id"]),
+        page=places(ids.item, rows["article_id"]),
         scene=device * 2 + pl.col("article_id").is_null().cast(pl.Int32),
     ).cast({"visit": pl.Int32, "page": pl.Int32, "scene": pl.Int32})  # fmt: skip
+
+
+def places(known: pl.Series, raw: pl.Series) -> pl.Series:
+    """Return the place of each raw id among the known ones: Int32, -1 for null and unknown ones."""
+    table = pl.DataFrame({"raw": known.cast(pl.Int64)}).with_row_index("place")
+    rows = pl.DataFrame({"raw": raw.cast(pl.Int64)})
+    found = rows.join(table, on="raw", how="left", maintain_order="left")["place"]
+    return found.cast(pl.Int32).fill_null(-1)
 
 
 def exploded(rows: pl.DataFrame, ids: Ids) -> pl.DataFrame:

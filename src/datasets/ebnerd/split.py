@@ -18,17 +18,18 @@ from src.core.arrays import hash_unit
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.impressions import IMPRESSIONS
 from src.data.schemas import EVENTS, GIVEN, LABELS
 from src.data.splits import Split, remove_splits, write_splits
 from src.data.units import DAY, HOUR
 from src.datasets.ebnerd import files
-from src.datasets.ebnerd.files import OF_USER, Period
+from src.datasets.ebnerd.files import Period
+from src.datasets.ebnerd.impressions import impression_table
 from src.datasets.ebnerd.logs import (
     Ids,
     blocks,
     dense,
     exploded,
+    ids_files,
     ids_of,
     write_reads,
     write_shown,
@@ -36,11 +37,8 @@ from src.datasets.ebnerd.logs import (
 )
 
 VALID_DAYS = 2  # last days of the training period, where there is no validation period
-CONTEXT = ("front", "device", "hour", "weekday", "length", *OF_USER)
-"""Context columns of an impression: on the front page, device, local hour, ..."""
 OUTCOMES = ("click", "read", "scroll")
 """Columns of the labels, in the order of the recipe's objectives."""
-IDS = "ids-{}.parquet"
 ROW_GROUP = 1 << 16  # rows of given.parquet: who reads a batch reads whole groups
 
 
@@ -63,17 +61,17 @@ def make_splits(run: Run) -> None:
     periods = list(files.find(run.input).values())
     require_clicks(periods)
     stats = [period.stats for period in periods]
-    paths_of_ids = {name: run.output / "raw" / IDS.format(name) for name in Ids._fields}
+    of_ids = ids_files(run.output / "raw")
     with run.step("ids") as summary:
-        rows: dict[Path, object] = dict.fromkeys([paths.items(run), *paths_of_ids.values()], stats)
+        rows: dict[Path, object] = dict.fromkeys([paths.items(run), *of_ids], stats)
         run.build_many(rows, partial(_write_ids, run, periods), [])
         summary["articles"] = count_rows(paths.items(run))
-    ids = Ids(*(pl.read_parquet(path).to_series() for path in paths_of_ids.values()))
+    ids = Ids.read(run.output / "raw")
     writers = {"shown": write_shown, "visits": write_visits, "reads": write_reads}
     for name, write in writers.items():
         with run.step(name) as summary:
             path = paths.log(run, name)
-            inputs = [paths.items(run), *paths_of_ids.values()]
+            inputs = [paths.items(run), *of_ids]
             run.build(path, partial(write, periods, ids), stats, inputs)
             summary["rows"] = count_rows(path)
     splits = [SplitMaker(run, part, ids).make() for part in parts(periods)]
@@ -95,7 +93,7 @@ def _write_ids(run: Run, periods: Sequence[Period], temporary: dict[Path, Path])
         if path == paths.items(run):
             pl.DataFrame({"item_id": ids.item}).write_parquet(part)
         else:
-            series = {run.output / "raw" / IDS.format(n): s for n, s in ids._asdict().items()}
+            series = dict(zip(ids_files(run.output / "raw"), ids, strict=True))
             pl.DataFrame({"id": series[path]}).write_parquet(part)
 
 
@@ -198,17 +196,11 @@ class SplitMaker:
 
     def write_impressions(self, path: Path) -> None:
         """Write IMPRESSIONS and CONTEXT."""
-        time, first = pl.from_epoch("ts"), self.part.first
+        first = self.part.first
         start = pl.lit(first, pl.Int32)
         if self.part.role == "train":
             start = first + (pl.col("ts") - first) // DAY * DAY
-        context: dict[str, pl.Expr] = {
-            "front": (pl.col("page") < 0), "device": pl.col("device_type"), "hour": time.dt.hour(),
-            "weekday": time.dt.weekday(), "length": pl.col("view").list.len(),
-        }  # fmt: skip
-        rows = self.rows.with_columns(clicks_until=start, **context)
-        schema = pl.Schema([*IMPRESSIONS.items(), *((name, pl.Float32()) for name in CONTEXT)])
-        rows.select(schema.names()).cast(schema).write_parquet(path)
+        impression_table(self.rows, start).write_parquet(path)
 
     def write_given(self, path: Path) -> None:
         """Write GIVEN: the articles shown, without columns of their own."""
