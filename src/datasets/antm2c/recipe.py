@@ -24,7 +24,7 @@ from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.xgb import XGBoostRanker
 
-DELAY = HOUR // 6
+DELAY = HOUR // 4
 """Seconds after a row at which its click is known."""
 LOG = "shown"
 # fmt: off
@@ -46,11 +46,11 @@ SCENE = "impression_scene"
 IDS = (SCENE, *CATEGORIES)
 """Features that are ids, not numbers."""
 LGBM_PARAMS = (
-    ("num_leaves", 63), ("learning_rate", 0.05), ("min_data_in_leaf", 100),
+    ("num_leaves", 63), ("learning_rate", 0.1), ("min_data_in_leaf", 100),
     ("feature_fraction", 0.5), ("bagging_fraction", 0.8), ("bagging_freq", 1),
 )  # fmt: skip
 XGB_PARAMS = (
-    ("max_depth", 6), ("learning_rate", 0.05), ("min_child_weight", 50), ("subsample", 0.8),
+    ("max_depth", 6), ("learning_rate", 0.1), ("min_child_weight", 50), ("subsample", 0.8),
     ("colsample_bytree", 0.5),
 )  # fmt: skip
 NET: dict[str, Any] = {
