@@ -54,12 +54,12 @@ XGB_PARAMS = (
     ("colsample_bytree", 0.5),
 )  # fmt: skip
 NET: dict[str, Any] = {
-    "stop": PooledAUC(), "categories": IDS, "batch_size": 2048, "epochs": 3, "patience": 1,
+    "stop": PooledAUC(), "categories": IDS, "batch_size": 2048, "epochs": 12, "patience": 1,
     "learning_rate": 0.001,
 }  # fmt: skip
 # fmt: off
 RANKERS: tuple[Ranker, ...] = (
-    NetRanker("logistic", Linear(), BCE(), **NET),
+    NetRanker("logistic", Linear(), BCE(), **NET | {"learning_rate": 0.02}),
     LightGBMRanker("lgbm", (("objective", "binary"), *LGBM_PARAMS), 400, categories=IDS),
     XGBoostRanker("xgb", (("objective", "binary:logistic"), *XGB_PARAMS), 400),
     NetRanker("mlp", MLP(dim=8), BCE(), max_items=50_000, **NET),
