@@ -6,9 +6,11 @@ pytest tests/rankers/test_batches.py
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from given import GIVEN_RECIPE, Row, given_split
 from planted import BARE
@@ -19,7 +21,9 @@ from src.candidates.seeds import Seeds
 from src.core.parquet import count_rows
 from src.data import shards
 from src.data.split_data import SplitData
+from src.features.given import GivenFeature
 from src.rankers import batches
+from src.rankers.train_table import build_train_table, count_positives, table_files
 
 SIZES = (1, 5, 2, 9, 1, 1, 3)
 
@@ -75,3 +79,32 @@ def test_candidates_per_query(data: SplitData) -> None:
 def test_given_candidates_are_not_retrieved_too() -> None:
     with pytest.raises(ValueError, match="candidates are given; leave out the retrievers"):
         replace(GIVEN_RECIPE, retrievers=(HistoryRetriever("own", Seeds()),))
+
+
+def test_shards_of_lone_candidates_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each query has one candidate, shards and batches are bounded by rows alone."""
+    monkeypatch.setattr(shards, "LONE_QUERIES_PER_SHARD", 5)
+    monkeypatch.setattr(shards, "GIVEN_QUERIES_PER_SHARD", 2)
+    monkeypatch.setattr(batches, "QUERIES_PER_BATCH", 2)
+    data = given_split(tmp_path, [[(3, 0.0, 1.0, None)]] * 7)
+    first, second = shards.shards(data.run, "valid")
+    assert (first.end, second.end) == (5, 7)
+    write_pool(data)
+    assert [pool.n_queries for pool in batches.pools(data, first)] == [5]
+
+
+def test_a_sampled_query_has_its_own_features(tmp_path: Path) -> None:
+    """Features are computed for sampled queries alone, and each row keeps its own."""
+    recipe = replace(GIVEN_RECIPE, features=(GivenFeature(),), max_train_rows=60, folds=1,
+                     negatives_per_positive=inf)  # fmt: skip
+    queries = [[(item, float(item == q % 9), 9.0 * q + item, None) for item in range(2 + q % 3)]
+               for q in range(40)]  # fmt: skip
+    data = given_split(tmp_path, queries, recipe=recipe)
+    write_pool(data)
+    count_positives(data.run)
+    build_train_table(data.run, "valid")
+    table = pl.read_parquet(table_files(data.run, "valid"))
+    assert 20 < table.height < 100 < sum(map(len, queries))
+    assert (table["a"] == 9 * table["session"] + table["item"]).all()

@@ -10,10 +10,14 @@ from src.data.recipe import Objective, Recipe
 from src.data.units import DAY, HOUR
 from src.datasets.antm2c.columns import CATEGORIES
 from src.datasets.antm2c.given import COLUMNS
+from src.embeddings.base import Embedding
+from src.embeddings.text import TextEmbedding
+from src.evaluation.slices import Slices
 from src.features.as_of import AsOfFeature
 from src.features.base import FeatureGroup
 from src.features.given import GivenFeature
 from src.features.impression import ImpressionFeature
+from src.features.item_vector import ItemVectorFeature
 from src.metrics.pooled import PooledAUC
 from src.rankers.base import Ranker
 from src.rankers.lgbm import LightGBMRanker
@@ -23,25 +27,42 @@ from src.rankers.nets.linear import Linear
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.xgb import XGBoostRanker
+from src.texts.tfidf import TfidfEncoder
 
 DELAY = HOUR // 4
 """Seconds after a row at which its click is known."""
 LOG = "shown"
+CLICKS = (14 * DAY, None)
+"""Windows of clicks: all of the last days are unknown, so shorter ones would be empty."""
 # fmt: off
 FEATURES: tuple[FeatureGroup, ...] = (
-    AsOfFeature(LOG, ("item",), ("count", "clicks", "rate", "decayed", "first", "last", "new"),
-                (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, None), (6 * HOUR, DAY, 7 * DAY), DELAY),
-    AsOfFeature(LOG, ("user",), ("count", "clicks", "rate", "decayed", "first", "last", "new"),
-                (HOUR, DAY, 7 * DAY, None), (DAY, 7 * DAY), DELAY),
-    AsOfFeature(LOG, ("scene",), ("rate",), (DAY, 7 * DAY, None), (), DELAY),
-    AsOfFeature(LOG, ("user", "scene"), ("count", "clicks", "rate", "last"),
-                (DAY, 7 * DAY, None), (), DELAY),
-    AsOfFeature(LOG, ("scene", "item"), ("count", "rate", "last"), (DAY, 7 * DAY, None), (), DELAY),
-    AsOfFeature(LOG, ("user", "item"), ("count", "clicks", "last", "new"), (None,), (), DELAY),
+    AsOfFeature(LOG, ("item",), ("count", "decayed", "first", "last", "new"),
+                (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, None), (6 * HOUR, DAY, 7 * DAY)),
+    AsOfFeature(LOG, ("item",), ("clicks", "rate"), CLICKS, (), DELAY),
+    AsOfFeature(LOG, ("user",), ("count", "decayed", "first", "last", "new"),
+                (HOUR, DAY, 7 * DAY, None), (DAY, 7 * DAY)),
+    AsOfFeature(LOG, ("user",), ("clicks", "rate"), (None,), (), DELAY),
+    AsOfFeature(LOG, ("scene",), ("rate",), CLICKS, (), DELAY),
+    AsOfFeature(LOG, ("user", "scene"), ("count", "last"), (DAY, None)),
+    AsOfFeature(LOG, ("user", "scene"), ("clicks", "rate"), (None,), (), DELAY),
+    AsOfFeature(LOG, ("scene", "item"), ("count", "last"), (DAY, 7 * DAY, None)),
+    AsOfFeature(LOG, ("scene", "item"), ("clicks", "rate"), CLICKS, (), DELAY),
+    AsOfFeature(LOG, ("user", "item"), ("count", "last"), (None,)),
+    AsOfFeature(LOG, ("user", "item"), ("clicks",), (None,), (), DELAY),
     ImpressionFeature(("scene", "hour", "weekday")),
     GivenFeature(),
+    ItemVectorFeature("title", 16),
 )
 # fmt: on
+TITLES = TfidfEncoder(dim=32, analyzer="char", ngrams=(1, 3))
+EMBEDDINGS: tuple[Embedding, ...] = (TextEmbedding("title", ("title", "entities"), TITLES),)
+SLICES = Slices(
+    ("scene",),
+    (AsOfFeature(LOG, ("user",), ("count",), (None,)),
+     AsOfFeature(LOG, ("item",), ("count", "rate"), (None,), (), DELAY)),
+    "shown_user_count_all", "shown_item_count_all",
+    (("click", "shown_item_rate_all_0.25h_late"),),
+)  # fmt: skip
 SCENE = "impression_scene"
 IDS = (SCENE, *CATEGORIES)
 """Features that are ids, not numbers."""
@@ -73,12 +94,13 @@ RECIPE = Recipe(
     objectives=(Objective("click", 1.0),),
     metric=PooledAUC(),
     matrices=(),
-    embeddings=(),
+    embeddings=EMBEDDINGS,
     retrievers=(),
     baselines=(),
     features=FEATURES,
     rankers=RANKERS,
     calibrator=PlattCalibrator(scene="scene"),
+    slices=SLICES,
     given=True,
     given_columns=COLUMNS,
     max_train_rows=2_000_000,
