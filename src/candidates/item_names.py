@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
@@ -58,7 +58,7 @@ class ItemNameRetriever(Retriever):
         item, score = zip(*found, strict=True)
         return np.concatenate(item), np.concatenate(score)
 
-    def _weights(self, data: SplitData):
+    def _weights(self, data: SplitData) -> tuple[Any, sparse.csr_matrix]:
         """Return the words, and the weight of each in the names of each item: (words, items)."""
         from sklearn.feature_extraction.text import CountVectorizer
 

@@ -87,8 +87,9 @@ class _Writer:
                 first=pl.when(pl.col("events") > 0).then(0),
                 last=pl.when(pl.col("events") > 0).then((pl.col("events") - 1) * STEP_MS),
                 part=pl.lit(0 if path == self.files.challenge else number),
-            ).select(*SESSION_ROWS.names(), "title")
-            tables.append(lines.cast(dict(SESSION_ROWS)))
+            )
+            numbers = lines.select(SESSION_ROWS.names()).cast(SESSION_ROWS)
+            tables.append(numbers.with_columns(lines["title"]))
             line += playlists.height
             of_line = tables[-1].select("session", "line")
             entries = entries.join(of_line, on="session", maintain_order="left")

@@ -25,15 +25,12 @@ from src.metrics.ndcg import NDCG
 # fmt: off
 TRACKS = "tracks"
 LENGTH = 500  # songs of an answer
-ONE = (1.0,)  # the weights of the only type of events
 MATRICES = (
-    CovisitationMatrix("together", last_events=250, source_weight=ONE, target_weight=ONE,
-                       item_norm=0.3, top_n=200),
-    CovisitationMatrix("near", max_steps=5, source_weight=ONE, target_weight=ONE, item_norm=0.3,
-                       top_n=100),
+    CovisitationMatrix("together", last_events=250, item_norm=0.3, top_n=200),
+    CovisitationMatrix("near", max_steps=5, item_norm=0.3, top_n=100),
     EaseMatrix("ease", ridge=50.0, max_items=5_000, top_n=300),
 )
-ALL = Seeds(decay=1.0, type_weight=ONE)
+ALL = Seeds(decay=1.0)
 RETRIEVERS = (
     TextKnnRetriever("same_title", "exact"),
     TextKnnRetriever("like_title", "ngrams", neighbours=150, power=2.0),
@@ -43,7 +40,7 @@ RETRIEVERS = (
     ItemToItemRetriever("ease", "ease", ALL, neighbours=300, power=0.0, top=255),
     SessionKnnRetriever("playlists", neighbours=300, sample_size=5000, query_decay=1e9, idf=True,
                         top=255),
-    PopularRetriever("popular", window_s=None, type_weight=ONE, top=255),
+    PopularRetriever("popular", window_s=None, top=255),
 )
 BASELINES = (
     Baseline("popular", ("popular",)),
@@ -72,7 +69,7 @@ RECIPE = Recipe(
         ItemStatisticsFeature(),
     ),
     rankers=(LOGISTIC, replace(GRADED, name="ndcg", shared=False, eval_metric="ndcg@100")),
-    type_weight=ONE,
+    type_weight=(1.0,),
     min_train_queries=2_500,
     exclude_seen=True,
     pool_size=600,

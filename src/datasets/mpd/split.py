@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from src.datasets.windows import make_plan
 SHARE, MOST = 0.1, 5_000  # of the playlists that a split holds out: a share, at most so many
 MAX_TRAINING = 4  # training splits
 CATEGORIES = (0, 1, 5, 10, 25)  # tracks that a query shows, without a challenge set
-LEAST = 20  # tracks of a playlist that is held out, without a challenge set
+LEAST = 20  # tracks of a playlist that is held out
 SEED = 11  # added to the recipe's seed, to draw what is held out
 
 
@@ -40,9 +41,11 @@ def make_splits(run: Run) -> None:
         if logs.challenge:
             summary["of the challenge"] = count_rows(logs.challenge.table)
     maker = _Splits(run, logs)
+    maker.plan(0)  # raises ValueError before anything is written
     maker.make_items()
     splits = [maker.held_out("valid", "valid", 0)]
-    splits += [maker.of_challenge(logs.challenge)] if logs.challenge else []
+    if maker.challenge:
+        splits.append(maker.of_challenge(maker.challenge))
     write_splits(run, with_training_splits(run, splits, maker.training, MAX_TRAINING))
 
 
@@ -64,7 +67,7 @@ class PlaylistTables(SplitTables):
         table = of_plan.select(*SESSIONS.names(), "text").collect()
         table.write_parquet(path, row_group_size=ROW_GROUP)
 
-    def judged(self):
+    def judged(self) -> Iterator[pl.DataFrame]:
         """Yield the hidden tracks that are not among those that the query shows."""
         for rows in self.events(True, True):
             hidden, seen = rows.filter(HIDDEN), rows.filter(VISIBLE)
@@ -91,6 +94,12 @@ class _Splits:
             self.run.build(path, write, None, [self.logs.tracks])
             summary["items"] = count_rows(path)
 
+    @property
+    def challenge(self) -> PlaylistLog | None:
+        """The challenge set; None for an empty one."""
+        log = self.logs.challenge
+        return log if log and count_rows(log.table) else None
+
     @cached_property
     def kept(self) -> pl.DataFrame:
         """SESSION_ROWS of the playlists of --sample."""
@@ -104,12 +113,12 @@ class _Splits:
     def categories(self) -> tuple[list[int], int]:
         """Tracks that the queries of the challenge show, and the fewest tracks of a playlist.
 
-        The challenge set tells how many tracks a query shows; the slices, how long playlists are.
+        The challenge set tells how many tracks a query shows, if there is one.
         """
-        if not self.logs.challenge:
-            return list(CATEGORIES), LEAST
-        shown = self.logs.challenge.sessions().select("events").collect().to_series()
-        return shown.sort().to_list(), max(LEAST, int(shown.max()) + 1)  # type: ignore[arg-type]
+        shown = list(CATEGORIES)
+        if self.challenge:
+            shown = sorted(self.challenge.sessions().collect()["events"].to_list())
+        return shown, max(LEAST, shown[-1] + 1)
 
     def plan(self, turn: int) -> pl.DataFrame:
         """Plan the split of a turn: each turn holds out other playlists, drawn by their pid.

@@ -36,8 +36,8 @@ def write_submission(run: Run, split: str, lists: FinalLists, path: Path) -> Non
     full = np.full((dense.size, run.recipe.k), -1, np.int32)
     full[np.searchsorted(dense, listed.session)] = listed.first(run.recipe.k)
     file = paths.events(run, split)
-    shown = pl.read_parquet(file, columns=["session", "item"])
-    shown = shown.filter(pl.col("session") >= dense[0]).partition_by("session", as_dict=True)
+    events = pl.scan_parquet(file).filter(pl.col("session") >= dense[0])
+    shown = events.select("session", "item").collect().partition_by("session", as_dict=True)
     barred = {row: shown[key,]["item"].to_numpy() for row, key in enumerate(dense.tolist())
               if (key,) in shown}  # fmt: skip
     filled = fill_up(full, by_popularity(file, count_rows(paths.items(run))), barred)

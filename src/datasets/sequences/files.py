@@ -79,7 +79,7 @@ def read_log(path: Path) -> pl.DataFrame:
         raise ValueError(
             f"{path}: no line has a user and items; write them as `user item item`, with spaces"
         )
-    schema = {"user": pl.String, "item": pl.List(pl.String)}
+    schema = {"user": pl.String(), "item": pl.List(pl.String())}
     log = pl.DataFrame({"user": list(lines), "item": sequences}, schema)
     log = log.with_columns(time=pl.int_ranges(pl.col("item").list.len()))
     log = log.filter(pl.col("time").list.len() > 0).explode("item", "time", empty_as_null=False)

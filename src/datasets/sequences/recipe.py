@@ -23,19 +23,16 @@ from src.matrices.ease import EaseMatrix
 from src.matrices.text import TextMatrix
 
 # fmt: off
-ONE = (1.0,)  # the weights of the only type of events
-SIDES = {"dedupe": False, "source_weight": ONE, "target_weight": ONE}
 MATRICES = (
-    CovisitationMatrix("forward", direction="forward", max_steps=30, step_decay=0.8, top_n=300,
-                       **SIDES),
-    CovisitationMatrix("next", direction="forward", max_steps=1, top_n=100, **SIDES),
-    CovisitationMatrix("near", max_steps=30, step_decay=0.8, top_n=300, **SIDES),
-    CovisitationMatrix("cosine", last_events=200, item_norm=0.5, top_n=200, **SIDES),
+    CovisitationMatrix("forward", direction="forward", max_steps=30, step_decay=0.8, top_n=300),
+    CovisitationMatrix("next", direction="forward", max_steps=1, top_n=100),
+    CovisitationMatrix("near", max_steps=30, step_decay=0.8, top_n=300),
+    CovisitationMatrix("cosine", last_events=200, item_norm=0.5, top_n=200),
     EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),
 )
 TEXT = TextMatrix("text", top_n=100)
 
-FAST, SLOW = Seeds(decay=0.5, type_weight=ONE), Seeds(decay=0.7, type_weight=ONE)
+FAST, SLOW = Seeds(decay=0.5), Seeds(decay=0.7)
 RETRIEVERS = (
     ItemToItemRetriever("forward", "forward", FAST, neighbours=300, power=0.25, top=150),
     ItemToItemRetriever("next", "next", FAST, neighbours=100, power=0.25, top=50),
@@ -44,7 +41,7 @@ RETRIEVERS = (
     ItemToItemRetriever("ease", "ease", SLOW, neighbours=300, power=0.0, top=150),
     ItemToItemRetriever("text", "text", SLOW, neighbours=100, power=0.0, top=100),
     ItemToItemRetriever("w2v", "w2v", SLOW, neighbours=100, power=0.5, top=50),
-    PopularRetriever("popular", window_s=None, type_weight=ONE, top=20),
+    PopularRetriever("popular", window_s=None, top=20),
 )
 BASELINES = (
     Baseline("popular", ("popular",)),
@@ -79,7 +76,7 @@ def recipe_of(found: Found) -> Recipe:
             ItemStatisticsFeature(),
         ),
         rankers=(logistic, replace(graded, name="ndcg", shared=False, eval_metric="ndcg@10")),
-        type_weight=ONE,
+        type_weight=(1.0,),
         exclude_seen=flags.candidates == UNSEEN,
         refit=bool(found.flags["refit"]),
         min_train_queries=20_000,

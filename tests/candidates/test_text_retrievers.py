@@ -1,0 +1,120 @@
+"""Retrievers for the text of a query, against plain loops.
+
+pytest tests/candidates/test_text_retrievers.py
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from planted import BARE, small_split, whole
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from src.candidates import item_names, text_knn
+from src.candidates.item_names import K1, B, ItemNameRetriever
+from src.candidates.text_knn import TextKnnRetriever
+from src.candidates.texts import normalised
+from src.data.split_data import SplitData
+
+HISTORIES = [[0, 1], [0, 2, 0], [3], [1, 3, 0], [2], [], [4], [4, 0]]
+TEXTS = ["Rainy Day!", "rainy  day", "rain", "Workout", "🎸", "", "rainy day", "workout"]
+ASKED = ["RAINY day.", "rainy", "", "🎸", "?!", "wörkout mix", "rainy day"]
+QUERIES = [[], [3], [0], [], [], [], []]
+NAMES = ["Rainy Day", "Workout", None, "Rain rain day", "Day never heard"]
+SESSIONS = [[(item, n, 0) for n, item in enumerate(items)] for items in HISTORIES + QUERIES]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> SplitData:
+    data = small_split(tmp_path, SESSIONS, len(ASKED))
+    file = tmp_path / "valid" / "sessions.parquet"
+    whole(file, pl.read_parquet(file).with_columns(text=pl.Series([*TEXTS, *ASKED])))
+    names = pl.DataFrame({"item_id": range(5), "title": NAMES})
+    whole(tmp_path / "items.parquet", names)
+    return data
+
+
+def lists(
+    row: TextKnnRetriever | ItemNameRetriever, data: SplitData
+) -> list[list[tuple[int, float]]]:
+    item, score = row.lists(data, data.first_query, data.n_sessions)
+    pairs = [zip(*of_query, strict=True) for of_query in zip(item, score, strict=True)]
+    return [[(int(i), float(s)) for i, s in pair if i >= 0] for pair in pairs]
+
+
+def ranked(scores: dict[int, float], top: int) -> list[tuple[int, float]]:
+    found = sorted(scores.items(), key=lambda pair: (-np.float32(pair[1]), pair[0]))
+    return [(item, pytest.approx(score, rel=1e-5)) for item, score in found if score > 0][:top]
+
+
+def plain_items(similar: list[float], popularity: float, top: int) -> list[tuple[int, float]]:
+    has = [set(items) for items in HISTORIES]
+    count = Counter(item for items in has for item in items)
+    scores = {
+        item: sum(s for s, items in zip(similar, has, strict=True) if item in items)
+        / count[item] ** popularity
+        for item in count
+    }
+    return ranked(scores, top)
+
+
+def test_the_same_title(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_knn, "QUERIES", 3)
+    same = {"rainy day": [0, 1, 6], "workout": [3, 7], "🎸": [4]}
+    found = lists(TextKnnRetriever("same", "exact", top=3), data)
+    for asked, of_query in zip(ASKED, found, strict=True):
+        near = same.get(normalised(asked), [])
+        similar = [float(n in near) for n in range(len(HISTORIES))]
+        assert of_query == plain_items(similar, 0.3, 3), asked
+
+
+def test_a_title_of_similar_letters(data: SplitData) -> None:
+    row = TextKnnRetriever("like", "ngrams", neighbours=3, power=2.0, popularity=0.5, top=4)
+    grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    known = grams.fit_transform([normalised(text) for text in TEXTS]).toarray()
+    asked = grams.transform([normalised(text) for text in ASKED]).toarray()
+    for cosine, of_query in zip(asked @ known.T, lists(row, data), strict=True):
+        near = sorted(range(len(TEXTS)), key=lambda n: (-np.float32(cosine[n]), n))[:3]
+        similar = [float(cosine[n]) ** 2 if n in near else 0.0 for n in range(len(TEXTS))]
+        assert of_query == plain_items(similar, 0.5, 4)
+
+
+def test_items_by_their_names(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_names, "QUERIES", 2)
+    names = [normalised(name or "").split() for name in NAMES]
+    mean = sum(map(len, names)) / len(names)
+    events = Counter(item for items in HISTORIES + QUERIES for item in items)
+    for asked, of_query in zip(ASKED, lists(ItemNameRetriever("names", top=3), data), strict=True):
+        scores: dict[int, float] = {}
+        for item, words in enumerate(names):
+            for word in set(normalised(asked).split()):
+                n, f = sum(word in other for other in names), words.count(word)
+                idf = np.log1p((len(names) - n + 0.5) / (n + 0.5))
+                long = K1 * (1 - B + B * len(words) / mean)
+                scores[item] = scores.get(item, 0) + idf * f * (K1 + 1) / (f + long)
+        wanted = {item: score * events[item] ** 0.3 for item, score in scores.items()}
+        assert of_query == ranked(wanted, 3), asked
+
+
+def test_texts_without_a_letter_give_no_list(data: SplitData) -> None:
+    file = data.run.output / "valid" / "sessions.parquet"
+    whole(file, pl.read_parquet(file).with_columns(text=pl.lit("")))
+    empty = SplitData(data.run, "valid")
+    rows = (TextKnnRetriever("same", "exact"), TextKnnRetriever("like", "ngrams"))
+    for row in (*rows, ItemNameRetriever("names")):
+        assert lists(row, empty) == [[]] * len(ASKED)
+
+
+def test_a_long_title_is_cut_and_marks_are_dropped() -> None:
+    assert normalised("  ROAD_trip!! (2017) 🚗 ") == "road trip 2017 🚗"
+    assert len(normalised("x" * 10_000)) == 1_000
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind is one of exact, ngrams"):
+        replace(BARE, retrievers=(TextKnnRetriever("same", "sound"),))
