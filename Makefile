@@ -33,7 +33,7 @@ REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
-	@echo "make submission DATASET=demo|otto|tianchi|interactions|letor|ebnerd|antm2c|antm2c-demo INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
+	@echo "make submission DATASET=demo|otto|tianchi|interactions|letor|ebnerd|antm2c|antm2c-demo|sequences|mpd|mpd-demo INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
 	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/valid/labels.parquet"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 

@@ -46,8 +46,7 @@ BASELINES = (
     Baseline("popular", ("popular",)),
     Baseline("same title, popular", ("same_title", "popular")),
     Baseline("like title, popular", ("like_title", "popular")),
-    Baseline("playlists of the tracks, like title, popular",
-             ("playlists", "like_title", "popular")),
+    Baseline("playlists, popular", ("playlists", "like_title", "popular")),
 )
 # fmt: on
 LOGISTIC, GRADED = otto.RANKERS

@@ -1,0 +1,78 @@
+"""From planted playlists to an answer: the seven scripts, and the tools on their output.
+
+pytest tests/pipeline/test_playlists_pipeline.py
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import worlds
+from tiny import run_steps
+
+from src.datasets.mpd import submission
+from src.datasets.mpd.dataset import Playlists
+from src.datasets.mpd.demo import COMMUNITIES, World, community_of, write_world
+from src.datasets.mpd.recipe import RECIPE
+from src.metrics.ndcg import NDCG
+from src.rankers.xgb import XGBoostRanker
+from src.tools import check, score
+
+pytestmark = pytest.mark.slow
+
+WORLD = World(playlists=240, challenge=40, songs=40, seed=4)
+TREES = (("objective", "binary:logistic"), ("max_depth", 3), ("learning_rate", 0.2))
+TINY = replace(
+    RECIPE, name="songs", metric=NDCG(50), pool_size=150, min_train_queries=0,
+    rankers=(XGBoostRanker("logistic", TREES, 20),),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files in in/, the output of all scripts in out/."""
+    folder = tmp_path_factory.mktemp("songs")
+    write_world(WORLD, folder / "in")
+    assert run_steps(folder / "in", folder / "out", recipe=TINY, dataset=Playlists()) == 0
+    return folder
+
+
+def test_titles_and_tracks_beat_popularity(folder: Path) -> None:
+    cv = json.loads((folder / "out" / "cv.json").read_text())
+    baselines = (folder / "out" / "logs" / "pool" / "baselines.csv").read_text().splitlines()
+    popular = next(float(line.split(",")[1]) for line in baselines if line.startswith("popular"))
+    assert cv["score"] > 2 * popular
+
+
+def test_a_title_alone_decides_the_community(folder: Path) -> None:
+    playlists = json.loads((folder / "in" / "challenge_set.json").read_text())["playlists"]
+    lists = submission.read_lists(folder / "out" / "submission.csv")
+    shares = []
+    for playlist in playlists:
+        words = playlist["name"].split() if not playlist["tracks"] else []
+        if words and words[0].strip("!") in COMMUNITIES:
+            own = COMMUNITIES.index(words[0].strip("!"))
+            songs = lists.filter(session=playlist["pid"])["item"][:10]
+            shares.append(sum(community_of(uri, WORLD.songs) == own for uri in songs) / 10)
+    assert len(shares) > 10 and min(shares) >= 0.8
+
+
+def test_the_answer_is_right_and_is_scored(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds.register(monkeypatch, TINY, Playlists())
+    flags = ["--dataset", "songs", "--output", str(folder / "out")]
+    assert check.body(check.parse([*flags, "--input", str(folder / "in")])) == 0
+    for labels in (folder / "in" / "hidden.json", folder / "out" / "valid" / "labels.parquet"):
+        capsys.readouterr()
+        args = score.parse([*flags, "--labels", str(labels)])
+        if labels.suffix == ".json":
+            assert score.body(args) == 0
+            printed = capsys.readouterr().out
+            assert "r_precision" in printed and "clicks" in printed
+        else:
+            with pytest.raises(ValueError, match="no list for any playlist of the labels"):
+                score.body(args)
