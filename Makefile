@@ -8,6 +8,10 @@ CAUSAL ?=
 ARGS ?=
 OUTPUT ?= output/$(DATASET)$(if $(CAUSAL),-causal)
 ENGINE ?= auto
+# of ENGINE=spark: local[2], spark://host:7077, yarn, k8s://...; settings, key=value by spaces
+SPARK_MASTER ?=
+SPARK_CONF ?=
+export SPARK_MASTER SPARK_CONF
 SAMPLE ?= 1
 MEMORY ?=
 # check and score: the submission (that in OUTPUT), and the published labels
@@ -33,11 +37,11 @@ REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,req
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
-	@echo "make submission DATASET=demo|otto|tianchi|interactions|letor|ebnerd|antm2c|antm2c-demo|sequences|mpd|mpd-demo INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
+	@echo "make submission DATASET=demo|otto|tianchi|interactions|letor|ebnerd|antm2c|antm2c-demo|sequences|mpd|mpd-demo INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu|spark SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
 	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/valid/labels.parquet"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
-submission: .venv/.ready  ## run all seven steps: raw files to submission.csv
+submission: .venv/.ready $(if $(filter spark,$(ENGINE)),.venv/.spark-ready)  ## run all seven steps: raw files to submission.csv
 	@for step in $(STEPS); do .venv/bin/python $$step.py $(FLAGS) || $(call ended,$$step.py); done
 
 data: .venv/.ready  ## download the raw files, or name the page that has them; check them
@@ -96,6 +100,9 @@ clean:  ## remove the results of DATASET
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv/.texts-ready: requirements-texts.txt .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+.venv/.spark-ready: requirements-spark.txt .venv/.ready
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv-gpu/.ready: requirements-gpu.txt

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from hypothesis import strategies as st
 from planted import sessions_of
 from polars.testing import assert_frame_equal
 
+from src.data.schemas import EVENTS
 from src.data.units import DAY, HOUR
 from src.datasets import DATASETS
 from src.matrices.count import count_whole
@@ -40,6 +43,42 @@ EVERY_ROW = {
     if isinstance(row, CovisitationMatrix)
 } | {row.name: row for row in NOT_IN_A_RECIPE}
 """By recipe and name: rows of two recipes may share a name."""
+
+AnySessions = list[list[tuple[int, int, int]]]  # item, seconds since the event before, type
+
+event = st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, 50, 400]), st.integers(0, 2))
+maybe = st.none().__or__
+weights = st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 6.0])] * 3)
+any_sessions = st.lists(st.lists(event, min_size=1, max_size=7), min_size=1, max_size=4)
+any_row = st.builds(
+    CovisitationMatrix,
+    name=st.just("any"),
+    types=maybe(st.sets(st.integers(0, 2), min_size=1).map(lambda s: tuple(sorted(s)))),
+    last_days=maybe(st.sampled_from([0.001, 0.005])),
+    last_events=st.integers(1, 8),
+    first_only=st.booleans(),
+    direction=st.sampled_from(["both", "forward"]),
+    max_gap_s=maybe(st.integers(1, 500)),
+    max_steps=maybe(st.integers(1, 4)),
+    source_weight=weights,
+    target_weight=weights,
+    time_weight=st.sampled_from([0.0, 3.0]),
+    half_life=maybe(st.sampled_from([3.0, 100.0])),
+    step_decay=st.sampled_from([1.0, 0.6]),
+    dedupe=st.booleans(),
+    session_norm=st.booleans(),
+    item_norm=st.sampled_from([0.0, 0.5]),
+    top_n=st.integers(1, 4),
+)
+
+
+def frame_of(sessions: AnySessions) -> pl.DataFrame:
+    """EVENTS of drawn sessions."""
+    rows = []
+    for s, events in enumerate(sessions):
+        ts = np.cumsum([gap for _, gap, _ in events])
+        rows += [(s, item, int(t), type_) for (item, _, type_), t in zip(events, ts, strict=True)]
+    return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
 
 def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFrame:

@@ -104,13 +104,19 @@ def self_merge(
 
 
 def _normalised(summed: pl.LazyFrame, kept: pl.LazyFrame, row: CovisitationMatrix) -> pl.LazyFrame:
-    weight = pl.col("vote").cast(pl.Float64) / SCALE
     if row.item_norm:
         count = kept.group_by("item").agg(count=pl.len().cast(pl.Float64))
         summed = summed.join(count, left_on="item_x", right_on="item")
         summed = summed.join(count, left_on="item_y", right_on="item", suffix="_y")
+    return summed.select("item_x", "item_y", weight=pair_weight(row))
+
+
+def pair_weight(row: CovisitationMatrix) -> pl.Expr:
+    """Compute the weight of a pair from its summed vote, and count and count_y of its items."""
+    weight = pl.col("vote").cast(pl.Float64) / SCALE
+    if row.item_norm:
         weight = weight / (pl.col("count") * pl.col("count_y")).pow(row.item_norm)
-    return summed.select("item_x", "item_y", weight=weight.cast(pl.Float32))
+    return weight.cast(pl.Float32)
 
 
 def top_neighbours(pairs: pl.LazyFrame, n: int) -> pl.LazyFrame:

@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from matrix_rows import EVERY_ROW, both
+from matrix_rows import EVERY_ROW, AnySessions, any_row, any_sessions, both, frame_of
 from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of, span_of
 from polars.testing import assert_frame_equal
 
@@ -53,41 +52,12 @@ def test_kernel_equals_the_self_merge(row: CovisitationMatrix) -> None:
     assert_frame_equal(counted(row), want, check_exact=True)
 
 
-event = st.tuples(st.integers(0, 6), st.sampled_from([0, 0, 1, 50, 400]), st.integers(0, 2))
-maybe = st.none().__or__
-weights = st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 6.0])] * 3)
-row_of = st.builds(
-    CovisitationMatrix,
-    name=st.just("any"),
-    types=maybe(st.sets(st.integers(0, 2), min_size=1).map(lambda s: tuple(sorted(s)))),
-    last_days=maybe(st.sampled_from([0.001, 0.005])),
-    last_events=st.integers(1, 8),
-    first_only=st.booleans(),
-    direction=st.sampled_from(["both", "forward"]),
-    max_gap_s=maybe(st.integers(1, 500)),
-    max_steps=maybe(st.integers(1, 4)),
-    source_weight=weights,
-    target_weight=weights,
-    time_weight=st.sampled_from([0.0, 3.0]),
-    half_life=maybe(st.sampled_from([3.0, 100.0])),
-    step_decay=st.sampled_from([1.0, 0.6]),
-    dedupe=st.booleans(),
-    session_norm=st.booleans(),
-    item_norm=st.sampled_from([0.0, 0.5]),
-    top_n=st.integers(1, 4),
-)
-
-
 @settings(max_examples=80, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.lists(event, min_size=1, max_size=7), min_size=1, max_size=4), row_of)
+@given(any_sessions, any_row)
 def test_kernel_equals_the_self_merge_on_anything(
-    sessions: list[list[tuple[int, int, int]]], row: CovisitationMatrix
+    sessions: AnySessions, row: CovisitationMatrix
 ) -> None:
-    rows = []
-    for s, events in enumerate(sessions):
-        ts = np.cumsum([gap for _, gap, _ in events])
-        rows += [(s, item, int(t), type_) for (item, _, type_), t in zip(events, ts, strict=True)]
-    frame = pl.DataFrame(rows, schema=EVENTS, orient="row")
+    frame = frame_of(sessions)
     both(frame, row, span_of(frame))
 
 

@@ -3,10 +3,13 @@
 from src.core.engines.base import Engine
 from src.core.engines.cpu import CpuEngine
 from src.core.engines.gpu import GpuEngine
+from src.core.engines.spark import SparkEngine
 
-__all__ = ["ENGINES", "CpuEngine", "Engine", "GpuEngine", "resolve"]
+__all__ = ["ENGINES", "CpuEngine", "Engine", "GpuEngine", "SparkEngine", "resolve"]
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (CpuEngine, GpuEngine)}
+ENGINES: dict[str, type[Engine]] = {
+    engine.name: engine for engine in (CpuEngine, GpuEngine, SparkEngine)
+}
 
 
 def resolve(name: str) -> Engine:

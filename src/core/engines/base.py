@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import ClassVar
 
 import polars as pl
@@ -40,6 +41,13 @@ class Engine(ABC):
     def models_at_a_time(self) -> int:
         """Models that are trained at the same time."""
         return self.threads
+
+    def twin(self, module: str) -> ModuleType | None:
+        """Return this engine's own form of a module, such as src.matrices.swing; mostly None.
+
+        It has functions of the same names, as far as they differ.
+        """
+        return None
 
     @abstractmethod
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:

@@ -1,0 +1,101 @@
+"""Start Spark; turn its errors into one line; read and write tables."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from src.core.engines.spark import master, settings
+from src.core.run import Run
+
+LOGGING = Path(__file__).with_name("log4j2.properties")
+LOCAL_HEAP = 0.5  # of --memory, for the tasks of a local master; Python and its files have the rest
+PARTITIONS_PER_THREAD = 2  # of a shuffle on a local master; a cluster has Spark's own number
+MAX_RESULT = "1g"
+NO_MEMORY = ("OutOfMemoryError", "exceeds spark.driver.maxResultSize", "MemoryError",
+             "killed by external signal", "Container killed", "ExecutorLostFailure")  # fmt: skip
+
+
+@cache
+def _started(heap: int, threads: int) -> SparkSession:
+    address = master()
+    conf = {
+        "spark.app.name": "candidate-rerank",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
+        "spark.driver.maxResultSize": MAX_RESULT,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower(),
+    }
+    if address.startswith("local"):
+        conf["spark.driver.memory"] = f"{max(heap >> 20, 512)}m"
+        conf["spark.sql.shuffle.partitions"] = str(PARTITIONS_PER_THREAD * threads)
+        conf["spark.driver.bindAddress"] = conf["spark.driver.host"] = "127.0.0.1"
+    builder = SparkSession.builder.master(address)
+    for key, value in (conf | settings()).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def session(run: Run) -> SparkSession:
+    """Return the session of this process; the first call starts Java."""
+    with one_line_errors():
+        return _started(int(run.budget.memory * LOCAL_HEAP), run.engine.threads)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Raise ValueError, with the cure, for what the user can change: memory, paths, masters."""
+    try:
+        yield
+    except (Py4JError, PySparkException) as error:
+        text = str(error)
+        if any(mark in text for mark in NO_MEMORY):
+            raise ValueError(
+                "Spark is out of memory; raise spark.driver.memory (local) or "
+                "spark.executor.memory in SPARK_CONF, or lower --sample"
+            ) from None
+        if "No space left" in text:
+            raise ValueError("No space left in spark.local.dir") from None
+        if "does not exist" in text or "FileNotFoundException" in text:
+            line = next(
+                line for line in text.splitlines() if "not exist" in line or "Found" in line
+            )
+            raise ValueError(
+                f"Spark: {line.strip()}; --output must be a folder that all executors see"
+            ) from None
+        raise
+
+
+def with_row_number(spark: SparkSession, path: Path, name: str) -> DataFrame:
+    """Read a parquet file with the number of each row in a column."""
+    table = spark.read.parquet(path.absolute().as_uri())
+    return table.withColumn(name, table["_metadata.row_index"])
+
+
+def written(table: DataFrame, path: Path, by: str) -> Iterator[pl.DataFrame]:
+    """Write a table in pieces beside `path`, and yield the piece of each value of a column.
+
+    Values ascend from 0; a value without rows has no piece. Rows have no order. The pieces are
+    removed in the end.
+    """
+    folder = path.with_name(f"{path.name}.spark")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with one_line_errors():
+            pieces = table.repartition(by).write.partitionBy(by)
+            pieces.parquet(folder.absolute().as_uri())
+        numbers = sorted(int(piece.name.partition("=")[2]) for piece in folder.glob(f"{by}=*"))
+        for number in numbers:
+            yield pl.read_parquet(folder / f"{by}={number}" / "*.parquet", hive_partitioning=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

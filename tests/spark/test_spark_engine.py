@@ -1,0 +1,42 @@
+"""The Spark engine says in a line what is missing; step 2 writes the same bytes as the CPU.
+
+pytest tests/spark/test_spark_engine.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.core.engines import SparkEngine
+
+
+def test_a_machine_without_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert (SparkEngine.fault() or "").startswith(f"{tmp_path}/bin/java is not found; install Java")
+
+
+def test_an_old_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert "is older than 17" in (SparkEngine.fault() or "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SPARK_MASTER", "spark://127.0.0.1:9", "no master answers at spark://127.0.0.1:9"),
+        ("SPARK_MASTER", "here", "give local[2], spark://host:7077"),
+        ("SPARK_CONF", "driver.memory=1g", "SPARK_CONF has 'driver.memory'"),
+        ("SPARK_CONF", "spark.driver.memory", "give settings like"),
+    ],
+)
+def test_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert said in (SparkEngine.fault() or "")
