@@ -39,9 +39,12 @@ class TfidfEncoder(TextEncoder):
             raise ValueError("TfidfEncoder: dim, min_texts and ngrams are at least 1, in order")
 
     def memory(self, texts: int, characters: int) -> float:
-        """Count the n-grams, and the vectors three times: random ones, products, results."""
+        """Count the different n-grams of each text, and the vectors three times.
+
+        Measured on 20,000 titles of 60 characters: two thirds of this with words and with "char".
+        """
         sizes = self.ngrams[1] - self.ngrams[0] + 1
-        grams = characters * sizes / (1 if self.analyzer == "char" else 5)
+        grams = characters * sizes / (2 if self.analyzer == "char" else 5)
         return BYTES_PER_GRAM * grams + 3 * 8 * self.dim * texts
 
     def fit(self, texts: Sequence[str]) -> Encode:
