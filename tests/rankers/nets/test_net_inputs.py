@@ -42,6 +42,9 @@ def test_a_missing_number_is_the_mean_and_a_column_tells_so() -> None:
     assert inputs.tolist() == [[-1, -1, 0], [1, 0, 1], [-1, 1, 0], [1, 0, 1]]
     strange = np.array([[np.nan, 1e30]], np.float32)
     assert scaler.inputs(scaler.numbers(strange)).tolist() == [[-1, 5, 0]], "0 where none was"
+    sizes = scaler.sizes(1)
+    assert sizes.names == ("whole", "partly", "partly") and sizes.absent == (-1, 0, 1)
+    assert sizes.named(("p",)) == ([1, 2], [])
 
 
 def test_a_column_without_any_number_says_nothing() -> None:
