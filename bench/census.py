@@ -40,7 +40,8 @@ from src.rankers.lgbm import LightGBMRanker
 from src.rankers.losses.pointwise import BCE
 from src.rankers.net import NetRanker
 from src.rankers.nets.base import Net
-from src.rankers.nets.inputs import FoldQueries, QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.ple import PLE

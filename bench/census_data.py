@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import F32, I32
-from src.rankers.nets.inputs import QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import QueryRows
 from src.rankers.nets.scaling import InputScaler
 from src.rankers.train_set import TrainSet
 

@@ -40,7 +40,8 @@ from src.rankers.net import NetRanker
 from src.rankers.nets.alphas import alphas
 from src.rankers.nets.base import InputSizes, Net
 from src.rankers.nets.content_gate import ContentGate, History
-from src.rankers.nets.inputs import FoldQueries, QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.modules.content_gate import ContentGateModule
 from src.rankers.nets.modules.layers import NetModule

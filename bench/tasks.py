@@ -27,7 +27,8 @@ from src.rankers.base import FitTask
 from src.rankers.losses.pointwise import BCE
 from src.rankers.net import NetRanker
 from src.rankers.nets.base import Net
-from src.rankers.nets.inputs import FoldQueries, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import FoldQueries
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.model import NetModel

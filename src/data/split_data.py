@@ -36,6 +36,11 @@ class SplitData:
         return self.n_sessions - self.first_query
 
     @property
+    def has_impressions(self) -> bool:
+        """Whether queries are lists shown at a moment, and not the ends of sessions."""
+        return paths.impressions(self.run, self.split).exists()
+
+    @property
     def n_items(self) -> int:
         return self.sessions.n_items
 

@@ -33,6 +33,8 @@ class RawLists(NamedTuple):
 class ListData(SplitData):
     """Sessions of lists at hand, where a model expects those of a split."""
 
+    has_impressions = False
+
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
 
@@ -78,14 +80,16 @@ def sessions_of(
 ) -> Sessions:
     """Convert events to sessions: that of list n is session n.
 
-    events: list, item (raw id), ts (seconds), type (its name), in time order; None: there are none.
+    events: list, item (raw id), ts (seconds), type (its name, if there are types), in time order;
+    None: there are none.
     """
     if events is None:
         return Sessions.from_events(pl.DataFrame(schema=EVENTS), lists, len(ids.raw), 0)
+    columns = {"session": events[LIST], "item": ids.dense(events[ITEM]), "ts": events["ts"]}
     number = {name: n for n, name in enumerate(types)}
-    columns = {
-        "session": events[LIST], "item": ids.dense(events[ITEM]), "ts": events["ts"],
-        "type": events["type"].replace_strict(number, return_dtype=pl.Int8),
-    }  # fmt: skip
+    if types:
+        columns["type"] = events["type"].replace_strict(number, return_dtype=pl.Int8)
+    else:
+        columns["type"] = pl.repeat(0, events.height, dtype=pl.Int8, eager=True)
     table = pl.DataFrame(columns).cast(EVENTS).sort("session", maintain_order=True)
     return Sessions.from_events(table, lists, len(ids.raw), 0)

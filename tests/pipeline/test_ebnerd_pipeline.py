@@ -28,6 +28,9 @@ from src.data.shards import shard_files
 from src.datasets.ebnerd.recipe import AHEAD
 from src.export.write import write_bundle
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.softmax import Softmax
+from src.rankers.net import NetRanker
+from src.rankers.nets.din import DIN
 from src.tools import check, score
 
 pytestmark = pytest.mark.slow
@@ -39,7 +42,11 @@ RANKER = LightGBMRanker(
 RATE = LightGBMRanker(
     "rate", (("objective", "binary"), ("min_data_in_leaf", 5)), 20, objectives=("read", "scroll")
 )
-TINY = replace(RECIPE, rankers=(RANKER, RATE))
+NET = NetRanker(
+    "din", DIN(dim=4, max_len=3), Softmax(), max_items=50, min_count=1, epochs=1,
+    objectives=("click",),
+)  # fmt: skip
+TINY = replace(RECIPE, rankers=(RANKER, NET, RATE))
 TEST = planted(60, 2, week=1)
 OUTCOMES = ("article_ids_clicked", "next_read_time", "next_scroll_percentage")
 HIDDEN = [{k: v for k, v in r.items() if k not in OUTCOMES} for r in TEST]

@@ -27,7 +27,8 @@ from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets import scaling
 from src.rankers.nets.din import DIN
-from src.rankers.nets.inputs import FoldQueries, QueryRows, last_events
+from src.rankers.nets.histories import last_events
+from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.scaling import InputScaler
 from src.rankers.nets.trainer import fit, valid_metrics

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from src.core.arrays import F32, I32, I64, offsets_of_sizes
 from src.core.run import Run
 from src.data.sequence_batch import SequenceBatch
-from src.data.sessions import Sessions
 from src.data.shards import batches
+from src.data.split_data import SplitData
 from src.data.splits import labelled_splits
 from src.rankers.base import FitTask
+from src.rankers.nets.histories import histories, no_events
 from src.rankers.nets.scaling import F16, InputScaler, codes_of
 from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
@@ -148,30 +149,11 @@ class FoldQueries:
 def rows_to_score(batch: CandidateBatch, scaler: InputScaler, max_len: int) -> QueryRows:
     """Convert the candidates of a batch, with the last max_len events of their sessions."""
     pool = batch.pool
-    histories = last_events(batch.data.sessions, np.arange(pool.first, pool.end), max_len)
+    events = histories(batch.data, np.arange(pool.first, pool.end), max_len)
     columns = [batch.names.index(name) for name in scaler.columns]
     X = batch.X[np.ix_(batch.rows, np.array(columns, np.int64))]
     no_label = np.zeros(pool.item.size, np.float32)
-    return QueryRows.of(scaler, pool.offsets, no_label, pool.item, [X], histories)
-
-
-def last_events(sessions: Sessions, session: I32 | I64, max_len: int) -> SequenceBatch:
-    """Return the last events of dense sessions, newest first; empty for a session without any.
-
-    A max_len of 0 reads no session.
-    """
-    if not max_len:
-        return no_events(session.size)
-    session = session.astype(np.int64)
-    end = sessions.offsets[session + 1]
-    event = np.where(end > sessions.offsets[session], end - 1, -1)
-    return SequenceBatch.of(sessions, event, max_len)
-
-
-def no_events(sequences: int) -> SequenceBatch:
-    """Return sequences without a place for an event."""
-    empty = np.zeros((sequences, 0), np.int64)
-    return SequenceBatch(empty, empty, empty, empty, np.zeros(sequences, np.int64))
+    return QueryRows.of(scaler, pool.offsets, no_label, pool.item, [X], events)
 
 
 def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatch:
@@ -184,7 +166,7 @@ def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatc
         file = np.searchsorted(train_set.file_offsets, first_row, side="right") - 1
         for split in labelled_splits(run):
             session = train_set.session[first_row[split_of_file[file] == split]]
-            yield last_events(Sessions.load(run, split), session, max_len)
+            yield histories(SplitData(run, split), session, max_len)
 
     parts = list(of_splits())
     names = [field.name for field in fields(SequenceBatch)]

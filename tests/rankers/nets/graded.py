@@ -12,7 +12,8 @@ from src.core.arrays import F32, I64
 from src.core.engines import resolve
 from src.rankers.base import FitTask
 from src.rankers.net import NetRanker
-from src.rankers.nets.inputs import FoldQueries, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import FoldQueries
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.trainer import fit
 from src.rankers.train_set import TrainSet

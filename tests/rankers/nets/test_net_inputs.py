@@ -17,7 +17,8 @@ from src.rankers.base import FitTask
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets.din import DIN
-from src.rankers.nets.inputs import FoldQueries, QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.scaling import InputScaler

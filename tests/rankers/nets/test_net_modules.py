@@ -20,7 +20,8 @@ from src.rankers.net import NetRanker
 from src.rankers.nets.base import InputSizes, Net
 from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.din import DIN
-from src.rankers.nets.inputs import QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import QueryRows
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.list_transformer import ListTransformer
 from src.rankers.nets.mlp import MLP

@@ -13,7 +13,8 @@ import pytest
 
 from bench.tasks import NAMES, NETS, TASKS, auc, aucs, row_of, trained, two_tasks
 from src.core.engines import resolve
-from src.rankers.nets.inputs import QueryRows, no_events
+from src.rankers.nets.histories import no_events
+from src.rankers.nets.inputs import QueryRows
 from src.rankers.nets.model import NetModel
 from src.rankers.train_set import TrainSet
 

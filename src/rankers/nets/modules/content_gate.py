@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from src.rankers.nets.base import InputSizes
-from src.rankers.nets.modules.histories import HiddenHistory
+from src.rankers.nets.modules.hidden_history import HiddenHistory
 from src.rankers.nets.modules.layers import NetModule, RowInputs, flat, hidden_layers
 from src.rankers.nets.modules.multi_task import MultiTaskModule
 
