@@ -60,10 +60,15 @@ class Ranker(ABC):
     name: str
     _: KW_ONLY
     objectives: tuple[str, ...] = ()  # that it learns; (): all
+    unread: tuple[str, ...] = ()  # beginnings of names of features that it does not read
 
     def learns(self, objective: str) -> bool:
         """Whether it learns an objective."""
         return not self.objectives or objective in self.objectives
+
+    def reads(self, names: Sequence[str]) -> list[str]:
+        """Return the names of the features that it may read."""
+        return [name for name in names if not name.startswith(self.unread)]
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - some kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""

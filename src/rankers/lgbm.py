@@ -85,7 +85,7 @@ class LightGBMRanker(TreesRanker):
     def group_key(self) -> Hashable:
         """Return what the binned datasets depend on."""
         bins = tuple(sorted(self.bin_params.items()))
-        return type(self).__name__, self.max_features, self.categories, bins
+        return type(self).__name__, self.max_features, self.unread, self.categories, bins
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
         """Count a byte per cell for the bins, .25 for the rest, and what reading takes."""

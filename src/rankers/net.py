@@ -85,7 +85,8 @@ class NetRanker(Ranker):
         """Return what the rows and histories that a net reads depend on."""
         return (
             type(self).__name__, self.net.max_len, self.categories, self.max_items, self.min_count,
-            self.max_features, self.net.multi_task, self.net.scene, self.net.scene_rows,
+            self.max_features, self.unread, self.net.multi_task, self.net.scene,
+            self.net.scene_rows,
         )  # fmt: skip
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:

@@ -20,15 +20,18 @@ PARAMS: tuple[tuple[str, float | int | str], ...] = (
 
 def features_of(task: FitTask, train_set: TrainSet, max_features: int | None) -> list[str]:
     """Return the features that a model reads, in the table's order: max_features, or all."""
-    if max_features is None or max_features >= len(train_set.names):
-        return train_set.names
-    return select_features(task, train_set, max_features)
+    names = task.ranker.reads(train_set.names)
+    if max_features is None or max_features >= len(names):
+        return names
+    return select_features(task, train_set, names, max_features)
 
 
-def select_features(task: FitTask, train_set: TrainSet, max_features: int) -> list[str]:
-    """Select features by a sample of the train rows of the task's fold."""
+def select_features(
+    task: FitTask, train_set: TrainSet, names: list[str], max_features: int
+) -> list[str]:
+    """Select some of the named features by a sample of the train rows of the task's fold."""
     rows = train_set.subsample(train_set.fold != task.fold, SELECTION_ROWS)
-    X, names = train_set.load(rows, train_set.names), train_set.names
+    X = train_set.load(rows, names)
     grade = train_set.label[rows]
     is_high = grade > (grade.mean() if grade.min() > 0 else 0)
     return top_features_by_gain(X, is_high, names, max_features, task.engine.device, task.seed)

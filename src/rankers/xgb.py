@@ -67,7 +67,7 @@ class XGBoostRanker(TreesRanker):
 
     def group_key(self) -> Hashable:
         """Return what the binned matrices depend on."""
-        return type(self).__name__, self.max_features, self.max_bin
+        return type(self).__name__, self.max_features, self.unread, self.max_bin
 
     @property
     def fit_order(self) -> int:

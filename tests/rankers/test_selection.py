@@ -5,6 +5,7 @@ pytest tests/rankers/test_selection.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,5 +45,9 @@ def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None
     train_set = TrainSet.read([tmp_path / "0.parquet"], ["x"])
     ranker = XGBoostRanker("x", (("objective", "binary:logistic"),))
     task = FitTask(ranker, "x", 2, tmp_path, resolve("cpu"), 1)
-    assert select_features(task, train_set, 1) == ["b"] == features_of(task, train_set, 1)
+    assert select_features(task, train_set, train_set.names, 1) == ["b"]
+    assert features_of(task, train_set, 1) == ["b"]
     assert features_of(task, train_set, 3) == features_of(task, train_set, None) == ["a", "b", "c"]
+    blind = replace(task, ranker=replace(ranker, unread=("b",)))
+    assert features_of(blind, train_set, None) == ["a", "c"] != features_of(blind, train_set, 1)
+    assert blind.ranker.group_key() != ranker.group_key(), "they share no data"

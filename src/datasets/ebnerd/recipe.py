@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 from src.calibrators.platt import PlattCalibrator
 from src.data.recipe import Objective, Recipe
@@ -82,18 +83,20 @@ RATE_PARAMS = (
     ("feature_fraction", 0.4), ("bagging_fraction", 0.8), ("bagging_freq", 1),
 )  # fmt: skip
 STOP = "ndcg@10"
+ON_CLICK: Any = {"objectives": (CLICK,), "unread": ("reads_",)}
+"""How a reader treats pages is the same for all articles of a list."""
 SOFTMAX, PATIENCE = Softmax(over="lists"), 3
 """About one article of a list is clicked, so a list is one choice."""
 # fmt: off
 RANKERS: tuple[Ranker, ...] = (
     LightGBMRanker("lgbm", (("objective", "lambdarank"), *LGBM_PARAMS), 500, eval_metric=STOP,
-                   objectives=(CLICK,)),
+                   **ON_CLICK),
     XGBoostRanker("xgb_ndcg", (("objective", "rank:ndcg"), *XGB_PARAMS), 500, eval_metric=STOP,
-                  objectives=(CLICK,)),
+                  **ON_CLICK),
     NetRanker("mlp", MLP(dropout=0.3), SOFTMAX, stop=AUC(), epochs=12, patience=PATIENCE, nets=2,
-              objectives=(CLICK,)),
+              **ON_CLICK),
     NetRanker("lists", ListTransformer(dropout=0.3), SOFTMAX, stop=AUC(), epochs=12,
-              patience=PATIENCE, learning_rate=0.001, objectives=(CLICK,)),
+              patience=PATIENCE, learning_rate=0.001, **ON_CLICK),
     LightGBMRanker("lgbm_rate", (("objective", "binary"), *RATE_PARAMS), 500, objectives=SECOND),
 )
 # fmt: on
