@@ -76,10 +76,14 @@ def write_files(run: Run, targets: list[Target], folder: Path) -> Manifest:
 
 
 def log_files(run: Run) -> list[Path]:
-    """List the logs that features read, and the files by which a dataset reads raw impressions."""
+    """List the files by which a dataset reads raw impressions, and the logs that features read.
+
+    None where the dataset reads no raw impressions for a bundle.
+    """
     names = dict.fromkeys(f for row in run.recipe.features for f in row.inputs(run, "valid"))
     logs = [file for file in names if file.parent == run.output and file != paths.items(run)]
-    return [*logs, *run.dataset.raw_files(run)] if logs else []
+    of_dataset = run.dataset.raw_files(run)
+    return [*logs, *of_dataset] if of_dataset else []
 
 
 def write_models(run: Run, target: Target, folder: Path) -> list[ModelFile]:
