@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +23,6 @@ FIXED: dict[str, Any] = {
     "feature_pre_filter": False,
 }  # fmt: skip
 """One thread and one layout of the bins: LightGBM would choose the faster one at each start."""
-QUIET = logging.getLogger(f"{__name__}.quiet")
-"""LightGBM warns of categories with many values, whatever its verbosity; errors are exceptions."""
-QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False
 MAX_GRADE = 30
 """Of label_gain without a value."""
 
@@ -75,7 +70,6 @@ class FoldDatasets:
     def read(cls, ranker: LightGBMRanker, task: FitTask, train_set: TrainSet) -> FoldDatasets:
         """Read and bin the features; select them first if there are more than max_features."""
         rows = FoldRows.of(task, train_set, ranker.max_features, ranker.categories)
-        lgb.register_logger(QUIET)  # of this thread
 
         def binned(mask: Mask, reference: lgb.Dataset | None = None) -> lgb.Dataset:
             return lgb.Dataset(
