@@ -31,7 +31,9 @@ pytestmark = pytest.mark.slow
 LGBM = LightGBMRanker(
     "lgbm", (("objective", "binary"), ("min_data_in_leaf", 20)), 30, categories=IDS
 )
-MMOE = NetRanker("mmoe", MMoE((8,), (4,), dim=4, scene="impression_scene"), BCE(), **NET)
+MMOE = NetRanker(
+    "mmoe", MMoE((8,), (4,), dim=4, scene="impression_scene"), BCE(), **NET | {"epochs": 2}
+)
 TINY = replace(RECIPE, rankers=(LGBM, MMOE))
 
 
