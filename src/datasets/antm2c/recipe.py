@@ -10,14 +10,11 @@ from src.data.recipe import Objective, Recipe
 from src.data.units import DAY, HOUR
 from src.datasets.antm2c.columns import CATEGORIES
 from src.datasets.antm2c.given import COLUMNS
-from src.embeddings.base import Embedding
-from src.embeddings.text import TextEmbedding
 from src.evaluation.slices import Slices
 from src.features.as_of import AsOfFeature
 from src.features.base import FeatureGroup
 from src.features.given import GivenFeature
 from src.features.impression import ImpressionFeature
-from src.features.item_vector import ItemVectorFeature
 from src.metrics.pooled import PooledAUC
 from src.rankers.base import Ranker
 from src.rankers.lgbm import LightGBMRanker
@@ -27,7 +24,6 @@ from src.rankers.nets.linear import Linear
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.xgb import XGBoostRanker
-from src.texts.tfidf import TfidfEncoder
 
 DELAY = HOUR // 4
 """Seconds after a row at which its click is known."""
@@ -51,16 +47,16 @@ FEATURES: tuple[FeatureGroup, ...] = (
     AsOfFeature(LOG, ("user", "item"), ("clicks",), (None,), (), DELAY),
     ImpressionFeature(("scene", "hour", "weekday")),
     GivenFeature(),
-    ItemVectorFeature("title", 16),
 )
 # fmt: on
-TITLES = TfidfEncoder(dim=32, analyzer="char", ngrams=(1, 3))
-EMBEDDINGS: tuple[Embedding, ...] = (TextEmbedding("title", ("title", "entities"), TITLES),)
 SLICES = Slices(
     ("scene",),
-    (AsOfFeature(LOG, ("user",), ("count",), (None,)),
-     AsOfFeature(LOG, ("item",), ("count", "rate"), (None,), (), DELAY)),
-    "shown_user_count_all", "shown_item_count_all",
+    (
+        AsOfFeature(LOG, ("user",), ("count",), (None,)),
+        AsOfFeature(LOG, ("item",), ("count", "rate"), (None,), (), DELAY),
+    ),
+    "shown_user_count_all",
+    "shown_item_count_all",
     (("click", "shown_item_rate_all_0.25h_late"),),
 )  # fmt: skip
 SCENE = "impression_scene"
@@ -94,7 +90,7 @@ RECIPE = Recipe(
     objectives=(Objective("click", 1.0),),
     metric=PooledAUC(),
     matrices=(),
-    embeddings=EMBEDDINGS,
+    embeddings=(),
     retrievers=(),
     baselines=(),
     features=FEATURES,
