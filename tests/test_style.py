@@ -143,7 +143,7 @@ def test_a_dataset_imports_its_own_folder_only(path: Path) -> None:
     parts = path.relative_to(ROOT / "src").parts
     if parts[0] == "datasets" and len(parts) > 2:
         # the demo's shop is in OTTO's format; any log has OTTO's rows
-        shared = {"otto"} if parts[1] in ("demo", "interactions", "sequences") else set()
+        shared = {"otto"} if parts[1] in ("demo", "interactions", "mpd", "sequences") else set()
         shared |= {"interactions"} if parts[1] == "sequences" else set()
         others = NAMES - {parts[1]} - shared
         wrong = {n for n in imported(tree_of(path)) if n.startswith("datasets.")

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import interactions as log
+import numpy as np
 import polars as pl
 import pytest
 import worlds
 from refusal import assert_refused
 
 from src import cli
+from src.candidates.pool import Pool
+from src.candidates.popular import PopularRetriever
+from src.data.split_data import SplitData
+from src.datasets.interactions.types import ONLY
+from src.features.base import QueryBatch
+from src.features.item_statistics import ItemStatisticsFeature
 
 HISTORIES = {
     f"U{user:02}": [f"i{(7 * user + 3 * n) % 23:02}" for n in range(3 + user % 6)]
@@ -86,7 +93,7 @@ def counted_pairs(histories: dict[str, list[str]]) -> Counter[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("hidden", [1, 2])
-def test_matrices_of_test_do_not_count_the_items_of_valid_without_refit(
+def test_nothing_of_test_counts_the_items_of_valid_without_refit(
     out: Path, tmp_path: Path, hidden: int
 ) -> None:
     shutil.copytree(out.parent, tmp_path, dirs_exist_ok=True)
@@ -99,6 +106,16 @@ def test_matrices_of_test_do_not_count_the_items_of_valid_without_refit(
     rows = pl.read_parquet(out / "test" / "matrices" / "next.parquet").rows()
     shown = {user: history[: max(len(history) - hidden, 1)] for user, history in WORLD.items()}
     assert {(items[x], items[y]): n for x, y, n in rows} == counted_pairs(shown)
+    run = cli.parse("", Path("3_candidates.py"), argv)
+    data, count = SplitData(run, "test"), Counter(chain(*shown.values()))
+    listed, score = PopularRetriever("popular", window_s=None).lists(data, data.first_query, 40)
+    for item, value in zip(listed[0], score[0] / score[0].max(), strict=True):
+        assert value == pytest.approx(count[items[int(item)]] / max(count.values()))
+    nothing = Pool.without_lists(data.first_query, np.zeros(1, np.int64), np.empty(0, np.int32))
+    group = ItemStatisticsFeature()
+    table = group.statistics(QueryBatch(run.recipe, data, nothing))
+    events = table[:, group.names(run.recipe).index(f"item_events_{ONLY}_all")]
+    assert dict(zip(items, events, strict=True)) == {item: count[item] for item in items}
 
 
 WRONG: dict[str, tuple[dict[str, str | bytes], tuple[str, ...]]] = {
