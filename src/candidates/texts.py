@@ -32,11 +32,11 @@ def _is_symbol(letter: str) -> bool:
 
 def exact_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
     """Vectorise texts so that equal ones have the product 1, others 0; "" equals nothing."""
-    names = sorted(set(texts) - {""})
+    names = sorted(set(texts))
     number = {name: n for n, name in enumerate(names)}
     rows = [row for row, text in enumerate(texts) if text]
     columns = [number[texts[row]] for row in rows]
-    shape = (len(texts), max(len(names), 1))
+    shape = (len(texts), len(names))
     return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
 
 

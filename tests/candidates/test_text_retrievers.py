@@ -21,7 +21,7 @@ from src.candidates.text_knn import TextKnnRetriever
 from src.candidates.texts import normalised
 from src.data.split_data import SplitData
 
-HISTORIES = [[0, 1], [0, 2, 0], [3], [1, 3, 0], [2], [], [4], [4, 0]]
+HISTORIES = [[0, 1], [0, 2, 0], [3], [1, 3, 0], [2], [], [2], [1, 0]]
 TEXTS = ["Rainy Day!", "rainy  day", "rain", "Workout", "🎸", "", "rainy day", "workout"]
 ASKED = ["RAINY day.", "rainy", "", "🎸", "?!", "wörkout mix", "rainy day"]
 QUERIES = [[], [3], [0], [], [], [], []]

@@ -135,14 +135,14 @@ def test_wrong_files(tmp_path: Path, capsys, fault: str) -> None:
 
 def test_the_scores_of_the_challenge_by_hand() -> None:
     """Three hidden tracks by two artists; the first three tracks count for the R-precision."""
-    artist = {"a": "A", "b": "A", "c": "B", "x": "A", "y": "B", "z": None, "u": None}
+    artist = {"a": "A", "b": "A", "c": "B", "x": "C", "y": "B", "z": "A", "u": None}
     hidden = pl.DataFrame({"session": [1, 1, 1, 2, 3], "item": ["a", "b", "c", "u", "a"]})
     lists = {1: ["x", "a", "y", "z", *"efghijk", "c"], 2: ["x", "z"]}
     rows = [(pid, item, rank) for pid, items in lists.items() for rank, item in enumerate(items)]
     found = challenge_scores(pl.DataFrame(rows, ["session", "item", "rank"], orient="row"),
                              hidden, artist)  # fmt: skip
     ideal = 1 + 1 / log2(3) + 1 / log2(4)
-    wanted = [(1 + 0.25 * 2) / 3, (1 / log2(3) + 1 / log2(13)) / ideal, 0.0]
+    wanted = [(1 + 0.25 * 1) / 3, (1 / log2(3) + 1 / log2(13)) / ideal, 0.0]
     np.testing.assert_allclose(found.row(0)[1:], wanted)
     assert found.rows()[1:] == [(2, 0.0, 0.0, 51.0), (3, 0.0, 0.0, 51.0)]
 

@@ -68,7 +68,7 @@ def _playlist(world: World, rng: np.random.Generator, pid: int) -> dict[str, Any
     song = rng.choice(world.songs, size=n, p=weight / weight.sum())
     title = COMMUNITIES[own] + SECOND[int(rng.integers(len(SECOND)))]
     title = "my playlist" if rng.random() < world.nameless else title
-    numbers = dict.fromkeys((community * world.songs + song).tolist())
+    numbers = (community * world.songs + song).tolist()  # a song can come twice
     tracks = [_track(world, number, pos) for pos, number in enumerate(numbers)]
     return {"name": title, "pid": pid, "num_tracks": len(tracks), "tracks": tracks}
 
