@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -51,11 +51,12 @@ class CandidateLists(NamedTuple):
 
 def retrievers_of_step(run: Run, embeddings: bool) -> list[Retriever]:
     """Select the retrievers that read embeddings (step 4), or all others (step 3)."""
-    return [
-        row
-        for row in run.recipe.retrievers
-        if any(paths.is_embedding(run, table) for table in row.tables) == embeddings
-    ]
+    return [row for row in run.recipe.retrievers if reads_embedding(run, row) == embeddings]
+
+
+def reads_embedding(run: Run, row: Retriever) -> bool:
+    """Whether one of the retriever's tables is an embedding."""
+    return any(paths.is_embedding(run, table) for table in row.tables)
 
 
 def candidate_folder(row: Retriever) -> str:
@@ -64,33 +65,46 @@ def candidate_folder(row: Retriever) -> str:
 
 
 def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
-    """Bring the lists of one retriever for all queries up to date; summarise the shards."""
+    """Bring the lists of one retriever for all queries up to date; summarise the shards.
+
+    Retrievers that read no embedding run in the way of the engine, if it has its own.
+    """
     run, split = data.run, data.split
     folder, inputs = run.output / split / candidate_folder(row), row.inputs(run, split)
     run.require(inputs)
-    retrieving = Lock()  # kernels use all cores; only the writing of a shard runs in parallel
-    batch_size = 0  # queries; claimed when the first shard is made
-    excluded = run.recipe.exclude_seen
-    lists_of = partial(unseen_lists, row) if excluded else row.lists
+    own = None if reads_embedding(run, row) else run.engine.twin(__name__)
+    write = shard_writer(data, row) if own is None else own.shard_writer(data, row)
+    at_a_time = SHARDS_IN_MEMORY if own is None else own.shards_at_a_time(run)
+    excluded = ("unseen",) if run.recipe.exclude_seen else ()
 
     def build(shard: Shard) -> bool:
-        def make(path: Path) -> None:
-            nonlocal batch_size
-            with retrieving:
-                batch_size = batch_size or _claim(data, row)
-                ranges = batches(shard.first, shard.end, batch_size)
-                tables = [to_frame(lists_of(data, first, end), first) for first, end in ranges]
-                lists = pl.concat(tables, rechunk=True)
-            with TableWriter(path, CANDIDATES) as writer:
-                writer.add(lists)
+        key = (shard.first, shard.end, row, *excluded)
+        make, code = partial(write, shard), own and own.shard_writer
+        return run.build(shard_file(folder, shard), make, key, inputs, code)
 
-        key = (shard.first, shard.end, row, *(("unseen",) if excluded else ()))
-        return run.build(shard_file(folder, shard), make, key, inputs)
-
-    built = in_turn(build, run.progress(shards(run, split), f"{split} {row.name}"))
+    built = in_turn(build, run.progress(shards(run, split), f"{split} {row.name}"), at_a_time)
     summary = count_built(built)
     data.drop_unused()
     return summary
+
+
+def shard_writer(data: SplitData, row: Retriever) -> Callable[[Shard, Path], None]:
+    """Return the function that writes the lists of a shard; threads may call it."""
+    retrieving = Lock()  # kernels use all cores; only the writing of a shard runs in parallel
+    batch_size = 0  # queries; claimed when the first shard is made
+    lists_of = partial(unseen_lists, row) if data.run.recipe.exclude_seen else row.lists
+
+    def write(shard: Shard, path: Path) -> None:
+        nonlocal batch_size
+        with retrieving:
+            batch_size = batch_size or _claim(data, row)
+            ranges = batches(shard.first, shard.end, batch_size)
+            tables = [to_frame(lists_of(data, first, end), first) for first, end in ranges]
+            lists = pl.concat(tables, rechunk=True)
+        with TableWriter(path, CANDIDATES) as writer:
+            writer.add(lists)
+
+    return write
 
 
 def to_frame(lists: TopLists, first: int) -> pl.DataFrame:

@@ -59,13 +59,15 @@ def missing_queries(run: Run, split: str, folder: str) -> int:
     return sum(shard.end - shard.first for shard in missing)
 
 
-def in_turn(make: Callable[[Shard], T], todo: Iterable[Shard]) -> Iterator[T]:
-    """Yield make(shard) in the order of the shards; work on SHARDS_IN_MEMORY of them at a time."""
-    with ThreadPoolExecutor(SHARDS_IN_MEMORY) as threads:
+def in_turn(
+    make: Callable[[Shard], T], todo: Iterable[Shard], at_a_time: int = SHARDS_IN_MEMORY
+) -> Iterator[T]:
+    """Yield make(shard) in the order of the shards; work on a few of them at a time."""
+    with ThreadPoolExecutor(at_a_time) as threads:
         started: deque[Future[T]] = deque()
         for shard in todo:
             started.append(threads.submit(make, shard))
-            if len(started) == SHARDS_IN_MEMORY:
+            if len(started) == at_a_time:
                 yield started.popleft().result()
         yield from (future.result() for future in started)
 

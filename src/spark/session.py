@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from pyspark.sql import DataFrame, SparkSession
 from src.core.engines.spark import master, settings
 from src.core.run import Run
 
+ROOT = Path(__file__).resolve().parents[2]
 LOGGING = Path(__file__).with_name("log4j2.properties")
 LOCAL_HEAP = 0.5  # of --memory, for the tasks of a local master; Python and its files have the rest
 PARTITIONS_PER_THREAD = 2  # of a shuffle on a local master; a cluster has Spark's own number
+ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "POLARS_MAX_THREADS")  # of a Python task
 MAX_RESULT = "1g"
 NO_MEMORY = ("OutOfMemoryError", "exceeds spark.driver.maxResultSize", "MemoryError",
              "killed by external signal", "Container killed", "ExecutorLostFailure")  # fmt: skip
@@ -28,7 +31,10 @@ NO_MEMORY = ("OutOfMemoryError", "exceeds spark.driver.maxResultSize", "MemoryEr
 @cache
 def _started(heap: int, threads: int) -> SparkSession:
     address = master()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = {
+        "spark.executorEnv.PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        **{f"spark.executorEnv.{name}": "1" for name in ONE_THREAD},
         "spark.app.name": "candidate-rerank",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
         "spark.driver.maxResultSize": MAX_RESULT,

@@ -1,0 +1,50 @@
+"""Run functions of this repository as tasks of Spark, on whatever machine has room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from typing import TypeVar
+
+from src.core.budget import Budget, free_memory
+from src.core.run import Run
+from src.spark.session import LOCAL_HEAP, one_line_errors, session
+
+T = TypeVar("T")
+
+
+def on_executor(run: Run, work: Callable[[], T]) -> T:
+    """Return work(), which runs as a task of its own; threads may call this at the same time.
+
+    work: a function of a module, with its arguments in a `partial`. Its ValueError or OSError, the
+    errors of a user, are raised here.
+    """
+
+    def task(_: int) -> T | Exception:
+        with redirect_stdout(StringIO()):
+            try:
+                return work()
+            except (ValueError, OSError) as error:
+                return error
+
+    one = session(run).sparkContext.parallelize([0], 1)
+    with one_line_errors():
+        (result,) = one.map(task).collect()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def run_of_task(run: Run) -> Run:
+    """Return the run as a task sees it: one thread, and its share of the free memory."""
+    share = min(run.budget.memory, free_memory()) * (1 - LOCAL_HEAP) / run.engine.threads
+    return replace(
+        run, engine=replace(run.engine, threads=1), budget=Budget(int(share), run.output)
+    )
+
+
+def tasks_at_a_time(run: Run) -> int:
+    """Return how many tasks the executors run at the same time, at least 2."""
+    return max(2, session(run).sparkContext.defaultParallelism)
