@@ -97,6 +97,7 @@ def run_steps(
     steps: Sequence[str] = STEPS,
     recipe: Recipe = RECIPE,
     dataset: Dataset = OTTO,
+    engine: str = "cpu",
 ) -> int:
     """Run scripts one after the other, as the shell would; the first exit code that is not 0."""
     with pytest.MonkeyPatch.context() as patch:
@@ -104,7 +105,9 @@ def run_steps(
         argv = ["--dataset", recipe.name, "--input", str(source), "--output", str(out)]
         for name in steps:
             step = worlds.script(name)
-            if code := cli.main(step.__doc__, step.__file__, step.body, [*argv, "--engine", "cpu"]):
+            if code := cli.main(
+                step.__doc__, step.__file__, step.body, [*argv, "--engine", engine]
+            ):
                 return code
     return 0
 

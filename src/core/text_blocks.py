@@ -40,6 +40,20 @@ def _read(path: Path) -> Iterator[bytes]:
             yield data
 
 
+def block_ends(path: Path, size: int = BLOCK) -> list[int]:
+    """Return the bytes at which the blocks of a plain file end, those of `blocks`; read little."""
+    ends, start, length = [], 0, path.stat().st_size
+    with open(path, "rb") as file:
+        for chunk in range(0, length, READ):
+            if min(chunk + READ, length) - start < size:
+                continue
+            file.seek(chunk)
+            if cut := file.read(READ).rfind(b"\n") + 1:
+                start = chunk + cut
+                ends.append(start)
+    return ends if start == length else [*ends, length]
+
+
 def blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[int, bytes]]:
     """Yield (number of the first line, whole lines of about `size` bytes) of a text file.
 

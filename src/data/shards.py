@@ -19,6 +19,7 @@ LONE_QUERIES_PER_SHARD = 75_000  # where each query has one given candidate
 SHARDS_IN_MEMORY = 2  # one is read or written while the kernels work on the other
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Shard(NamedTuple):
@@ -60,7 +61,7 @@ def missing_queries(run: Run, split: str, folder: str) -> int:
 
 
 def in_turn(
-    make: Callable[[Shard], T], todo: Iterable[Shard], at_a_time: int = SHARDS_IN_MEMORY
+    make: Callable[[U], T], todo: Iterable[U], at_a_time: int = SHARDS_IN_MEMORY
 ) -> Iterator[T]:
     """Yield make(shard) in the order of the shards; work on a few of them at a time."""
     with ThreadPoolExecutor(at_a_time) as threads:

@@ -5,6 +5,7 @@ A killed run keeps the parts that are whole.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -36,23 +37,32 @@ def read_log(run: Run, stem: str) -> SessionLog | None:
         "types": run.recipe.types,
     }
 
+    own = run.engine.twin(__name__)
+    write = write_parts if own is None else own.write_parts
+
     def make(path: Path) -> None:
         size = stat.st_size * (COMPRESSION if source.suffix != ".jsonl" else 1)
         run.budget.claim(f"prepare {stem}", MEMORY + MEMORY_SHARE * size, DISK_SHARE * size)
-        count = 0
-        for line, block in blocks(source):
-            make_part = partial(_write_part, block, line, source, run.recipe.types)
-            run.build(log.part(count), make_part, {**rows, "line": line}, [])
-            count += 1
-        _session_rows(log, count).write_parquet(path)
+        _session_rows(log, write(run, log, rows)).write_parquet(path)
 
     if log.table.exists() and not all(store.fingerprint(part) for part in log.parts()):
         log.table.unlink()
-    run.build(log.table, make, rows, [])
+    run.build(log.table, make, rows, [], write)
     return log
 
 
-def _write_part(block: bytes, line: int, source: Path, types: tuple[str, ...], path: Path) -> None:
+def write_parts(run: Run, log: SessionLog, rows: Mapping[str, object]) -> int:
+    """Bring the parts of a log up to date, block by block; return their number."""
+    count = 0
+    for line, block in blocks(log.source):
+        make = partial(write_part, block, line, log.source, run.recipe.types)
+        run.build(log.part(count), make, {**rows, "line": line}, [])
+        count += 1
+    return count
+
+
+def write_part(block: bytes, line: int, source: Path, types: tuple[str, ...], path: Path) -> None:
+    """Write the events of a block, whose first line has that number."""
     parse(block, line, source, types).write_parquet(path)
 
 

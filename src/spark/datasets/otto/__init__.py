@@ -1,0 +1,1 @@
+"""Raw files of OTTO and the demo on Spark."""
