@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import polars as pl
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -26,10 +27,14 @@ ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "POLARS_MAX_THREADS")  # o
 MAX_RESULT = "1g"
 NO_MEMORY = ("OutOfMemoryError", "exceeds spark.driver.maxResultSize", "MemoryError",
              "killed by external signal", "Container killed", "ExecutorLostFailure")  # fmt: skip
+MORE_MEMORY = ("give it more memory: spark.driver.memory=8g in SPARK_CONF (local), "
+               "spark.executor.memory (cluster)")  # fmt: skip
+MISSING = re.compile(r"(?:File|Path|Input path) \S+ does not exist|PATH_NOT_FOUND.*")
 
 
 @cache
-def _started(heap: int, threads: int) -> SparkSession:
+def started(heap: int, threads: int) -> SparkSession:
+    """Start Spark with a Java heap of so many bytes, and shuffles for threads, if it is local."""
     address = master()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = {
@@ -55,7 +60,7 @@ def _started(heap: int, threads: int) -> SparkSession:
 def session(run: Run) -> SparkSession:
     """Return the session of this process; the first call starts Java."""
     with one_line_errors():
-        return _started(int(run.budget.memory * LOCAL_HEAP), run.engine.threads)
+        return started(int(run.budget.memory * LOCAL_HEAP), run.engine.threads)
 
 
 @contextmanager
@@ -63,21 +68,17 @@ def one_line_errors() -> Iterator[None]:
     """Raise ValueError, with the cure, for what the user can change: memory, paths, masters."""
     try:
         yield
+    except Py4JNetworkError:
+        raise ValueError(f"Java has ended; {MORE_MEMORY}") from None
     except (Py4JError, PySparkException) as error:
         text = str(error)
         if any(mark in text for mark in NO_MEMORY):
-            raise ValueError(
-                "Spark is out of memory; raise spark.driver.memory (local) or "
-                "spark.executor.memory in SPARK_CONF, or lower --sample"
-            ) from None
+            raise ValueError(f"Spark is out of memory; {MORE_MEMORY}") from None
         if "No space left" in text:
             raise ValueError("No space left in spark.local.dir") from None
-        if "does not exist" in text or "FileNotFoundException" in text:
-            line = next(
-                line for line in text.splitlines() if "not exist" in line or "Found" in line
-            )
+        if missing := MISSING.search(text):
             raise ValueError(
-                f"Spark: {line.strip()}; --output must be a folder that all executors see"
+                f"Spark: {missing[0]}; give folders that all executors see as --input and --output"
             ) from None
         raise
 
