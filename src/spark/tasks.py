@@ -8,25 +8,28 @@ from dataclasses import replace
 from io import StringIO
 from typing import TypeVar
 
+import polars as pl
+
 from src.core.budget import Budget, free_memory
 from src.core.run import Run
 from src.spark.session import LOCAL_HEAP, one_line_errors, session
 
 T = TypeVar("T")
+OF_A_USER = (ValueError, OSError, MemoryError, pl.exceptions.PolarsError)
 
 
 def on_executor(run: Run, work: Callable[[], T]) -> T:
     """Return work(), which runs as a task of its own; threads may call this at the same time.
 
-    work: a function of a module, with its arguments in a `partial`. Its ValueError or OSError, the
-    errors of a user, are raised here.
+    work: a function of a module, with its arguments in a `partial`. Errors of a user are raised
+    here, as they were there.
     """
 
     def task(_: int) -> T | Exception:
         with redirect_stdout(StringIO()):
             try:
                 return work()
-            except (ValueError, OSError) as error:
+            except OF_A_USER as error:
                 return error
 
     one = session(run).sparkContext.parallelize([0], 1)

@@ -13,9 +13,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from tiny import STEPS, run_steps
 
-from src.core import store, text_blocks
+from src.core import text_blocks
 from src.core.engines import SparkEngine
-from src.data import shards
 
 SPLITS, TABLES = ("valid", "train_1"), ("sessions", "events", "labels")
 SMALL = 100_000  # bytes of a block, so that the tiny files have several
@@ -63,17 +62,3 @@ def test_the_first_fault_of_a_file_is_reported(
         said.append(capfd.readouterr().err.splitlines()[-1])
     assert said[0] == said[1] and "train.jsonl, line 701: " in said[0]
     assert not list((tmp_path / "spark").rglob(".part-*"))
-
-
-def test_a_shard_that_is_missing_is_made_alone(
-    copy: Path, spark: SparkEngine, monkeypatch: pytest.MonkeyPatch, source: Path
-) -> None:
-    monkeypatch.setattr(shards, "QUERIES_PER_SHARD", 50)
-    assert run_steps(source, copy, STEPS[:3], engine="spark") == 0
-    folder = copy / "valid" / "candidates" / "vsknn"
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("part-*.parquet")}
-    lost = folder / "part-0002.parquet"
-    store.remove(lost)
-    assert run_steps(source, copy, STEPS[2:3], engine="spark") == 0
-    changed = {path for path in before if path.stat().st_mtime_ns != before[path]}
-    assert len(before) > 3 and changed == {lost}
