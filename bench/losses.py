@@ -11,8 +11,7 @@ seeds; sd is the deviation between seeds; the delta to the first row of trees is
 value per query, paired, with a 95 % interval over queries. "all seeds" ranks by the mean of the
 seeds' softmax within the query. Floors are features alone, and `--floors` names them. Where all
 grades are positive, as ratings are, `--threshold` says above which one BCE takes a grade for
-relevant, and trees with a binary loss are left out. Prints the table, and appends it to
-bench/RESULTS.md.
+relevant, and trees with a binary loss are left out. Appends the table to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -242,8 +241,8 @@ def main(argv: list[str]) -> int:
     args, flags = parser.parse_known_args(argv)
     run = parse(str(__doc__), Path("6_xgb.py"), [*flags, "--engine", "cpu"])
     objective, start = require_trainable(run)[-1], time.perf_counter()
-    listed = rankers(args.threshold, args.max_features)
-    rows = [row for row in listed if not args.only or any(o in row.name for o in args.only)]
+    rows = [row for row in rankers(args.threshold, args.max_features)
+            if not args.only or any(o in row.name for o in args.only)]  # fmt: skip
     folder = run.output / "bench" / f"losses-{args.threshold:g}-{args.max_features or 'all'}"
     comparison = Comparison(run, objective, rows, range(args.seeds), folder)
     comparison.train()
