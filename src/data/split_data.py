@@ -36,9 +36,9 @@ class SplitData:
         return self.n_sessions - self.first_query
 
     @property
-    def has_impressions(self) -> bool:
-        """Whether queries are lists shown at a moment, and not the ends of sessions."""
-        return paths.impressions(self.run, self.split).exists()
+    def has_visits(self) -> bool:
+        """Whether queries are impressions with a log of the pages that their users opened."""
+        return paths.log(self.run, "visits").exists()
 
     @property
     def n_items(self) -> int:

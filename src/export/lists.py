@@ -33,7 +33,7 @@ class RawLists(NamedTuple):
 class ListData(SplitData):
     """Sessions of lists at hand, where a model expects those of a split."""
 
-    has_impressions = False
+    has_visits = False
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions

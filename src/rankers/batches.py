@@ -74,7 +74,7 @@ def queries_per_batch(run: Run, split: str) -> int:
 def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
     """List the files from which candidates of a shard and their features are computed."""
     tables = [file for row in run.recipe.features for file in row.inputs(run, split)]
-    if paths.impressions(run, split).exists():  # of the histories that nets read
+    if paths.log(run, "visits").exists():  # the histories that nets read
         tables += [paths.impressions(run, split), paths.log(run, "visits")]
     return list(dict.fromkeys([paths.events(run, split), pool_file(run, split, shard), *tables]))
 

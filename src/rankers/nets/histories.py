@@ -19,7 +19,7 @@ def histories(data: SplitData, session: I32 | I64, max_len: int) -> SequenceBatc
     """
     if not max_len:
         return no_events(session.size)
-    if data.has_impressions:
+    if data.has_visits:
         return pages_before(data, session, max_len)
     return last_events(data.sessions, session, max_len)
 
