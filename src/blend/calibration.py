@@ -68,15 +68,17 @@ def out_of_fold(
 ) -> pl.DataFrame:  # fmt: skip
     """Return the probabilities of judged candidates, out of fold: predictor, session, item, ...
 
-    fold, scene: of each session. blends: by name of the predictor, the blend of each fold.
+    fold, scene: of each session. blends: by name of the predictor, the blend of each fold, or one
+    of all folds.
     """
     weighted = [entry for of_folds in blends.values() for entry in of_folds]
     rows = JudgedRows.read(files, columns, truth, weighted)
     of_row = fold[rows.session], scene[rows.session]
     tables, first = [], 0
     for name, of_folds in blends.items():
-        number = range(first, first := first + len(of_folds))
-        probability = cross_fitted(row, rows, *of_row, number)
+        of_fold = [first + f % len(of_folds) for f in range(int(fold.max(initial=0)) + 1)]
+        first += len(of_folds)
+        probability = cross_fitted(row, rows, *of_row, of_fold)
         keys = {"session": rows.session, "item": rows.item, "grade": rows.grade}
         table = pl.DataFrame({**keys, "probability": probability})
         tables.append(table.select(pl.lit(name).alias("predictor"), pl.all()))

@@ -19,7 +19,7 @@ import polars as pl
 
 from src.blend.blend import SCORE, SOFTMAX, STACK, TENTHS, Blend, single
 from src.blend.calibration import out_of_fold, scene_inputs, scenes
-from src.blend.judged_rows import JudgedRows
+from src.blend.judged_rows import JudgedRows, Weighted
 from src.blend.pooled_search import PooledSearch
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
@@ -142,10 +142,11 @@ def calibrated(
     chosen = JudgedRows.read(*data, [search.weighted(blend, ALL_FOLDS)])
     of_row = chosen.grade > 0, scene[chosen.session]
     calibration = Calibration.fit(row, chosen.log_odds[:, 0], *of_row)
-    folds, form = range(recipe.folds), SCORE if search.metric.pooled else SOFTMAX
+    folds, pooled = range(recipe.folds), search.metric.pooled
+    form = SCORE if pooled else SOFTMAX
     blends = {BLEND: [search.weighted(search.of_fold.get(f, blend), f) for f in folds]}
     for number, name in enumerate(rankers):
-        blends[name] = [(single(form, number, search.width), None)] * recipe.folds
+        blends[name] = [Weighted(single(form, number, search.width), None, pooled)]
     return calibration, out_of_fold(row, *data, search.fold, scene, blends)
 
 

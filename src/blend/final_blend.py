@@ -11,12 +11,12 @@ import numpy as np
 from src.blend.blend import STACK, TENTHS, Blend
 from src.blend.calibration import scene_inputs, scenes
 from src.blend.cv import cv_path, read_cv, scene_column
-from src.blend.scored_candidates import final_list
+from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.calibrators.base import Calibration
-from src.core.arrays import F64
+from src.core.arrays import F64, I64
 from src.core.run import Run
 from src.data import paths
-from src.data.schemas import FinalLists
+from src.data.schemas import FinalList, FinalLists
 from src.data.shards import shard_files
 from src.rankers.base import Ranker
 
@@ -32,12 +32,19 @@ class FinalBlend:
     rankers: tuple[Ranker, ...]  # trained for the objective; none: the order of the pool stays
     blend: Blend
     stack: F64 | None  # weights of the meta-features for STACK
+    pooled: bool = False  # whether scores of different queries are compared
     calibration: Calibration | None = None
 
     @property
     def columns(self) -> list[str]:
         """Score columns of the rankers."""
         return [row.score_column(self.objective) for row in self.rankers]
+
+    def probabilities(self, candidates: ScoredCandidates, scene: I64) -> F64:
+        """Return the calibrated probability of each candidate; scene: of each candidate."""
+        assert self.calibration is not None
+        log_odds = candidates.log_odds(self.blend, self.stack, self.pooled)
+        return self.calibration.probabilities(log_odds, scene)
 
 
 def final_blends(run: Run) -> dict[str, FinalBlend]:
@@ -64,7 +71,8 @@ def blends_of(cv: dict[str, Any], recipe: Recipe) -> dict[str, FinalBlend]:
             if "calibration" not in entry:
                 raise ValueError(f"cv.json has no calibration of {name}; run 7_blend.py again")
             calibration = Calibration.from_data(recipe.calibrator, entry["calibration"])
-        blends[name] = FinalBlend(name, rankers, blend, stack, calibration)
+        pooled = recipe.metric_of(name).pooled
+        blends[name] = FinalBlend(name, rankers, blend, stack, pooled, calibration)
     return blends
 
 
@@ -82,16 +90,26 @@ def submission_path(run: Run) -> Path:
     return run.output / run.dataset.submission
 
 
+def list_of(run: Run, split: str, final: FinalBlend, k: int | None) -> FinalList:
+    """List the k best candidates of each query of a split, or all, with their probabilities."""
+    scene = scenes(run, split, scene_column(run.recipe))
+
+    def probabilities(candidates: ScoredCandidates) -> F64:
+        return final.probabilities(candidates, candidates.per_row(scene[candidates.session]))
+
+    files, calibrated = shard_files(run, split, "scores"), final.calibration is not None
+    blend = final.columns, final.blend, final.stack, k
+    return final_list(files, *blend, probabilities if calibrated else None)
+
+
 def write_submission(run: Run, split: str) -> bool:
     """Bring the submission up to date for the queries of a split; True when it was built."""
     k = None if run.dataset.ranks_all else run.recipe.k
 
     def make(path: Path) -> None:
-        files, lists = shard_files(run, split, "scores"), FinalLists()
-        scene = scenes(run, split, scene_column(run.recipe))
+        lists = FinalLists()
         for name, final in final_blends(run).items():
-            listed = final.columns, final.blend, final.stack, k, final.calibration, scene
-            lists[name] = final_list(files, *listed)
+            lists[name] = list_of(run, split, final, k)
         run.dataset.write_submission(run, split, lists, path)
 
     inputs = [cv_path(run), paths.items(run), paths.sessions(run, split), paths.events(run, split)]

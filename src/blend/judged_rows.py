@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,13 @@ from src.blend.blend import Blend
 from src.blend.scored_candidates import ScoredCandidates
 from src.core.arrays import F32, F64, I32, arrays
 
-Weighted = tuple[Blend, F64 | None]
-"""A blend, and the weights of the meta-features for STACK."""
+
+class Weighted(NamedTuple):
+    """A blend, as ScoredCandidates.log_odds takes it."""
+
+    blend: Blend
+    stack: F64 | None  # weights of the meta-features for STACK
+    pooled: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class JudgedRows:
         cls, file: Path, columns: Sequence[str], truth: pl.DataFrame, blends: Sequence[Weighted]
     ) -> Self:
         candidates = ScoredCandidates.load(file, columns, np.unique(truth["session"].to_numpy()))
-        log_odds = [candidates.log_odds(blend, stack) for blend, stack in blends]
+        log_odds = [candidates.log_odds(*blend) for blend in blends]
         table = pl.DataFrame({
             "session": candidates.per_row(candidates.session), "item": candidates.item,
             **{f"{n}": values for n, values in enumerate(log_odds)},

@@ -26,8 +26,9 @@ class PooledSearch(BlendSearch):
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries); a perfect order has the score 1."""
-        rankers: list[Weighted] = [(single(SCORE, n, self.width), None) for n in range(self.width)]
-        stacks = [(Blend(STACK, ()), self.stack_of(f)) for f in range(self.recipe.folds)]
+        rankers = [Weighted(single(SCORE, n, self.width), None, True) for n in range(self.width)]
+        stacks = [Weighted(Blend(STACK, ()), self.stack_of(f), True)
+                  for f in range(self.recipe.folds)]  # fmt: skip
         own = stacks if Blend(STACK, ()) in self.blends else []
         rows = JudgedRows.read(self.files, self.columns, self.truth, [*rankers, *own])
         fold, ideal = self.fold[rows.session], np.zeros(self.session.size)

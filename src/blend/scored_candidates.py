@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,6 @@ from scipy.special import logit
 
 from src.blend import blend_kernel
 from src.blend.blend import RANK, SCORE, SOFTMAX, STACK, Blend
-from src.calibrators.base import Calibration
 from src.core.arrays import F32, F64, I32, I64, arrays, offsets_of_sizes, positions
 from src.data.labels import grades_of
 from src.data.schemas import FinalList
@@ -79,19 +78,24 @@ class ScoredCandidates:
         pairs = zip(blend.weights, self.transformed[blend.transform], strict=True)
         return np.sum([np.float32(w) * s for w, s in pairs if w], axis=0, dtype=np.float32)
 
-    def log_odds(self, blend: Blend, stack: F64 | None = None) -> F64:
+    def log_odds(self, blend: Blend, stack: F64 | None = None, pooled: bool = False) -> F64:
         """Return log-odds of each candidate, which calibrators map to probabilities: float64.
 
-        Stacks and sums of scores are such. A softmax is a share of the list, and its log-odds are
-        taken. Ranks tell no shares, so a blend of ranks has the softmaxes of its rankers.
+        pooled: whether scores of different queries are compared: then the stack, or the weighted
+        mean of scores. Else scores only mean something within their list. Their softmax is a share
+        of the list, and its log-odds are taken: of the stack, or of the weighted mean of the
+        rankers' softmaxes. Ranks tell no shares, so a blend of ranks has these softmaxes too.
         """
         if blend.transform == STACK:
-            return self.blended(blend, stack).astype(np.float64)
-        pooled = blend.transform == SCORE
-        pairs = zip(blend.weights, self.transformed[SCORE if pooled else SOFTMAX], strict=True)
-        parts = [w / sum(blend.weights) * s.astype(np.float64) for w, s in pairs if w]
-        total: F64 = np.sum(parts, axis=0)
-        return total if pooled else logit(np.clip(total, SHARE, 1.0 - SHARE))
+            total = self.blended(blend, stack)
+            if not pooled:
+                total = blend_kernel.softmax(self.offsets, total)
+            parts = [total.astype(np.float64)]
+        else:
+            pairs = zip(blend.weights, self.transformed[SCORE if pooled else SOFTMAX], strict=True)
+            parts = [w / sum(blend.weights) * s.astype(np.float64) for w, s in pairs if w]
+        found: F64 = np.sum(parts, axis=0)
+        return found if pooled else logit(np.clip(found, SHARE, 1.0 - SHARE))
 
     def top_rows(self, score: F32, k: int) -> I64:
         """Rows of the k best candidates: (queries, k), -1 at the end of a list; ties by item."""
@@ -127,18 +131,16 @@ class ScoredCandidates:
 
 def final_list(
     files: Sequence[Path], columns: Sequence[str], blend: Blend, stack: F64 | None, k: int | None,
-    calibration: Calibration | None = None, scene: I64 | None = None,
+    probabilities: Callable[[ScoredCandidates], F64] | None = None,
 ) -> FinalList:  # fmt: skip
     """Rank the candidates of score files under a blend; list the k best of each query, or all.
 
-    calibration: gives probabilities. scene: of each session.
+    probabilities: of the candidates of a file; None: the list has none.
     """
     lists = []
     for file in files:
-        candidates, probability = ScoredCandidates.load(file, columns), None
-        if calibration and scene is not None:
-            of_row = candidates.per_row(scene[candidates.session])
-            probability = calibration.probabilities(candidates.log_odds(blend, stack), of_row)
+        candidates = ScoredCandidates.load(file, columns)
+        probability = probabilities(candidates) if probabilities else None
         lists.append(candidates.ranked(candidates.blended(blend, stack), k, probability))
     session, item, score = (
         np.concatenate([getattr(of_file, name) for of_file in lists])

@@ -66,14 +66,15 @@ class BlendSearch:
         """Bytes of a search: the values of all blends, the labels, and one file of candidates.
 
         A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
-        of a list takes 40.
+        of a list takes 40. A label takes 40, and 16 per ranker and fold where rows are calibrated.
         """
         rankers = len(recipe.rankers)
         queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
         values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
         rows = max(map(count_rows, files))
         ranks = min(rows, shards.QUERIES_PER_SHARD * recipe.k)
-        return values + rows * (40 + 40 * rankers) + 40 * ranks + 40 * labels.height
+        label = 40 + 16 * (rankers + recipe.folds) * (recipe.calibrator is not None)
+        return values + rows * (40 + 40 * rankers) + 40 * ranks + label * labels.height
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries), and the score of a perfect order of the pool."""
@@ -105,7 +106,8 @@ class BlendSearch:
 
     def weighted(self, blend: Blend, fold: int) -> Weighted:
         """Return a blend with its weights of STACK for a fold, or for all."""
-        return blend, self.stack_of(fold) if blend.transform == STACK else None
+        stack = self.stack_of(fold) if blend.transform == STACK else None
+        return Weighted(blend, stack, self.metric.pooled)
 
     def query_scores(self, blend: Blend) -> QueryScores:
         """Score all queries under one blend."""

@@ -13,7 +13,7 @@ from src.core.arrays import F64, I64, Mask
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-SCENE_ROWS = 100
+SCENE_ROWS = 500
 """Positives, and negatives, that a scene needs for a map of its own; others share one."""
 Map = dict[str, list[float]]
 """Numbers of a fitted map, as JSON has them."""

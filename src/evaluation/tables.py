@@ -35,7 +35,7 @@ def table_path(run: Run, name: str) -> Path:
 
 
 def write_tables(run: Run) -> list[bool]:
-    """Bring the tables up to date; return for each whether it was built. None without slices."""
+    """Bring the tables up to date; return for each whether it was built, none without slices."""
     recipe, slices = run.recipe, run.recipe.slices
     if slices is None:
         return []

@@ -188,12 +188,10 @@ class Bundle:
 
     def calibrated(self, batch: CandidateBatch, scene: I64) -> dict[str, F64]:
         """Return the probability of each candidate of a batch; scene: of each candidate."""
-        found = {}
-        for final, candidates in self.candidates(batch, None):
-            assert final.calibration is not None
-            log_odds = candidates.log_odds(final.blend, final.stack)
-            found[final.objective] = final.calibration.probabilities(log_odds, scene)
-        return found
+        return {
+            final.objective: final.probabilities(candidates, scene)
+            for final, candidates in self.candidates(batch, None)
+        }
 
     def candidates(
         self, batch: CandidateBatch, fold: I64 | None

@@ -17,7 +17,8 @@ from sklearn.metrics import roc_auc_score
 
 from src.blend.blend import RANK, SCORE, SOFTMAX, STACK, Blend
 from src.blend.calibration import out_of_fold
-from src.blend.judged_rows import JudgedRows
+from src.blend.final_blend import FinalBlend
+from src.blend.judged_rows import JudgedRows, Weighted
 from src.blend.pooled_search import PooledSearch
 from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.calibrators.base import Calibration
@@ -86,7 +87,7 @@ def test_the_better_ranker_is_found_and_a_stack_is_no_worse(world: World) -> Non
 
 
 def test_a_probability_is_fitted_without_its_fold(world: World) -> None:
-    blends = {"b": [(Blend(SCORE, (0, 10)), None)] * 4}
+    blends = {"b": [Weighted(Blend(SCORE, (0, 10)), None, True)]}
     scene = np.zeros(N, np.int64)
     arguments = world.files, NAMES, world.truth, world.fold, scene, blends
     rows = out_of_fold(PlattCalibrator(), *arguments)
@@ -106,7 +107,10 @@ def test_a_probability_is_fitted_without_its_fold(world: World) -> None:
 def test_log_odds(world: World) -> None:
     c = ScoredCandidates.load(world.files[0], NAMES)
     a, b = (score.astype(np.float64) for score in c.scores)
-    assert c.log_odds(Blend(SCORE, (4, 6))) == pytest.approx(0.4 * a + 0.6 * b)
+    pooled = Blend(SCORE, (4, 6)), None, True
+    assert c.log_odds(*pooled) == pytest.approx(0.4 * a + 0.6 * b)
+    stack = np.array([0.5, 2.0, 0.0, 0.0])
+    assert c.log_odds(Blend(STACK, ()), stack, True) == pytest.approx(0.5 * a + 2 * b, rel=1e-5)
     offsets = np.array([0, 1, 4, 9])
     lists = ScoredCandidates(c.session[:3], offsets, c.item[:9], [s[:9] for s in c.scores])
     shares = lists.transformed[SOFTMAX]
@@ -114,24 +118,46 @@ def test_log_odds(world: World) -> None:
     for transform in (SOFTMAX, RANK):
         found = expit(lists.log_odds(Blend(transform, (5, 5))))
         assert found == pytest.approx(share, abs=2e-6) and found[0] > 0.999
+    power = np.exp(0.5 * a[:9] + 2 * b[:9])
+    of_list = power / np.repeat(np.add.reduceat(power, offsets[:-1]), np.diff(offsets))
+    assert expit(lists.log_odds(Blend(STACK, ()), stack)) == pytest.approx(of_list, abs=2e-6)
     judged = pl.DataFrame({"session": c.session[[1, 2]], "item": lists.item[[2, 4]],
                            "grade": np.ones(2, np.float32)})  # fmt: skip
     path = world.files[0].with_name("lists.parquet")
     table = {"session": np.repeat(c.session[:3], np.diff(offsets)), "item": np.arange(9)}
     pl.DataFrame(table | {"a": a[:9], "b": b[:9]}).write_parquet(path)
     judged = judged.with_columns(item=pl.Series([2, 5]).cast(pl.Int64))
-    rows = JudgedRows.read([path], NAMES, judged, [(Blend(SOFTMAX, (5, 5)), None)])
+    rows = JudgedRows.read([path], NAMES, judged, [Weighted(Blend(SOFTMAX, (5, 5)), None, False)])
     assert expit(rows.log_odds[:, 0]) == pytest.approx(share[[2, 5]]), "shares of whole lists"
 
 
-def test_final_lists_carry_probabilities(world: World) -> None:
-    rows = JudgedRows.read(world.files, NAMES, world.truth, [(Blend(SCORE, (0, 10)), None)])
+def test_the_blend_of_a_fold_scores_the_rows_that_its_map_is_fitted_to(world: World) -> None:
+    """Folds whose blends have other scales: each map is for its own blend."""
+    of_folds = [Weighted(Blend(SCORE, (10 * (f % 2), 10 * (1 - f % 2))), None, True)
+                for f in range(4)]  # fmt: skip
     scene = np.zeros(N, np.int64)
-    fitted = Calibration.fit(
-        PlattCalibrator(), rows.log_odds[:, 0], rows.grade > 0, scene[rows.session]
-    )
-    found = final_list(world.files, NAMES, Blend(SCORE, (0, 10)), None, None, fitted, scene)
+    arguments = world.files, NAMES, world.truth, world.fold, scene
+    mixed = out_of_fold(PlattCalibrator(), *arguments, {"blend": of_folds})
+    alone = [out_of_fold(PlattCalibrator(), *arguments, {"x": [b]}) for b in of_folds[:2]]
+    fold = world.fold[world.known]
+    for parity, wanted in enumerate(alone):
+        rows = fold % 2 == parity
+        p = mixed["probability"].to_numpy()[rows]
+        assert p.tolist() == wanted["probability"].to_numpy()[rows].tolist()
+
+
+def test_final_lists_carry_probabilities(world: World) -> None:
+    b = Blend(SCORE, (0, 10))
+    rows = JudgedRows.read(world.files, NAMES, world.truth, [Weighted(b, None, True)])
+    zeros = np.zeros(rows.grade.size, np.int64)
+    fitted = Calibration.fit(PlattCalibrator(), rows.log_odds[:, 0], rows.grade > 0, zeros)
+    final = FinalBlend("x", (), b, None, True, fitted)
+
+    def probabilities(c: ScoredCandidates) -> np.ndarray:
+        return final.probabilities(c, c.per_row(np.zeros(c.session.size, np.int64)))
+
+    found = final_list(world.files, NAMES, b, None, None, probabilities)
     assert found.probability is not None
-    wanted = fitted.probabilities(world.scores[1].astype(np.float64), scene)
+    wanted = fitted.probabilities(world.scores[1].astype(np.float64), np.zeros(N, np.int64))
     assert found.probability.tolist() == wanted.tolist()
-    assert final_list(world.files, NAMES, Blend(SCORE, (0, 10)), None, 1).probability is None
+    assert final_list(world.files, NAMES, b, None, 1).probability is None

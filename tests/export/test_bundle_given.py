@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -20,14 +21,12 @@ from planted import whole
 
 from src.blend.calibration import scenes
 from src.blend.cv import write_cv
-from src.blend.final_blend import final_blends
-from src.blend.scored_candidates import final_list
+from src.blend.final_blend import final_blends, list_of
 from src.calibrators.platt import PlattCalibrator
 from src.candidates.pool import write_pool
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
-from src.data.shards import shard_files
 from src.data.split_data import SplitData
 from src.export.bundle import Bundle
 from src.export.write import export_folder, write_bundle
@@ -70,7 +69,13 @@ def graded_lists(queries: int = 60) -> list[list[Row]]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.calibrators.base.SCENE_ROWS", 20)
+        yield exported_run(tmp_path_factory)
+
+
+def exported_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("given")
     run = given_split(folder, graded_lists(), "later", recipe=RECIPE, n_items=ITEMS).run
     for split in ("valid", "later"):
@@ -128,10 +133,7 @@ def test_probabilities_in_a_fresh_process_are_those_of_the_run(run: Run, tmp_pat
     found = scored_elsewhere(run, tmp_path)
     found = found.with_columns(session=rows["session"], item=rows["dense"])
     final = final_blends(run)["relevance"]
-    listed = final_list(
-        shard_files(run, "later", "scores"), final.columns, final.blend, final.stack, None,
-        final.calibration, scenes(run, "later", "scene"),
-    )  # fmt: skip
+    listed = list_of(run, "later", final, None)
     assert final.calibration and sorted(final.calibration.scenes) == [0, 1]
     columns = {"session": np.repeat(listed.session, np.diff(listed.offsets)), "item": listed.item}
     wanted = pl.DataFrame(columns | {"p": listed.probability}).sort("session", "item")

@@ -20,11 +20,8 @@ from ebnerd import EBNERD, RECIPE, planted, row, write
 from planted import run_in
 from tiny import run_steps
 
-from src.blend.calibration import scenes
-from src.blend.final_blend import final_blends
-from src.blend.scored_candidates import final_list
+from src.blend.final_blend import final_blends, list_of
 from src.data import paths
-from src.data.shards import shard_files
 from src.datasets.ebnerd.recipe import AHEAD
 from src.export.write import write_bundle
 from src.rankers.lgbm import LightGBMRanker
@@ -142,11 +139,10 @@ def test_raw_impressions_in_a_fresh_process_have_the_probabilities_of_the_run(
     command += ["--bundle", str(bundle), "--raw", str(raw), "--to", str(to)]
     subprocess.run(command, cwd=worlds.ROOT, check=True)
     found = pl.read_csv(to).sort("row", "article")
-    scene, items = scenes(run, "test", "scene"), pl.read_parquet(paths.items(run))["item_id"]
+    items = pl.read_parquet(paths.items(run))["item_id"]
     assert found.columns == ["row", "impression_id", "article", "click", "read", "scroll"]
     for name, final in final_blends(run).items():
-        blend = final.columns, final.blend, final.stack, None, final.calibration, scene
-        listed = final_list(shard_files(run, "test", "scores"), *blend)
+        listed = list_of(run, "test", final, None)
         rows = np.repeat(listed.session, np.diff(listed.offsets))
         table = pl.DataFrame({"row": rows, "article": items[listed.item], "p": listed.probability})
         wanted = table.sort("row", "article")

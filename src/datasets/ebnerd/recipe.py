@@ -97,7 +97,8 @@ RANKERS: tuple[Ranker, ...] = (
               **ON_CLICK),
     NetRanker("lists", ListTransformer(dropout=0.3), SOFTMAX, stop=AUC(), epochs=12,
               patience=PATIENCE, learning_rate=0.001, **ON_CLICK),
-    LightGBMRanker("lgbm_rate", (("objective", "binary"), *RATE_PARAMS), 500, objectives=SECOND),
+    LightGBMRanker("lgbm_rate", (("objective", "binary"), *RATE_PARAMS), 500,
+                   eval_metric="binary_logloss", objectives=SECOND),
 )
 # fmt: on
 
