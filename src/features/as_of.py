@@ -111,8 +111,11 @@ class AsOfFeature(KeyedLogFeature):
         return [f"{self.label}_{end}" for end in ends]
 
     def ranked(self, recipe: Recipe) -> Sequence[int]:
-        """Rank what differs within a list; shares have the ranks of their counts."""
-        if ITEM not in self.key:
+        """Rank what differs within a list; shares have the ranks of their counts.
+
+        Where rows of different lists are compared, nothing is ranked.
+        """
+        if ITEM not in self.key or recipe.metric.pooled:
             return ()
         alike = (AsOf.NEW, AsOf.SHARE) if "count" in self.what else (AsOf.NEW,)
         return [n for n, (what, _) in enumerate(self.columns()) if what not in alike]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from src.features.impression import ImpressionFeature
 from src.features.item_number import ItemNumberFeature
 from src.features.keyed_log import joined
 from src.features.table import FeatureTable
+from src.metrics.pooled import PooledAUC
 
 UNTIL = 8  # tick from which clicks are hidden
 DELAY = 2  # ticks
@@ -122,6 +124,7 @@ def test_what_differs_within_a_list_is_ranked(tmp_path: Path) -> None:
     assert rows["shown_item_count_all_rank"].to_list()[-3:] == [2, 1, 0]
     assert FeatureTable(data.run.recipe).names[-1] == "shown_item_count_all_rank"
     assert AsOfFeature("shown", ("user",), ("count",), (None,)).ranked(data.run.recipe) == ()
+    assert feature.ranked(replace(data.run.recipe, metric=PooledAUC())) == ()
 
 
 def test_exposure_ahead_against_loops(tmp_path: Path) -> None:
