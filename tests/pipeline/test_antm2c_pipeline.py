@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
-from antm2c import ANTM2C, RECIPE
+from antm2c import ANTM2C, RECIPE, planted, write
 from tiny import run_steps
 
 from src.datasets.antm2c import simulate
@@ -122,3 +122,12 @@ def test_the_truth_of_a_planted_log_is_known() -> None:
     assert rows.probability[rows.click].mean() > rows.probability[~rows.click].mean() + 0.15
     again = next(simulate.draw(World(Config(40_000, seed=2))))
     assert np.array_equal(again.click, parts[0].click)
+
+
+def test_a_log_without_a_click_is_served(tmp_path: Path) -> None:
+    """There is nothing to learn; the probability is the smoothed rate of valid."""
+    rows = [made | {"label": "0"} for made in planted(300, 1)]
+    write(tmp_path / "in" / "a.csv", rows)
+    assert run_steps(tmp_path / "in", tmp_path / "out", recipe=TINY, dataset=ANTM2C) == 0
+    table = pl.read_csv(tmp_path / "out" / "submission.csv")
+    assert table.height > 20 and (table["probability"] < 0.05).all()
