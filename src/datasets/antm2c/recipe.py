@@ -62,8 +62,9 @@ SLICES = Slices(
 SCENE = "impression_scene"
 IDS = (SCENE, *CATEGORIES)
 """Features that are ids, not numbers."""
+# LightGBM reads other categories as numbers: with sets of their values it learned noise by heart
 LGBM_PARAMS = (
-    ("num_leaves", 63), ("learning_rate", 0.1), ("min_data_in_leaf", 100),
+    ("num_leaves", 31), ("learning_rate", 0.05), ("min_data_in_leaf", 100),
     ("feature_fraction", 0.5), ("bagging_fraction", 0.8), ("bagging_freq", 1),
 )  # fmt: skip
 XGB_PARAMS = (
@@ -77,7 +78,7 @@ NET: dict[str, Any] = {
 # fmt: off
 RANKERS: tuple[Ranker, ...] = (
     NetRanker("logistic", Linear(), BCE(), **NET | {"learning_rate": 0.02}),
-    LightGBMRanker("lgbm", (("objective", "binary"), *LGBM_PARAMS), 400, categories=IDS),
+    LightGBMRanker("lgbm", (("objective", "binary"), *LGBM_PARAMS), 500, categories=(SCENE,)),
     XGBoostRanker("xgb", (("objective", "binary:logistic"), *XGB_PARAMS), 400),
     NetRanker("mlp", MLP(dim=8), BCE(), max_items=50_000, **NET),
     NetRanker("mmoe", MMoE(dim=8, scene=SCENE), BCE(), max_items=50_000, **NET),
