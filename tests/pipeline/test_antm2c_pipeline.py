@@ -18,7 +18,7 @@ from antm2c import ANTM2C, RECIPE, planted, write
 from tiny import run_steps
 
 from src.datasets.antm2c import simulate
-from src.datasets.antm2c.recipe import IDS, NET
+from src.datasets.antm2c.recipe import NET, SCENE
 from src.datasets.antm2c.world import RATE, SHARE, Config, World
 from src.rankers.lgbm import LightGBMRanker
 from src.rankers.losses.pointwise import BCE
@@ -29,11 +29,9 @@ from src.tools import check, score
 pytestmark = pytest.mark.slow
 
 LGBM = LightGBMRanker(
-    "lgbm", (("objective", "binary"), ("min_data_in_leaf", 20)), 30, categories=IDS
+    "lgbm", (("objective", "binary"), ("min_data_in_leaf", 20)), 30, categories=(SCENE,)
 )
-MMOE = NetRanker(
-    "mmoe", MMoE((8,), (4,), dim=4, scene="impression_scene"), BCE(), **NET | {"epochs": 2}
-)
+MMOE = NetRanker("mmoe", MMoE((8,), (4,), dim=4, scene=SCENE), BCE(), **NET | {"epochs": 2})
 TINY = replace(RECIPE, rankers=(LGBM, MMOE))
 
 
