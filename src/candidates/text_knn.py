@@ -36,7 +36,7 @@ class TextKnnRetriever(Retriever):
     kind: str  # "exact": the texts are equal, once normalised; "ngrams": cosine of TF-IDF
     neighbours: int = 100  # most similar sessions, ties by session; all equal texts for "exact"
     power: float = 1.0  # of the similarity
-    popularity: float = 0.3
+    popularity: float = 0.0
     top: int = 255
 
     def check(self, recipe: Recipe) -> None:

@@ -66,7 +66,7 @@ def plain_items(similar: list[float], popularity: float, top: int) -> list[tuple
 def test_the_same_title(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_knn, "QUERIES", 3)
     same = {"rainy day": [0, 1, 6], "workout": [3, 7], "🎸": [4]}
-    found = lists(TextKnnRetriever("same", "exact", top=3), data)
+    found = lists(TextKnnRetriever("same", "exact", popularity=0.3, top=3), data)
     for asked, of_query in zip(ASKED, found, strict=True):
         near = same.get(normalised(asked), [])
         similar = [float(n in near) for n in range(len(HISTORIES))]

@@ -85,7 +85,7 @@ def _write(path: Path, playlists: list[dict[str, Any]]) -> None:
     store.write_text(path, json.dumps({"playlists": playlists}))
 
 
-DEMO = replace(RECIPE, name="mpd-demo", min_train_queries=600)
+DEMO = replace(RECIPE, name="mpd-demo", min_train_queries=400)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ MATRICES = (
 ALL = Seeds(decay=1.0)
 RETRIEVERS = (
     TextKnnRetriever("same_title", "exact"),
-    TextKnnRetriever("like_title", "ngrams", neighbours=150, power=2.0),
+    TextKnnRetriever("like_title", "ngrams", neighbours=150),
+    TextKnnRetriever("rare_title", "ngrams", neighbours=150, power=2.0, popularity=0.3),
     ItemNameRetriever("names", ("title", "artist", "album")),
     ItemToItemRetriever("together", "together", ALL, neighbours=200, power=0.5, top=255),
     ItemToItemRetriever("near", "near", ALL, neighbours=100, power=0.5, top=150),
@@ -69,7 +70,8 @@ RECIPE = Recipe(
     ),
     rankers=(LOGISTIC, replace(GRADED, name="ndcg", shared=False, eval_metric="ndcg@100")),
     type_weight=(1.0,),
-    min_train_queries=2_500,
+    min_train_queries=1_200,
+    negatives_per_positive=4.0,
     exclude_seen=True,
     pool_size=600,
 )
