@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +44,20 @@ STEPS = sorted(measure.HERE.parent.glob("[1-7]_*.py"))
 K = 10
 
 
-def lists_of(run: Run, split: str) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield names and lists (session, item, rank from 0): of retrievers, rankers, the blend."""
+def retrieved_lists(run: Run, split: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield names and lists of the retrievers: session, item, rank from 0."""
     for row in run.recipe.retrievers:
         table = pl.read_parquet(candidate_files(run, split, [row]))
         yield row.name, table.select("session", "item", "rank")
-    files = shard_files(run, split, "scores")
-    for final in final_blends(run).values():
-        for ranker, column in zip(final.rankers, final.columns, strict=True):
-            yield (
-                f"ranker {ranker.name}",
-                frame(final_list(files, [column], Blend(RANK, (TENTHS,)), None, K)),
-            )
-        yield "blend", frame(final_list(files, final.columns, final.blend, final.stack, K))
+
+
+def blended_lists(run: Run, split: str, k: int) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield names and lists of k items of the rankers of one objective, and of their blend."""
+    files, alone = shard_files(run, split, "scores"), Blend(RANK, (TENTHS,))
+    (final,) = final_blends(run).values()
+    for ranker, column in zip(final.rankers, final.columns, strict=True):
+        yield f"ranker {ranker.name}", frame(final_list(files, [column], alone, None, k))
+    yield "blend", frame(final_list(files, final.columns, final.blend, final.stack, k))
 
 
 def frame(listed: FinalList) -> pl.DataFrame:
@@ -70,14 +72,14 @@ def descending(run: Run, split: str) -> set[int]:
     session = truth["session"].to_numpy()
     last = np.concatenate([s.last_event(n, n + 1) for n in session])
     down = raw.gather(truth["item"]) < raw.gather(s.item[last])
-    return set(session[down.to_numpy()].tolist())
+    return set(session[down.to_numpy() & (last >= 0)].tolist())
 
 
 def rows_of(run: Run, split: str) -> Iterator[tuple[object, ...]]:
     """Make the rows of a split: the mean over its queries, with a 95 % interval of NDCG@10."""
     truth = scan_positives(paths.labels(run, split)).select("session", "item", "grade")
     down = np.array(sorted(descending(run, split)))
-    for name, lists in lists_of(run, split):
+    for name, lists in chain(retrieved_lists(run, split), blended_lists(run, split, K)):
         scores = [score_lists(lists.lazy(), truth, metric_named(metric)) for metric in METRICS]
         low, high = bootstrap([scores[-1]], [1.0], run.recipe.seed)
         falls = np.isin(scores[-1].session, down)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -35,6 +36,10 @@ class ItemNameRetriever(Retriever):
     columns: tuple[str, ...] = ("title",)  # of items.parquet, texts
     popularity: float = 0.3
     top: int = 255
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """Return the events, the texts of the sessions, and the names of the items."""
+        return [*super().inputs(run, split), paths.sessions(run, split), paths.items(run)]
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the weights of the words, and of a batch of scores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -44,6 +45,10 @@ class TextKnnRetriever(Retriever):
         super().check(recipe)
         if self.kind not in KINDS:
             raise ValueError(f"retriever {self.name}: kind is one of {', '.join(KINDS)}")
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """Return the events, and the texts of the sessions."""
+        return [*super().inputs(run, split), paths.sessions(run, split)]
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the vectors, of the sessions' items, and of a batch of scores."""

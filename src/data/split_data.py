@@ -62,9 +62,11 @@ class SplitData:
 
     @cached_property
     def texts(self) -> pl.Series:
-        """Texts of all sessions, "" for one without: of SESSIONS, which has a column `text`."""
-        path = paths.sessions(self.run, self.split)
-        return pl.read_parquet(path, columns=["text"]).to_series().fill_null("")
+        """Texts of all sessions (SESSIONS), "" for one without, as in a split without texts."""
+        table = pl.read_parquet(paths.sessions(self.run, self.split))
+        if "text" not in table.columns:
+            return pl.Series([""] * table.height)
+        return table["text"].fill_null("")
 
     def context(self, column: str) -> I32:
         """Return a context column of all events; 0 where the value is unknown."""

@@ -128,10 +128,13 @@ class Dataset(ABC):
         """
         return judged_rows.judged_items(path, self.submission_format(), truth)
 
-    def own_scores(self, path: Path, labels: Path, truth: pl.DataFrame) -> pl.DataFrame | None:
-        """Score a submission by metrics that only this dataset has; None: it has none.
+    def own_scores(
+        self, lists: pl.DataFrame, truth: pl.DataFrame, labels: Path
+    ) -> pl.DataFrame | None:
+        """Score lists by metrics that only this dataset has, in rows of kinds of queries.
 
-        labels: the file that truth, a TRUTH table, was read from.
+        lists: session, item, rank from 0, in raw ids. truth: TRUTH, read from the file `labels`.
+        Returns None where there are no such metrics.
         """
         return None
 

@@ -148,7 +148,7 @@ def body(args: argparse.Namespace) -> int:
     of_step_1 = args.labels.name == "labels.parquet"
     truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
     listed, metric = dataset.judged_items(args.file, truth), dataset.recipe.metric
-    own = dataset.own_scores(args.file, args.labels, truth)
+    own = dataset.own_scores(listed, truth, args.labels)
     truth, listed = numbered(truth, listed)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))

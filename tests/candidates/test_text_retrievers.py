@@ -103,11 +103,13 @@ def test_items_by_their_names(data: SplitData, monkeypatch: pytest.MonkeyPatch) 
 
 def test_texts_without_a_letter_give_no_list(data: SplitData) -> None:
     file = data.run.output / "valid" / "sessions.parquet"
-    whole(file, pl.read_parquet(file).with_columns(text=pl.lit("")))
-    empty = SplitData(data.run, "valid")
+    sessions = pl.read_parquet(file)
     rows = (TextKnnRetriever("same", "exact"), TextKnnRetriever("like", "ngrams"))
-    for row in (*rows, ItemNameRetriever("names")):
-        assert lists(row, empty) == [[]] * len(ASKED)
+    for table in (sessions.with_columns(text=pl.lit("")), sessions.drop("text")):
+        whole(file, table)
+        empty = SplitData(data.run, "valid")
+        for row in (*rows, ItemNameRetriever("names")):
+            assert lists(row, empty) == [[]] * len(ASKED)
 
 
 def test_a_long_title_is_cut_and_marks_are_dropped() -> None:

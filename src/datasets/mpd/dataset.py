@@ -47,25 +47,25 @@ class Playlists(Dataset):
 
     def check_submission(self, path: Path, folder: Path) -> Checked:
         """Check an answer against the queries and tracks that step 1 left in the output."""
-        shown, tracks = self._shown(), set(item_ids(self.output / "items.parquet"))
+        shown = {pid: set(uris) for pid, uris in self._shown().items()}
+        tracks = set(item_ids(self.output / "items.parquet"))
         right = f"{len(shown):,} lists of {self.recipe.k} tracks, of {len(tracks):,} tracks"
         return Checked(submission.faults(path, self.recipe.k, shown, tracks), right)
 
-    def _shown(self, roles: tuple[str, ...] = ()) -> dict[int, set[str]]:
+    def _shown(self, roles: tuple[str, ...] = ()) -> dict[int, list[str]]:
         """Read pid -> tracks shown, of the queries of some roles, or of those to be answered."""
         splits = [split for split in splits_in(self.output) if split.role != "train"]
         splits = [s for s in splits if s.role in roles] if roles else splits[-1:]
-        found: dict[int, set[str]] = {}
+        found: dict[int, list[str]] = {}
         ids = item_ids(self.output / "items.parquet")
         for split in splits:
             folder = self.output / split.name
             pids = pl.read_parquet(folder / "sessions.parquet")["session"]
-            found |= {pid: set() for pid in pids[split.first_query :]}
+            found |= {pid: [] for pid in pids[split.first_query :]}
             events = pl.scan_parquet(folder / "events.parquet").select("session", "item")
-            for session, item in (
-                events.filter(pl.col("session") >= split.first_query).collect().rows()
-            ):
-                found[pids[session]].add(ids[item])
+            of_queries = events.filter(pl.col("session") >= split.first_query)
+            for session, item in of_queries.collect().rows():
+                found[pids[session]].append(ids[item])
         return found
 
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
@@ -85,13 +85,15 @@ class Playlists(Dataset):
             "session", "item", objective=pl.lit(0, pl.Int64), grade=pl.lit(1.0, pl.Float32)
         ).unique(["session", "item"], maintain_order=True)
 
-    def own_scores(self, path: Path, labels: Path, truth: pl.DataFrame) -> pl.DataFrame | None:
-        """Score an answer as the challenge did, by the number of tracks that a query shows."""
+    def own_scores(
+        self, lists: pl.DataFrame, truth: pl.DataFrame, labels: Path
+    ) -> pl.DataFrame | None:
+        """Score lists as the challenge did, by the number of tracks that a query shows."""
         items = pl.read_parquet(self.output / "items.parquet", columns=["item_id", "artist"])
         artist = dict(items.rows())
         if labels.suffix == ".json":
             artist |= dict(read_slice(labels).entries.select("item", "artist").rows())
         shown = {pid: len(tracks) for pid, tracks in self._shown(("valid", "test")).items()}
         hidden = truth.select("session", "item")
-        found = scores.challenge_scores(submission.read_lists(path), hidden, artist)
+        found = scores.challenge_scores(lists.select("session", "item", "rank"), hidden, artist)
         return scores.by_category(found, shown)

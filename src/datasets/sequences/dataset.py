@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from src.core import store
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.datasets.interactions import flags as flags_module
@@ -52,6 +53,8 @@ class Sequences(Interactions):
         tables = {folder / "log.parquet": files.sequences}
         if files.texts:
             tables[folder / "items.parquet"] = files.texts
+        elif not run.dry:
+            store.remove(folder / "items.parquet")  # of an earlier run
 
         def write(temporary: dict[Path, Path]) -> None:
             for path, part in temporary.items():
