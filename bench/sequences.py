@@ -1,13 +1,13 @@
-"""Score the recipe of sequences beside its lists without a model, leave-one-out over all items.
+"""Score lists of sequences, leave-one-out over all items: retrievers, rankers, their blend.
 
-    python -m bench.sequences --dataset sequences --input amazon_beauty [--test] [--refit]
+    make submission DATASET=sequences INPUT=amazon_beauty
+    python -m bench.sequences --dataset sequences --output output/sequences [--test]
 
-Runs the seven scripts, then scores lists of `valid`, or of `test` too. The rankers learn from the
-items of `valid`, and their scores there are out of fold; the blend is chosen there. Matrices and
-vectors of `test` are those of `valid`, unless --refit is given. Recall@k is hit@k, as a query has
-one right item. `descends` is NDCG@10 of the queries whose right item has a smaller id than the last
-one shown: items of one day often stand in the order of their ids, and counts learn that. Prints the
-table and appends it to bench/RESULTS.md.
+The rankers learn from the items that `valid` hides, and their scores there are out of fold; the
+blend is chosen there. --test adds the lists of `test`: look at them once. Recall@k is hit@k, as a
+query has one right item. `descends` is NDCG@10 of the queries whose right item has a smaller id
+than the last one shown: items of one day often stand in the order of their ids, and counts learn
+that. Prints the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -92,20 +92,13 @@ def parts(scores: QueryScores, falls: np.ndarray) -> tuple[float, float]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the scripts; print the table and append it to the results."""
+    """Print the table and append it to the results."""
     parser = argparse.ArgumentParser("bench.sequences", description=__doc__)
     parser.add_argument("--dataset", required=True, help="the dataset of sequences")
-    parser.add_argument("--input", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=Path("output/bench-sequences"))
+    parser.add_argument("--output", type=Path, required=True, help="results of the steps")
     parser.add_argument("--test", action="store_true", help="score the hidden items of test too")
-    parser.add_argument("--refit", action="store_true", help="count the items of valid for test")
     args = parser.parse_args(argv)
-    flags = ["--dataset", args.dataset, "--input", str(args.input), "--output", str(args.output)]
-    flags += ["--engine", "cpu", *(["--refit"] if args.refit else [])]
-    for step in STEPS:
-        command = [sys.executable, str(step), *flags]
-        if measure.run(command, args.output / "bench.log", show=False).code:
-            raise RuntimeError(f"{step.name} failed: see {args.output / 'bench.log'}")
+    flags = ["--dataset", args.dataset, "--output", str(args.output), "--engine", "cpu"]
     run = parse("", STEPS[-1], flags)
     splits = ("valid", "test") if args.test else ("valid",)
     rows = [row for split in splits for row in rows_of(run, split)]

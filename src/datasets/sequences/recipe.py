@@ -28,7 +28,7 @@ MATRICES = (
     CovisitationMatrix("next", direction="forward", max_steps=1, top_n=100),
     CovisitationMatrix("near", max_steps=30, step_decay=0.8, top_n=300),
     CovisitationMatrix("cosine", last_events=200, item_norm=0.5, top_n=200),
-    EaseMatrix("ease", ridge=100.0, top_n=300),
+    EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),
 )
 TEXT = TextMatrix("text", top_n=100)
 
