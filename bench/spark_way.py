@@ -22,17 +22,15 @@ from pyspark.sql import SparkSession
 from bench.ways import recipe_rows, span_of
 from src.matrices.covisitation import CovisitationMatrix
 from src.spark.matrices import covisitation
-from src.spark.session import started, with_row_number, written
+from src.spark.session import started
 
 HEAP = 2 << 30  # bytes; spark.driver.memory in SPARK_CONF changes it
 
 
 def count(spark: SparkSession, path: Path, row: CovisitationMatrix) -> pl.DataFrame:
     """Count a matrix as step 2 does, into memory."""
-    table = with_row_number(spark, path, "row")
-    pairs = covisitation.matrix(table, row, span_of(pl.scan_parquet(path)))
-    pieces = written(pairs, path.with_name("matrix"), "piece")
-    return pl.concat([covisitation.heaviest(piece, row) for piece in pieces])
+    span = span_of(pl.scan_parquet(path))
+    return pl.concat(covisitation.counted(spark, path, row, span, path.with_name("matrix")))
 
 
 def shuffled(spark: SparkSession) -> int:

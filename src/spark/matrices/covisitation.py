@@ -14,12 +14,12 @@ vote are looked up in tables that are made here, and the driver applies `item_no
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import Column, DataFrame, SparkSession, Window, WindowSpec
 from pyspark.sql import functions as sql
 
 from src.core.arrays import F64
@@ -36,6 +36,7 @@ from src.matrices.span import Span
 from src.spark.session import one_line_errors, session, with_row_number, written
 
 EVENT = ("item", "ts", "type", "pos")
+EVENTS_PER_TASK = 100_000  # some million pairs, which a task sums in memory
 POW_ERROR = 1e-14  # relative; Java's pow and C's err by 1e-16
 
 
@@ -44,11 +45,19 @@ def write(data: SplitData, rows: dict[Path, CovisitationMatrix]) -> None:
     run, split, ((path, row),) = data.run, data.split, rows.items()
     events = paths.events(run, split)
     run.budget.claim(f"{split} {row.name}", 0, BYTES_ON_DISK * count_rows(events))
-    table = with_row_number(session(run), events, "row")
-    pieces = written(matrix(table, row, Span.of(run, split)), path, "piece")
     with TableWriter(path, NEIGHBOURS) as writer:
-        for piece in pieces:
-            writer.add(heaviest(piece, row))
+        for table in counted(session(run), events, row, Span.of(run, split), path):
+            writer.add(table)
+
+
+def counted(
+    spark: SparkSession, events: Path, row: CovisitationMatrix, span: Span, near: Path
+) -> Iterator[pl.DataFrame]:
+    """Yield NEIGHBOURS of an EVENTS file, range by range of items; `near`: place for pieces."""
+    tasks = -(-count_rows(events) // EVENTS_PER_TASK)
+    table = with_row_number(spark, events, "row").repartition(max(tasks, 1), "session")
+    for piece in written(matrix(table, row, span), near, "piece"):
+        yield heaviest(piece, row)
 
 
 def matrix(events: DataFrame, row: CovisitationMatrix, span: Span) -> DataFrame:

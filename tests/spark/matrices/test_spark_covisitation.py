@@ -5,6 +5,7 @@ pytest tests/spark/matrices
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,20 +34,21 @@ class Counter:
 
     def __call__(self, events: pl.DataFrame, row: CovisitationMatrix) -> pl.DataFrame:
         from src.spark.matrices import covisitation
-        from src.spark.session import session, with_row_number, written
+        from src.spark.session import session
 
-        path = self.folder / "events.parquet"
+        path, near = self.folder / "events.parquet", self.folder / "matrix"
         events.write_parquet(path, row_group_size=100)
-        table = with_row_number(session(self.run), path, "row")
-        pairs = covisitation.matrix(table, row, span_of(events))
-        pieces = written(pairs, self.folder / "matrix", "piece")
-        tables = [covisitation.heaviest(piece, row) for piece in pieces]
+        tables = covisitation.counted(session(self.run), path, row, span_of(events), near)
         return pl.concat([pl.DataFrame(schema=NEIGHBOURS), *tables])
 
 
 @pytest.fixture(scope="module")
-def count(tmp_path_factory: pytest.TempPathFactory, spark: SparkEngine) -> Counter:
-    return Counter(tmp_path_factory.mktemp("spark"), spark)
+def count(tmp_path_factory: pytest.TempPathFactory, spark: SparkEngine) -> Iterator[Counter]:
+    from src.spark.matrices import covisitation
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(covisitation, "EVENTS_PER_TASK", 3000)  # three tasks
+        yield Counter(tmp_path_factory.mktemp("spark"), spark)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ROWS.values())
@@ -67,12 +69,20 @@ def test_any_row_equals_the_self_merge(
     assert_frame_equal(count(events, row), want, check_exact=True)
 
 
-def test_an_unsure_power_is_decided_by_the_driver(
+def test_an_error_of_javas_power_changes_nothing(
     count: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from pyspark.sql import Column
+
     from src.spark.matrices import covisitation
 
-    monkeypatch.setattr(covisitation, "POW_ERROR", 0.1)  # no weight is sure any more
+    right = covisitation.sql.pow
+
+    def wrong(base: Column, exponent: float) -> Column:
+        return right(base, exponent) * (1 + (covisitation.sql.col("item_y") % 7 - 3) * 1e-3)
+
+    monkeypatch.setattr(covisitation.sql, "pow", wrong)
+    monkeypatch.setattr(covisitation, "POW_ERROR", 4e-3)
     row, events = EVERY_ROW["item_norm"], planted_events()
     want = self_merge(events.lazy(), row, span_of(events)).collect()
     assert_frame_equal(count(events, row), want, check_exact=True)
