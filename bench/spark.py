@@ -4,8 +4,8 @@
 
 Needs step 1, Java and pyspark; SPARK_MASTER and SPARK_CONF are those of `make`. Every way runs
 every row in a process of its own, on 200 sessions first. Job seconds go from reading the events to
-the finished matrix in memory. The peak of Spark is that of Java and of the driver added. Shuffled
-are the bytes that Spark's stages wrote for each other. All matrices are compared with that of the
+the finished matrix in memory; CPU seconds and peak are those of the whole process, for Spark those
+of Java and of the driver added. Shuffled are the bytes that Spark's stages wrote for each other. All matrices are compared with that of the
 kernel. Appends a table to bench/RESULTS.md and a line per process to bench/results.jsonl.
 """
 
@@ -24,7 +24,7 @@ from bench.measure import Record
 ROWS = ("near6", "recent", "buy2buy")  # by steps, by the last 30 events, by time and type
 KERNEL = "kernel"
 WAYS = (KERNEL, "self-merge", "spark")
-HEAD = ("row", "way", "job s", "peak GiB", "shuffled B/event", "neighbours", "as the kernel",
+HEAD = ("row", "way", "job s", "CPU s", "peak GiB", "shuffled B/event", "neighbours", "as the kernel",
         "exit")  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def line(record: Record) -> list[str]:
     return [
         *names,
         f"{record['job_seconds']:,.2f}",
+        f"{record['cpu_seconds'] + facts.get('java_cpu_seconds', 0):,.1f}",
         f"{record['peak_gib'] + facts.get('java_gib', 0):.2f}",
         shuffled,
         f"{record['found']:,}",

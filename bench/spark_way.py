@@ -4,7 +4,7 @@
 
 The folder holds events.parquet and tiny.parquet (bench/frames.py), on which Spark runs first. The
 last printed line is JSON, as that of bench.ways; its facts are the bytes that stages wrote for each
-other, and the largest resident size of Java.
+other, the largest resident size of Java, and its CPU seconds.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ def shuffled(spark: SparkSession) -> int:
     return sum(stages.apply(n).shuffleWriteBytes() for n in range(stages.size()))
 
 
-def java_gib(spark: SparkSession) -> float:
-    """Return the largest resident size of Java, in GiB."""
+def java(spark: SparkSession) -> dict[str, float]:
+    """Return the largest resident size of Java, in GiB, and its CPU seconds since the start."""
     gateway: Any = spark.sparkContext._gateway
-    status = Path(f"/proc/{gateway.jvm.ProcessHandle.current().pid()}/status").read_text()
+    process = gateway.jvm.ProcessHandle.current()
+    status = Path(f"/proc/{process.pid()}/status").read_text()
     kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(kib) / 2**20
+    cpu_ms = process.info().totalCpuDuration().get().toMillis()
+    return {"java_gib": int(kib) / 2**20, "java_cpu_seconds": cpu_ms / 1000}
 
 
 def main(argv: list[str]) -> int:
@@ -63,7 +65,7 @@ def main(argv: list[str]) -> int:
     before, start = shuffled(spark), perf_counter()
     matrix = count(spark, args.folder / "events.parquet", row)
     seconds = perf_counter() - start
-    facts = {"shuffled": shuffled(spark) - before, "java_gib": java_gib(spark)}
+    facts = {"shuffled": shuffled(spark) - before, **java(spark)}
     if args.keep:
         matrix.write_parquet(args.keep)
     print(json.dumps({"found": matrix.height, "job_seconds": seconds, "facts": facts}))
