@@ -68,7 +68,8 @@ class BlendSearch:
         A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
         of a list takes 40. A label takes 40, and 16 per ranker and fold where rows are calibrated.
         """
-        rankers = len(recipe.rankers)
+        of_objectives = [len(recipe.rankers_of(name)) for name in recipe.objective_names]
+        rankers = max(of_objectives, default=0)
         queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
         values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
         rows = max(map(count_rows, files))

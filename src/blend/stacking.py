@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from src.blend.scored_candidates import ScoredCandidates
 from src.core.arrays import F64, I64, hash_unit
@@ -47,6 +48,7 @@ def fit_stacks(
         if np.unique(y[train]).size == 2:
             scale = X[train].std(axis=0)
             scale[scale < 1e-6] = 1.0  # of a constant feature, such as the rank of a lone candidate
-            model = LogisticRegression(max_iter=200).fit(X[train] / scale, y[train])
+            with threadpool_limits(1):  # threads change the rounding
+                model = LogisticRegression(max_iter=200).fit(X[train] / scale, y[train])
             stacks[f] = model.coef_[0] / scale
     return stacks

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from src.calibrators.base import Calibrator, Map
 from src.core.arrays import F64, Mask
@@ -25,7 +26,8 @@ class PlattCalibrator(Calibrator):
     def fit(self, log_odds: F64, positive: Mask) -> Map:
         scale = max(float(log_odds.std()), 1e-12)
         model = LogisticRegression(C=PENALTY, tol=1e-8, max_iter=1000)
-        model.fit((log_odds / scale)[:, None], positive)
+        with threadpool_limits(1):  # threads change the rounding
+            model.fit((log_odds / scale)[:, None], positive)
         slope = float(model.coef_[0, 0]) / scale
         if slope <= 0:
             slope, intercept = 0.0, float(np.log(positive.mean() / (1 - positive.mean())))

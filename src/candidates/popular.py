@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from src.data.events_kernel import by_time
 from src.data.schemas import TopLists
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
+from src.data.splits import fitted_split
 from src.data.units import DAY, HOUR, Weights
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class PopularRetriever(Retriever):
         """Raise ValueError if weights lack an event type."""
         super().check(recipe)
         recipe.check_weights(f"retriever {self.name}", self.type_weight)
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """Return the events, and those of the split that is counted."""
+        fitted = paths.events(run, fitted_split(run, split))
+        return list(dict.fromkeys([*super().inputs(run, split), fitted]))
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the events by time, and of a count per item."""

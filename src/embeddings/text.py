@@ -53,8 +53,7 @@ class TextEmbedding(Embedding):
         """Count the texts three times, what the encoder needs, and three copies of the vectors."""
         texts = self.texts(run)
         characters = int(texts.str.len_bytes().sum())
-        dim = 1_024  # at most, of usual encoders
-        vectors = training_memory(run, split, 3 * 4 * dim)
+        vectors = training_memory(run, split, 3 * 4 * self.encoder.most_numbers)
         return vectors + 3 * characters + self.encoder.memory(texts.len(), characters)
 
     def build(self, run: Run, split: str) -> Summary:

@@ -10,6 +10,7 @@ import polars as pl
 
 from src.core.run import Run
 from src.data import paths
+from src.data.coldness import FEW, LEVELS
 from src.data.shards import shards
 from src.data.split_data import SplitData
 from src.features.base import FeatureGroup
@@ -18,10 +19,6 @@ from src.rankers.batches import batch_inputs, pools
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
-
-FEW = 5
-"""An id with so many rows before the moment is warm: the one constant of all coldness tables."""
-LEVELS = ("zero", f"1-{FEW - 1}", f"{FEW}+")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from src.blend.cv import BLEND, probabilities_path
 from src.core.arrays import F64, I64, Mask, offsets_of_sizes
 from src.core.run import Run
 from src.data import paths
+from src.data.coldness import LEVELS
 from src.evaluation.judged import SCENE_RATE, JudgedTable
-from src.evaluation.slices import LEVELS, Slices, level
+from src.evaluation.slices import Slices, level
 from src.metrics.base import WHOLE_LIST, Metric
 from src.metrics.judged import Judged
 from src.metrics.mrr import MRR

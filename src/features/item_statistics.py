@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from src.core.arrays import F32
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
+from src.data.splits import fitted_split
 from src.data.units import DAY
 from src.features.base import Events, FeatureGroup, Memory, QueryBatch, lower_names
 from src.features.item_statistics_kernel import (
@@ -66,6 +68,10 @@ class ItemStatisticsFeature(FeatureGroup):
         names = zip(ColumnGroup, column_groups(recipe.types), strict=True)
         groups = [group for group, of_group in names for _ in of_group]
         return [column for column, group in enumerate(groups) if group in RANKED_GROUPS]
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """Return the events of the split that is counted."""
+        return [paths.events(run, fitted_split(run, split))]
 
     def memory(self, run: Run, split: str) -> Memory:
         """Count the table of all items: summed in float64, kept in float32."""

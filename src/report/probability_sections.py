@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from src.blend.cv import BLEND, probabilities_path
-from src.evaluation.slices import FEW
+from src.data.coldness import FEW
 from src.evaluation.tables import ALL, LEAST, TABLES, table_path
 from src.metrics.probability import BINS
 from src.report import plots
@@ -44,8 +44,8 @@ def curve(contents: Contents, objective: str) -> str:
     """Draw the share of positives by bins of equally many rows of the blend's probabilities."""
     number = contents.run.recipe.objective_names.index(objective)
     rows = pl.scan_parquet(probabilities_path(contents.run))
-    blend = rows.filter(objective=number, predictor=BLEND).select("probability", "grade").collect()
-    blend = blend.sort("probability").with_row_index("row")
+    blend = rows.filter(objective=number, predictor=BLEND).collect()
+    blend = blend.sort("probability", "session", "item").with_row_index("row")
     bins = blend.group_by((pl.col("row") * BINS // max(blend.height, 1)).alias("bin")).agg(
         pl.len().alias("rows"), mean_probability=pl.col("probability").mean(),
         share_of_positives=(pl.col("grade") > 0).mean(),

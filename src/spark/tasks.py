@@ -40,9 +40,12 @@ def on_executor(run: Run, work: Callable[[], T]) -> T:
     return result
 
 
-def run_of_task(run: Run) -> Run:
-    """Return the run as a task sees it: one thread, and its share of the free memory."""
-    share = min(run.budget.memory, free_memory()) * (1 - LOCAL_HEAP) / run.engine.threads
+def run_of_task(run: Run, tasks: int) -> Run:
+    """Return the run as a task sees it: one thread, and its share of the free memory.
+
+    tasks: that run at the same time, on one machine at the worst.
+    """
+    share = min(run.budget.memory, free_memory()) * (1 - LOCAL_HEAP) / tasks
     return replace(
         run, engine=replace(run.engine, threads=1), budget=Budget(int(share), run.output)
     )

@@ -37,6 +37,11 @@ class TextEncoder(ABC):
     def memory(self, texts: int, characters: int) -> float:
         """Estimate the bytes at the peak of `fit` and of encoding so many texts."""
 
+    @property
+    def most_numbers(self) -> int:
+        """The most numbers of a vector, to estimate memory."""
+        return 1_024
+
     def content(self) -> str:
         """Hash what the encoder reads from disk; "" where it reads nothing."""
         return ""

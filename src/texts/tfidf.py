@@ -38,6 +38,11 @@ class TfidfEncoder(TextEncoder):
         if min(self.dim, self.min_texts, self.ngrams[0]) < 1 or self.ngrams[0] > self.ngrams[1]:
             raise ValueError("TfidfEncoder: dim, min_texts and ngrams are at least 1, in order")
 
+    @property
+    def most_numbers(self) -> int:
+        """The most numbers of a vector: exactly so many."""
+        return self.dim
+
     def memory(self, texts: int, characters: int) -> float:
         """Count the different n-grams of each text, and the vectors three times.
 

@@ -16,9 +16,10 @@ from planted import run_in
 
 from src.calibrators.platt import PlattCalibrator
 from src.core.run import Run
+from src.data.coldness import LEVELS
 from src.datasets import DATASETS
 from src.evaluation.judged import BLEND, SCENE_RATE, JudgedTable, scene_rates
-from src.evaluation.slices import LEVELS, Slices, level
+from src.evaluation.slices import Slices, level
 from src.evaluation.tables import ALL, LEAST, by_coldness, by_predictor, by_scene
 from src.features.given import GivenFeature
 from src.metrics.auc import AUC

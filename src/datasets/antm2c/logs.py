@@ -29,7 +29,16 @@ def write_shown(files: Sequence[RawFile], ids: Ids, test: Part | None, path: Pat
         table = table.with_columns(pl.when(~of_part(test, files)).then("click").alias("click"))
     with TableWriter(path, SHOWN) as writer:
         for rows in table.iter_slices(BLOCK):
-            writer.add(rows.with_columns(constant).select(SHOWN.names()))
+            rows = rows.with_columns(constant).with_columns(ts=minute(pl.col("ts")))
+            writer.add(rows.select(SHOWN.names()))
+
+
+def minute(seconds: pl.Expr) -> pl.Expr:
+    """Return the second at which the minute begins.
+
+    Some times of a log have no seconds. With those of the others, a row could see a later one.
+    """
+    return seconds // 60 * 60
 
 
 def of_part(part: Part, files: Sequence[RawFile]) -> pl.Expr:

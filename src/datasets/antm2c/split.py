@@ -27,6 +27,7 @@ from src.datasets.antm2c.ids import blocks, build_ids
 from src.datasets.antm2c.logs import of_part, write_shown
 from src.datasets.antm2c.tables import SCHEMAS, TableMaker
 
+BYTES_SHOWN = 100  # of a row, while the log is sorted
 ROW_GROUP = 1 << 16  # rows of a group: who reads a batch reads whole groups
 
 
@@ -50,6 +51,7 @@ def make_splits(run: Run, max_bad: float) -> None:
     parts = split_parts(raw, cuts)
     test = next((part for part in parts if part.role == "test"), None)
     with run.step("shown") as summary:
+        run.budget.claim("shown", BYTES_SHOWN * sum(file.size for file in raw))
         path, inputs = paths.log(run, "shown"), [*(file.rows for file in raw), paths.items(run)]
         run.build(path, partial(write_shown, raw, ids, test), cuts, inputs)
         summary["rows"] = count_rows(path)

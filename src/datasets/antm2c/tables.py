@@ -12,7 +12,7 @@ from src.datasets.antm2c.columns import LABEL, USER
 from src.datasets.antm2c.cuts import Part
 from src.datasets.antm2c.given import COLUMNS, given_columns
 from src.datasets.antm2c.ids import Ids
-from src.datasets.antm2c.logs import ALONE
+from src.datasets.antm2c.logs import ALONE, minute
 
 CONTEXT = ("hour", "weekday")
 """Columns of an impression behind those of IMPRESSIONS, by the clock of the file."""
@@ -50,9 +50,9 @@ class TableMaker:
             columns = {"session": pl.col("id"), "query": pl.lit(True), "user": pl.col(USER)}
         elif name == "impressions":
             time = pl.from_epoch("ts")
-            columns = {"clicks_until": self.clicks_until(), "hour": time.dt.hour(),
-                       "weekday": time.dt.weekday(), "visit": pl.lit(ALONE["visit"]),
-                       "page": pl.lit(ALONE["page"])}  # fmt: skip
+            columns = {"clicks_until": self.clicks_until(), "ts": minute(pl.col("ts")),
+                       "hour": time.dt.hour(), "weekday": time.dt.weekday(),
+                       "visit": pl.lit(ALONE["visit"]), "page": pl.lit(ALONE["page"])}  # fmt: skip
         elif name == "given":
             rows = rows.select("session", "item").hstack(given_columns(rows, self.ids))
         elif name == "labels":

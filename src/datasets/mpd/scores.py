@@ -45,7 +45,7 @@ def _scores(
     first = items[: len(right)]
     theirs = {artist.get(item) for item in right} - {None}
     credit = len({artist.get(item) for item in first if item not in right} & theirs)
-    ideal = gain[: min(len(right), max(hits.size, 1))].sum()
+    ideal = gain[: len(right)].sum()
     clicks = int(np.argmax(hits)) // PER_CLICK if hits.any() else NEVER
     precision = (hits[: len(right)].sum() + ARTIST * credit) / len(right)
     return float(precision), float(gain[: hits.size][hits].sum() / ideal), float(clicks)

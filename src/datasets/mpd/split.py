@@ -134,7 +134,7 @@ class _Splits:
             raise ValueError(
                 f"{self.run.input}: no playlist has {least} tracks, to hold it out; give more data"
             )
-        keep = np.array(shown)[np.arange(queries.height) * len(shown) // max(size, 1)]
+        keep = np.array(shown)[np.arange(queries.height) * len(shown) // max(queries.height, 1)]
         order = np.random.default_rng(self.run.recipe.seed + turn).permutation(queries.height)
         queries = queries.with_columns(keep=pl.Series(keep[order])).sort("line")
         history = self.kept.filter(~pl.col("line").is_in(queries["line"].implode()))

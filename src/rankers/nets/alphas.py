@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, I64
+from src.data.coldness import FEW, LEVELS
 from src.data.shards import batches
 from src.rankers.nets.content_gate import ContentGate
 from src.rankers.nets.modules.content_gate import ContentGateModule
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from src.rankers.nets.inputs import QueryRows
     from src.rankers.nets.model import NetModel
 
-LEVELS = pl.Enum(["zero", "few", "warm"])
-WARM = 5
-"""Earlier rows of a warm user or item."""
 AT_A_TIME = 100  # queries
 
 
@@ -73,10 +71,10 @@ def scenes(model: NetModel, codes: NDArray) -> pl.Series:
 
 
 def levels(model: NetModel, numbers: NDArray[np.float16], count: str) -> pl.Series:
-    """Return the level of each row's count: zero, few, or warm, from WARM on."""
+    """Return the level of each row's count: one of LEVELS."""
     scaler = model.scaler
     column = scaler.names.index(count)
     logarithm = numbers[:, column].astype(float) * scaler.std[column] + scaler.mean[column]
     value = np.nan_to_num(np.expm1(logarithm))
-    level = np.digitize(value, [0.5, WARM - 0.5])
-    return pl.Series(level).cast(pl.UInt8).cast(LEVELS)
+    level = np.digitize(value, [0.5, FEW - 0.5])
+    return pl.Series(level).cast(pl.UInt8).cast(pl.Enum(LEVELS))

@@ -27,13 +27,14 @@ def shard_writer(data: SplitData, row: Retriever) -> Callable[[Shard, Path], Non
     run = replace(data.run, output=data.run.output.absolute())
 
     def write(shard: Shard, path: Path) -> None:
-        on_executor(run, partial(_write, run, data.split, row, shard, path.absolute()))
+        work = (run, tasks_at_a_time(run), data.split, row, shard, path.absolute())
+        on_executor(run, partial(_write, *work))
 
     return write
 
 
-def _write(run: Run, split: str, row: Retriever, shard: Shard, path: Path) -> None:
-    lists.shard_writer(_split_data(run_of_task(run), split, row), row)(shard, path)
+def _write(run: Run, tasks: int, split: str, row: Retriever, shard: Shard, path: Path) -> None:
+    lists.shard_writer(_split_data(run_of_task(run, tasks), split, row), row)(shard, path)
 
 
 def _split_data(run: Run, split: str, row: Retriever) -> SplitData:

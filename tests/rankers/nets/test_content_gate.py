@@ -202,8 +202,8 @@ def test_the_logs_tell_mean_alphas_by_coldness(tmp_path: Path) -> None:
     alpha = alphas(model, data.rows, data.valid)[:, 0]
     count = np.nan_to_num(lists.load(lists.fold == 0, ["rank"])[:, 0])
     assert found.columns == ["scene", "rank", "rows", "alpha"] and found["scene"].null_count() == 3
-    for level, some in (("zero", count == 0), ("few", (count > 0) & (count < 5)),
-                        ("warm", count >= 5)):  # fmt: skip
+    for level, some in (("zero", count == 0), ("1-4", (count > 0) & (count < 5)),
+                        ("5+", count >= 5)):  # fmt: skip
         (line,) = found.filter(rank=level).rows(named=True)
         assert line["rows"] == some.sum() > 9
         assert line["alpha"] == pytest.approx(alpha[some].mean(), rel=1e-4)

@@ -28,6 +28,7 @@ class HiddenHistory(nn.Module):
         self.history, self.share = history, share
         self.count = sizes.names.index(history.count)
         self.numbers, self.categories = sizes.named((history.count, *history.columns))
+        self.nothing = sizes.absent[self.count]  # the scaled count of a row without history
         values = torch.tensor([sizes.absent[column] for column in self.numbers])
         self.register_buffer("absent", values, persistent=False)
         self.names = sizes.names, sizes.category_names
@@ -54,7 +55,7 @@ class HiddenHistory(nn.Module):
         numbers, codes, item = batch["numbers"].clone(), batch["codes"].clone(), batch["item"]
         draws = torch.rand(2, len(numbers), generator=self.generator).to(numbers.device)
         rows = (draws[0] < self.share).nonzero()
-        new = (numbers[:, self.count] == self.absent[0]).nonzero()[:, 0]
+        new = (numbers[:, self.count] == self.nothing).nonzero()[:, 0]
         values = self.absent.expand(len(rows), -1)
         if len(new):
             like = new[(draws[1, rows[:, 0]] * len(new)).long()]
