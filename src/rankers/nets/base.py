@@ -36,6 +36,8 @@ class InputSizes(NamedTuple):
     names: tuple[str, ...] = ()  # of the number columns, some of them twice
     category_names: tuple[str, ...] = ()
     absent: tuple[float, ...] = ()  # number columns of a row in which all numbers are missing
+    means: tuple[float, ...] = ()  # of the logarithms of numbers, before they are standardised
+    deviations: tuple[float, ...] = ()
 
     @property
     def item_numbers(self) -> tuple[int, ...]:

@@ -36,8 +36,10 @@ class ContentGate(Net):
     of `gate`, the content and |m - q|.
 
     The loss is that of the score, plus branch_weight times those of m and q. In training, each
-    history of a share of the rows is hidden: its ids become unknown, its other columns those of a
-    row of the batch whose count is 0; where there is none, missing, or 0 if they are never missing.
+    history of some rows is hidden: its ids become unknown, its other columns those of a row of the
+    batch whose count is 0; where there is none, missing, or 0 if they are never missing. The share
+    of the rows is hidden_histories, times 5 / (1 + count) above that: else the many rows of a
+    popular item, its id hidden, would teach its content by heart.
 
     Where the backbone has scenes, tower and gate have an output for each of its heads.
     """
@@ -51,7 +53,7 @@ class ContentGate(Net):
     norm: Norm = "batch"
     dim: int = 16  # of the vectors of categories in tower and gate
     branch_weight: float = 0.2
-    hidden_histories: float = 0.2  # share of the rows, of each history
+    hidden_histories: float = 0.4  # share of the rows with few earlier ones, of each history
 
     def __post_init__(self) -> None:
         if not (self.content and self.histories and self.hidden):

@@ -79,6 +79,7 @@ class InputScaler:
             tuple(np.flatnonzero(numbers).tolist()), tuple(np.flatnonzero(of_category).tolist()),
             names=tuple(names), category_names=tuple(self.categories),
             absent=tuple(self.inputs(self.numbers(nothing))[0].tolist()),
+            means=tuple(self.mean.tolist()), deviations=tuple(self.std.tolist()),
         )  # fmt: skip
 
     @property

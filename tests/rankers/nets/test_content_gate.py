@@ -35,7 +35,7 @@ from src.rankers.nets.trainer import OneNet
 NAMES = ("user_n", "title_0", "item_n", "user_rate", "title_1", "user_rate")
 SIZES = InputSizes(
     6, 9, (7, 4, 5), 1, names=NAMES, category_names=("user", "kind", "topic"),
-    absent=(-1.0, 0.0, -1.5, 0.0, 0.0, 1.0),
+    absent=(-1.0, 0.0, -1.5, 0.0, 0.0, 1.0), means=(0.0,) * 5, deviations=(0.0,) * 5,
 )  # fmt: skip
 USER, ITEM = History("user_n", ("user",)), History("item_n", items=True)
 PLAIN: dict[str, Any] = {"hidden": (5, 4), "dropout": 0.0, "norm": "none", "dim": 2}
@@ -132,6 +132,14 @@ def test_hidden_histories_change_their_columns_and_nothing_in_scoring() -> None:
     assert torch.equal(module(rows), module(rows)), "nothing is hidden in scoring"
     module.train()
     assert not torch.equal(module(rows), module(rows))
+
+
+def test_the_history_of_a_popular_item_is_hidden_less_often() -> None:
+    counts = torch.tensor([0.0, 4.0, 9.0, 99.0])
+    sizes = SIZES._replace(means=(1.0,) * 5, deviations=(2.0,) * 5, absent=(-0.5,) * 6)
+    numbers = ((counts.log1p() - 1) / 2)[:, None].expand(4, 6)
+    user, _ = gated(NET, sizes).histories
+    torch.testing.assert_close(user.shares(numbers), 0.4 * torch.tensor([1.0, 1.0, 0.5, 0.05]))
 
 
 def test_all_parts_read_the_same_hidden_rows() -> None:

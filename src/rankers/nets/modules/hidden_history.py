@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
+from src.data.coldness import FEW
 from src.rankers.nets.base import InputSizes
-
-if TYPE_CHECKING:
-    from src.rankers.nets.content_gate import History
+from src.rankers.nets.content_gate import History
 
 
 class HiddenHistory(nn.Module):
@@ -31,6 +28,7 @@ class HiddenHistory(nn.Module):
         self.nothing = sizes.absent[self.count]  # the scaled count of a row without history
         values = torch.tensor([sizes.absent[column] for column in self.numbers])
         self.register_buffer("absent", values, persistent=False)
+        self.mean, self.deviation = sizes.means[self.count], sizes.deviations[self.count]
         self.names = sizes.names, sizes.category_names
         self.generator = torch.Generator()
         self.generator.manual_seed(int(torch.randint(2**62, ())))
@@ -47,15 +45,15 @@ class HiddenHistory(nn.Module):
             )
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return a batch of QueryRows.batch in which a share of the rows has no history.
+        """Return a batch of QueryRows.batch in which some rows have no history.
 
         Their numbers are those of a row without history, drawn from the batch; `absent` where the
         batch has none. Their ids have code 0.
         """
         numbers, codes, item = batch["numbers"].clone(), batch["codes"].clone(), batch["item"]
         draws = torch.rand(2, len(numbers), generator=self.generator).to(numbers.device)
-        rows = (draws[0] < self.share).nonzero()
-        new = (numbers[:, self.count] == self.nothing).nonzero()[:, 0]
+        rows = (draws[0] < self.shares(numbers)).nonzero()
+        new = self.new(numbers).nonzero()[:, 0]
         values = self.absent.expand(len(rows), -1)
         if len(new):
             like = new[(draws[1, rows[:, 0]] * len(new)).long()]
@@ -65,3 +63,13 @@ class HiddenHistory(nn.Module):
         if self.history.items:
             item = item.index_fill(0, rows[:, 0], 0)
         return {**batch, "numbers": numbers, "codes": codes, "item": item}
+
+    def new(self, numbers: Tensor) -> Tensor:
+        """Return which rows have no history: bool (rows)."""
+        return numbers[:, self.count] == self.nothing
+
+    def shares(self, numbers: Tensor) -> Tensor:
+        """Compute how likely it is that each row's history is hidden: (rows)."""
+        logarithm = numbers[:, self.count] * self.deviation + self.mean
+        count = logarithm.expm1().masked_fill(self.new(numbers), 0.0)
+        return self.share * (FEW / (1 + count)).clamp(max=1)
