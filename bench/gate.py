@@ -88,7 +88,7 @@ NETS: dict[str, Net] = {
     "one alpha, learned": FixedContent(BASE, **PARTS),
     "mean of both": FixedContent(BASE, **PARTS, share=0.5),
 }
-OTHERS = ("plain, histories hidden", "one alpha, learned", "mean of both")
+OTHERS = ("plain, histories hidden", "mean of both", "one alpha, learned")
 """Nets with one part of the gate; only where new items are rare in training."""
 FIRST_SEED = 10  # logs of seeds below chose how the nets are trained
 
@@ -144,7 +144,7 @@ def result(score: F64, label: F64, level: I64, alpha: np.ndarray | None) -> Resu
     return found
 
 
-def lines(world: str, found: dict[str, list[Result]], what: str) -> Iterator[list[str]]:
+def lines(found: dict[str, list[Result]], what: str) -> Iterator[list[str]]:
     """Format the means of each net, and its differences to the plain one."""
     base = np.array([getattr(r, what) for r in found["plain"]])
     for name, results in found.items():
@@ -153,15 +153,22 @@ def lines(world: str, found: dict[str, list[Result]], what: str) -> Iterator[lis
         if name != "plain":
             deltas = [" ".join(delta(value[:, c], base[:, c])) for c in range(value.shape[1])]
             cells = [f"{cell}, {change}" for cell, change in zip(cells, deltas, strict=True)]
-        yield [world, name, *cells]
+        yield [name, *cells]
+
+
+def alphas_of(found: dict[str, list[Result]]) -> Iterator[list[str]]:
+    """Format the mean alphas of each net with a gate."""
+    for name, results in found.items():
+        if type(NETS[name]) is ContentGate:
+            yield [name, *(f"{x:.3f}" for x in np.mean([r.alpha for r in results], axis=0))]
 
 
 def main(argv: list[str]) -> int:
-    """Train, print, append."""
+    """Train, print, append the tables of each world."""
     parser = argparse.ArgumentParser(prog="bench.gate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args(argv)
-    tables: dict[str, list[list[str]]] = {"auc": [], "loss": [], "alpha": []}
+    origin = measure.origin(argv, "bench.gate")
     for world, facts in WORLDS.items():
         found: dict[str, list[Result]] = {
             name: [] for name in NETS if facts.kept < 1 or name not in OTHERS
@@ -172,17 +179,10 @@ def main(argv: list[str]) -> int:
                 with tempfile.TemporaryDirectory() as folder:
                     found[name].append(trained(NETS[name], log, Path(folder), seed))
                 print(world, seed, name, *(f"{x:.4f}" for x in found[name][-1].auc), flush=True)
-        for what in ("auc", "loss"):
-            tables[what] += lines(world, found, what)
-        for name, results in found.items():
-            if type(NETS[name]) is ContentGate:
-                alpha = np.mean([r.alpha for r in results], axis=0)
-                tables["alpha"].append([world, name, *(f"{x:.3f}" for x in alpha)])
-    origin = measure.origin(argv, "bench.gate")
-    for what, words in (("auc", "AUC"), ("loss", "log loss"), ("alpha", "mean alpha")):
-        heading = measure.title(origin, f"{args.seeds} seeds", words)
-        head = ("world", "net", *LEVELS, "all")
-        measure.append_table(heading, measure.table(head, tables[what]))
+        for what, words in (("auc", "AUC"), ("loss", "log loss"), ("alpha", "mean alpha")):
+            heading = measure.title(origin, f"{args.seeds} seeds", world, words)
+            rows = lines(found, what) if what != "alpha" else alphas_of(found)
+            measure.append_table(heading, measure.table(("net", *LEVELS, "all"), rows))
     return 0
 
 

@@ -23,8 +23,8 @@ class World(NamedTuple):
 
 WORLDS = {
     "new items are rare in training": World((0.5, 0.5, 0.5), 0.03),
-    "new items are common": World((0.5, 0.5, 0.5)),
     "texts are noise": World((0.0, 0.0, 0.0)),
+    "new items are common": World((0.5, 0.5, 0.5)),
     "texts tell of new items only": World((1.0, 0.5, 0.0)),
 }
 GROUPS = 2  # of users; an item appeals to each in its own way
