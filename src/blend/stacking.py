@@ -46,7 +46,7 @@ def fit_stacks(
     for f in (ALL_FOLDS, *range(folds)):
         train = row_fold != f
         if np.unique(y[train]).size == 2:
-            scale = X[train].std(axis=0)
+            scale = X[train].std(axis=0) + 1e-9
             scale[scale < 1e-6] = 1.0  # of a constant feature, such as the rank of a lone candidate
             with threadpool_limits(1):  # threads change the rounding
                 model = LogisticRegression(max_iter=200).fit(X[train] / scale, y[train])
