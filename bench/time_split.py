@@ -114,17 +114,18 @@ def scored(run: Run, objective: str, folder: Path) -> pl.DataFrame:
         start = time.perf_counter()
         models[ranker.name] = fitted(run, ranker, objective, folder)
         seconds[ranker.name] = time.perf_counter() - start
-    tables, pooled = [], run.recipe.metric_of(objective).pooled
+    tables, pooled = list[pl.DataFrame](), run.recipe.metric_of(objective).pooled
     for batch in batches(run):
         scores = {name: model.scores(batch) for name, model in models.items()}
-        if pooled:
-            scores[ALL] = np.mean(list(scores.values()), axis=0)
-        else:
-            scaled = [standardised(score, batch.pool.offsets) for score in scores.values()]
+        scaled = list(scores.values())
+        if not pooled:
+            scaled = [standardised(score, batch.pool.offsets) for score in scaled]
+        if len(models) > 1:
             scores[ALL] = np.mean(scaled, axis=0)
         keys = {"session": batch.pool.session, "item": batch.pool.item}
         tables.append(pl.DataFrame(keys | scores))
-    seconds[ALL] = sum(seconds.values())
+    if len(models) > 1:
+        seconds[ALL] = sum(seconds.values())
     number = run.recipe.objective_names.index(objective)
     truth = scan_labels(paths.labels(run, SCORED)).filter(objective=number)
     line, table = of_rows if pooled else of_lists, pl.concat(tables)
