@@ -46,14 +46,18 @@ def splits_of_files(run: Run) -> list[str]:
 def trainable_objectives(run: Run) -> list[str]:
     """Return the objectives that have a positive, and two different grades, in every fold.
 
+    With one fold, models learn from the splits of the role "train" alone, which need the same.
     Lists of other objectives keep the order of the pool.
     """
-    table = pl.scan_parquet(table_files(run, "valid"))
+    files, folds = table_files(run, "valid"), run.recipe.folds
+    if folds == 1:  # training splits are one more fold, -1
+        files, folds = train_files(run), 2
+    table = pl.scan_parquet(files)
     names = run.recipe.objective_names
     labels = {name: pl.col(f"{LABEL}{name}").drop_nulls() for name in names}
     enough = [((x.max() > 0) & (x.n_unique() > 1)).alias(name) for name, x in labels.items()]
     by_fold = table.group_by("fold").agg(enough).collect()
-    return [n for n in names if by_fold.height == run.recipe.folds and by_fold[n].eq(True).all()]
+    return [n for n in names if by_fold.height == folds and by_fold[n].eq(True).all()]
 
 
 def count_positives(run: Run) -> dict[str, int]:

@@ -13,8 +13,7 @@ from src.datasets.interactions.flags import DEFAULTS, UNSEEN, Flags
 from src.datasets.interactions.found import Found
 from src.datasets.interactions.types import ONLY
 from src.datasets.otto import recipe as otto
-from src.embeddings.word2vec import Word2VecEmbedding
-from src.features.item_item import EmbeddingFeature, MatrixFeature
+from src.features.item_item import MatrixFeature
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.pool import PoolFeature
 from src.features.session import SessionFeature
@@ -40,7 +39,6 @@ RETRIEVERS = (
     ItemToItemRetriever("cosine", "cosine", SLOW, neighbours=200, power=0.0, top=100),
     ItemToItemRetriever("ease", "ease", SLOW, neighbours=300, power=0.0, top=150),
     ItemToItemRetriever("text", "text", SLOW, neighbours=100, power=0.0, top=100),
-    ItemToItemRetriever("w2v", "w2v", SLOW, neighbours=100, power=0.5, top=50),
     PopularRetriever("popular", window_s=None, top=20),
 )
 BASELINES = (
@@ -58,28 +56,27 @@ def recipe_of(found: Found) -> Recipe:
     flags = Flags.parse(found.flags)
     matrices = (*MATRICES, *((TEXT,) if found.has_titles else ()))
     retrievers = tuple(row for row in RETRIEVERS if found.has_titles or row.name != TEXT.name)
-    logistic, graded = otto.RANKERS
     return Recipe(
         name="sequences",
         types=(ONLY,),
         objectives=(Objective(ONLY, 1.0),),
         metric=flags.metric,
         matrices=matrices,
-        embeddings=(Word2VecEmbedding("w2v", dim=64, epochs=20, top_n=100),),
+        embeddings=(),
         retrievers=retrievers,
         baselines=BASELINES,
         features=(
             PoolFeature(),
             SessionFeature(),
             *(MatrixFeature(row.name, WEIGHED, ("sum", "max")) for row in matrices),
-            EmbeddingFeature("w2v", WEIGHED, ("mean", "max"), threshold=None),
             ItemStatisticsFeature(),
         ),
-        rankers=(logistic, replace(graded, name="ndcg", shared=False, eval_metric="ndcg@10")),
+        rankers=(replace(otto.RANKERS[1], name="ndcg", shared=False, eval_metric="ndcg@10"),),
         type_weight=(1.0,),
         exclude_seen=flags.candidates == UNSEEN,
         refit=bool(found.flags["refit"]),
-        min_train_queries=20_000,
+        min_train_queries=40_000,
+        folds=1,  # `valid` stops the training; rankers learn from earlier items alone
     )
 
 
