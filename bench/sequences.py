@@ -3,11 +3,11 @@
     make submission DATASET=sequences INPUT=amazon_beauty
     python -m bench.sequences --dataset sequences --output output/sequences [--test]
 
-The rankers learn from the items that `valid` hides, and their scores there are out of fold; the
-blend is chosen there. --test adds the lists of `test`: look at them once. Recall@k is hit@k, as a
-query has one right item. `descends` is NDCG@10 of the queries whose right item has a smaller id
-than the last one shown: items of one day often stand in the order of their ids, and counts learn
-that. Prints the table and appends it to bench/RESULTS.md.
+`valid` stops the training of the rankers, and the blend is chosen there. --test adds the lists of
+`test`: look at them once. Recall@k is hit@k, as a query has one right item. `descends` is NDCG@10
+of the queries whose right item has a smaller id than the last one shown: items of one day often
+stand in the order of their ids, and counts learn that. Prints the table and appends it to
+bench/RESULTS.md.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Recipe:
     pool_size: int = 150  # candidates of a query; given ones are all kept
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives
     negatives_per_positive: float = 15.0  # at most; inf: all candidates of all queries
-    folds: int = 4
+    folds: int = 4  # 1: no ranker learns from valid, which only stops their training
     seed: int = 42
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Sequences(Interactions):
         flags_module.add_flags(parser, ("candidates", "metric"))
         parser.add_argument(
             f"--{REFIT}", action="store_const", const="yes",
-            help="count the items of valid for the lists of test; papers do not (no)",
+            help="count the items of valid for test, and learn from them; papers do not (no)",
         )  # fmt: skip
 
     def recipe_of(self, found: Found) -> Recipe:

@@ -53,7 +53,7 @@ WEIGHED = ("equal", "position", "time", "recsys")
 
 def recipe_of(found: Found) -> Recipe:
     """Make the recipe; without texts of items, no row reads them."""
-    flags = Flags.parse(found.flags)
+    flags, refit = Flags.parse(found.flags), bool(found.flags["refit"])
     matrices = (*MATRICES, *((TEXT,) if found.has_titles else ()))
     retrievers = tuple(row for row in RETRIEVERS if found.has_titles or row.name != TEXT.name)
     return Recipe(
@@ -74,9 +74,9 @@ def recipe_of(found: Found) -> Recipe:
         rankers=(replace(otto.RANKERS[1], name="ndcg", shared=False, eval_metric="ndcg@10"),),
         type_weight=(1.0,),
         exclude_seen=flags.candidates == UNSEEN,
-        refit=bool(found.flags["refit"]),
+        refit=refit,
         min_train_queries=40_000,
-        folds=1,  # `valid` stops the training; rankers learn from earlier items alone
+        folds=4 if refit else 1,  # with one fold, rankers learn from no item of valid
     )
 
 
