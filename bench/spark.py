@@ -4,9 +4,10 @@
 
 Needs step 1, Java and pyspark; SPARK_MASTER and SPARK_CONF are those of `make`. Every way runs
 every row in a process of its own, on 200 sessions first. Job seconds go from reading the events to
-the finished matrix in memory; CPU seconds and peak are those of the whole process, for Spark those
-of Java and of the driver added. Shuffled are the bytes that Spark's stages wrote for each other. All matrices are compared with that of the
-kernel. Appends a table to bench/RESULTS.md and a line per process to bench/results.jsonl.
+the finished matrix in memory. CPU seconds and peak are those of the whole process, for Spark those
+of Java and of the driver added. Shuffled are the bytes that Spark's stages wrote for each other.
+All matrices are compared with that of the kernel. Appends a table to bench/RESULTS.md and a line
+per process to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from bench.measure import Record
 ROWS = ("near6", "recent", "buy2buy")  # by steps, by the last 30 events, by time and type
 KERNEL = "kernel"
 WAYS = (KERNEL, "self-merge", "spark")
-HEAD = ("row", "way", "job s", "CPU s", "peak GiB", "shuffled B/event", "neighbours", "as the kernel",
-        "exit")  # fmt: skip
+HEAD = ("row", "way", "job s", "CPU s", "peak GiB", "shuffled B/event", "neighbours",
+        "as the kernel", "exit")  # fmt: skip
 
 
 def measure_way(way: str, row: str, folder: Path, log: Path) -> Record:
