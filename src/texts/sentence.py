@@ -88,7 +88,7 @@ class SentenceEncoder(TextEncoder):
                 ]
             finally:
                 torch.set_num_threads(threads)
-            dim = model.get_embedding_dimension() or 0
+            dim = int(model.get_embedding_dimension() or 0)
             return np.concatenate([np.empty((0, dim)), *vectors]).astype(np.float32)
 
         return encode
