@@ -21,11 +21,13 @@ from src.datasets import DATASETS
 from src.datasets.tianchi.clicklog import CONTEXT
 from src.features.table import FeatureTable
 
+COLUMNS = ("created", "words", "category", "artist_code")
+
 
 def split_of(folder: Path, events: pl.DataFrame, recipe: Recipe) -> SplitData:
     """With everything that a recipe may look at, made from the events alone."""
     context = {c: (pl.col("ts") // 60 % 3).cast(pl.Int32) for c in CONTEXT.values()}
-    known = {c: np.arange(N_ITEMS) * 7 % 50 for c in ("created", "words", "category")}
+    known = {c: np.arange(N_ITEMS) * 7 % 50 for c in COLUMNS}
     return write_split(folder, events.with_columns(**context), QUERIES, known=known, recipe=recipe)
 
 
@@ -46,8 +48,9 @@ def test_given_candidates_and_their_features_are_causal_as_they_are() -> None:
 @pytest.mark.parametrize("name", RETRIEVED)
 def test_the_future_moves_nothing(tmp_path: Path, name: str) -> None:
     recipe = DATASETS[name].recipe
-    if len(recipe.types) == 2:  # the planted events have three types
-        recipe = replace(recipe, types=(*recipe.types, "others"))
+    if len(recipe.types) < 3:  # the planted events have three types
+        types = (*recipe.types, "others", "rest")[:3]
+        recipe = replace(recipe, types=types, type_weight=(*recipe.type_weight, 1.0, 1.0)[:3])
     recipe = recipe.causal()
     events = planted_events()
     data = split_of(tmp_path / "a", events, recipe)
