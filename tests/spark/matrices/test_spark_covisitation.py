@@ -69,6 +69,25 @@ def test_any_row_equals_the_self_merge(
     assert_frame_equal(count(events, row), want, check_exact=True)
 
 
+TIES = [[(9, 0, 0), (7, 0, 0), (8, 0, 0), (0, 0, 0), (6, 10, 0)]]  # item, seconds since, type
+GAPS = [[(1, 0, 0), (2, 10, 1), (3, 20, 2), (4, 30, 0)]]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "row"),
+    [
+        (TIES, CovisitationMatrix("ties by item", last_events=5, top_n=2)),
+        (GAPS, CovisitationMatrix("a gap of 20 s is just near enough", max_gap_s=21)),
+        (GAPS, CovisitationMatrix("a gap of 20 s is just too far", max_steps=3, max_gap_s=20)),
+    ],
+)
+def test_edges(count: Counter, sessions: AnySessions, row: CovisitationMatrix) -> None:
+    events = frame_of(sessions)
+    want = self_merge(events.lazy(), row, span_of(events)).collect()
+    assert want.height < count(events, replace(row, top_n=9, max_gap_s=999)).height
+    assert_frame_equal(count(events, row), want, check_exact=True)
+
+
 def test_an_error_of_javas_power_changes_nothing(
     count: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
