@@ -60,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     test = pl.DataFrame([*HIDDEN, *ODD], infer_schema_length=None)
     write(folder / "in", train=planted(300, 1), test=test)
     write(folder / "labels", test=pl.DataFrame(TEST))
-    assert run_steps(folder / "in", folder / "out", recipe=TINY, dataset=EBNERD) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.calibrators.base.SCENE_ROWS", 12)  # so that some scenes have a map
+        assert run_steps(folder / "in", folder / "out", recipe=TINY, dataset=EBNERD) == 0
     return folder
 
 
@@ -143,6 +145,7 @@ def test_raw_impressions_in_a_fresh_process_have_the_probabilities_of_the_run(
     assert found.columns == ["row", "impression_id", "article", "click", "read", "scroll"]
     for name, final in final_blends(run).items():
         listed = list_of(run, "test", final, None)
+        assert name != "click" or (final.calibration and final.calibration.scenes)
         rows = np.repeat(listed.session, np.diff(listed.offsets))
         table = pl.DataFrame({"row": rows, "article": items[listed.item], "p": listed.probability})
         wanted = table.sort("row", "article")
@@ -155,6 +158,7 @@ def test_a_new_article_is_refused_and_a_new_reader_is_not(folder: Path, tmp_path
     write(tmp_path, test=[row(0, TEST[0]["article_ids_inview"], None, user_id=99)])
     lists = EBNERD.read_raw(tmp_path / "test" / "behaviors.parquet", ids)
     assert lists.impressions["user"].to_list() == [-1] and lists.item.min() >= 0
+    assert (np.diff(lists.item) > 0).all(), "in the order of the run, as sums of nets depend on it"
     write(tmp_path, test=[row(0, [5], None)])
     with pytest.raises(ValueError, match="row 0: article 5 is new; run all steps and make export"):
         EBNERD.read_raw(tmp_path / "test" / "behaviors.parquet", ids)
