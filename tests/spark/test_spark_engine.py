@@ -1,4 +1,4 @@
-"""The Spark engine says in a line what is missing; step 2 writes the same bytes as the CPU.
+"""The Spark engine says in a line what is missing.
 
 pytest tests/spark/test_spark_engine.py
 """
@@ -35,6 +35,7 @@ def test_an_old_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("SPARK_CONF", "spark.driver.memory", "give settings like"),
     ],
 )
+@pytest.mark.usefixtures("spark")
 def test_a_wrong_setting(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
