@@ -34,10 +34,13 @@ def test_the_public_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     edges = [row(0, log_time=time) for time in times]
     write(tmp_path / "in" / "a.csv", planted(200, 1) + edges)
     assert prepare(monkeypatch, tmp_path) == 0
-    ts = {name: read(tmp_path, name, "impressions")["ts"] for name in ("train_1", "valid", "test")}
-    assert ts["train_1"].max() == VALID - 1 and ts["valid"].min() == VALID
-    assert ts["valid"].max() == TEST - 1 and ts["test"].min() == TEST
-    assert sum(sizes(tmp_path).values()) == 204
+    of = {name: set(read(tmp_path, name, "sessions")["session"]) for name in sizes(tmp_path)}
+    assert 200 in of["train_1"] and {201, 202} <= of["valid"] and 203 in of["test"]
+    assert sum(map(len, of.values())) == 204
+    for name in of:
+        rows = read(tmp_path, name, "impressions")
+        assert ((rows["ts"] % 60 == 0) & (rows["clicks_until"] % 60 == 0)).all(), "minutes alone"
+        assert name == "train_1" or rows["clicks_until"].max() <= rows["ts"].min()
 
 
 def test_shares_of_the_time_where_the_public_cuts_do_not_fit(
@@ -83,11 +86,11 @@ def test_clicks_are_known_before_the_split_or_the_stretch(
     write(tmp_path / "in" / "a.csv", planted(300, 1))
     assert prepare(monkeypatch, tmp_path) == 0
     for name, start in (("valid", VALID), ("test", TEST)):
-        assert set(read(tmp_path, name, "impressions")["clicks_until"]) == {start}
+        assert set(read(tmp_path, name, "impressions")["clicks_until"]) == {start // 60 * 60}
     rows = read(tmp_path, "train_1", "impressions")
     late = rows["ts"] - rows["clicks_until"]
     assert late.min() >= 0 and late.max() < 2 * DAY  # type: ignore[operator]
-    assert ((VALID - rows["clicks_until"]) % (2 * DAY) == 0).all()
+    assert ((VALID // 60 * 60 - rows["clicks_until"]) % (2 * DAY) == 0).all()
 
 
 def test_given_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_each_good_row_of_the_test_has_a_probability(folder: Path) -> None:
     assert rows.columns == ["id", "probability"] and rows["id"].to_list() == ids.sort().to_list()
     labels = pl.read_parquet(folder / "out" / "test" / "labels.parquet")
     assert rows["probability"].is_between(0, 1).all()
-    assert abs(rows["probability"].mean() / labels["grade"].mean() - 1) < 0.15  # type: ignore[operator]
+    assert abs(rows["probability"].mean() / labels["grade"].mean() - 1) < 0.25  # type: ignore[operator]
 
 
 def test_check_and_score(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -25,10 +25,11 @@ class Antm2cDemo(Antm2c):
 
     def prepare(self, run: Run) -> None:
         """Simulate missing raw files, then prepare them as AntM2C's."""
-        if not run.dry and not list(run.input.glob("*.csv")):
-            # imported here: `python -m src.datasets.antm2c.simulate` would import itself twice
-            from src.datasets.antm2c import simulate
+        # imported here: `python -m src.datasets.antm2c.simulate` would import itself twice
+        from src.datasets.antm2c import simulate
 
+        found = {file.name for file in run.input.glob("*.csv")}
+        if not run.dry and found < set(simulate.FILES):  # none, or a killed run's
             with run.step(f"simulate {self.config.rows:,} rows (synthetic)"):
                 truth = simulate.write(self.config, run.input)
             show(truth)

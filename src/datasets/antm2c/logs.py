@@ -37,6 +37,8 @@ def minute(seconds: pl.Expr) -> pl.Expr:
     """Return the second at which the minute begins.
 
     Some times of a log have no seconds. With those of the others, a row could see a later one.
+    Every time that is compared with the log's begins a minute too, else the first clicks of a split
+    would be known to it.
     """
     return seconds // 60 * 60
 

@@ -50,7 +50,7 @@ class TableMaker:
             columns = {"session": pl.col("id"), "query": pl.lit(True), "user": pl.col(USER)}
         elif name == "impressions":
             time = pl.from_epoch("ts")
-            columns = {"clicks_until": self.clicks_until(), "ts": minute(pl.col("ts")),
+            columns = {"clicks_until": minute(self.clicks_until()), "ts": minute(pl.col("ts")),
                        "hour": time.dt.hour(), "weekday": time.dt.weekday(),
                        "visit": pl.lit(ALONE["visit"]), "page": pl.lit(ALONE["page"])}  # fmt: skip
         elif name == "given":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ COMMUNITIES = ("rainy", "summer", "workout", "sleep", "party", "country", "jazz"
                "metal", "road", "study", "christmas")  # fmt: skip
 SECOND = ("", "", " songs", " vibes", " mix", " playlist", " 2017", "!!", " 🎵")
 SLICE = 1_000  # playlists of a file
+HIDDEN = "hidden.json"
 SHOWN = (0, 5)  # tracks that a playlist of the challenge shows
 
 
@@ -42,7 +44,18 @@ def community_of(uri: str, songs: int) -> int:
 
 
 def write_world(world: World, folder: Path) -> None:
-    """Write data/mpd.slice.*.json, challenge_set.json, and hidden.json, the tracks left out."""
+    """Write data/mpd.slice.*.json, challenge_set.json, and hidden.json, the tracks left out.
+
+    The slices come last, at once: a folder that has them is whole.
+    """
+    part = folder / ".part"
+    _write_files(world, part)
+    for name in (CHALLENGE, HIDDEN, "data"):
+        os.replace(part / name, folder / name)
+    part.rmdir()
+
+
+def _write_files(world: World, folder: Path) -> None:
     rng = np.random.default_rng(world.seed)
     playlists = [_playlist(world, rng, pid) for pid in range(world.playlists + world.challenge)]
     known, asked = playlists[: world.playlists], playlists[world.playlists :]
@@ -55,7 +68,7 @@ def write_world(world: World, folder: Path) -> None:
         {**playlist, "tracks": playlist["tracks"][:n], "num_samples": n}
         for playlist, n in zip(asked, cut, strict=True)
     ])  # fmt: skip
-    _write(folder / "hidden.json", [
+    _write(folder / HIDDEN, [
         {**playlist, "tracks": playlist["tracks"][n:]}
         for playlist, n in zip(asked, cut, strict=True)
     ])  # fmt: skip
