@@ -41,6 +41,7 @@ def test_the_public_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         rows = read(tmp_path, name, "impressions")
         assert ((rows["ts"] % 60 == 0) & (rows["clicks_until"] % 60 == 0)).all(), "minutes alone"
         assert name == "train_1" or rows["clicks_until"].max() <= rows["ts"].min()
+    assert (read(tmp_path, "shown")["ts"] % 60 == 0).all()
 
 
 def test_shares_of_the_time_where_the_public_cuts_do_not_fit(

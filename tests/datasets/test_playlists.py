@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from math import log2
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import interactions as log
@@ -22,6 +23,7 @@ from src import cli
 from src.datasets.mpd import submission
 from src.datasets.mpd.demo import World, write_world
 from src.datasets.mpd.scores import challenge_scores
+from src.datasets.mpd.split import _Splits
 
 WORLD = World(playlists=130, challenge=14, songs=30, seed=3)
 
@@ -66,6 +68,18 @@ def test_splits_hide_playlists_as_the_challenge_does(folder: Path) -> None:
                 assert set(labels[pid]) == set(tracks(playlist)) - set(seen)
             else:
                 assert seen == tracks(playlist)
+
+
+def test_a_short_turn_shows_as_many_tracks_as_the_others() -> None:
+    """The last turn has fewer playlists; it must not have the short queries alone."""
+    run = SimpleNamespace(recipe=SimpleNamespace(seed=1), input="in")
+    splits = _Splits(run, None)  # type: ignore[arg-type]
+    long = pl.DataFrame({"session": range(24), "line": range(24), "events": [30] * 24})
+    short = pl.DataFrame({"session": range(24, 100), "line": range(24, 100), "events": [3] * 76})
+    vars(splits)["kept"], vars(splits)["categories"] = pl.concat([long, short]), ([0, 5], 20)
+    turns = [splits.plan(turn).filter("query") for turn in range(4)]
+    assert [plan.height for plan in turns] == [10, 10, 4, 0]
+    assert [Counter(plan["keep"]) for plan in turns[:3]] == [{0: 5, 5: 5}] * 2 + [{0: 2, 5: 2}]
 
 
 def test_test_asks_for_the_challenge_and_queries_have_their_titles(folder: Path) -> None:
@@ -145,6 +159,8 @@ def test_the_scores_of_the_challenge_by_hand() -> None:
     wanted = [(1 + 0.25 * 1) / 3, (1 / log2(3) + 1 / log2(13)) / ideal, 0.0]
     np.testing.assert_allclose(found.row(0)[1:], wanted)
     assert found.rows()[1:] == [(2, 0.0, 0.0, 51.0), (3, 0.0, 0.0, 51.0)]
+    short = pl.DataFrame({"session": [1], "item": ["a"], "rank": [0]})
+    assert challenge_scores(short, hidden, artist)["ndcg"][0] == pytest.approx(1 / ideal)
 
 
 def test_faults_of_an_answer(tmp_path: Path) -> None:

@@ -107,6 +107,9 @@ def test_nothing_of_test_counts_the_items_of_valid_without_refit(
     shown = {user: history[: max(len(history) - hidden, 1)] for user, history in WORLD.items()}
     assert {(items[x], items[y]): n for x, y, n in rows} == counted_pairs(shown)
     run = cli.parse("", Path("3_candidates.py"), argv)
+    counted = out / ("test" if hidden == 1 else "valid") / "events.parquet"
+    for row in (PopularRetriever("popular", window_s=None), ItemStatisticsFeature()):
+        assert counted in row.inputs(run, "test"), "another --refit makes its files stale"
     data, count = SplitData(run, "test"), Counter(chain(*shown.values()))
     listed, score = PopularRetriever("popular", window_s=None).lists(data, data.first_query, 40)
     for item, value in zip(listed[0], score[0] / score[0].max(), strict=True):

@@ -134,6 +134,16 @@ def test_hidden_histories_change_their_columns_and_nothing_in_scoring() -> None:
     assert not torch.equal(module(rows), module(rows))
 
 
+def test_a_row_is_new_by_its_count_wherever_the_count_stands() -> None:
+    """Columns come in the order of the table: another one of the history may be the first."""
+    first = History("item_n", ("user_",))  # user_n is column 0, the count column 2
+    module = gated(replace(NET, histories=(first,)), SIZES)
+    numbers = torch.zeros(ROWS, 6)
+    numbers[3, 2] = -1.5  # no row of the item
+    numbers[5, 2] = -1.0  # what user_n would be without a row
+    assert module.histories[0].new(numbers).nonzero()[:, 0].tolist() == [3]
+
+
 def test_the_history_of_a_popular_item_is_hidden_less_often() -> None:
     counts = torch.tensor([0.0, 4.0, 9.0, 99.0])
     sizes = SIZES._replace(means=(1.0,) * 5, deviations=(2.0,) * 5, absent=(-0.5,) * 6)
