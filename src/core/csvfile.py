@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 SHOWN = 40  # characters of a wrong value in a message
+DAMAGED = "download it again, or mend the header"
 
 
 def read_integers(path: Path, columns: dict[str, str], int32: Collection[str] = ()) -> pl.DataFrame:
@@ -16,7 +17,7 @@ def read_integers(path: Path, columns: dict[str, str], int32: Collection[str] = 
     columns: name in the file -> new name. int32: names whose numbers end at 2^31 - 1. Raises
     ValueError with file, line, column and cure where a column or a value is wrong.
     """
-    _check_header(path, columns)
+    read_header(path, columns)
     try:
         text = pl.read_csv(path, infer_schema=False, columns=list(columns), quote_char=None)
     except pl.exceptions.PolarsError as error:
@@ -38,22 +39,30 @@ def read_integers(path: Path, columns: dict[str, str], int32: Collection[str] = 
     return numbers.rename(columns)
 
 
-def _check_header(path: Path, columns: dict[str, str]) -> None:
-    """Raise ValueError unless the header has each of the columns exactly once."""
+def read_header(
+    path: Path, needed: Collection[str], optional: Collection[str] = (), cure: str = DAMAGED,
+    quoted: bool = False,
+) -> list[str]:  # fmt: skip
+    """Read the names of the columns; quoted: they may have quotes and blanks around them.
+
+    Raises ValueError, with the cure, unless each of the needed columns stands exactly once, and
+    each of the optional ones at most once.
+    """
     with open(path, "rb") as file:
-        header = file.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
+        header = file.readline().decode("utf-8-sig", errors="replace").strip()
     names = header.split(",")
+    names = [name.strip().strip('"') for name in names] if quoted else names
     if not header:
         raise ValueError(f"{path} is empty; download it again")
     for fault, wrong in (
-        ("no column", [name for name in columns if name not in names]),
-        ("more than one column", [name for name in columns if names.count(name) > 1]),
+        ("no column", [name for name in needed if name not in names]),
+        ("more than one column", [n for n in (*needed, *optional) if names.count(n) > 1]),
     ):
         if wrong:
             raise ValueError(
-                f"{path}, line 1: {fault} {', '.join(wrong)}; download it again, or mend the "
-                f"header, which is {header[:200]!r}"
+                f"{path}, line 1: {fault} {', '.join(wrong[:3])}; {cure}; it is {header[:200]!r}"
             )
+    return names
 
 
 def _first_fault(path: Path) -> str | None:

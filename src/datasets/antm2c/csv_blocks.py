@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from src.core.arrays import I64
+from src.core.csvfile import read_header
 from src.datasets.antm2c.columns import COLUMNS, LABEL
 
 BLOCK_BYTES = 1 << 24  # of a file in memory at a time; no row is longer
@@ -51,22 +52,10 @@ def header(path: Path, labelled: bool) -> list[str]:
 
     labelled: whether the file must have a label.
     """
-    with open(path, "rb") as file:
-        first = file.readline().decode("utf-8-sig", errors="replace").strip()
-    names = [name.strip().strip('"') for name in first.split(",")]
-    if not first:
-        raise ValueError(f"{path} is empty; download it again")
-    needed = [name for name in COLUMNS if labelled or name != LABEL]
-    for fault, wrong in (
-        ("no column", [name for name in needed if name not in names]),
-        ("more than one column", [name for name in COLUMNS if names.count(name) > 1]),
-    ):
-        if wrong:
-            raise ValueError(
-                f"{path}, line 1: {fault} {', '.join(wrong[:3])}; give a file of AntM2C's form, "
-                f"with a header; this one is {first[:80]!r}"
-            )
-    return names
+    optional = () if labelled else (LABEL,)
+    needed = [name for name in COLUMNS if name not in optional]
+    cure = "give a file of AntM2C's form, with a header"
+    return read_header(path, needed, optional, cure, quoted=True)
 
 
 def read_blocks(path: Path, names: Sequence[str]) -> Iterator[Block]:
