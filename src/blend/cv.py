@@ -108,11 +108,11 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
     recipe, fold, files = run.recipe, folds(run, "valid"), shard_files(run, "valid", "scores")
     labels = scan_labels(paths.labels(run, "valid")).collect()
     metrics = companions(run.dataset.list_length, float(labels["grade"].to_numpy().max(initial=0)))
-    run.budget.claim("blend", BlendSearch.memory(recipe, labels, files))
     outcomes, scene = {}, scenes(run, "valid", scene_column(recipe))
     for number, (name, scored) in enumerate(columns.items()):
         truth, metric = labels.filter(objective=number), recipe.metric_of(name)
         kind = PooledSearch if metric.pooled else BlendSearch
+        run.budget.claim(f"blend {name}", kind.memory(recipe, len(scored), truth, files))
         blends = kind(recipe, files, scored, truth, fold, metric)
         scores, blend = blends.cross_fitted(), blends.best()
         rankers = [row.name for row in recipe.rankers_of(name)] if scored else []

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
 from src.blend.blend import POOLED, SCORE, STACK, Blend, single
 from src.blend.judged_rows import JudgedRows, Weighted
 from src.blend.search import BlendSearch
-from src.core.arrays import F32
+from src.core.arrays import F32, F64, Mask, hash_unit
 from src.metrics.base import Metric
 from src.metrics.pooled import PooledMetric, pooled_scores
 from src.metrics.query_scores import QueryScores
+
+SEARCHED = 100_000
+"""Queries with a judged item, about, on which blends are compared.
+
+AUCs of so many rows tell blends apart that differ by .0005; more would take time and memory. The
+chosen blends are scored on all rows.
+"""
+SEED_OFFSET = 7  # so that the drawn queries do not follow another draw of the recipe's seed
 
 
 class PooledSearch(BlendSearch):
@@ -22,7 +31,14 @@ class PooledSearch(BlendSearch):
     """
 
     transforms = POOLED
+    max_queries = SEARCHED
     metric: PooledMetric
+
+    def searched(self) -> pl.DataFrame:
+        """Return the labels of about SEARCHED queries, drawn by a hash."""
+        share = self.max_queries / max(self.truth["session"].n_unique(), 1)
+        unit = hash_unit(pl.col("session"), self.recipe.seed + SEED_OFFSET)
+        return self.truth if share >= 1 else self.truth.filter(unit < share)
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries); a perfect order has the score 1."""
@@ -30,20 +46,44 @@ class PooledSearch(BlendSearch):
         stacks = [Weighted(Blend(STACK, ()), self.stack_of(f), True)
                   for f in range(self.recipe.folds)]  # fmt: skip
         own = stacks if Blend(STACK, ()) in self.blends else []
-        rows = JudgedRows.read(self.files, self.columns, self.truth, [*rankers, *own])
-        fold, ideal = self.fold[rows.session], np.zeros(self.session.size)
+        self.rows = JudgedRows.read(self.files, self.columns, self.truth, [*rankers, *own])
+        searched = np.isin(self.rows.session, self.session)
+        ideal = np.zeros(self.session.size)
         values = np.zeros((len(self.blends), self.session.size), np.float32)
         for number, blend in enumerate(self.blends):
-            if blend.transform == STACK:
-                score = rows.log_odds[np.arange(fold.size), self.width + fold]
-            else:
-                score = rows.log_odds[:, : self.width] @ np.array(blend.weights, np.float64)
-            found = pooled_scores(rows.session, score, rows.grade, self.metric, fold)
+            found = self._pooled(self._row_scores(blend, searched), searched)
             query = np.searchsorted(self.session, found.session)
             values[number, query] = found.value
             ideal[query] = found.ideal  # the same for all blends
         self.norms = self.norms._replace(ideal=ideal)
         return values, float(ideal.any())
+
+    def _row_scores(self, blend: Blend, mask: Mask) -> F64:
+        """Blend the scores of the masked rows; those of STACK are fitted without the row's fold."""
+        log_odds = self.rows.log_odds[mask]
+        if blend.transform == STACK:
+            fold = self.fold[self.rows.session[mask]]
+            return log_odds[np.arange(fold.size), self.width + fold]
+        return log_odds[:, : self.width] @ np.array(blend.weights, np.float64)
+
+    def _pooled(self, score: F64, mask: Mask) -> QueryScores:
+        """Score the masked rows; score: of each."""
+        session = self.rows.session[mask]
+        grade, fold = self.rows.grade[mask], self.fold[session]
+        return pooled_scores(session, score, grade, self.metric, fold)
+
+    def query_scores(self, blend: Blend) -> QueryScores:
+        """Score all queries under one blend, also those that blends are not compared on."""
+        every = np.ones(self.rows.session.size, np.bool_)
+        return self._pooled(self._row_scores(blend, every), every)
+
+    def cross_fitted(self) -> QueryScores:
+        """Score all queries, those of each fold under its blend in `of_fold`."""
+        fold = self.fold[self.rows.session]
+        score = np.zeros(fold.size)
+        for f, blend in self.of_fold.items():
+            score[fold == f] = self._row_scores(blend, fold == f)
+        return self._pooled(score, np.ones(fold.size, np.bool_))
 
     def also(self, metrics: Sequence[Metric]) -> list[QueryScores]:
         """Return nothing: lists of masked rows have no metric of lists."""

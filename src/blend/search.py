@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
+from math import inf
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,7 @@ class BlendSearch:
     """
 
     transforms: ClassVar[Sequence[str]] = TRANSFORMS
+    max_queries: ClassVar[float] = inf  # about, that the blends are compared on
 
     def __init__(
         self, recipe: Recipe, files: Sequence[Path], columns: Sequence[str], truth: pl.DataFrame,
@@ -50,7 +52,7 @@ class BlendSearch:
         self.recipe, self.files, self.columns, self.fold = recipe, files, columns, fold
         self.truth, self.metric = truth, metric or recipe.metric
         self.width = max(1, len(columns))
-        session, grade = arrays(truth.sort("session"), "session", "grade")
+        session, grade = arrays(self.searched().sort("session"), "session", "grade")
         self.session: I64 = np.unique(session).astype(np.int64)
         query = np.searchsorted(self.session, session)
         self.judged = Judged.of_queries(query, grade, self.session.size)
@@ -61,21 +63,26 @@ class BlendSearch:
             self.stacks = fit_stacks(files, columns, truth, fold, recipe.folds, recipe.seed)
         self.values, self.oracle_score = self._score_all()
 
-    @staticmethod
-    def memory(recipe: Recipe, labels: pl.DataFrame, files: Sequence[Path]) -> float:
+    @classmethod
+    def memory(
+        cls, recipe: Recipe, rankers: int, labels: pl.DataFrame, files: Sequence[Path]
+    ) -> float:
         """Bytes of a search: the values of all blends, the labels, and one file of candidates.
 
         A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
-        of a list takes 40. A label takes 40, and 16 per ranker and fold where rows are calibrated.
+        of a list takes 40. A label takes 40 and, where rows are calibrated, 100 per ranker and 16
+        per fold.
         """
-        of_objectives = [len(recipe.rankers_of(name)) for name in recipe.objective_names]
-        rankers = max(of_objectives, default=0)
-        queries = labels.group_by("objective").agg(pl.col("session").n_unique())["session"]
-        values = 4.0 * len(all_blends(max(1, rankers))) * int(queries.to_numpy().max(initial=0))
+        queries = min(labels["session"].n_unique(), cls.max_queries)
+        values = 4.0 * len(all_blends(max(1, rankers), cls.transforms)) * queries
         rows = max(map(count_rows, files))
         ranks = min(rows, shards.QUERIES_PER_SHARD * recipe.k)
-        label = 40 + 16 * (rankers + recipe.folds) * (recipe.calibrator is not None)
-        return values + rows * (40 + 40 * rankers) + 40 * ranks + label * labels.height
+        calibrated = (100 * (rankers + 1) + 16 * recipe.folds) * (recipe.calibrator is not None)
+        return values + rows * (40 + 40 * rankers) + 40 * ranks + (40 + calibrated) * labels.height
+
+    def searched(self) -> pl.DataFrame:
+        """Return the labels of the queries that the blends are compared on: all."""
+        return self.truth
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries), and the score of a perfect order of the pool."""
@@ -188,10 +195,11 @@ class BlendSearch:
 
     def best_by_transform(self) -> dict[str, float]:
         """Find in hindsight the best score of each transform and the score of each ranker alone."""
-        best: dict[str, float] = {}
-        for blend in self.blends:
+        named, every = dict[str, list[int]](), np.ones(self.session.size, np.bool_)
+        for number, blend in enumerate(self.blends):
             name = blend.transform
             if TENTHS in blend.weights and self.columns:
                 name = self.columns[blend.weights.index(TENTHS)]
-            best[name] = max(best.get(name, 0.0), self.query_scores(blend).score())
-        return best
+            named.setdefault(name, []).append(number)
+        best = {n: self.blends[self._best_of(np.array(g), every)] for n, g in named.items()}
+        return {name: self.query_scores(blend).score() for name, blend in best.items()}

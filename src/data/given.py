@@ -29,5 +29,5 @@ def read_given(data: SplitData, first: int, end: int, columns: Sequence[str] = (
     """Read the candidates of sessions first : end: session, item and some feature columns."""
     offsets = given_offsets(data)
     a, b = offsets[first - data.first_query], offsets[end - data.first_query]
-    rows = pl.scan_parquet(paths.given(data.run, data.split)).slice(a, b - a)
-    return rows.select("session", "item", *columns).collect()
+    table = data.cached(("given",), lambda: pl.scan_parquet(paths.given(data.run, data.split)))
+    return table.slice(a, b - a).select("session", "item", *columns).collect()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
+from src.candidates.pool import candidates_per_query
 from src.core.run import Run
 from src.data import paths
 from src.data.coldness import FEW, LEVELS
@@ -15,10 +16,13 @@ from src.data.shards import shards
 from src.data.split_data import SplitData
 from src.features.base import FeatureGroup
 from src.features.table import FeatureTable
-from src.rankers.batches import batch_inputs, pools
+from src.rankers.batches import batch_inputs, claim_batches, pools
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
+
+KEY_BYTES, CELL_BYTES = 16.0, 8.0
+"""Of the keys and of each column of a candidate: batches, and the table of all."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,10 @@ class Slices:
 
     def columns(self, run: Run) -> pl.DataFrame:
         """Compute the columns of all candidates of `valid`: session, item, and the features'."""
-        table, data = (
-            FeatureTable(self.alone(run.recipe)),
-            SplitData(run, "valid"),
-        )
+        alone = replace(run, recipe=self.alone(run.recipe))
+        table, data = FeatureTable(alone.recipe), SplitData(alone, "valid")
+        candidates = candidates_per_query(run, "valid") * data.n_queries
+        claim_batches(data, "slices", 0.0, candidates * (KEY_BYTES + CELL_BYTES * len(table.names)))
         parts = [
             pl.DataFrame({"session": pool.session, "item": pool.item}).hstack(
                 pl.from_numpy(table.compute(data, pool), schema=table.names)

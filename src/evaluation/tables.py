@@ -11,6 +11,7 @@ import polars as pl
 
 from src.blend.cv import BLEND, probabilities_path
 from src.core.arrays import F64, I64, Mask, offsets_of_sizes
+from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.coldness import LEVELS
@@ -25,6 +26,8 @@ from src.metrics.ties import ranked_grades
 
 LEAST = 30
 """Positives, and negatives, of a cell that has more than counts."""
+PREDICTION_BYTES = 120.0
+"""Of a row of the probabilities, while an objective is measured."""
 ALL = "all"
 OF_LISTS: tuple[Metric, ...] = (MRR(WHOLE_LIST), NDCG(5), NDCG(10))
 TABLES = ("predictors", "scenes", "coldness")
@@ -43,13 +46,14 @@ def write_tables(run: Run) -> list[bool]:
     files = {name: table_path(run, name) for name in TABLES}
 
     def make(temporary: dict[Path, Path]) -> None:
-        columns = slices.columns(run)
-        judged = [JudgedTable.read(run, slices, columns, o) for o in recipe.objective_names]
-        lines = {
-            "predictors": [line for of in judged for line in by_predictor(run, slices, of)],
-            "scenes": [line for of in judged for line in by_scene(run, slices, of)],
-            "coldness": [line for of in judged for line in by_coldness(run, slices, of)],
-        }
+        columns, lines = slices.columns(run), {name: list[dict[str, object]]() for name in files}
+        predictions = PREDICTION_BYTES * count_rows(probabilities_path(run))
+        run.budget.claim("tables", columns.estimated_size() + predictions)
+        for objective in recipe.objective_names:
+            of = JudgedTable.read(run, slices, columns, objective)
+            lines["predictors"] += by_predictor(run, slices, of)
+            lines["scenes"] += by_scene(run, slices, of)
+            lines["coldness"] += by_coldness(run, slices, of)
         for name, path in files.items():
             if path in temporary:
                 table = pl.DataFrame(lines[name], infer_schema_length=None)
@@ -122,12 +126,14 @@ def by_coldness(run: Run, slices: Slices, of: JudgedTable) -> Iterator[dict[str,
     if not slices.user_count:
         return
     counts = (slices.user_count, slices.item_count)
-    user, item = (of.rows.select(level(pl.col(c))).to_series().to_numpy() for c in counts)
+    levels = [level(pl.col(c)).cast(pl.Enum(LEVELS)).to_physical() for c in counts]
+    user, item = (of.rows.select(column).to_series().to_numpy() for column in levels)
     blend, base = of.predictions(BLEND), of.predictions(SCENE_RATE)
     for scene, of_scene in scenes_of(slices, of):
         for of_user, of_item in product((ALL, *LEVELS), repeat=2):
-            rows = of_scene & np.isin(user, of_user if of_user != ALL else LEVELS)
-            rows &= np.isin(item, of_item if of_item != ALL else LEVELS)
+            rows = of_scene
+            for column, chosen in ((user, of_user), (item, of_item)):
+                rows = rows if chosen == ALL else rows & (column == LEVELS.index(chosen))
             head = {"objective": of.objective, "scene": scene, "user": of_user, "item": of_item}
             cell = measured(blend.take(rows), run.recipe.seed)
             if cell["log_loss"] is not None:

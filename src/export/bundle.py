@@ -179,8 +179,10 @@ class Bundle:
         for first, end in batches(0, lists.offsets.size - 1, QUERIES_PER_BATCH):
             a, b = lists.offsets[first], lists.offsets[end]
             impressions = lists.impressions[first:end]
-            data.take(impressions, sessions_of(None, end - first, self.ids, self.recipe.types))
             pool = Pool.without_lists(0, lists.offsets[first : end + 1] - a, lists.item[a:b])
+            sessions = sessions_of(None, end - first, self.ids, self.recipe.types)
+            given = None if lists.given is None else lists.given[a:b]
+            data.take(impressions, sessions, pool, given)
             batch = CandidateBatch.compute(table, data, pool)
             scene = np.repeat(scenes_of(impressions, column), np.diff(pool.offsets))
             parts.append(self.calibrated(batch, scene))

@@ -10,6 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import polars as pl
 
+from src.candidates.pool import Pool
 from src.core.arrays import I32, I64
 from src.core.run import Run
 from src.data.schemas import EVENTS
@@ -28,6 +29,7 @@ class RawLists(NamedTuple):
     offsets: I64  # CSR of the candidates
     item: I32  # dense id of each candidate, ascending in each list
     keys: pl.DataFrame  # raw ids of each candidate, which name its row in the output
+    given: pl.DataFrame | None = None  # the given columns of each candidate, where there are some
 
 
 class ListData(SplitData):
@@ -55,10 +57,19 @@ class ImpressionData(SplitData):
         self.run, self.split = cast(Run, Logs(folder)), ""
         self.first_query, self._cache, self._used = 0, cache, set()
 
-    def take(self, impressions: pl.DataFrame, sessions: Sessions) -> None:
-        """Take the impressions whose features are computed next, and their empty sessions."""
+    def take(
+        self, impressions: pl.DataFrame, sessions: Sessions, pool: Pool, given: pl.DataFrame | None
+    ) -> None:
+        """Take the impressions whose features are computed next, and their empty sessions.
+
+        given: columns of each candidate of the pool.
+        """
         self.n_sessions, self.sessions = impressions.height, sessions
         self._cache[("impressions",)] = impressions
+        if given is not None:
+            rows = given.with_columns(session=pl.Series(pool.session), item=pl.Series(pool.item))
+            self._cache[("given",)] = rows.lazy()
+            self._cache[("given offsets",)] = pool.offsets
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,12 @@ pytest tests/pipeline/test_antm2c_pipeline.py
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +19,16 @@ import polars as pl
 import pytest
 import worlds
 from antm2c import ANTM2C, RECIPE, planted, write
+from planted import run_in
 from tiny import run_steps
 
+from src.blend.final_blend import final_blends, list_of
+from src.data import paths
 from src.datasets.antm2c import simulate
 from src.datasets.antm2c.recipe import NET, SCENE
 from src.datasets.antm2c.world import RATE, SHARE, Config, World
+from src.export.bundle import Bundle
+from src.export.write import write_bundle
 from src.rankers.lgbm import LightGBMRanker
 from src.rankers.losses.pointwise import BCE
 from src.rankers.net import NetRanker
@@ -85,6 +94,46 @@ def test_check_and_score(folder: Path, capsys: pytest.CaptureFixture[str], tmp_p
     assert "line 2: row 0 is not of the test; drop the line" in out
     assert "line 4: row " in out and "was there before; keep one" in out
     assert f"3 of {rows.height:,} rows are missing; add them" in out
+
+
+def test_raw_rows_in_a_fresh_process_have_the_probabilities_of_the_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    """From the raw rows of the test, without their labels, and the bundle alone: bit for bit."""
+    run = run_in(folder / "out", TINY, "7_blend.py")
+    write_bundle(replace(run, dataset=replace(ANTM2C, recipe=TINY)))
+    bundle = (folder / "out" / "export").rename(tmp_path / "bundle")
+    listed = list_of(run, "test", final_blends(run)["click"], None)
+    assert listed.probability is not None and np.unique(listed.probability).size > 500
+    ids = set(pl.read_parquet(paths.sessions(run, "test"))["session"])
+    rows = [r | {"label": ""} for n, r in enumerate(raw_rows(folder / "in")) if n in ids]
+    raw, to = write(tmp_path / "raw.csv", rows), tmp_path / "p.csv"
+    command = [sys.executable, "-m", "src.tools.predict", "--dataset", "antm2c"]
+    command += ["--bundle", str(bundle), "--raw", str(raw), "--to", str(to)]
+    subprocess.run(command, cwd=worlds.ROOT, check=True)
+    found = pl.read_csv(to)
+    assert found.columns == ["row", "user_id", "item_id", "click"]
+    assert found["item_id"].to_list() == [int(r["item_id"]) for r in rows]
+    assert found["click"].to_list() == listed.probability.tolist()
+    loaded = Bundle.load(bundle)
+    for n in (0, len(rows) // 2):
+        lists = ANTM2C.read_raw(write(tmp_path / "raw.csv", rows[n : n + 1]), bundle / "logs")
+        alone = loaded.raw_probabilities(lists)["click"]
+        assert alone == pytest.approx(listed.probability[n : n + 1], abs=1e-6)
+    new = rows[0] | {"user_id": "987654", "item_id": "987654", "scene": "new"}
+    lists = ANTM2C.read_raw(write(tmp_path / "raw.csv", [new]), bundle / "logs")
+    assert lists.item.tolist() == [-1] and lists.impressions["user", "scene"].row(0) == (-1, 0)
+    assert 0 < loaded.raw_probabilities(lists)["click"][0] < 1
+    bad = write(tmp_path / "raw.csv", [new, new | {"log_time": "noon"}])
+    with pytest.raises(ValueError, match=r"line 3: log_time is 'noon', .*; mend or drop"):
+        ANTM2C.read_raw(bad, bundle / "logs")
+
+
+def raw_rows(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of all files of a folder, in the order of their numbers."""
+    for path in sorted(folder.glob("*.csv")):
+        with open(path, newline="") as file:
+            yield from csv.DictReader(file)
 
 
 def test_the_clicks_of_the_test_change_nothing(folder: Path, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import polars as pl
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
-from src.datasets.antm2c import probabilities
+from src.datasets.antm2c import probabilities, raw_rows
+from src.datasets.antm2c.ids import ids_files
 from src.datasets.antm2c.recipe import RECIPE
 from src.datasets.antm2c.split import make_splits
 from src.datasets.base import Checked, Dataset, Source
+from src.export.lists import RawLists
 
 MAX_BAD = 0.01
 """Share of bad rows above which step 1 refuses the files."""
@@ -54,6 +56,12 @@ class Antm2c(Dataset):
 
     def write_submission(self, run: Run, split: str, lists: FinalLists, path: Path) -> None:
         probabilities.write(run, split, lists, path)
+
+    def raw_files(self, run: Run) -> list[Path]:
+        return [*ids_files(run.output / "raw"), raw_rows.until_file(run.output / "raw")]
+
+    def read_raw(self, path: Path, folder: Path) -> RawLists:
+        return raw_rows.read_raw(path, folder)
 
     def check_submission(self, path: Path, folder: Path) -> Checked:
         """Check that each row of the test has a probability."""

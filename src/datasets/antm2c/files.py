@@ -65,9 +65,14 @@ def read_files(run: Run) -> list[RawFile]:
     return files
 
 
-def read_typed(source: Path) -> Iterator[Typed]:
-    """Yield the good and the bad rows of a file; raise ValueError where there is no row."""
-    labelled, rows = source.name != TEST, 0
+def read_typed(source: Path, labelled: bool | None = None) -> Iterator[Typed]:
+    """Yield the good and the bad rows of a file; raise ValueError where there is no row.
+
+    labelled: whether a row needs a label; None: of all files but TEST.
+    """
+    rows = 0
+    if labelled is None:
+        labelled = source.name != TEST
     for block in read_blocks(source, header(source, labelled)):
         found = typed(block, source.name, labelled)
         read, kept = block.row.size + len(block.bad), found.rows.height + found.bad.height

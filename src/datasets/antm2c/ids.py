@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 
@@ -16,6 +17,8 @@ from src.datasets.antm2c.columns import CATEGORIES, ENTITIES, ITEM, SCENE, TITLE
 from src.datasets.antm2c.files import RawFile
 
 BLOCK = 200_000  # rows in memory at a time
+UNKNOWN = -1
+"""Dense id of users and items that step 1 has not seen: no row of a log has it."""
 
 
 def blocks(files: Sequence[RawFile], columns: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -36,31 +39,49 @@ class Ids:
     items: pl.Series
     categories: dict[str, pl.Enum]  # of SCENE and CATEGORIES
 
+    @classmethod
+    def read(cls, folder: Path, items: Path) -> Self:
+        """Read the ids that `build_ids` left in a folder, and items.parquet."""
+        users, values = map(pl.read_parquet, ids_files(folder))
+        named = {n: pl.Enum(values.filter(column=n)["value"]) for n in (SCENE, *CATEGORIES)}
+        return cls(users[USER], pl.read_parquet(items, columns=["item_id"])["item_id"], named)
+
     def dense(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Add dense user, item and scene."""
+        """Add dense user, item and scene; UNKNOWN for users and items that step 1 has not seen."""
         return rows.with_columns(
-            user=self.users.search_sorted(rows[USER]).cast(pl.Int32),
-            item=self.items.search_sorted(rows[ITEM]).cast(pl.Int32),
+            user=places(self.users, rows[USER]), item=places(self.items, rows[ITEM]),
             scene=self.code(SCENE),
-        )
+        )  # fmt: skip
 
     def code(self, name: str) -> pl.Expr:
-        """Return the code of a category: from 1 in the order of its values, 0 without a value."""
-        code = pl.col(name).cast(self.categories[name]).to_physical()
+        """Return the code of a category: from 1 in the order of its values, 0 without a known one.
+
+        In step 1 all values are known.
+        """
+        code = pl.col(name).cast(self.categories[name], strict=False).to_physical()
         return (code.cast(pl.Int32) + 1).fill_null(0)
+
+
+def places(known: pl.Series, raw: pl.Series) -> pl.Series:
+    """Return the place of each raw id among the known ones, which ascend: Int32, or UNKNOWN."""
+    place = known.search_sorted(raw).cast(pl.Int32)
+    found = known.gather(place.clip(upper_bound=known.len() - 1)) == raw
+    return place.zip_with(found, pl.Series([UNKNOWN], dtype=pl.Int32))
+
+
+def ids_files(folder: Path) -> tuple[Path, Path]:
+    """Return the files of the users, and of the values of categories: column, value."""
+    return folder / "users.parquet", folder / "categories.parquet"
 
 
 def build_ids(run: Run, files: Sequence[RawFile]) -> Ids:
     """Bring items.parquet and the lists of ids up to date; read them."""
     folder, tables = run.output / "raw", [file.rows for file in files]
-    users, values = folder / "users.parquet", folder / "categories.parquet"
+    users, values = ids_files(folder)
     run.build(users, partial(_write_users, tables), None, tables)
     run.build(values, partial(_write_values, tables), None, tables)
     run.build(paths.items(run), partial(_write_items, files), None, tables)
-    known = pl.read_parquet(values)
-    by_column = {name: pl.Enum(known.filter(column=name)["value"]) for name in (SCENE, *CATEGORIES)}
-    items = pl.read_parquet(paths.items(run), columns=["item_id"]).to_series()
-    return Ids(pl.read_parquet(users).to_series(), items, by_column)
+    return Ids.read(folder, paths.items(run))
 
 
 def distinct(tables: list[Path], name: str) -> pl.Series:

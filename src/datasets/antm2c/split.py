@@ -19,7 +19,7 @@ from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import Split, remove_splits, write_splits
-from src.datasets.antm2c import files
+from src.datasets.antm2c import files, raw_rows
 from src.datasets.antm2c.columns import LABEL, ROWS, USER
 from src.datasets.antm2c.cuts import Part, find_cuts, split_parts, times
 from src.datasets.antm2c.files import RawFile
@@ -50,6 +50,9 @@ def make_splits(run: Run, max_bad: float) -> None:
         summary |= cuts.describe()
     parts = split_parts(raw, cuts)
     test = next((part for part in parts if part.role == "test"), None)
+    known = test.first if test else max(part.end for part in parts)
+    until = raw_rows.until_file(run.output / "raw")
+    run.build(until, partial(raw_rows.write_until, known), known, [])
     with run.step("shown") as summary:
         run.budget.claim("shown", BYTES_SHOWN * sum(file.size for file in raw))
         path, inputs = paths.log(run, "shown"), [*(file.rows for file in raw), paths.items(run)]
