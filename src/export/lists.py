@@ -12,6 +12,8 @@ import polars as pl
 
 from src.candidates.pool import Pool
 from src.core.arrays import I32, I64
+from src.core.engines import CpuEngine
+from src.core.engines.base import Engine
 from src.core.run import Run
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
@@ -45,6 +47,7 @@ class Logs(NamedTuple):
     """A folder with items.parquet and logs, where features expect a run."""
 
     output: Path
+    engine: Engine = CpuEngine()
 
 
 class ImpressionData(SplitData):

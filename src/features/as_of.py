@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, F64, I64, offsets_of_sizes
+from src.core.run import Run
 from src.data.impressions import read_log
 from src.data.split_data import SplitData
 from src.data.units import DAY
 from src.features.as_of_kernel import decayed_sums
-from src.features.base import QueryBatch, lower_names, require_known
+from src.features.base import Memory, QueryBatch, lower_names, require_known
 from src.features.keyed_log import (
     ITEM,
     KeyedLogFeature,
@@ -123,7 +124,13 @@ class AsOfFeature(KeyedLogFeature):
     def causal(self) -> Self:
         return self
 
+    def memory(self, run: Run, split: str) -> Memory:
+        return Memory() if run.engine.twin(__name__) else super().memory(run, split)
+
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
+        if own := batch.data.run.engine.twin(__name__):
+            X[:, column : column + len(self.columns())] = own.read(self, batch)
+            return
         until = query_column(batch, "clicks_until").astype(np.int64)
         found = self.compute(batch.data, self.lookup(batch), until, batch.pool.offsets)
         for number, values in enumerate(found):

@@ -90,14 +90,14 @@ def given_values(batch: QueryBatch) -> F32:
     """Read the given columns of the candidates of a batch: float32 (candidates, columns)."""
     columns, pool = batch.recipe.given_columns, batch.pool
     frame = read_given(batch.data, batch.first, batch.end, columns)
-    pair = _pairs(frame["session"].to_numpy(), frame["item"].to_numpy())
-    rows = np.searchsorted(pair, _pairs(pool.session, pool.item))
+    pair = pair_numbers(frame["session"].to_numpy(), frame["item"].to_numpy())
+    rows = np.searchsorted(pair, pair_numbers(pool.session, pool.item))
     values = np.empty((pool.item.size, len(columns)), np.float32)
     for number, name in enumerate(columns):
         values[:, number] = frame[name].to_numpy()[rows]  # NaN for null
     return values
 
 
-def _pairs(session: np.ndarray, item: np.ndarray) -> np.ndarray:
+def pair_numbers(session: np.ndarray, item: np.ndarray) -> np.ndarray:
     """Join session and item to one number each, in the order of both."""
     return session.astype(np.int64) << 32 | item
