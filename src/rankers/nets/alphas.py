@@ -14,6 +14,7 @@ from src.data.coldness import FEW, LEVELS
 from src.data.shards import batches
 from src.rankers.nets.content_gate import ContentGate
 from src.rankers.nets.modules.content_gate import ContentGateModule
+from src.rankers.nets.scaling import MAX_DEVIATION
 
 if TYPE_CHECKING:
     from src.rankers.nets.inputs import QueryRows
@@ -71,10 +72,17 @@ def scenes(model: NetModel, codes: NDArray) -> pl.Series:
 
 
 def levels(model: NetModel, numbers: NDArray[np.float16], count: str) -> pl.Series:
-    """Return the level of each row's count: one of LEVELS."""
+    """Return the level of each row's count: one of LEVELS, null where the scaler has cut it off.
+
+    All that is known of such a count is that it is beyond the cut.
+    """
     scaler = model.scaler
     column = scaler.names.index(count)
-    logarithm = numbers[:, column].astype(float) * scaler.std[column] + scaler.mean[column]
-    value = np.nan_to_num(np.expm1(logarithm))
+    scaled = numbers[:, column].astype(float)
+    value = np.nan_to_num(np.expm1(scaled * scaler.std[column] + scaler.mean[column]))
     level = np.digitize(value, [0.5, FEW - 0.5])
-    return pl.Series(level).cast(pl.UInt8).cast(pl.Enum(LEVELS))
+    too_low = (scaled <= -MAX_DEVIATION) & (level > 0)
+    too_high = (scaled >= MAX_DEVIATION) & (level < len(LEVELS) - 1)
+    known = pl.Series(~(too_low | too_high))
+    named = pl.Series(level).cast(pl.UInt8).cast(pl.Enum(LEVELS))
+    return pl.select(pl.when(known).then(named)).to_series()
