@@ -86,6 +86,28 @@ def test_the_better_ranker_is_found_and_a_stack_is_no_worse(world: World) -> Non
     assert search.query_scores(Blend(STACK, ())).score() == pytest.approx(best, abs=0.01)
 
 
+def test_many_queries_are_searched_by_a_part_and_scored_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, known = world.search(), int(world.known.sum())
+    monkeypatch.setattr(PooledSearch, "max_queries", 300)
+    search = world.search()
+    assert 200 < search.session.size == search.values.shape[1] < 400
+    memory = [PooledSearch.memory(RECIPE, 2, world.truth[:n], world.files) for n in (300, known)]
+    assert memory[1] - memory[0] == 40 * (known - 300), "labels alone: of 300 queries the values"
+    for blend in (Blend(SCORE, (3, 7)), Blend(STACK, ())):
+        found, wanted = search.query_scores(blend), whole.query_scores(blend)
+        assert found.ideal.sum() == known and found.value.tolist() == wanted.value.tolist()
+    best, equal = (whole.query_scores(b).score() for b in (search.best(), Blend(SCORE, (5, 5))))
+    assert best > equal + 0.02
+    chosen = search.cross_fitted()
+    for f, blend in search.of_fold.items():
+        own = world.fold[chosen.session] == f
+        assert chosen.score(own) == whole.query_scores(blend).score(own)
+    assert search.best_by_transform()["b"] == whole.query_scores(Blend(SCORE, (0, 10))).score()
+    assert chosen.ideal.sum() == known
+
+
 def test_a_probability_is_fitted_without_its_fold(world: World) -> None:
     blends = {"b": [Weighted(Blend(SCORE, (0, 10)), None, True)]}
     scene = np.zeros(N, np.int64)

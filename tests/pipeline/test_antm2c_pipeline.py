@@ -22,11 +22,15 @@ from antm2c import ANTM2C, RECIPE, planted, write
 from planted import run_in
 from tiny import run_steps
 
+from src.blend.cv import probabilities_path
 from src.blend.final_blend import final_blends, list_of
+from src.core.budget import Budget
 from src.data import paths
 from src.datasets.antm2c import simulate
 from src.datasets.antm2c.recipe import NET, SCENE
 from src.datasets.antm2c.world import RATE, SHARE, Config, World
+from src.evaluation import slices
+from src.evaluation.tables import PREDICTION_BYTES, table_path, write_tables
 from src.export.bundle import Bundle
 from src.export.write import write_bundle
 from src.rankers.lgbm import LightGBMRanker
@@ -127,6 +131,21 @@ def test_raw_rows_in_a_fresh_process_have_the_probabilities_of_the_run(
     bad = write(tmp_path / "raw.csv", [new, new | {"log_time": "noon"}])
     with pytest.raises(ValueError, match=r"line 3: log_time is 'noon', .*; mend or drop"):
         ANTM2C.read_raw(bad, bundle / "logs")
+
+
+def test_tables_need_no_more_than_the_budget(folder: Path) -> None:
+    """Both the columns of the slices and the probabilities are claimed before they are read."""
+    run = run_in(folder / "out", TINY, "7_blend.py")
+    table_path(run, "scenes").unlink()
+    with pytest.raises(ValueError, match=r"valid slices: needs .* are allowed; free some"):
+        write_tables(replace(run, budget=Budget(1 << 10, run.output)))
+    rows = pl.scan_parquet(probabilities_path(run)).select(pl.len()).collect().item()
+    least = PREDICTION_BYTES * rows
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slices, "claim_batches", lambda *_: None)
+        with pytest.raises(ValueError, match=r"tables: needs .* are allowed; free some"):
+            write_tables(replace(run, budget=Budget(int(least), run.output)))
+    assert write_tables(run) == [False, True, False]
 
 
 def raw_rows(folder: Path) -> Iterator[dict[str, str]]:
