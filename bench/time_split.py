@@ -1,7 +1,7 @@
 """Score the rankers of lists on days after those that they learn from.
 
     python -m bench.time_split --dataset ebnerd --input folder --output folder [--look-ahead]
-        [--rankers one din gate]
+        [--rankers one din gate] [--models folder]
 
 Needs steps 1 to 5. --rankers names rows of the recipe, and variants of its first net for lists: one
 net alone, with attention over the pages that the reader opened (din), with a gated tower that reads
@@ -184,13 +184,15 @@ def main(argv: list[str] | None) -> int:
     """Print a table per objective: that of the lists last, as it takes longest."""
     parser = argparse.ArgumentParser(prog="bench.time_split", description=__doc__)
     parser.add_argument("--rankers", nargs="+", default=[])
+    parser.add_argument("--models", type=Path, help="folder that keeps the models")
     own, flags = parser.parse_known_args(argv)
     run = chosen(parse(str(__doc__), Path("6_xgb.py"), flags), own.rankers)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = own.models or Path(temporary)
         for objective in reversed(run.recipe.objective_names):
             if not run.recipe.rankers_of(objective):
                 continue
-            table = scored(run, objective, Path(folder))
+            table = scored(run, objective, folder)
             print(f"{objective}, {peak_gib():.2f} GiB", flush=True)
             show(table)
     return 0

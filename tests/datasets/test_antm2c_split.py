@@ -5,12 +5,13 @@ pytest tests/datasets/test_antm2c_split.py
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 import worlds
-from antm2c import START, planted, prepare, row, write
+from antm2c import ANTM2C, START, planted, prepare, row, write
 
 from src.data.units import DAY, HOUR
 from src.datasets.antm2c.columns import COLUMNS, LABEL
@@ -66,6 +67,34 @@ def test_a_test_file_is_the_whole_test(tmp_path: Path, monkeypatch: pytest.Monke
     assert read(tmp_path, "test", "impressions")["scene"].to_list() == [3, 1, 0]
     assert 9002 in read(tmp_path, "items")["item_id"].to_list()
     assert read(tmp_path, "valid", "impressions")["ts"].max() > TEST, "valid ends with the log"
+
+
+def test_raw_rows_are_read_as_those_of_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them a file has, without labels; what step 1 has not seen is unknown."""
+    rows = planted(300, 1)
+    write(tmp_path / "in" / "a.csv", rows)
+    assert prepare(monkeypatch, tmp_path) == 0
+    ids = [int(n) for n in read(tmp_path, "test", "sessions")["session"]]
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name in ("items", "raw/users", "raw/categories", "raw/clicks_until"):
+        shutil.copy((tmp_path / "out" / name).with_suffix(".parquet"), logs)
+    for first in (0, 7):
+        raw = write(tmp_path / "raw.csv", [rows[n] for n in ids[first:]], UNLABELLED)
+        lists = ANTM2C.read_raw(raw, logs)
+        assert lists.impressions.equals(read(tmp_path, "test", "impressions")[first:])
+        assert lists.given is not None and len(lists.keys) == len(lists.item) == len(ids) - first
+        given = lists.given.with_columns(pl.col("session") + first)
+        assert given.equals(read(tmp_path, "test", "given")[first:])
+    new = row(900, 9001, 9002, scene="new", deep_features_0="new")
+    lists = ANTM2C.read_raw(write(tmp_path / "raw.csv", [new]), logs)
+    assert lists.impressions["user", "scene"].row(0) == (-1, 0) and lists.item.tolist() == [-1]
+    assert lists.given is not None and lists.given["deep_features_0"].item() == 0
+    bad = write(tmp_path / "raw.csv", [new, new | {"log_time": "noon"}])
+    with pytest.raises(ValueError, match=r"line 3: log_time is 'noon', .*; mend or drop the row"):
+        ANTM2C.read_raw(bad, logs)
 
 
 def test_clicks_of_the_test_are_hidden_from_the_log(

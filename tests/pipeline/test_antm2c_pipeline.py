@@ -124,13 +124,6 @@ def test_raw_rows_in_a_fresh_process_have_the_probabilities_of_the_run(
         lists = ANTM2C.read_raw(write(tmp_path / "raw.csv", rows[n : n + 1]), bundle / "logs")
         alone = loaded.raw_probabilities(lists)["click"]
         assert alone == pytest.approx(listed.probability[n : n + 1], abs=1e-6)
-    new = rows[0] | {"user_id": "987654", "item_id": "987654", "scene": "new"}
-    lists = ANTM2C.read_raw(write(tmp_path / "raw.csv", [new]), bundle / "logs")
-    assert lists.item.tolist() == [-1] and lists.impressions["user", "scene"].row(0) == (-1, 0)
-    assert 0 < loaded.raw_probabilities(lists)["click"][0] < 1
-    bad = write(tmp_path / "raw.csv", [new, new | {"log_time": "noon"}])
-    with pytest.raises(ValueError, match=r"line 3: log_time is 'noon', .*; mend or drop"):
-        ANTM2C.read_raw(bad, bundle / "logs")
 
 
 def test_tables_need_no_more_than_the_budget(folder: Path) -> None:
