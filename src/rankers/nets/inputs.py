@@ -14,13 +14,11 @@ from src.core.run import Run
 from src.data.sequence_batch import SequenceBatch
 from src.data.shards import batches
 from src.data.split_data import SplitData
-from src.data.splits import labelled_splits
 from src.rankers.base import FitTask
 from src.rankers.nets.histories import histories, no_events
 from src.rankers.nets.scaling import F16, InputScaler, codes_of
 from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
-from src.rankers.train_table import splits_of_files
 
 if TYPE_CHECKING:
     from src.rankers.batches import CandidateBatch
@@ -162,9 +160,12 @@ def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatc
         return no_events(train_set.offsets.size - 1)
 
     def of_splits() -> Iterator[SequenceBatch]:
-        first_row, split_of_file = train_set.offsets[:-1], np.array(splits_of_files(run))
+        first_row = train_set.offsets[:-1]
+        split_of_file = np.array(
+            [path.relative_to(run.output).parts[0] for path in train_set.files]
+        )
         file = np.searchsorted(train_set.file_offsets, first_row, side="right") - 1
-        for split in labelled_splits(run):
+        for split in dict.fromkeys(split_of_file.tolist()):
             session = train_set.session[first_row[split_of_file[file] == split]]
             yield histories(SplitData(run, split), session, max_len)
 
