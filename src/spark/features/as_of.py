@@ -17,21 +17,21 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as sql
 
 from src.core import store
-from src.core.arrays import I64
+from src.core.arrays import F32, I64
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
 from src.data.split_data import SplitData
-from src.features.as_of import NEVER_S, SMOOTHING, UNIT, AsOf, AsOfFeature
+from src.features.as_of import NEVER_S, SMOOTHING, UNIT, AsOf, AsOfFeature, share_of_list
 from src.features.base import QueryBatch
 from src.features.given import pair_numbers
 from src.features.keyed_log import ITEM
 from src.spark.session import one_line_errors, session, with_row_number, written
 
+ROW_GROUP = 1 << 16  # rows of a group: who reads a batch reads whole groups
 PIECE = 1 << 20  # sessions of a piece of the table, which is in memory at a time
 OLDEST = 1000.0  # half-lives of the log's span: 2 to this power is a float64
 BYTES_OF_CELL = 4.0  # on disk
@@ -43,7 +43,7 @@ NOW, KNOWN, ALL = "now", "known", "all"
 """
 
 
-def read(feature: AsOfFeature, batch: QueryBatch) -> NDArray[np.float32]:
+def read(feature: AsOfFeature, batch: QueryBatch) -> F32:
     """Read the columns of the candidates of a batch: float32 (candidates, columns).
 
     The first batch of a split computes those of all given candidates.
@@ -54,24 +54,32 @@ def read(feature: AsOfFeature, batch: QueryBatch) -> NDArray[np.float32]:
     table = pl.scan_parquet(path).filter(inside).collect()
     pair = pair_numbers(table["session"].to_numpy(), table["item"].to_numpy())
     rows = np.searchsorted(pair, pair_numbers(pool.session, pool.item))
-    return table.select(names).to_numpy()[rows]
+    X: F32 = table.select(names).to_numpy()[rows]
+    for number, (what, _) in enumerate(feature.columns()):
+        if what == AsOf.SHARE:  # of the candidates that are left of a list
+            X[:, number] = share_of_list(X[:, number].astype(np.int64), pool.offsets)
+    return X
 
 
 def build(feature: AsOfFeature, data: SplitData, names: list[str]) -> Path:
-    """Bring the table of a split up to date; return its file: session, item and the columns."""
+    """Bring the table of a split up to date; return its file: session, item and the columns.
+
+    A share is the count there.
+    """
     run, split = data.run, data.split
     given = paths.given(run, split)
     path = run.output / split / "as_of" / f"{feature.label}-{store.digest(feature)}.parquet"
 
     def make(part: Path) -> None:
-        rows = count_rows(given)
-        run.budget.claim(f"{split} {feature.label}", 0, BYTES_OF_CELL * rows * (len(names) + 2))
+        cells = count_rows(given) * (len(names) + 2)
+        run.budget.claim(f"{split} {feature.label}", 0, BYTES_OF_CELL * cells)
         schema = pl.Schema({"session": pl.Int32, "item": pl.Int32}
                            | dict.fromkeys(names, pl.Float32))  # fmt: skip
         with TableWriter(part, schema) as writer:
             for table in computed(session(run), feature, data, part):
                 table.columns = schema.names()
-                writer.add(table.cast(schema).sort("session", "item"))
+                for rows in table.cast(schema).sort("session", "item").iter_slices(ROW_GROUP):
+                    writer.add(rows)
 
     inputs = [given, *feature.inputs(run, split)]
     run.build(path, make, (feature, data.first_query), inputs, code=computed)
@@ -110,11 +118,14 @@ def columns(candidates: DataFrame, log: DataFrame, feature: AsOfFeature) -> Data
             asked[f"{NOW}_{seconds}"] = now - seconds
         elif what in (AsOf.CLICKS, AsOf.RATE):
             asked |= {KNOWN: known, f"{KNOWN}_{seconds}": sql.least(now - seconds, known)}
-    found = answers(candidates, summed(log, feature, feature.key), feature.key, asked)
+    start = decay_base(log, feature)
+    rows = summed(log, feature.outcome, feature.key, feature.columns(), start)
+    found = answers(candidates, rows, feature.key, asked)
     if any(what == AsOf.RATE for what, _ in feature.columns()):
-        of_all = answers(candidates, summed(log, feature, ()), (), {ALL: known})
-        found = found.join(of_all.select("session", "item", ALL), ["session", "item"])
-    made = [column(what, seconds, decay_base(log, feature)).cast("float").alias(f"c{n}")
+        every = summed(log, feature.outcome, (), [(AsOf.RATE, 0)], start)
+        of_all = answers(candidates, every, (), {ALL: known}).select("session", "item", ALL)
+        found = found.join(of_all, ["session", "item"])
+    made = [column(what, seconds, start).cast("float").alias(f"c{n}")
             for n, (what, seconds) in enumerate(feature.columns())]  # fmt: skip
     return found.select("session", "item", *made)
 
@@ -135,11 +146,8 @@ def column(what: AsOf, seconds: int, start: int) -> Column:
     if what == AsOf.DECAYED:
         faded = sql.pow(sql.lit(2.0), (sql.lit(start) - ts) / sql.lit(seconds))
         return _told(NOW, f"decayed_{seconds}") * faded
-    if what == AsOf.COUNT:
+    if what in (AsOf.COUNT, AsOf.SHARE):
         return count
-    if what == AsOf.SHARE:
-        total = sql.sum(count).over(Window.partitionBy("session"))
-        return count / sql.greatest(total, sql.lit(1))
     if what == AsOf.DEPTH:
         units = _told(NOW, "units") - _told(f"{NOW}_{seconds}", "units")
         return units / sql.lit(UNIT) / sql.greatest(count, sql.lit(1))
@@ -181,17 +189,21 @@ def answers(
     return candidates.join(each, ["session", "item"])
 
 
-def summed(log: DataFrame, feature: AsOfFeature, key: tuple[str, ...]) -> DataFrame:
-    """Sum the rows of a log by key and time: rows, and what else the columns need."""
-    kinds, ts = {what for what, _ in feature.columns()}, sql.col("ts").cast("long")
+def summed(
+    log: DataFrame, outcome: str, key: tuple[str, ...], wanted: list[tuple[AsOf, int]], start: int
+) -> DataFrame:
+    """Sum the rows of a log by key and time: rows, and what else the wanted columns need.
+
+    start: time from which decays are counted.
+    """
+    kinds, ts = {what for what, _ in wanted}, sql.col("ts").cast("long")
     sums: dict[str, Column] = {"rows": sql.lit(1)}
     if kinds & {AsOf.CLICKS, AsOf.RATE}:
-        outcome = sql.col(feature.outcome)
-        sums |= {"labelled": outcome.isNotNull().cast("int"), "clicks": (outcome > 0).cast("int")}
+        sums["labelled"] = sql.col(outcome).isNotNull().cast("int")
+        sums["clicks"] = (sql.col(outcome) > 0).cast("int")
     if AsOf.DEPTH in kinds:
         sums["units"] = sql.get(sql.lit(units_of_length(log)), sql.col("length"))
-    start = decay_base(log, feature)
-    for what, half_life in feature.columns():
+    for what, half_life in wanted:
         if what == AsOf.DECAYED:
             term = sql.pow(sql.lit(2.0), (ts - sql.lit(start)) / sql.lit(half_life))
             sums[f"decayed_{half_life}"] = term
@@ -217,7 +229,7 @@ def decay_base(log: DataFrame, feature: AsOfFeature) -> int:
     if not halves:
         return 0
     first, last = log.agg(sql.min("ts"), sql.max("ts")).collect()[0]
-    if halves and first is not None and last - first > OLDEST * min(halves):
+    if first is not None and last - first > OLDEST * min(halves):
         raise ValueError(
             f"{feature.label}: a half-life of {min(halves)} s is too short for a log of "
             f"{last - first:,} s on Spark; take {(last - first) / OLDEST:.0f} s or more"
