@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
-from graded import graded_lists, rows_of, trained
+from graded import graded_lists, rows_of
 from task_nets import ROWS, SMALL, Plain, batch, made
 from torch import Tensor
 
@@ -23,7 +21,6 @@ from src.rankers.losses.per_task import PerTask
 from src.rankers.losses.pointwise import BCE
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
-from src.rankers.nets.alphas import alphas, levels
 from src.rankers.nets.base import InputSizes
 from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.mlp import MLP
@@ -31,7 +28,6 @@ from src.rankers.nets.mmoe import MMoE
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.modules.content_gate import ContentGateModule
 from src.rankers.nets.portable import OF_LISTS, pad
-from src.rankers.nets.scaling import MAX_DEVIATION
 from src.rankers.nets.trainer import OneNet
 
 NAMES = ("user_n", "title_0", "item_n", "user_rate", "title_1", "user_rate")
@@ -211,41 +207,6 @@ def test_the_loss_counts_both_branches(tmp_path: Path) -> None:
     ]
     found = OneNet(model, data, 0, [1]).train(queries, draws)
     assert found == pytest.approx(losses[0] + 0.3 * (losses[1] + losses[2]), rel=1e-5)
-
-
-def test_the_logs_tell_mean_alphas_by_coldness(tmp_path: Path) -> None:
-    """`rank` is the count here: 1, 2, ...; missing is none."""
-    lists = graded_lists(tmp_path)
-    data = rows_of(ROW, lists, tmp_path)
-    model = trained(ROW, lists, tmp_path)
-    found = pl.read_csv(tmp_path / "logs_0" / "alpha.csv")
-    alpha = alphas(model, data.rows, data.valid)[:, 0]
-    count = np.nan_to_num(lists.load(lists.fold == 0, ["rank"])[:, 0])
-    assert found.columns == ["scene", "rank", "rows", "alpha"] and found["scene"].null_count() == 3
-    for level, some in (("zero", count == 0), ("1-4", (count > 0) & (count < 5)),
-                        ("5+", count >= 5)):  # fmt: skip
-        (line,) = found.filter(rank=level).rows(named=True)
-        assert line["rows"] == some.sum() > 9
-        assert line["alpha"] == pytest.approx(alpha[some].mean(), rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("mean", "deviation", "expected"),
-    [
-        (np.log1p(0.01), 0.05, ["zero", None, None, None]),  # hardly any row has a history
-        (np.log1p(1000), 0.3, [None, None, "5+", "5+"]),  # nearly all have a long one
-        (np.log1p(4), 1.0, ["zero", "1-4", "5+", "5+"]),
-    ],
-)
-def test_a_count_that_is_cut_off_has_no_level(
-    mean: float, deviation: float, expected: list[str | None]
-) -> None:
-    scaler = SimpleNamespace(names=["other", "n"], mean=[0, mean], std=[1, deviation])
-    scaled = (np.log1p([0, 3, 300, 2000]) - mean) / deviation
-    numbers = np.zeros((4, 2), np.float16)
-    numbers[:, 1] = np.clip(scaled, -MAX_DEVIATION, MAX_DEVIATION)
-    model = cast(NetModel, SimpleNamespace(scaler=scaler))
-    assert levels(model, numbers, "n").to_list() == expected
 
 
 @pytest.mark.parametrize(("change", "words"), [
