@@ -16,6 +16,8 @@ from src.data.sequence_batch import bucket
 from src.data.split_data import SplitData
 from src.export.lists import ItemIds, ListData, sessions_of
 from src.rankers.nets.histories import histories
+from src.rankers.nets.inputs import train_histories
+from src.rankers.train_set import TrainSet
 
 SAME_SECOND = [row(WEEK - 9, [9_000_001, 9_000_002], [9_000_001], user_id=40, article_id=9_000_003)
                for _ in range(2)]  # fmt: skip
@@ -53,6 +55,22 @@ def test_pages_are_those_of_earlier_seconds_newest_first(data: SplitData) -> Non
         at_once += same_second.any()
     assert max(lengths) == 4 and min(lengths) == 0, "some readers are new"
     assert at_once, "pages of the same second are left out"
+
+
+def test_histories_are_those_of_the_split_of_each_file(data: SplitData) -> None:
+    """Of a part of a training table too, whichever split comes first."""
+    run, table = data.run, {"item": 0, "fold": 0, "label_click": 0.0}
+    files, expected = [], []
+    for split, sessions in (("train_1", [3, 5]), ("train_1", [8]), ("valid", [1])):
+        file = run.output / split / "train" / f"part-{sessions[0]}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        pl.DataFrame({"session": pl.Series(sessions, dtype=pl.Int32), **table}).write_parquet(file)
+        files.append(file)
+        expected.append(histories(SplitData(run, split), np.array(sessions), 4).item)
+    for n in (3, 2):
+        found = train_histories(run, TrainSet.read(files[:n], ["click"]), 4)
+        assert np.array_equal(found.item, np.concatenate(expected[:n]))
+    assert (np.concatenate(expected) >= 0).any(axis=1).all()
 
 
 def test_a_max_len_of_0_reads_nothing(data: SplitData) -> None:

@@ -155,17 +155,19 @@ def rows_to_score(batch: CandidateBatch, scaler: InputScaler, max_len: int) -> Q
 
 
 def train_histories(run: Run, train_set: TrainSet, max_len: int) -> SequenceBatch:
-    """Return the last events of each query of a training set, whose splits are read in turn."""
+    """Return the last events of each query of a training set, whose splits are read in turn.
+
+    The files of a split stand together.
+    """
     if not max_len:
         return no_events(train_set.offsets.size - 1)
 
     def of_splits() -> Iterator[SequenceBatch]:
         first_row = train_set.offsets[:-1]
-        split_of_file = np.array(
-            [path.relative_to(run.output).parts[0] for path in train_set.files]
-        )
+        names = [path.relative_to(run.output).parts[0] for path in train_set.files]
+        split_of_file = np.array(names)
         file = np.searchsorted(train_set.file_offsets, first_row, side="right") - 1
-        for split in dict.fromkeys(split_of_file.tolist()):
+        for split in dict.fromkeys(names):
             session = train_set.session[first_row[split_of_file[file] == split]]
             yield histories(SplitData(run, split), session, max_len)
 
