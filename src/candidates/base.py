@@ -15,7 +15,7 @@ from src.data.split_data import SplitData
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-MAX_LENGTH = 255  # of a list: ranks are uint8 from 0, and 255 means that an item is not listed
+MAX_LENGTH = 1_000  # of a list; as a rank, from 0, it means that an item is not listed
 
 
 @dataclass(frozen=True)

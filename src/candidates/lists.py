@@ -33,7 +33,7 @@ from src.data.split_data import SplitData
 
 MIN_QUERIES = 100  # whose lists are made at a time, even if memory is short
 BYTES_ON_DISK = 2.5  # per candidate, about
-BYTES = 13 + 8  # per candidate: a row of CANDIDATES, and item and score in arrays
+BYTES = 14 + 8  # per candidate: a row of CANDIDATES, and item and score in arrays
 
 
 class CandidateLists(NamedTuple):
@@ -44,7 +44,7 @@ class CandidateLists(NamedTuple):
 
     offsets: I64
     retriever: np.ndarray  # uint16: number of the retriever
-    rank: np.ndarray  # uint8, from 0
+    rank: np.ndarray  # uint16, from 0
     item: I32
     score: F32
 
@@ -113,7 +113,7 @@ def to_frame(lists: TopLists, first: int) -> pl.DataFrame:
     listed = item >= 0
     query, rank = np.nonzero(listed)
     columns = {
-        "session": (query + first).astype(np.int32), "rank": rank.astype(np.uint8),
+        "session": (query + first).astype(np.int32), "rank": rank.astype(np.uint16),
         "item": item[listed], "score": score[listed],
     }  # fmt: skip
     return pl.DataFrame(columns, schema=CANDIDATES)
@@ -154,7 +154,7 @@ def read_candidates(files: Sequence[Path], shard: Shard) -> CandidateLists:
         offsets += of_table
     size = int(offsets[-1])
     lists = CandidateLists(
-        offsets, np.empty(size, np.uint16), np.empty(size, np.uint8), np.empty(size, np.int32),
+        offsets, np.empty(size, np.uint16), np.empty(size, np.uint16), np.empty(size, np.int32),
         np.empty(size, np.float32),
     )  # fmt: skip
     cursor = offsets[:-1].copy()  # where the next list of each query begins

@@ -37,7 +37,7 @@ class Pool:
     """Candidates of queries first : end as CSR, highest RRF score first.
 
     Given candidates are in the order of their items; their RRF score is 0, and they have no ranks.
-    ranks (candidates, retrievers): uint8, ABSENT where a retriever did not list the candidate.
+    ranks (candidates, retrievers): uint16, ABSENT where a retriever did not list the candidate.
     scores (candidates, retrievers): float32, 0 there.
     """
 
@@ -91,7 +91,7 @@ class Pool:
         """Make a pool of candidates that no retriever has proposed."""
         nothing = np.empty((item.size, 0), np.float32)
         score = np.zeros(item.size, np.float32)
-        return cls(first, offsets, item, score, nothing.astype(np.uint8), nothing)
+        return cls(first, offsets, item, score, nothing.astype(np.uint16), nothing)
 
     def batch(self, first: int, end: int) -> Pool:
         """Return queries first : end, counted from the first query of the pool."""
@@ -159,7 +159,7 @@ def top_candidates(lists: CandidateLists, size: int) -> TopCandidates:
 def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Pool:
     """Merge the lists of queries from session `first` on into a pool of `size` candidates each."""
     top = top_candidates(lists, size)
-    ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint8)
+    ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint16)
     scores = np.zeros((top.item.size, n_retrievers), np.float32)
     pool_kernel.attach_ranks(*lists, top.offsets, top.item, ranks, scores)
     return Pool(first, *top, ranks, scores)
@@ -202,7 +202,7 @@ def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     run = data.run
     numbers = candidates_per_query(run, data.split) * (2 * len(rows) + 3)
     listed = sum(row.length for row in rows)
-    memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 5 * numbers)
+    memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 6 * numbers)
     missing = missing_queries(run, data.split, MERGED)
     run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * numbers * missing)
     return True

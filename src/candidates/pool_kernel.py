@@ -6,10 +6,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from src.candidates.base import MAX_LENGTH
 from src.core.hash_kernel import FREE, NUMBER, clear_table, find_slot, table_bits
 from src.core.topk_kernel import insert_top
 
-ABSENT = 255  # rank of a candidate that a retriever did not list
+ABSENT = MAX_LENGTH  # rank of a candidate that a retriever did not list
 
 RRF_K = 10.0
 """An item at rank r (from 0) of a list adds 1 / (RRF_K + r) to its RRF score.

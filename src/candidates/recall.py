@@ -49,7 +49,7 @@ class LabelRanks:
     """Ranks of the labels of a shard."""
 
     rows: slice  # rows of the shard's labels
-    in_lists: NDArray[np.uint8]  # (labels, retrievers), ABSENT where not listed
+    in_lists: NDArray[np.uint16]  # (labels, retrievers), ABSENT where not listed
     in_pool: I32  # (labels), -1 where not in the pool
     in_baselines: list[I32]  # per baseline (labels), -1 where not among the first k
 

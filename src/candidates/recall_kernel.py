@@ -11,12 +11,12 @@ from src.candidates.pool_kernel import ABSENT
 
 @njit(parallel=True, cache=True)
 def ranks_in_lists(query, positive, offsets, retriever, rank, item, n_retrievers):
-    """Find the rank of each positive in each list: uint8 (positives, retrievers), or ABSENT.
+    """Find the rank of each positive in each list: uint16 (positives, retrievers), or ABSENT.
 
     query, positive: query and item of each positive. offsets, retriever, rank, item:
     CandidateLists.
     """
-    out = np.full((positive.size, n_retrievers), ABSENT, np.uint8)
+    out = np.full((positive.size, n_retrievers), ABSENT, np.uint16)
     for t in prange(positive.size):
         for i in range(offsets[query[t]], offsets[query[t] + 1]):
             if item[i] == positive[t]:

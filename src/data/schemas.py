@@ -44,7 +44,7 @@ POSITIVE = pl.lit(1.0, pl.Float32).alias("grade")
 """Grade of what came true."""
 
 CANDIDATES = pl.Schema(
-    {"session": pl.Int32, "rank": pl.UInt8, "item": pl.Int32, "score": pl.Float32}
+    {"session": pl.Int32, "rank": pl.UInt16, "item": pl.Int32, "score": pl.Float32}
 )
 """One candidate of one retriever a row, sorted by session and rank; ranks count from 0."""
 

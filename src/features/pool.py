@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class PoolFeature(FeatureGroup):
     """Copies the RRF score of the candidate, its rank in the pool, its rank and score by retriever.
 
-    A retriever that did not list the candidate has rank 255 and score 0. A session without an event
-    is no special case.
+    A retriever that did not list the candidate has rank ABSENT and score 0. A session without an
+    event is no special case.
     """
 
     def names(self, recipe: Recipe) -> list[str]:

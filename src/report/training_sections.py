@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from src.candidates.pool_kernel import ABSENT
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import all_splits
@@ -113,7 +114,7 @@ def effects(contents: Contents) -> Section:
     text = (
         "Partial dependence: the mean score (log-odds or ranking score) when all rows get one "
         "value of a feature. The model is that of fold 0 of the best single ranker of trees, on "
-        f"about {partial_effects.ROWS:,} rows of that fold. A retriever's rank of 255 means that "
-        "the item is not in its list."
+        f"about {partial_effects.ROWS:,} rows of that fold. A retriever's rank of {ABSENT:,} means "
+        "that the item is not in its list."
     )
     return Section("effects", "Partial effects", text, [grid(figures)] if figures else [])

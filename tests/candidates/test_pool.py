@@ -25,6 +25,7 @@ from src.candidates.lists import (
     write_candidates,
 )
 from src.candidates.pool import Pool
+from src.candidates.pool_kernel import ABSENT
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import Seeds
 from src.data import shards
@@ -102,9 +103,9 @@ def test_merge(ranked: Ranked, size: int, tmp_path: Path) -> None:
     for i, (session, item, _) in enumerate(rows):
         for r in range(4):
             items = ranked[r][session]
-            at = items.index(item) if item in items else 255
+            at = items.index(item) if item in items else ABSENT
             assert made.ranks[i, r] == at
-            assert made.scores[i, r] == (0 if at == 255 else np.float32(1 / (r + at + 2)))
+            assert made.scores[i, r] == (0 if at == ABSENT else np.float32(1 / (r + at + 2)))
 
 
 def test_borders_of_shards_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from planted import BARE, run_in, write_split
 
 from src.candidates.pool import Pool
+from src.candidates.pool_kernel import ABSENT
 from src.candidates.two_tower import TwoTowerRetriever
 from src.data import paths
 from src.data.schemas import EVENTS
@@ -77,7 +78,7 @@ def test_feature(planted: Planted) -> None:
     data, items, queries = planted
     recipe = replace(RECIPE, features=(TwoTowerFeature("net"),))
     offsets, item = np.array([0, 3, 3, 8]), np.array([1, 8, 3, 0, 1, 2, 3, 4], np.int32)
-    none = np.full((8, 1), 255, np.uint8), np.zeros((8, 1), np.float32)
+    none = np.full((8, 1), ABSENT, np.uint16), np.zeros((8, 1), np.float32)
     table = FeatureTable(recipe)
     X = table.compute(data, Pool(15, offsets, item, none[1][:, 0], *none))
     for o, name in enumerate(("net_clicks", "net_carts", "net_orders")):

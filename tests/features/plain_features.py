@@ -15,6 +15,7 @@ from src.candidates.history import HistoryRetriever
 from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.lists import read_candidates, to_frame
 from src.candidates.pool import Pool
+from src.candidates.pool_kernel import ABSENT
 from src.candidates.seeds import Seeds
 from src.core.arrays import F32
 from src.data import paths
@@ -94,7 +95,7 @@ def columns_of(
     """The columns of one row of a recipe for candidates that no retriever proposed."""
     table = FeatureTable(replace(data.run.recipe, features=(row,)))
     item = np.array([*items], np.int32)
-    ranks = np.full((item.size, len(table.recipe.retrievers)), 255, np.uint8)
+    ranks = np.full((item.size, len(table.recipe.retrievers)), ABSENT, np.uint16)
     score = np.zeros(item.size, np.float32)
     pool = Pool(session, np.array([0, item.size]), item, score, ranks, ranks * np.float32(0))
     X: F32 = table.compute(data, pool)

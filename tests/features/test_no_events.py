@@ -13,6 +13,7 @@ import pytest
 from plain_features import RECIPE, columns_of
 from planted import small_split, whole
 
+from src.candidates.pool_kernel import ABSENT
 from src.data import paths
 from src.data.sequence_batch import SequenceBatch
 from src.data.split_data import SplitData
@@ -24,7 +25,7 @@ CANDIDATES = [0, 3]
 WORDS = [100, 101, 102, 103, 104]
 NOT_ZERO: dict[str, tuple[float, float]] = {
     "pool_rank": (0, 1),
-    **dict.fromkeys(("rank_own", "rank_shared"), (255, 255)),  # in no list
+    **dict.fromkeys(("rank_own", "rank_shared"), (ABSENT, ABSENT)),  # in no list
     **dict.fromkeys(("seen_first", "seen_latest"), (-1, -1)),
     **dict.fromkeys(("words_last", "words_last_age", "words_minus_last", "words_minus_mean"),
                     (UNKNOWN, UNKNOWN)),
