@@ -32,12 +32,18 @@ class TextKnnRetriever(Retriever):
     Sessions that are no query are neighbours. The score of an item is the sum of the similarities
     of the neighbours that have it, over (sessions with the item) ** popularity. A query without a
     text gets an empty list; one without an event is no special case.
+
+    With `feedback`, the best items of that list take the place of the text: sessions are compared
+    once more, by the cosine of the items' scores, times idf, with theirs (Rocchio, "Relevance
+    Feedback in Information Retrieval", 1971; here without anyone's judgement). So sessions with
+    other titles count.
     """
 
     kind: str  # "exact": the texts are equal, once normalised; "ngrams": cosine of TF-IDF
     neighbours: int = 100  # most similar sessions, ties by session; all equal texts for "exact"
     power: float = 1.0  # of the similarity
     popularity: float = 0.0
+    feedback: int = 0  # best items that are compared; 0: none
     top: int = 255
 
     def check(self, recipe: Recipe) -> None:
@@ -67,27 +73,32 @@ class TextKnnRetriever(Retriever):
         weight = 1 / np.maximum(np.asarray(has.sum(axis=0)).ravel(), 1) ** self.popularity
         found = []
         for low, high in batches(first, end, QUERIES):
-            near = self._nearest(sparse.csr_matrix(vectors[low:high] @ known))
+            near = sparse.csr_matrix(vectors[low:high] @ known)
+            if self.kind != "exact":
+                near = texts.first_of_csr(near, self.neighbours)
+                near.data **= self.power
             scores = sparse.csr_matrix((near @ has).multiply(weight))
+            if self.feedback:
+                near = self._sessions_with(texts.first_of_csr(scores, self.feedback), has)
+                scores = sparse.csr_matrix((near @ has).multiply(weight))
             found.append(texts.top_of_csr(scores, self.top))
         item, score = zip(*found, strict=True)
         return np.concatenate(item), np.concatenate(score)
+
+    def _sessions_with(self, items: sparse.csr_matrix, has: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Find the sessions whose items are most like those of each query, both times idf."""
+        from sklearn.preprocessing import normalize
+
+        count = np.maximum(np.asarray(has.sum(axis=0)).ravel(), 1)
+        idf = sparse.diags(np.log(max(has.shape[0], 2) / count))
+        similar = normalize(items @ idf) @ normalize(has @ idf).T
+        return texts.first_of_csr(sparse.csr_matrix(similar), self.neighbours)
 
     def _vectors(self, data: SplitData) -> sparse.csr_matrix:
         names = [texts.normalised(text) for text in data.texts]
         if self.kind == "exact":
             return texts.exact_vectors(names)
         return texts.ngram_vectors(names, data.first_query)
-
-    def _nearest(self, similar: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Keep the most similar sessions of each query, by similarity ** power."""
-        if self.kind == "exact":
-            return similar
-        item, score = texts.top_of_csr(similar, self.neighbours)
-        listed = item >= 0
-        row = np.nonzero(listed)[0]
-        values = score[listed].astype(np.float64) ** self.power
-        return sparse.csr_matrix((values, (row, item[listed])), similar.shape)
 
 
 def items_of_sessions(data: SplitData) -> sparse.csr_matrix:

@@ -65,6 +65,14 @@ def top_of_csr(scores: sparse.csr_matrix, top: int) -> TopLists:
     return item, score
 
 
+def first_of_csr(scores: sparse.csr_matrix, top: int) -> sparse.csr_matrix:
+    """Keep the highest scores above 0 of each row, in float32; ties by column."""
+    item, score = top_of_csr(scores, top)
+    row, rank = np.nonzero(item >= 0)
+    values = score[row, rank].astype(np.float64)
+    return sparse.csr_matrix((values, (row, item[row, rank])), scores.shape)
+
+
 def best(columns: np.ndarray, values: np.ndarray, top: int) -> I64:
     """Return the positions of the highest values above 0, highest first; ties by column."""
     kept = np.flatnonzero(values > 0)

@@ -84,6 +84,24 @@ def test_a_title_of_similar_letters(data: SplitData) -> None:
         assert of_query == plain_items(similar, 0.5, 4)
 
 
+def test_feedback_compares_the_songs_of_the_first_list(data: SplitData) -> None:
+    """The two best items of the list for the text ask for sessions once more."""
+    first = TextKnnRetriever("like", "ngrams", neighbours=3, power=2.0, popularity=0.5, top=2)
+    found = lists(replace(first, feedback=2, top=4), data)
+    has = np.array([[float(item in items) for item in range(5)] for items in HISTORIES])
+    idf = np.log(len(has) / np.maximum(has.sum(axis=0), 1))
+    length = np.maximum(np.linalg.norm(has * idf, axis=1), 1e-9)
+    for of_text, of_query in zip(lists(first, data), found, strict=True):
+        asked = np.zeros(5)
+        for item, score in of_text:
+            asked[item] = score * idf[item]
+        cosine = (has * idf) @ asked / length / max(np.linalg.norm(asked), 1e-9)
+        near = sorted(range(len(has)), key=lambda n: (-np.float32(cosine[n]), n))[:3]
+        similar = [float(cosine[n]) if n in near else 0.0 for n in range(len(has))]
+        assert of_query == plain_items(similar, 0.5, 4)
+    assert found[0] and found != lists(replace(first, top=4), data)
+
+
 def test_items_by_their_names(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_names, "QUERIES", 2)
     names = [normalised(name or "").split() for name in NAMES]
