@@ -50,17 +50,18 @@ class ItemAttributeFeature(FeatureGroup):
     def causal(self) -> Self:
         return self
 
-    def attribute(self, data: SplitData) -> F64:
-        """Return the attribute of every item, float64 (items); NaN where it is unknown."""
-
-        def make() -> F64:
-            return data.items[self.column].cast(pl.Float64).to_numpy()
-
-        return data.cached(("item attribute", self.column), make)
-
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         relations = np.array([Relation[name.upper()] for name in self.relations], np.int64)
         attribute_columns(
-            batch.events, batch.candidates, batch.query_ts, self.attribute(batch.data), relations,
-            column, X,
+            batch.events, batch.candidates, batch.query_ts, attribute(batch.data, self.column),
+            relations, column, X,
         )  # fmt: skip
+
+
+def attribute(data: SplitData, column: str) -> F64:
+    """Return an attribute of every item, float64 (items); NaN where it is unknown."""
+
+    def make() -> F64:
+        return data.items[column].cast(pl.Float64).to_numpy()
+
+    return data.cached(("item attribute", column), make)

@@ -10,6 +10,7 @@ from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import Seeds
 from src.candidates.session_knn import SessionKnnRetriever
+from src.candidates.svd import SvdRetriever
 from src.candidates.text_knn import TextKnnRetriever
 from src.data.recipe import Objective, Recipe
 from src.datasets.otto import recipe as otto
@@ -17,6 +18,7 @@ from src.features.item_attribute import ItemAttributeFeature
 from src.features.item_item import MatrixFeature
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.pool import PoolFeature
+from src.features.pool_attribute import PoolAttributeFeature
 from src.features.session import SessionFeature
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.ease import EaseMatrix
@@ -25,6 +27,7 @@ from src.metrics.ndcg import NDCG
 # fmt: off
 TRACKS = "tracks"
 LENGTH = 500  # songs of an answer
+LISTED = 600  # of most retrievers
 MATRICES = (
     CovisitationMatrix("together", last_events=250, item_norm=0.3, top_n=200),
     CovisitationMatrix("near", max_steps=5, item_norm=0.3, top_n=100),
@@ -32,16 +35,19 @@ MATRICES = (
 )
 ALL = Seeds(decay=1.0)
 RETRIEVERS = (
-    TextKnnRetriever("same_title", "exact"),
-    TextKnnRetriever("like_title", "ngrams", neighbours=150),
-    TextKnnRetriever("rare_title", "ngrams", neighbours=150, power=2.0, popularity=0.3),
-    ItemNameRetriever("names", ("title", "artist", "album")),
-    ItemToItemRetriever("together", "together", ALL, neighbours=200, power=0.5, top=255),
+    TextKnnRetriever("same_title", "exact", top=LISTED),
+    TextKnnRetriever("like_title", "ngrams", neighbours=150, top=LISTED),
+    TextKnnRetriever("rare_title", "ngrams", neighbours=150, power=2.0, popularity=0.3,
+                     top=LISTED),
+    TextKnnRetriever("title_songs", "ngrams", neighbours=300, power=2.0, feedback=50, top=LISTED),
+    ItemNameRetriever("names", ("title", "artist", "album"), top=255),
+    ItemToItemRetriever("together", "together", ALL, neighbours=200, power=0.5, top=LISTED),
     ItemToItemRetriever("near", "near", ALL, neighbours=100, power=0.5, top=150),
-    ItemToItemRetriever("ease", "ease", ALL, neighbours=300, power=0.0, top=255),
+    ItemToItemRetriever("ease", "ease", ALL, neighbours=300, power=0.0, top=LISTED),
     SessionKnnRetriever("playlists", neighbours=300, sample_size=5000, query_decay=1e9, idf=True,
-                        top=255),
-    PopularRetriever("popular", window_s=None, top=255),
+                        top=LISTED),
+    SvdRetriever("factors", top=LISTED),
+    PopularRetriever("popular", window_s=None, top=LISTED),
 )
 BASELINES = (
     Baseline("popular", ("popular",)),
@@ -66,12 +72,13 @@ RECIPE = Recipe(
         SessionFeature(),
         *(MatrixFeature(row.name, ("equal",), ("sum", "max"), latest=0) for row in MATRICES),
         ItemAttributeFeature("artist_code", ("same_last", "share")),
+        PoolAttributeFeature("artist_code", ("like_title", "title_songs", "playlists", "factors")),
         ItemStatisticsFeature(),
     ),
     rankers=(LOGISTIC, replace(GRADED, name="ndcg", shared=False, eval_metric="ndcg@100")),
     type_weight=(1.0,),
-    min_train_queries=1_200,
-    negatives_per_positive=4.0,
+    min_train_queries=2_500,
+    negatives_per_positive=3.0,
     exclude_seen=True,
-    pool_size=600,
+    pool_size=1_500,
 )
