@@ -15,6 +15,7 @@ import pytest
 from planted import BARE, planted_split, run_in
 
 from src.candidates import pool, pool_kernel
+from src.candidates.base import MAX_LENGTH
 from src.candidates.history import HistoryRetriever
 from src.candidates.lists import (
     CandidateLists,
@@ -27,6 +28,7 @@ from src.candidates.lists import (
 from src.candidates.pool import Pool
 from src.candidates.pool_kernel import ABSENT
 from src.candidates.popular import PopularRetriever
+from src.candidates.recall_kernel import ranks_in_lists
 from src.candidates.seeds import Seeds
 from src.data import shards
 from src.data.schemas import CANDIDATES
@@ -106,6 +108,21 @@ def test_merge(ranked: Ranked, size: int, tmp_path: Path) -> None:
             at = items.index(item) if item in items else ABSENT
             assert made.ranks[i, r] == at
             assert made.scores[i, r] == (0 if at == ABSENT else np.float32(1 / (r + at + 2)))
+
+
+def test_the_ranks_of_the_longest_list_are_kept(tmp_path: Path) -> None:
+    """Written, read, merged, and found again by the recall."""
+    n = MAX_LENGTH
+    item = np.arange(n, dtype=np.int32)[None]
+    to_frame((item, 1 / (1 + item).astype(np.float32)), 0).write_parquet(tmp_path / "long.parquet")
+    lists = read_candidates([tmp_path / "long.parquet"], Shard(0, 0, 1))
+    made = pool.merge(lists, 2, 0, n + 1)
+    assert made.ranks.tolist() == [[rank, ABSENT] for rank in range(n)]
+    found = ranks_in_lists(
+        np.zeros(n + 1, np.int32), np.arange(n + 1, dtype=np.int32), lists.offsets,
+        lists.retriever, lists.rank, lists.item, 2,
+    )  # fmt: skip
+    assert found.tolist() == [*([rank, ABSENT] for rank in range(n)), [ABSENT, ABSENT]]
 
 
 def test_borders_of_shards_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
