@@ -5,13 +5,16 @@ pytest tests/candidates/test_svd.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import small_split
+from planted import BARE, small_split
 
+from src.candidates.popular import PopularRetriever
 from src.candidates.svd import SvdRetriever
+from src.candidates.text_knn import TextKnnRetriever
 from src.data.split_data import SplitData
 
 HISTORIES = [[0, 1], [0, 2, 0], [3, 0], [1, 3, 0], [2, 4], [], [2, 3], [1, 0], [3, 1]]
@@ -41,6 +44,31 @@ def test_lists_are_those_of_a_dense_decomposition(tmp_path: Path) -> None:
         np.testing.assert_allclose(scores[: len(best)], wanted[best], rtol=1e-4)
         assert not scores[len(best) :].any()
     assert (item[0] == -1).all() and (item[3] == -1).all() and (item[1] >= 0).sum() > 1
+
+
+def test_a_list_stands_for_the_items_of_the_query(tmp_path: Path) -> None:
+    """Of two popular items, the second weighs less: by its score, and nobody's history counts."""
+    data = split(tmp_path, HISTORIES, QUERIES)
+    popular = PopularRetriever("", window_s=None, top=2)
+    first, score = popular.lists(data, data.first_query, data.n_sessions)
+    found = replace(ROW, start=popular).lists(data, data.first_query, data.n_sessions)
+    alone = [ROW.lists(split(tmp_path / str(i), HISTORIES, [[i]]), 9, 10) for i in first[0]]
+    dense = [np.zeros(5), np.zeros(5)]
+    for of_item, (items, scores) in zip(dense, alone, strict=True):
+        of_item[items[items >= 0]] = scores[items >= 0]
+    wanted = score[0, 0] * dense[0] + score[0, 1] * dense[1]
+    for items, scores in zip(*found, strict=True):
+        both = [i for i in items.tolist() if i >= 0 and dense[0][i] and dense[1][i]]
+        assert len(both) > 1 and score[0, 0] > score[0, 1]
+        np.testing.assert_allclose(scores[: len(both)], wanted[both], rtol=1e-4)
+
+
+def test_what_the_row_reads_is_an_input(tmp_path: Path) -> None:
+    run = split(tmp_path, HISTORIES, QUERIES).run
+    start = TextKnnRetriever("", "exact")
+    assert replace(ROW, start=start).inputs(run, "valid") == start.inputs(run, "valid")
+    with pytest.raises(ValueError, match="kind is one of"):
+        replace(BARE, retrievers=(replace(ROW, start=replace(start, kind="sound")),))
 
 
 @pytest.mark.parametrize("histories", [[[0], [1]], [[], []]])

@@ -34,12 +34,13 @@ MATRICES = (
     EaseMatrix("ease", ridge=50.0, max_items=5_000, top_n=300),
 )
 ALL = Seeds(decay=1.0)
+LIKE_TITLE = TextKnnRetriever("", "ngrams", neighbours=300, power=2.0)  # to start from
 RETRIEVERS = (
     TextKnnRetriever("same_title", "exact", top=LISTED),
     TextKnnRetriever("like_title", "ngrams", neighbours=150, top=LISTED),
     TextKnnRetriever("rare_title", "ngrams", neighbours=150, power=2.0, popularity=0.3,
                      top=LISTED),
-    TextKnnRetriever("title_songs", "ngrams", neighbours=300, power=2.0, feedback=50, top=LISTED),
+    replace(LIKE_TITLE, name="title_songs", feedback=50, top=LISTED),
     ItemNameRetriever("names", ("title", "artist", "album"), top=255),
     ItemToItemRetriever("together", "together", ALL, neighbours=200, power=0.5, top=LISTED),
     ItemToItemRetriever("near", "near", ALL, neighbours=100, power=0.5, top=150),
@@ -47,6 +48,7 @@ RETRIEVERS = (
     SessionKnnRetriever("playlists", neighbours=300, sample_size=5000, query_decay=1e9, idf=True,
                         top=LISTED),
     SvdRetriever("factors", top=LISTED),
+    SvdRetriever("title_factors", start=replace(LIKE_TITLE, top=50), top=LISTED),
     PopularRetriever("popular", window_s=None, top=LISTED),
 )
 BASELINES = (
