@@ -6,6 +6,7 @@ pytest tests/pipeline/test_playlists_pipeline.py
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,11 +32,20 @@ TINY = replace(
 )  # fmt: skip
 
 
+UNKNOWN = [{"track_uri": uri} for uri in ("nobody:1", "nobody:1", "nobody:2")]
+ODD = [{"pid": 900_000 + n, "name": name, "tracks": tracks} for n, (name, tracks) in enumerate(
+    [("", []), ("😀", []), ("?!", []), ("x" * 10_000, []), (None, UNKNOWN)]
+)]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Raw files in in/, the output of all scripts in out/."""
     folder = tmp_path_factory.mktemp("songs")
     write_world(WORLD, folder / "in")
+    file = folder / "in" / "challenge_set.json"
+    challenge = json.loads(file.read_text())
+    file.write_text(json.dumps({"playlists": [*challenge["playlists"], *ODD]}))
     assert run_steps(folder / "in", folder / "out", recipe=TINY, dataset=Playlists()) == 0
     return folder
 
@@ -58,6 +68,21 @@ def test_a_title_alone_decides_the_community(folder: Path) -> None:
             songs = lists.filter(session=playlist["pid"])["item"][:10]
             shares.append(sum(community_of(uri, WORLD.songs) == own for uri in songs) / 10)
     assert len(shares) > 10 and min(shares) >= 0.8
+
+
+def test_what_says_nothing_gets_the_frequent_songs(folder: Path) -> None:
+    """No letters, ten kilobytes of one letter, seeds that nobody has."""
+    lists = submission.read_lists(folder / "out" / "submission.csv")
+    found = [lists.filter(session=odd["pid"])["item"].to_list() for odd in ODD]
+    assert all(len(set(items)) == 50 for items in found)
+    assert not {track["track_uri"] for track in UNKNOWN}.intersection(*found)
+    counts: Counter[str] = Counter()
+    for file in (folder / "in" / "data").iterdir():
+        for playlist in json.loads(file.read_text())["playlists"]:
+            counts.update({track["track_uri"] for track in playlist["tracks"]})
+    frequent = {uri for uri, _ in counts.most_common(100)}
+    by_chance = 50 * 100 / (len(COMMUNITIES) * WORLD.songs)
+    assert min(len(frequent.intersection(items)) for items in found) > 2 * by_chance
 
 
 def test_the_answer_is_right_and_is_scored(
