@@ -4,7 +4,8 @@
     python -m bench.playlists --dataset mpd --output output/mpd [--lists-only]
 
 Each retriever, each ranker and the blend, by the number of tracks that a query shows, with standard
-errors over queries. Scores of rankers are out of fold; the blend is chosen on the same playlists.
+errors over queries. The first 500 songs of a list count. Scores of rankers are out of fold; the
+blend is chosen on the same playlists.
 --lists-only leaves out rankers and blend: steps 1 to 4 are enough. Prints the table and appends it
 to bench/RESULTS.md.
 """
@@ -37,8 +38,9 @@ def tables_of(run: Run, with_rankers: bool) -> Iterator[pl.DataFrame]:
     sessions, items = session_ids(paths.sessions(run, SPLIT)), item_ids(paths.items(run))
     blended = blended_lists(run, SPLIT, run.recipe.k) if with_rankers else ()
     for name, dense in chain(retrieved_lists(run, SPLIT), blended):
-        lists = dense.with_columns(
-            session=sessions.gather(dense["session"]), item=items.gather(dense["item"])
+        first = dense.filter(pl.col("rank") < run.recipe.k)
+        lists = first.with_columns(
+            session=sessions.gather(first["session"]), item=items.gather(first["item"])
         )
         if (table := run.dataset.own_scores(lists, truth, path)) is None:
             raise ValueError(f"{run.dataset.name} has no metrics of its own; name another dataset")

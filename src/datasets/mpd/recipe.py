@@ -55,7 +55,7 @@ BASELINES = (
     Baseline("popular", ("popular",)),
     Baseline("same title, popular", ("same_title", "popular")),
     Baseline("like title, popular", ("like_title", "popular")),
-    Baseline("playlists, popular", ("playlists", "like_title", "popular")),
+    Baseline("playlists, title factors, popular", ("playlists", "title_factors", "popular")),
 )
 # fmt: on
 LOGISTIC, GRADED = otto.RANKERS
