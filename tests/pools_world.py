@@ -64,7 +64,7 @@ def write_world(folder: Path) -> Path:
         item.append(rng.permutation(np.append(own, others)[:size]).astype(np.int32))
         labels += [(session, o, int(rng.choice(own)), 1.0) for o in range(2) if rng.random() < 0.8]
     n, offsets = int(sizes.sum()), np.append(0, np.cumsum(sizes))
-    ranks = rng.integers(0, 20, (n, 1)).astype(np.uint8)
+    ranks = rng.integers(0, 20, (n, 1)).astype(np.uint16)
     rrf_score = np.linspace(1, 0, n).astype(np.float32)
     scores = (ranks / 20).astype(np.float32)
     pool = Pool(s.first_query, offsets, np.concatenate(item), rrf_score, ranks, scores)

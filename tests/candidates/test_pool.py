@@ -75,7 +75,7 @@ def plain_pool(ranked: Ranked, session: int, size: int) -> list[tuple[int, float
 
 
 def test_rrf_by_hand() -> None:
-    rank, item = np.array([0, 1, 2, 0, 5], np.uint8), np.array([7, 8, 9, 9, 4], np.int32)
+    rank, item = np.array([0, 1, 2, 0, 5], np.uint16), np.array([7, 8, 9, 9, 4], np.int32)
     best, score = pool_kernel.rrf(np.array([0, 4, 4, 5]), rank, item, 2)
     assert best.tolist() == [[9, 7], [-1, -1], [4, -1]]
     wanted = [[1 / 12 + 1 / 10, 1 / 10], [0, 0], [1 / 15, 0]]

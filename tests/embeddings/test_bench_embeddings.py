@@ -77,7 +77,7 @@ def test_lists_find_what_step_4_says_they_do(run: Run) -> None:
 
 
 def test_a_list_joins_those_of_its_query() -> None:
-    columns = (np.array([0, 1, 0], np.uint16), np.array([0, 0, 0], np.uint8),
+    columns = (np.array([0, 1, 0], np.uint16), np.array([0, 0, 0], np.uint16),
                np.array([7, 8, 9], np.int32), np.array([3, 2, 1], np.float32))  # fmt: skip
     lists = CandidateLists(np.array([0, 2, 2, 3]), *columns)
     item = np.array([[4, 5], [6, -1], [-1, -1]], np.int32)

@@ -130,7 +130,7 @@ def test_lists_without_a_positive_or_a_candidate_teach_nothing() -> None:
 def test_random_items_stand_behind_the_pool() -> None:
     item = np.arange(5, dtype=np.int32)
     pool = Pool(3, np.array([0, 2, 2, 5]), item, np.ones(5, np.float32),
-                np.zeros((5, 2), np.uint8), np.ones((5, 2), np.float32))  # fmt: skip
+                np.zeros((5, 2), np.uint16), np.ones((5, 2), np.float32))  # fmt: skip
     wide = with_random_items(pool, 50, 0)
     assert np.diff(wide.offsets).tolist() == [2 + RANDOM, 0, 3 + RANDOM]
     assert wide.item[:2].tolist() == [0, 1] and wide.item[2 + RANDOM :][:3].tolist() == [2, 3, 4]

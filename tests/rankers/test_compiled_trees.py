@@ -40,7 +40,7 @@ def booster(X: np.ndarray, rounds: int = 9, **params: object) -> xgb.Booster:
 
 def one_query(X: np.ndarray, names: list[str]) -> CandidateBatch:
     n = len(X)
-    item, ranks = np.arange(n, dtype=np.int32), np.zeros((n, 0), np.uint8)
+    item, ranks = np.arange(n, dtype=np.int32), np.zeros((n, 0), np.uint16)
     pool = Pool(0, np.array([0, n]), item, np.zeros(n, np.float32), ranks, ranks.astype("f4"))
     return CandidateBatch(None, pool, names, X, np.arange(n))  # type: ignore[arg-type]
 

@@ -158,7 +158,7 @@ def test_candidates_are_scored_by_the_events_of_their_sessions(tmp_path: Path) -
     scaler = InputScaler.fit(row, ["x"], one, np.zeros(1), known)
     model = NetModel.new(row, scaler, 3, CPU, seed=1)
     offsets, item = np.array([0, 1, 3, 4]), np.array([A, A, D, A], np.int32)
-    ranks = np.zeros((4, 0), np.uint8)
+    ranks = np.zeros((4, 0), np.uint16)
     pool = Pool(0, offsets, item, np.zeros(4, np.float32), ranks, ranks.astype(np.float32))
     batch = CandidateBatch(data, pool, ["x"], np.zeros((4, 1), np.float32), np.arange(4))
     score = model.scores(batch)

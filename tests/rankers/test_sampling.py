@@ -23,7 +23,7 @@ def pool() -> Pool:
     rng = np.random.default_rng(5)
     size = rng.integers(1, 60, 40)
     item = np.concatenate([rng.permutation(90)[:n] for n in size]).astype(np.int32)
-    rrf_score, ranks = np.zeros(item.size, np.float32), np.zeros((item.size, 1), np.uint8)
+    rrf_score, ranks = np.zeros(item.size, np.float32), np.zeros((item.size, 1), np.uint16)
     offsets = np.concatenate([[0], np.cumsum(size)])
     return Pool(100, offsets, item, rrf_score, ranks, ranks.astype(np.float32))
 

@@ -88,7 +88,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         item.append(rng.permutation(np.append(own, others)).astype(np.int32))
         labels += [(session, o, int(rng.choice(own))) for o in range(2) if rng.random() < 0.8]
     n = QUERIES * CANDIDATES
-    ranks = rng.integers(0, 20, (n, 1)).astype(np.uint8)
+    ranks = rng.integers(0, 20, (n, 1)).astype(np.uint16)
     offsets = np.arange(0, n + 1, CANDIDATES)
     rrf_score = np.linspace(1, 0, n).astype(np.float32)
     pool = Pool(

@@ -48,7 +48,7 @@ def eval_batch(
     X: np.ndarray, names: list[str], label: np.ndarray, offsets: list[int], fold: list[int]
 ) -> EvalBatch:  # fmt: skip
     """All queries of a pool, raw sessions 7, 8, ...; their candidates are all that is judged."""
-    ranks, n = np.zeros((len(X), 0), np.uint8), len(offsets) - 1
+    ranks, n = np.zeros((len(X), 0), np.uint16), len(offsets) - 1
     rrf_score = np.zeros(len(X), np.float32)
     pool = Pool(0, np.array(offsets), ITEM[: len(X)], rrf_score, ranks, ranks.astype(np.float32))
     candidates = CandidateBatch(None, pool, names, X, np.arange(len(X)))  # type: ignore[arg-type]
