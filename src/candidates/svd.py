@@ -52,6 +52,10 @@ class SvdRetriever(Retriever):
     start: Retriever | None = None
     top: int = 255
 
+    def __post_init__(self) -> None:
+        if min(self.factors, self.min_sessions) < 1:
+            raise ValueError(f"retriever {self.name}: factors and min_sessions are at least 1")
+
     @property
     def tables(self) -> tuple[str, ...]:
         return () if self.start is None else self.start.tables

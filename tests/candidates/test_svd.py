@@ -63,12 +63,15 @@ def test_a_list_stands_for_the_items_of_the_query(tmp_path: Path) -> None:
         np.testing.assert_allclose(scores[: len(both)], wanted[both], rtol=1e-4)
 
 
-def test_what_the_row_reads_is_an_input(tmp_path: Path) -> None:
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     run = split(tmp_path, HISTORIES, QUERIES).run
     start = TextKnnRetriever("", "exact")
     assert replace(ROW, start=start).inputs(run, "valid") == start.inputs(run, "valid")
     with pytest.raises(ValueError, match="kind is one of"):
         replace(BARE, retrievers=(replace(ROW, start=replace(start, kind="sound")),))
+    for wrong in ({"factors": 0}, {"min_sessions": 0}):
+        with pytest.raises(ValueError, match="factors and min_sessions are at least 1"):
+            replace(ROW, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("histories", [[[0], [1]], [[], []]])
