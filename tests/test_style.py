@@ -23,9 +23,9 @@ SCRIPT_LINES, FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 60, 260, 50, 26
 OBVIOUS = 12  # lines: a public function up to this may go without a docstring
 
 ORDER = (
-    "core", "data", "texts", "metrics", "matrices", "candidates", "embeddings", "features",
-    "rankers", "prerankers", "calibrators", "blend", "evaluation", "export", "report", "datasets",
-    "spark", "cli", "tools",
+    "core", "data", "texts", "metrics", "matrices", "generation", "candidates", "embeddings",
+    "features", "rankers", "prerankers", "calibrators", "blend", "evaluation", "export", "report",
+    "datasets", "spark", "cli", "tools",
 )  # fmt: skip
 """A folder of src imports only what stands before it here; scripts, tests and bench, anything."""
 # what cudf-polars lacks, by the name it is called under

@@ -85,6 +85,16 @@ def query_vectors(run: Run, split: str, name: str) -> Path:
     return run.output / split / "embeddings" / f"{name}.queries.npy"
 
 
+def semantic_ids(run: Run, split: str, name: str) -> Path:
+    """Codes of all items, by an embedding that generates: int32 (items, levels), -1 of none."""
+    return run.output / split / "embeddings" / f"{name}.ids.npy"
+
+
+def generator(run: Run, split: str, name: str) -> Path:
+    """The net of an embedding that generates."""
+    return run.output / split / "embeddings" / f"{name}.pt"
+
+
 def text_vectors(run: Run, encoder: str) -> Path:
     """Folder with the vectors of texts by an encoder."""
     return run.output / "texts" / encoder

@@ -141,6 +141,11 @@ class Recipe:
         if name not in {row.name for row in self.embeddings if row.makes_query_vectors}:
             raise ValueError(f"{owner}: no two-tower model named {name}")
 
+    def check_generator(self, owner: str, name: str) -> None:
+        """Raise ValueError, naming the owner of the name, if no embedding generates items."""
+        if name not in {row.name for row in self.embeddings if row.makes_generator}:
+            raise ValueError(f"{owner}: no generator named {name}")
+
     def causal(self) -> Recipe:
         """Return the recipe of `--causal`: rows that see nothing later than the query.
 

@@ -43,6 +43,7 @@ class Embedding(ABC):
     """
 
     makes_query_vectors: ClassVar[bool] = False  # whether `build` writes paths.query_vectors
+    makes_generator: ClassVar[bool] = False  # whether it writes paths.semantic_ids and .generator
 
     name: str
     top_n: int = field(default=40, kw_only=True)  # neighbours of each item
@@ -52,7 +53,7 @@ class Embedding(ABC):
     def __post_init__(self) -> None:
         """Raise ValueError where an integer field is below 1: all of them are counts."""
         for name, value in vars(self).items():
-            if isinstance(value, int) and value < 1:
+            if type(value) is int and value < 1:
                 raise ValueError(f"embedding {self.name}: {name} is at least 1")
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - most kinds have nothing to check
@@ -103,7 +104,7 @@ class Embedding(ABC):
 
 def _files_of_all_kinds(run: Run, split: str, name: str) -> list[Path]:
     file_of = (paths.item_vectors, paths.source_vectors, paths.query_vectors, paths.neighbours,
-               paths.embedding_log)  # fmt: skip
+               paths.semantic_ids, paths.generator, paths.embedding_log)  # fmt: skip
     return [path(run, split, name) for path in file_of]
 
 

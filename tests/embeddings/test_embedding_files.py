@@ -19,13 +19,15 @@ from src.data.split_data import SplitData
 from src.data.vectors import item_vectors, source_vectors
 from src.embeddings.base import Embedding
 from src.embeddings.factorization import FactorizationEmbedding
+from src.embeddings.generator import GeneratorEmbedding
 from src.embeddings.pretrained import PretrainedEmbedding
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
 
 DIRECTED = FactorizationEmbedding("x", dim=16, epochs=2)
 WITH_QUERIES = TwoTowerEmbedding("x", dim=16, batch_negatives=64, epochs=1)
-KINDS = [DIRECTED, WITH_QUERIES, Word2VecEmbedding("x", dim=16, epochs=2),
+GENERATOR = GeneratorEmbedding("x", sizes=(8, 4), dim=16, epochs=1)
+KINDS = [DIRECTED, WITH_QUERIES, GENERATOR, Word2VecEmbedding("x", dim=16, epochs=2),
          PretrainedEmbedding("x", "none.csv", "id")]  # fmt: skip
 
 
@@ -65,7 +67,9 @@ def test_sources_are_those_of_a_directed_row(tmp_path: Path, row: Embedding) -> 
         assert sources.tobytes() == vectors.tobytes()
 
 
-@pytest.mark.parametrize("row", [DIRECTED, replace(WITH_QUERIES, epochs=2)])
+@pytest.mark.parametrize(
+    "row", [DIRECTED, replace(WITH_QUERIES, epochs=2), replace(GENERATOR, epochs=2)]
+)
 def test_a_killed_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: Embedding
 ) -> None:

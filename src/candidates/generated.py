@@ -1,0 +1,64 @@
+"""List the items that a generator generates for the query, by beam search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.candidates.base import Retriever
+from src.core.run import Run
+from src.data import paths
+from src.data.schemas import TopLists
+from src.data.split_data import SplitData
+from src.generation.of_split import generation_memory, generation_of
+from src.generation.windows import Windows
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+QUERIES_AT_A_TIME = 256
+
+
+@dataclass(frozen=True)
+class GeneratedRetriever(Retriever):
+    """Lists the items of the likeliest ids; the score is the log likelihood.
+
+    A query without events gets the list of a session that begins.
+    """
+
+    model: str  # name of an embedding that generates
+    top: int = 50  # also the number of beams
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError if the recipe lacks the generator."""
+        super().check(recipe)
+        recipe.check_generator(f"retriever {self.name}", self.model)
+
+    def inputs(self, run: Run, split: str) -> list[Path]:
+        """Return the events, the ids and the net."""
+        files = (paths.semantic_ids, paths.generator)
+        return [paths.events(run, split), *(path(run, split, self.model) for path in files)]
+
+    def memory(self, run: Run, split: str) -> float:
+        """Count the net and the ids, and the states of the beams."""
+        return generation_memory(run, split, self.model, QUERIES_AT_A_TIME * self.top)
+
+    def causal(self) -> None:
+        """Return None, as the net is trained on the whole split."""
+
+    def lists(self, data: SplitData, first: int, end: int) -> TopLists:
+        """Search the likeliest items of each query."""
+        generation, parts = generation_of(data, self.model), []
+        for low in range(first, end, QUERIES_AT_A_TIME):
+            session = np.arange(low, min(low + QUERIES_AT_A_TIME, end))
+            windows = Windows.last(data.sessions, session, generation.net.shape.max_len)
+            parts.append(generation.lists(windows.items(data.sessions), self.top))
+        item, score = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return item, score

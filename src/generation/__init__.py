@@ -1,0 +1,1 @@
+"""Semantic ids of items, and a net that generates them."""

@@ -1,0 +1,133 @@
+"""Generate items by beam search over the trie, and compute how likely given items are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.core.arrays import F32, I32, I64
+from src.data.schemas import TopLists
+from src.generation.beam_kernel import best_children
+from src.generation.ids import Ids
+from src.generation.net import GeneratorNet, Shape
+from src.generation.trie import Trie
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A net with the ids that it generates.
+
+    `items` of its methods: int64 (queries, longest), the histories, oldest event first, -1 behind
+    the end; a history may be empty.
+    """
+
+    net: GeneratorNet
+    ids: Ids
+    trie: Trie
+
+    @classmethod
+    def load(cls, codes: Path, net: Path, device: str) -> Generation:
+        """Load the ids, and the net from the file that `write` wrote."""
+        stored = torch.load(net, map_location=device, weights_only=True)
+        shape = Shape(**stored["shape"])
+        loaded = GeneratorNet(shape).to(device)
+        loaded.load_state_dict(stored["weights"])
+        ids = Ids(np.load(codes, allow_pickle=False), shape.sizes)
+        return cls(loaded.eval(), ids, Trie.of(ids))
+
+    def write(self, path: Path) -> None:
+        """Write the net's shape and weights."""
+        torch.save({"shape": asdict(self.net.shape), "weights": self.net.state_dict()}, path)
+
+    @torch.no_grad()
+    def lists(self, items: I64, width: int) -> TopLists:
+        """Generate the `width` likeliest items of each query; scores are log likelihoods.
+
+        The search keeps `width` prefixes of each length. It is exact where a depth has no more.
+        Ties go by node.
+        """
+        state = self.states(items)
+        node, likelihood = (
+            np.zeros((len(items), 1), np.int32),
+            np.zeros((len(items), 1), np.float32),
+        )
+        prefix = np.zeros((len(items), 1, 0), np.int64)
+        for depth, level in enumerate(self.trie.levels):
+            owner, beam = np.nonzero(node >= 0)
+            table = np.zeros((*node.shape, self.trie.sizes[depth]), np.float32)
+            table[owner, beam] = self.log_probabilities(
+                state, owner, prefix[owner, beam], node[owner, beam]
+            )
+            node, likelihood, came_from = best_children(*level, node, likelihood, table, width)
+            rows = np.arange(len(items))[:, None]
+            code = level.code[np.maximum(node, 0)].astype(np.int64)
+            prefix = np.concatenate([prefix[rows, np.maximum(came_from, 0)], code[..., None]], -1)
+        found = node >= 0
+        item = np.where(found, self.trie.item[np.maximum(node, 0)], np.int32(-1))
+        return item, np.where(found, likelihood, np.float32(0.0))
+
+    @torch.no_grad()
+    def log_likelihood(self, items: I64, offsets: I64, candidates: I32) -> F32:
+        """Compute the log likelihood of the candidates of each query: float32 (candidates).
+
+        offsets: CSR of the candidates by query. An item without an id gets NaN.
+        """
+        state = self.states(items)
+        owner = np.repeat(np.arange(len(items)), np.diff(offsets))
+        found = np.full(candidates.size, np.nan, np.float32)
+        known = self.ids.codes[candidates, 0] >= 0
+        found[known] = self.sum_of_levels(state, owner[known], candidates[known]).cpu().numpy()
+        return found
+
+    @torch.no_grad()
+    def item_vectors(self) -> F32:
+        """Return the vectors of all items, the sums of those of their codes: float32 (items, dim).
+
+        They are 0 for items without an id.
+        """
+        vectors = np.zeros((len(self.ids.codes), self.net.shape.dim), np.float32)
+        items = self.ids.items
+        vectors[items] = self.net.items(self.tensor(codes_of(self.ids, items))).cpu().numpy()
+        return vectors
+
+    def states(self, items: I64) -> Tensor:
+        """Encode histories: (queries, dim), the last state of each."""
+        length = self.tensor((items >= 0).sum(axis=1))
+        states = self.net.encode(self.tensor(codes_of(self.ids, items)))
+        return states[torch.arange(len(items), device=states.device), length]
+
+    def sum_of_levels(self, state: Tensor, owner: I64, item: I32 | I64) -> Tensor:
+        """Sum the log probabilities of the codes of items: (n).
+
+        owner: int64 (n), row of `state`, (states, dim), of each item. A prefix that several items
+        of a state share is decoded once.
+        """
+        total = state.new_zeros(item.size)
+        codes, node = self.ids.codes[item].astype(np.int64), self.trie.node[item].astype(np.int64)
+        for depth in range(len(self.trie.levels)):
+            key = owner * len(self.trie.item) + node[:, depth]
+            _, first, row = np.unique(key, return_index=True, return_inverse=True)
+            table = self._decode(state, owner[first], codes[first, :depth], node[first, depth])
+            total = total + table[self.tensor(row), self.tensor(codes[:, depth])]
+        return total
+
+    def log_probabilities(self, state: Tensor, owner: I64, prefix: I64, node: I32) -> F32:
+        """Return the log probabilities of the next code after prefixes: float32 (n, codes)."""
+        return np.asarray(self._decode(state, owner, prefix, node).cpu().numpy(), np.float32)
+
+    def _decode(self, state: Tensor, owner: I64, prefix: I64, node: I32 | I64) -> Tensor:
+        allowed = self.tensor(self.trie.allowed(prefix.shape[1], node))
+        return self.net.log_probabilities(state, self.tensor(owner), self.tensor(prefix), allowed)
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """Copy an array to the device of the net."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.net.start.device)
+
+
+def codes_of(ids: Ids, items: I64) -> I64:
+    """Return the codes of items: int64 (*items.shape, levels); -1 where there is no item or id."""
+    return np.where(items[..., None] >= 0, ids.codes[np.maximum(items, 0)], -1).astype(np.int64)

@@ -1,0 +1,140 @@
+"""The generator's training on planted sessions; its retriever and its feature.
+
+pytest tests/embeddings/test_generator.py
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import BARE, small_split
+
+from src.candidates.generated import GeneratedRetriever
+from src.candidates.pool import Pool
+from src.core.training import train_in_epochs
+from src.data import paths
+from src.data.sessions import Sessions
+from src.embeddings.base import save
+from src.embeddings.generator import GeneratorEmbedding
+from src.embeddings.generator_trainer import generator_trainer, split_events
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.generator import GeneratorFeature
+from src.features.table import FeatureTable
+from src.generation.generation import Generation
+from src.generation.ids import Ids
+
+RING = 39  # items of the planted world; one more never occurs
+ROW = GeneratorEmbedding("tiger", sizes=(4, 3), dim=32, layers=1, heads=2, max_len=5, dropout=0.0,
+                         hidden=0.0, batch_size=16, epochs=12, learning_rate=0.01, patience=12)  # fmt: skip
+W2V = Word2VecEmbedding("w2v")
+RECIPE = replace(BARE, embeddings=(W2V, ROW))
+
+
+def ring(n: int) -> Sessions:
+    """Sessions of six events that go round a ring of items."""
+    start = np.random.default_rng(2).integers(RING, size=n)
+    item = ((start[:, None] + np.arange(6)) % RING).astype(np.int32).ravel()
+    zeros = np.zeros(item.size, np.int32)
+    return Sessions(np.arange(n + 1) * 6, item, zeros, zeros.astype(np.int8), RING + 1, 0)
+
+
+def trained(row: GeneratorEmbedding = ROW, seed: int = 42) -> Generation:
+    sessions = ring(400)
+    with generator_trainer(sessions, row.ids(sessions, [], seed), row, seed, "cpu") as trainer:
+        train_in_epochs(trainer)
+        assert trainer.log[-1]["loss"] < trainer.log[0]["loss"]
+        return trainer.best_generation()
+
+
+def test_it_learns_what_comes_next() -> None:
+    start = np.arange(RING)
+    found, score = trained().lists((start[:, None] + np.arange(3)) % RING, 3)
+    assert (found[:, 0] == (start + 3) % RING).mean() > 0.9
+    assert np.exp(score[:, 0]).mean() > 0.5
+
+
+def test_same_seed_same_weights() -> None:
+    row = replace(ROW, epochs=2, dropout=0.2, hidden=0.2)
+    first, same, other = (trained(row, seed).net.state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not torch.equal(first["start"], other["start"])
+
+
+def test_held_out_events_are_not_trained_on() -> None:
+    sessions = ring(200)
+    windows, held_out = split_events(sessions, 4, seed=1)
+    index = [range(f, f + n) for f, n in zip(windows.first, windows.length, strict=True)]
+    seen = [event for one in index for event in one]
+    assert held_out.size == 10 and (held_out % 6 == 5).all()
+    assert sorted([*seen, *held_out]) == list(range(1200))
+
+
+def test_ids_are_of_frequent_items_in_an_order_of_their_own(tmp_path: Path) -> None:
+    """Equal counts are not ordered by item: raw ids can tell what comes next."""
+    sessions, none = ring(400), replace(ROW, sizes=())
+    every, few = (row.ids(sessions, [], 1).codes for row in (none, replace(none, max_items=7)))
+    count = np.bincount(sessions.item, minlength=RING + 1)
+    assert (np.diff(count[np.argsort(every[:RING, 0])]) <= 0).all() and every[RING, 0] == -1
+    assert (few >= 0).sum() == 7 and count[few[:, 0] >= 0].min() >= np.sort(count)[-7]
+    flat = Sessions(np.array([0, 40]), np.arange(40, dtype=np.int32), *[np.zeros(40)] * 2, 40, 0)
+    assert (np.diff(none.ids(flat, [], 1).codes[:, 0]) < 0).sum() > 5
+    save(np.eye(40, 3, dtype=np.float32), tmp_path / "v.npy")
+    assert (ROW.ids(flat, [tmp_path / "v.npy"], 1).codes[:, 0] >= 0).sum() == 3, "has a vector"
+
+
+HISTORIES = [[(0, 1, 0), (1, 2, 0)], [(2, 3, 0), (0, 4, 0), (1, 5, 0)], [], [(4, 6, 0)]]
+
+
+def written(folder: Path) -> tuple[Generation, object]:
+    """A split of five items, of which the last has no id, and an untrained net."""
+    data = small_split(folder, HISTORIES, 3, recipe=RECIPE)
+    ids = Ids(np.array([[0, 0], [0, 1], [1, 0], [1, 1], [-1, -1]], np.int32), (2, 2))
+    with generator_trainer(data.sessions, ids, ROW, 3, "cpu") as trainer:
+        generation = trainer.best_generation()
+    files = [path(data.run, "valid", "tiger") for path in (paths.semantic_ids, paths.generator)]
+    files[0].parent.mkdir()
+    save(ids.codes, files[0])
+    generation.write(files[1])
+    return generation, data
+
+
+def test_lists_and_feature_are_those_of_the_net(tmp_path: Path) -> None:
+    generation, data = written(tmp_path)
+    items = np.array([[2, 0, 1], [-1, -1, -1], [4, -1, -1]])
+    wanted = generation.lists(items, 3)
+    found = GeneratedRetriever("r", "tiger", top=3).lists(data, 1, 4)
+    assert found[0].tolist() == wanted[0].tolist() and (found[0] >= 0).all()
+    np.testing.assert_allclose(found[1], wanted[1], rtol=1e-5)
+
+    table = FeatureTable(replace(RECIPE, features=(GeneratorFeature("tiger"),)))
+    offsets, item = np.array([0, 2, 2, 5]), np.array([3, 0, 4, 1, 2], np.int32)
+    none = np.zeros((5, 1), np.uint8), np.zeros((5, 1), np.float32)
+    X = table.compute(data, Pool(1, offsets, item, none[1][:, 0], *none))
+    likelihood = X[:, table.names.index("tiger_log_likelihood")]
+    np.testing.assert_allclose(likelihood, generation.log_likelihood(items, offsets, item))
+    assert np.isnan(likelihood[2]) and np.isfinite(np.delete(likelihood, 2)).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"retrievers": (GeneratedRetriever("r", "w2v"),)},
+        {"features": (GeneratorFeature("other"),)},
+        {"embeddings": (replace(ROW, vectors=("w2v",)), W2V)},
+    ],
+)
+def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
+    with pytest.raises(ValueError, match=r"no generator named|no embedding \['w2v'\] before it"):
+        replace(RECIPE, **change)
+
+
+@pytest.mark.parametrize(
+    "field", [{"sizes": (4, 0)}, {"heads": 5}, {"dropout": 1.0}, {"balance": 0.5}, {"layers": 0}]
+)
+def test_a_row_out_of_range_is_refused(field: dict) -> None:
+    with pytest.raises(ValueError, match="embedding tiger"):
+        replace(ROW, **field)
