@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from src.core import store
-from src.core.arrays import F32
+from src.core.arrays import F32, I32
 from src.core.parquet import count_rows
 from src.core.run import Run, count_built
 from src.data import paths
@@ -133,7 +133,7 @@ def unit(vectors: F32) -> F32:
     return scaled
 
 
-def save(vectors: F32, path: Path) -> None:
-    """Write vectors in the .npy format; given a path, numpy would append .npy to its name."""
+def save(vectors: F32 | I32, path: Path) -> None:
+    """Write an array in the .npy format; given a path, numpy would append .npy to its name."""
     with open(path, "wb") as file:
         np.save(file, vectors)

@@ -48,16 +48,17 @@ class Generation:
         """Generate the `width` likeliest items of each query; scores are log likelihoods.
 
         The search keeps `width` prefixes of each length. It is exact where a depth has no more.
-        Ties go by node.
+        Ties go by item.
         """
+        if not self.trie.item.size:
+            shape = len(items), width
+            return np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
         state = self.states(items)
-        node, likelihood = (
-            np.zeros((len(items), 1), np.int32),
-            np.zeros((len(items), 1), np.float32),
-        )
+        node = np.zeros((len(items), 1), np.int32)
+        likelihood = np.zeros(node.shape, np.float32)
         prefix = np.zeros((len(items), 1, 0), np.int64)
         for depth, level in enumerate(self.trie.levels):
-            owner, beam = np.nonzero(node >= 0)
+            owner, beam = np.nonzero((node >= 0) & self.trie.branches(depth, node))
             table = np.zeros((*node.shape, self.trie.sizes[depth]), np.float32)
             table[owner, beam] = self.log_probabilities(
                 state, owner, prefix[owner, beam], node[owner, beam]
@@ -68,7 +69,9 @@ class Generation:
             prefix = np.concatenate([prefix[rows, np.maximum(came_from, 0)], code[..., None]], -1)
         found = node >= 0
         item = np.where(found, self.trie.item[np.maximum(node, 0)], np.int32(-1))
-        return item, np.where(found, likelihood, np.float32(0.0))
+        order = np.lexsort((item, -likelihood))
+        score = np.where(found, likelihood, np.float32(0.0))
+        return np.take_along_axis(item, order, 1), np.take_along_axis(score, order, 1)
 
     @torch.no_grad()
     def log_likelihood(self, items: I64, offsets: I64, candidates: I32) -> F32:
@@ -104,15 +107,18 @@ class Generation:
         """Sum the log probabilities of the codes of items: (n).
 
         owner: int64 (n), row of `state`, (states, dim), of each item. A prefix that several items
-        of a state share is decoded once.
+        of a state share is decoded once, and one that goes on in one way only is not.
         """
         total = state.new_zeros(item.size)
         codes, node = self.ids.codes[item].astype(np.int64), self.trie.node[item].astype(np.int64)
         for depth in range(len(self.trie.levels)):
-            key = owner * len(self.trie.item) + node[:, depth]
+            some = np.flatnonzero(self.trie.branches(depth, node[:, depth]))
+            key = owner[some] * len(self.trie.item) + node[some, depth]
             _, first, row = np.unique(key, return_index=True, return_inverse=True)
-            table = self._decode(state, owner[first], codes[first, :depth], node[first, depth])
-            total = total + table[self.tensor(row), self.tensor(codes[:, depth])]
+            one = some[first]
+            table = self._decode(state, owner[one], codes[one, :depth], node[one, depth])
+            found = table[self.tensor(row), self.tensor(codes[some, depth])]
+            total = total.index_add(0, self.tensor(some), found)
         return total
 
     def log_probabilities(self, state: Tensor, owner: I64, prefix: I64, node: I32) -> F32:

@@ -31,8 +31,8 @@ def level_table(ids: Ids, vectors: F32, sessions: Sessions, nested: bool) -> pl.
         share = np.bincount(codes[:, level], minlength=size) / max(len(codes), 1)
         follows, chance = shared_prefixes(ids, sessions, level + 1)
         rows.append({
-            "level": "last" if last else str(level + 1), "codes": size, "used": int((share > 0).sum()),
-            "entropy": entropy(share), "of": float(np.log2(size)),
+            "level": "last" if last else str(level + 1), "codes": size,
+            "used": int((share > 0).sum()), "entropy": entropy(share), "of": float(np.log2(size)),
             "left": None if last or not whole else float((rest**2).sum()) / whole,
             "different": len(prefixes) / max(len(items), 1), "next": follows, "chance": chance,
         })  # fmt: skip

@@ -55,6 +55,11 @@ class Trie(NamedTuple):
             raise ValueError(f"{np.count_nonzero(~begins)} items share the id of another one")
         return cls(tuple(levels), order.astype(np.int32), node, ids.sizes)
 
+    def branches(self, depth: int, node: I32 | I64) -> Mask:
+        """Mark the nodes of a depth with several children; of the node -1, anything."""
+        several: Mask = np.diff(self.levels[depth].first)[node] > 1
+        return several
+
     def allowed(self, depth: int, node: I32 | I64) -> Mask:
         """Mark the codes that go on from each node of a depth: bool (nodes, codes)."""
         first, code = self.levels[depth]

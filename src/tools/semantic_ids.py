@@ -68,7 +68,7 @@ def described(run: Run, items: I64, ids: Ids, count: I64) -> pl.DataFrame:
 
 
 def nearest(vectors: F32, item: int, n: int) -> I64:
-    """Return the n items whose vectors have the highest cosine with that of an item, itself first."""
+    """Return the n items with the highest cosine with an item, which is the first of them."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return np.lexsort((np.arange(len(unit)), -(unit @ unit[item])))[:n]
 

@@ -28,8 +28,9 @@ from src.generation.generation import Generation
 from src.generation.ids import Ids
 
 RING = 39  # items of the planted world; one more never occurs
-ROW = GeneratorEmbedding("tiger", sizes=(4, 3), dim=32, layers=1, heads=2, max_len=5, dropout=0.0,
-                         hidden=0.0, batch_size=16, epochs=12, learning_rate=0.01, patience=12)  # fmt: skip
+ROW = GeneratorEmbedding("tiger", sizes=(4, 3), dim=32, layers=1, heads=2, max_len=5,
+                         dropout=0.0, hidden=0.0, batch_size=16, epochs=12, learning_rate=0.01,
+                         patience=12)  # fmt: skip
 W2V = Word2VecEmbedding("w2v")
 RECIPE = replace(BARE, embeddings=(W2V, ROW))
 

@@ -57,6 +57,16 @@ def test_a_narrow_beam_has_the_likelihoods_of_its_items(generation: Generation) 
     np.testing.assert_allclose(score, exact, rtol=1e-4)
 
 
+def test_without_ids_there_are_no_lists() -> None:
+    ids = random_ids(ITEMS, KNOWN[:0], (4, 3), 3)
+    net = GeneratorNet(Shape(ids.sizes, dim=16, layers=1, heads=2, max_len=5))
+    generation = Generation(net, ids, Trie.of(ids))
+    item, score = generation.lists(HISTORIES, 3)
+    assert (item == NONE).all() and item.shape == (4, 3) and not score.any()
+    likelihood = generation.log_likelihood(HISTORIES, np.array([0, 1, 1, 2, 2]), item[:2, 0] + 1)
+    assert np.isnan(likelihood).all()
+
+
 def test_probabilities_of_all_items_add_up_to_1(generation: Generation) -> None:
     total = np.exp(scores_of_all(generation)[:, :-1].astype(np.float64)).sum(axis=1)
     np.testing.assert_allclose(total, 1, rtol=1e-5)
