@@ -26,11 +26,12 @@ QUERIES_AT_A_TIME = 256
 class GeneratedRetriever(Retriever):
     """Lists the items of the likeliest ids; the score is the log likelihood.
 
-    A query without events gets the list of a session that begins.
+    A query without events gets the list of a session that begins. Lists have at most `beams` items.
     """
 
     model: str  # name of an embedding that generates
-    top: int = 50  # also the number of beams
+    top: int = 50
+    beams: int = 64  # prefixes of ids that the search keeps
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -40,6 +41,8 @@ class GeneratedRetriever(Retriever):
         """Raise ValueError if the recipe lacks the generator."""
         super().check(recipe)
         recipe.check_generator(f"retriever {self.name}", self.model)
+        if self.beams < self.top:
+            raise ValueError(f"retriever {self.name}: beams is at least top")
 
     def inputs(self, run: Run, split: str) -> list[Path]:
         """Return the events, the ids and the net."""
@@ -48,17 +51,21 @@ class GeneratedRetriever(Retriever):
 
     def memory(self, run: Run, split: str) -> float:
         """Count the net and the ids, and the states of the beams."""
-        return generation_memory(run, split, self.model, QUERIES_AT_A_TIME * self.top)
+        return generation_memory(run, split, self.model, QUERIES_AT_A_TIME * self.beams)
 
     def causal(self) -> None:
         """Return None, as the net is trained on the whole split."""
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Search the likeliest items of each query."""
-        generation, parts = generation_of(data, self.model), []
+        generation = generation_of(data, self.model)
+        item = np.full((end - first, self.top), -1, np.int32)
+        score = np.zeros(item.shape, np.float32)
+        width = min(self.beams, self.top)
         for low in range(first, end, QUERIES_AT_A_TIME):
             session = np.arange(low, min(low + QUERIES_AT_A_TIME, end))
             windows = Windows.last(data.sessions, session, generation.net.shape.max_len)
-            parts.append(generation.lists(windows.items(data.sessions), self.top))
-        item, score = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            lists = generation.lists(windows.items(data.sessions), self.beams)
+            rows = slice(low - first, low - first + session.size)
+            item[rows, :width], score[rows, :width] = (column[:, :width] for column in lists)
         return item, score

@@ -13,8 +13,9 @@ import pytest
 from planted import BARE, N_ITEMS, planted_split, run_in, whole
 from worlds import script
 
-from bench import learning, vectors
+from bench import generators, learning, vectors
 from src.candidates.base import Baseline
+from src.candidates.generated import GeneratedRetriever
 from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.lists import CandidateLists
 from src.candidates.popular import PopularRetriever
@@ -23,6 +24,7 @@ from src.candidates.two_tower import TwoTowerRetriever
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import LABELS
+from src.data.split_data import SplitData
 from src.embeddings.factorization import FactorizationEmbedding
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
@@ -100,3 +102,40 @@ def test_costs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(0 < cost.measured < cost.at_full_size for cost in costs)
     cost = learning.Cost("x", "events", 2_000_000, 4.0, 60_000_000)
     assert cost.cells()[3:] == ["4.0", "2.0", "60,000,000", "2.0"]
+
+
+def test_what_generators_find(run: Run) -> None:
+    """Against plain loops over the lists, of some queries."""
+    rows = generators.rows_of(run.recipe, None, ["random"], {"epochs": 1, "dim": 8})
+    assert [row.name for row in rows] == ["w2v", "generator", "generator_random"]
+    assert rows[0] is W2V and rows[1].vectors == ("w2v",) and rows[2].vectors == ()
+    others = generators.other_lists(run)
+    trained = vectors.train(run, ["valid"], rows)
+    found = generators.measured(trained, "generator", others, None)
+    data = SplitData(trained, "valid")
+    row = GeneratedRetriever("r", "generator", generators.TOP)
+    listed = row.lists(data, data.first_query, data.n_sessions)[0]
+    labels = pl.read_parquet(paths.labels(run, "valid")).filter(objective=0)
+    hits, alone = {}, {}
+    for session, of in labels.group_by("session"):
+        q = int(session[0]) - data.first_query
+        known = set(others.item[others.offsets[q] : others.offsets[q + 1]].tolist())
+        right = set(of["item"].to_list())
+        hits[int(session[0])] = bool(right & set(listed[q, :10].tolist()))
+        new = len(right & set(listed[q].tolist()) - known)
+        alone[int(session[0])] = new / len(right)
+    assert found.scores[2].score() == pytest.approx(np.mean(list(hits.values())))
+    assert dict(zip(found.alone.session.tolist(), (found.alone.value / found.alone.ideal).tolist(),
+                    strict=True)) == pytest.approx(alone)  # fmt: skip
+    assert found.in_pool.session.size == len(alone) and sum(alone.values()) > 0
+
+
+@pytest.mark.parametrize(("queries", "blocks"), [(None, 5), (2 * generators.BLOCK, 2), (1, 1)])
+def test_blocks_of_queries_are_spread(run: Run, queries: int | None, blocks: int) -> None:
+    data = SplitData(run, "valid")
+    data.first_query, data.n_sessions = 3, 3 + 4 * generators.BLOCK + 7
+    found = list(generators.sampled_blocks(data, queries))
+    assert len(found) == blocks and found[0][0] == 3
+    assert sorted(set(found)) == found and all(0 < e - f <= generators.BLOCK for f, e in found)
+    if blocks > 1:
+        assert found[-1][1] == data.n_sessions

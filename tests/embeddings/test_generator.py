@@ -107,9 +107,12 @@ def test_lists_and_feature_are_those_of_the_net(tmp_path: Path) -> None:
     generation, data = written(tmp_path)
     items = np.array([[2, 0, 1], [-1, -1, -1], [4, -1, -1]])
     wanted = generation.lists(items, 3)
-    found = GeneratedRetriever("r", "tiger", top=3).lists(data, 1, 4)
-    assert found[0].tolist() == wanted[0].tolist() and (found[0] >= 0).all()
-    np.testing.assert_allclose(found[1], wanted[1], rtol=1e-5)
+    for top in (3, 2, 5):
+        found = GeneratedRetriever("r", "tiger", top, beams=3).lists(data, 1, 4)
+        assert found[0].shape == found[1].shape == (3, top)
+        assert found[0][:, :3].tolist() == wanted[0][:, :top].tolist()
+        np.testing.assert_allclose(found[1][:, :3], wanted[1][:, :top], rtol=1e-5)
+        assert (found[0][:, 3:] == -1).all()
 
     table = FeatureTable(replace(RECIPE, features=(GeneratorFeature("tiger"),)))
     offsets, item = np.array([0, 2, 2, 5]), np.array([3, 0, 4, 1, 2], np.int32)
@@ -124,12 +127,15 @@ def test_lists_and_feature_are_those_of_the_net(tmp_path: Path) -> None:
     "change",
     [
         {"retrievers": (GeneratedRetriever("r", "w2v"),)},
+        {"retrievers": (GeneratedRetriever("r", "tiger", top=5, beams=4),)},
         {"features": (GeneratorFeature("other"),)},
         {"embeddings": (replace(ROW, vectors=("w2v",)), W2V)},
     ],
 )
 def test_a_recipe_that_asks_for_what_is_not_there(change: dict) -> None:
-    with pytest.raises(ValueError, match=r"no generator named|no embedding \['w2v'\] before it"):
+    with pytest.raises(
+        ValueError, match=r"no generator named|at least top|no embedding \['w2v'\] before it"
+    ):
         replace(RECIPE, **change)
 
 

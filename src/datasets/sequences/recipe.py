@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from src.candidates.base import Baseline
-from src.candidates.generated import GeneratedRetriever
 from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import Seeds
@@ -14,10 +13,6 @@ from src.datasets.interactions.flags import DEFAULTS, UNSEEN, Flags
 from src.datasets.interactions.found import Found
 from src.datasets.interactions.types import ONLY
 from src.datasets.otto import recipe as otto
-from src.embeddings.generator import GeneratorEmbedding
-from src.embeddings.text import TextEmbedding
-from src.embeddings.word2vec import Word2VecEmbedding
-from src.features.generator import GeneratorFeature
 from src.features.item_item import MatrixFeature
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.pool import PoolFeature
@@ -25,7 +20,6 @@ from src.features.session import SessionFeature
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.ease import EaseMatrix
 from src.matrices.text import TextMatrix
-from src.texts.tfidf import TfidfEncoder
 
 # fmt: off
 MATRICES = (
@@ -36,11 +30,6 @@ MATRICES = (
     EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),
 )
 TEXT = TextMatrix("text", top_n=100)
-EMBEDDINGS = (
-    Word2VecEmbedding("w2v"),
-    TextEmbedding("texts", ("title",), TfidfEncoder()),
-    GeneratorEmbedding("generator", ("w2v", "texts"), dim=64, epochs=16, learning_rate=0.002),
-)
 
 FAST, SLOW = Seeds(decay=0.5), Seeds(decay=0.7)
 RETRIEVERS = (
@@ -50,7 +39,6 @@ RETRIEVERS = (
     ItemToItemRetriever("cosine", "cosine", SLOW, neighbours=200, power=0.0, top=100),
     ItemToItemRetriever("ease", "ease", SLOW, neighbours=300, power=0.0, top=150),
     ItemToItemRetriever("text", "text", SLOW, neighbours=100, power=0.0, top=100),
-    GeneratedRetriever("generated", "generator", top=50),
     PopularRetriever("popular", window_s=None, top=20),
 )
 BASELINES = (
@@ -74,7 +62,7 @@ def recipe_of(found: Found) -> Recipe:
         objectives=(Objective(ONLY, 1.0),),
         metric=flags.metric,
         matrices=matrices,
-        embeddings=EMBEDDINGS,
+        embeddings=(),
         retrievers=retrievers,
         baselines=BASELINES,
         features=(
@@ -82,7 +70,6 @@ def recipe_of(found: Found) -> Recipe:
             SessionFeature(),
             *(MatrixFeature(row.name, WEIGHED, ("sum", "max")) for row in matrices),
             ItemStatisticsFeature(),
-            GeneratorFeature("generator"),
         ),
         rankers=(replace(otto.RANKERS[1], name="ndcg", shared=False, eval_metric="ndcg@10"),),
         type_weight=(1.0,),
