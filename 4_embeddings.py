@@ -8,6 +8,7 @@ Writes output/<dataset>/<split>/embeddings/<name>.npy: float32 (items, dim), uni
        output/<dataset>/<split>/embeddings/<name>.sources.npy: the same for items as earlier ones
        output/<dataset>/<split>/embeddings/<name>.queries.npy: float32 (objectives, queries, dim)
        output/<dataset>/<split>/embeddings/<name>.parquet: item_x, item_y, weight
+       output/<dataset>/<split>/embeddings/<name>.{ids.npy,pt}: int32 (items, levels), a generator
        output/<dataset>/texts/<encoder>/part-*.parquet: text, vector, of pretrained encoders
        output/<dataset>/logs/embeddings/<split>/<name>.csv: loss and metrics of every epoch
        output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score

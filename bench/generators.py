@@ -62,6 +62,7 @@ ALSO: dict[str, dict[str, Any]] = {
     "nested": {"nested": True, "sizes": (64, 16, 16)},
     "balanced": {"balance": 2.0},
     "random": {"vectors": ()},
+    "begun at random": {"begin_at_centres": False},
     "one code an item": {"sizes": ()},
 }
 """Changes of the first row."""

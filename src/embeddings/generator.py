@@ -44,6 +44,7 @@ class GeneratorEmbedding(Embedding):
     sizes: tuple[int, ...] = (256, 256, 256)  # codes of each level; (): one code an item
     nested: bool = False  # centres of a level belong to one prefix each, not to all
     balance: float = np.inf  # items of a code, at most, in means of all codes; 1 or more
+    begin_at_centres: bool = True  # codes of shared levels begin at the centres of their clusters
     dim: int = 128
     layers: int = 2  # of the encoder
     heads: int = 4

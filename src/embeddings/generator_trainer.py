@@ -48,7 +48,10 @@ class GeneratorTrainer:
         self.windows, self.held_out = split_events(sessions, row.max_len, seed)
         torch.manual_seed(seed)
         shape = Shape(ids.sizes, row.dim, row.layers, row.heads, row.max_len, row.dropout)
-        self.net = GeneratorNet(shape).to(device)
+        self.net = GeneratorNet(shape)
+        if row.begin_at_centres and ids.centres and len(ids.items):
+            self.net.begin_at(ids.centres)
+        self.net.to(device)
         self.generation = Generation(self.net, ids, Trie.of(ids))
         self.adam = torch.optim.AdamW(
             self.net.parameters(), betas=BETAS, weight_decay=row.weight_decay

@@ -21,10 +21,15 @@ ROWS_AT_A_TIME = 2**14  # vectors that are compared with all centres at a time
 
 
 class Ids(NamedTuple):
-    """Codes of all items: int32 (items, levels); -1 of items that have no id."""
+    """Codes of all items: int32 (items, levels); -1 of items that have no id.
+
+    centres: of the levels whose codes all prefixes share, as far as they are known: float32
+    (codes, dim of the vectors).
+    """
 
     codes: I32
     sizes: tuple[int, ...]  # number of codes of each level, that of the last one too
+    centres: tuple[F32, ...] = ()
 
     @property
     def items(self) -> I64:
@@ -52,14 +57,21 @@ def semantic_ids(vectors: F32, listed: I64, quantiser: Quantiser, seed: int) -> 
     first gets 0 as its last code. Without sizes, that is all there is: one code an item.
     """
     rest, codes = vectors[listed].astype(np.float32), np.zeros((listed.size, 0), np.int64)
+    centres = []
     with threadpool_limits(1):  # the same centres with any number of threads
         for level, size in enumerate(quantiser.sizes):
             whole = [np.arange(listed.size)]
             code = np.empty(listed.size, np.int64)
             for rows in same_codes(codes) if quantiser.nested else whole:
-                code[rows], rest[rows] = _quantise(rest[rows], size, quantiser.balance, seed, level)
+                centre = _centres(rest[rows], size, seed + level)
+                code[rows] = _assign(
+                    rest[rows], centre, quantiser.balance if len(centre) == size else np.inf
+                )
+                rest[rows] -= centre[code[rows]]
+                centres.append(centre)
             codes = np.column_stack([codes, code])
-    return _with_last(codes, listed, len(vectors), quantiser.sizes)
+    ids = _with_last(codes, listed, len(vectors), quantiser.sizes)
+    return ids if quantiser.nested else ids._replace(centres=tuple(centres))
 
 
 def random_ids(n_items: int, listed: I64, sizes: tuple[int, ...], seed: int) -> Ids:
@@ -88,24 +100,21 @@ def _with_last(codes: I64, listed: I64, n_items: int, sizes: tuple[int, ...]) ->
     return Ids(table, (*sizes, int(last.max(initial=0)) + 1))
 
 
-def _quantise(vectors: F32, size: int, balance: float, seed: int, level: int) -> tuple[I64, F32]:
-    """Return the code of each vector, one of `size`, and what is left of the vector.
+def _centres(vectors: F32, size: int, seed: int) -> F32:
+    """Return `size` centres of vectors, or fewer where there are fewer different vectors.
 
-    Empty clusters are seeded again, by scikit-learn. Where there are fewer different vectors than
-    codes, each gets a code of its own.
+    Empty clusters are seeded again, by scikit-learn.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     n = min(size, len(np.unique(vectors, axis=0)))
     if not n:
-        return np.zeros(0, np.int64), vectors
+        return np.zeros((0, vectors.shape[1]), np.float32)
     if len(vectors) <= FULL:
-        model = KMeans(n, n_init=1, max_iter=50, random_state=seed + level)
+        model = KMeans(n, n_init=1, max_iter=50, random_state=seed)
     else:
-        model = MiniBatchKMeans(n, n_init=1, batch_size=BATCH, random_state=seed + level)
-    centres = model.fit(vectors).cluster_centers_.astype(np.float32)
-    code = _assign(vectors, centres, np.inf if n < size else balance)
-    return code, vectors - centres[code]
+        model = MiniBatchKMeans(n, n_init=1, batch_size=BATCH, random_state=seed)
+    return np.asarray(model.fit(vectors).cluster_centers_, np.float32)
 
 
 def _assign(vectors: F32, centres: F32, balance: float) -> I64:
@@ -113,7 +122,7 @@ def _assign(vectors: F32, centres: F32, balance: float) -> I64:
 
     Vectors that find their centre full ask the next one.
     """
-    limit = np.ceil(balance * len(vectors) / len(centres))
+    limit = np.ceil(balance * len(vectors) / max(len(centres), 1))
     code, room = np.full(len(vectors), -1), np.full(len(centres), limit)
     todo = np.arange(len(vectors))
     while todo.size:

@@ -11,12 +11,15 @@ Place 0 is a start vector, which a session without an event has too.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from src.core.arrays import F32
 
 STD = 0.05  # of the vectors at first
 _draws = threading.local()
@@ -94,6 +97,21 @@ class GeneratorNet(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=STD)
 
+    @torch.no_grad()
+    def begin_at(self, centres: Sequence[F32]) -> None:
+        """Set the vectors of the codes of the first levels to centres (codes, any dim).
+
+        They are projected at random and scaled by one factor; the first ones lose their mean. So an
+        item is near those like it before the first batch.
+        """
+        first, *rest = centres
+        project = torch.randn(first.shape[1], self.shape.dim) / self.shape.dim**0.5
+        first = first - first.mean(axis=0)
+        scale = STD / max(float(first.std()), 1e-6)
+        for level, centre in enumerate((first, *rest)):
+            weight = self.get_parameter(f"codes.{level}.weight")
+            weight[: len(centre)] = torch.from_numpy(centre) @ project * scale
+
     def items(self, codes: Tensor) -> Tensor:
         """Return the vectors of items (..., dim) from their codes (..., levels); 0 for -1."""
         total = sum(table(codes[..., level].clamp(min=0)) for level, table in enumerate(self.codes))
@@ -106,7 +124,7 @@ class GeneratorNet(nn.Module):
         """
         n, s = codes.shape[:2]
         x = torch.cat([self.start.expand(n, 1, -1), self.items(codes)], 1)
-        x = self.drop(x + self.place.weight[: s + 1])
+        x = self.drop(x * self.shape.dim**0.5 + self.place.weight[: s + 1])
         later = torch.full((s + 1, s + 1), -torch.inf, device=x.device).triu(1)
         for layer in self.layers:
             x = layer(x, src_mask=later)

@@ -14,7 +14,7 @@ import torch
 from src.data.sessions import Sessions
 from src.generation.generation import Generation, codes_of
 from src.generation.ids import random_ids
-from src.generation.net import Dropout, GeneratorNet, Shape, draw_dropout_from
+from src.generation.net import STD, Dropout, GeneratorNet, Shape, draw_dropout_from
 from src.generation.trie import Trie
 from src.generation.windows import Windows
 
@@ -130,6 +130,21 @@ def test_the_vector_of_an_item_is_the_sum_of_those_of_its_codes(generation: Gene
         )
         np.testing.assert_allclose(vectors[item], total.detach().numpy(), rtol=1e-5)
     assert not vectors[-1].any()
+
+
+def test_codes_begin_at_the_centres_of_their_clusters() -> None:
+    rng = np.random.default_rng(1)
+    centres = [rng.normal(size=(count, 50)).astype(np.float32) for count in (6, 4)]
+    net = GeneratorNet(Shape((6, 5, 2), dim=40, layers=1, heads=2, max_len=5))
+    before = [table.weight.clone() for table in net.codes]
+    net.begin_at(centres)
+    after = [table.weight.detach() for table in net.codes]
+    assert torch.equal(after[2], before[2]) and torch.equal(after[1][4:], before[1][4:])
+    whole = np.concatenate([centres[0] - centres[0].mean(axis=0), centres[1]])
+    ours = torch.cat([after[0], after[1][:4]]).numpy()
+    wanted, found = (np.corrcoef(x)[np.triu_indices(10, 1)] for x in (whole, ours))
+    assert np.corrcoef(wanted, found)[0, 1] > 0.6, "near before, near after"
+    assert np.std(ours) / np.std(whole) == pytest.approx(STD / np.std(whole[:6]), rel=0.3)
 
 
 def test_dropout_keeps_the_mean_and_is_off_in_scoring() -> None:

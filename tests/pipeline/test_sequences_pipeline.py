@@ -16,8 +16,12 @@ import pytest
 import worlds
 
 from src import cli
+from src.candidates.generated import GeneratedRetriever
 from src.datasets.interactions import cuts
 from src.datasets.sequences import recipe
+from src.embeddings.generator import GeneratorEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.generator import GeneratorFeature
 from src.rankers.xgb import XGBoostRanker
 from src.tools import check, score
 
@@ -25,6 +29,11 @@ pytestmark = pytest.mark.slow
 
 ITEMS, USERS, NEXT = 60, 200, 0.7
 STEPS = sorted(path.stem for path in worlds.ROOT.glob("[1-7]_*.py"))
+GENERATOR = (
+    Word2VecEmbedding("w2v", dim=8, epochs=2),
+    GeneratorEmbedding("ids", ("w2v",), sizes=(4, 4), dim=32, layers=1, epochs=8, batch_size=32,
+                       learning_rate=0.01, dropout=0.0, hidden=0.0),
+)  # fmt: skip
 TREES = (("objective", "rank:ndcg"), ("max_depth", 3), ("learning_rate", 0.2))
 
 
@@ -50,8 +59,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.write(folder, "".join(f"i{n} word{n % 7}\n" for n in range(ITEMS)), "item_textual_id.txt")
 
     def small(found):
-        row = XGBoostRanker("ndcg", TREES, 20, eval_metric="ndcg@10")
-        return replace(made(found), rankers=(row,))
+        recipe, row = made(found), XGBoostRanker("ndcg", TREES, 20, eval_metric="ndcg@10")
+        return replace(
+            recipe, rankers=(row,), embeddings=GENERATOR,
+            retrievers=(*recipe.retrievers, GeneratedRetriever("generated", "ids", 20, 40)),
+            features=(*recipe.features, GeneratorFeature("ids")),
+        )  # fmt: skip
 
     argv = ["--dataset", "sequences", "--input", str(folder / "in")]
     argv += ["--output", str(folder / "out"), "--engine", "cpu"]
@@ -67,6 +80,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_comes_next_is_found(folder: Path) -> None:
     cv = json.loads((folder / "out" / "cv.json").read_text())
     assert cv["metric"] == "ndcg@10" and cv["score"] > 0.55
+
+
+def test_a_generator_finds_what_comes_next(folder: Path) -> None:
+    """It is trained on the events of `valid` and of `train_1`, never on those of `test`."""
+    out = folder / "out"
+    found = pl.read_csv(out / "logs" / "pool" / "retrievers.csv").filter(name="generated")
+    assert found["recall"].item() > 0.6
+    valid, test, earlier = (
+        [(out / split / "embeddings" / f"ids.{end}").read_bytes() for end in ("pt", "ids.npy")]
+        for split in ("valid", "test", "train_1")
+    )
+    assert valid == test and valid != earlier
 
 
 def test_no_ranker_learns_from_the_items_of_valid(folder: Path) -> None:
