@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ from src.core.training import Checkpoint, Log, Resumable, log_csv, train_in_epoc
 from src.data import paths
 from src.embeddings.base import Embedding
 
+TIMED = 20  # batches, from which the time of the training is expected
+
 
 def train_with_checkpoints(run: Run, split: str, row: Embedding, trainer: Resumable) -> None:
-    """Train all epochs; resume from a checkpoint of the same row, data and code."""
+    """Train all epochs; resume from a checkpoint of the same row, data and code.
+
+    Prints the time that all epochs would take, from that of the first TIMED batches.
+    """
     key = {
         "code": code.version(row, run.engine), "rows": [row, run.recipe.seed],
         "events": run.fingerprint(paths.events(run, split)), "engine": run.engine.name,
@@ -22,9 +28,16 @@ def train_with_checkpoints(run: Run, split: str, row: Embedding, trainer: Resuma
     checkpoint = Checkpoint(paths.checkpoint(run, split, row.name), key)
 
     def progress(batches: list[Any], epoch: int) -> Iterable[Any]:
-        return run.progress(batches, f"{split} {row.name}, epoch {epoch}")
+        bar = run.progress(batches, f"{split} {row.name}, epoch {epoch}")
+        begin, left = time.perf_counter(), len(batches) * (trainer.stopping.max_epochs - epoch)
+        for number, batch in enumerate(bar):
+            if number == TIMED and epoch == begun_at:
+                minutes = (time.perf_counter() - begin) / TIMED * left / 60
+                print(f"{split + ' ' + row.name:<34} trains {minutes:.1f} min at most", flush=True)
+            yield batch
 
     checkpoint.resume(trainer)
+    begun_at = len(trainer.log)
     train_in_epochs(trainer, progress, lambda: checkpoint.write(trainer))
 
 

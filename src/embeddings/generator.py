@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from src.core.arrays import F32, I64, count_items
+from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
@@ -82,8 +83,9 @@ class GeneratorEmbedding(Embedding):
     def memory(self, run: Run, split: str) -> float:
         """Count three copies of the vectors, codes and trie, weights, and a batch of the net."""
         sources = [paths.item_vectors(run, split, name) for name in self.vectors]
+        codes = sum(self.sizes) or min(self.max_items, count_rows(paths.items(run)))
         places, tables = self.batch_size * (self.max_len + 1), 30 * (self.layers + 2) * self.dim
-        batch = 4 * places * (tables + 4 * sum(self.sizes))
+        batch = 4 * places * (tables + 4 * codes)
         return training_memory(run, split, 100) + 3 * paths.total_size(sources) + batch
 
     def build(self, run: Run, split: str) -> Summary:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from planted import BARE, planted_events, write_split
 from src.core import store
 from src.core.run import Run
 from src.data import paths
+from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.data.vectors import item_vectors, source_vectors
+from src.embeddings import epochs as epochs_module
 from src.embeddings.base import Embedding
 from src.embeddings.factorization import FactorizationEmbedding
 from src.embeddings.generator import GeneratorEmbedding
+from src.embeddings.generator_trainer import split_events
 from src.embeddings.pretrained import PretrainedEmbedding
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
@@ -134,3 +138,18 @@ def test_counts_are_at_least_one(row: Embedding, name: str) -> None:
     if hasattr(row, name):
         with pytest.raises(ValueError, match=f"embedding x: {name} is at least 1"):
             replace(row, **{name: 0})
+
+
+def test_the_time_of_a_training_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, after the first batches; a batch takes a minute here."""
+    clock = SimpleNamespace(perf_counter=iter(range(0, 600, 60)).__next__)
+    monkeypatch.setattr(epochs_module, "time", clock)
+    monkeypatch.setattr(epochs_module, "TIMED", 1)
+    row, run = replace(GENERATOR, epochs=3, batch_size=8), run_with(tmp_path, GENERATOR)
+    row.build(run, "valid")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "min at most" in line]
+    windows, _ = split_events(Sessions.load(run, "valid"), row.max_len, run.recipe.seed)
+    batches = -(-windows.length.size // 8)
+    assert lines == [f"{'valid x':<34} trains {batches * 3:.1f} min at most"]
