@@ -46,7 +46,7 @@ class GeneratorEmbedding(Embedding):
     nested: bool = False  # centres of a level belong to one prefix each, not to all
     balance: float = np.inf  # items of a code, at most, in means of all codes; 1 or more
     begin_at_centres: bool = True  # codes of shared levels begin at the centres of their clusters
-    dim: int = 128
+    dim: int = 64
     layers: int = 2  # of the encoder
     heads: int = 4
     max_len: int = 20  # last events of the session that the encoder reads
@@ -56,7 +56,7 @@ class GeneratorEmbedding(Embedding):
     max_windows: int = 500_000  # such parts, per epoch; a random part where there are more
     epochs: int = 20  # at most; the learning rate rises for a twentieth, and falls to 0
     patience: int = 4  # epochs without a better recall of held-out events; the best one is kept
-    learning_rate: float = 0.001  # of AdamW
+    learning_rate: float = 0.002  # of AdamW
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
