@@ -13,7 +13,7 @@ from src.candidates.pool import candidates_per_query
 from src.core.arrays import F32, I64
 from src.core.run import Run
 from src.data.folds import folds
-from src.data.shards import Shard, missing_queries, shard_file, shards
+from src.data.shards import Shard, in_turn, missing_queries, shard_file, shards
 from src.data.split_data import SplitData
 from src.data.splits import split_named
 from src.features.table import FeatureTable
@@ -26,9 +26,15 @@ BYTES_OF_CANDIDATE, BYTES_OF_SCORE = 3.0, 3.5
 
 
 def score_split(run: Run, split: str, objectives: Sequence[str]) -> list[bool]:
-    """Score the candidates of a split; return for each shard whether it was built."""
-    scorer = SplitScorer(SplitData(run, split), targets(run.recipe, objectives))
-    return [scorer.build(shard) for shard in run.progress(shards(run, split), f"{split} scores")]
+    """Score the candidates of a split, in the way of the engine, if it has its own.
+
+    Returns for each shard whether it was built.
+    """
+    own = run.engine.twin(__name__)
+    kind = SplitScorer if own is None else own.SplitScorer
+    scorer = kind(SplitData(run, split), targets(run.recipe, objectives))
+    todo = run.progress(shards(run, split), f"{split} scores")
+    return list(in_turn(scorer.build, todo, scorer.shards_at_a_time))
 
 
 class SplitScorer:
@@ -42,6 +48,11 @@ class SplitScorer:
     def __init__(self, data: SplitData, targets: Sequence[Target]) -> None:
         self.data, self.run, self.targets = data, data.run, targets
         self.features = FeatureTable(data.run.recipe)
+
+    @property
+    def shards_at_a_time(self) -> int:
+        """How many shards are scored at the same time: one, as kernels use all cores."""
+        return 1
 
     @cached_property
     def models(self) -> dict[str, list[RankerModel]]:

@@ -29,6 +29,7 @@ NO_MEMORY = ("OutOfMemoryError", "exceeds spark.driver.maxResultSize", "MemoryEr
              "killed by external signal", "Container killed", "ExecutorLostFailure")  # fmt: skip
 MORE_MEMORY = ("give it more memory: spark.driver.memory=8g in SPARK_CONF (local), "
                "spark.executor.memory (cluster)")  # fmt: skip
+SHARED = "give folders that all executors see as --input and --output"
 MISSING = re.compile(r"(?:File|Path|Input path) \S+ does not exist|PATH_NOT_FOUND.*")
 
 
@@ -77,9 +78,7 @@ def one_line_errors() -> Iterator[None]:
         if "No space left" in text:
             raise ValueError("No space left in spark.local.dir") from None
         if missing := MISSING.search(text):
-            raise ValueError(
-                f"Spark: {missing[0]}; give folders that all executors see as --input and --output"
-            ) from None
+            raise ValueError(f"Spark: {missing[0]}; {SHARED}") from None
         raise
 
 

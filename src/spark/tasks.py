@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from io import StringIO
+from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
+from pyspark import TaskContext
 
 from src.core.budget import Budget, free_memory
 from src.core.run import Run
-from src.spark.session import LOCAL_HEAP, one_line_errors, session
+from src.core.store import removed_on_error
+from src.spark.session import LOCAL_HEAP, SHARED, one_line_errors, session
 
 T = TypeVar("T")
 OF_A_USER = (ValueError, OSError, MemoryError, pl.exceptions.PolarsError)
@@ -35,9 +40,35 @@ def on_executor(run: Run, work: Callable[[], T]) -> T:
     one = session(run).sparkContext.parallelize([0], 1)
     with one_line_errors():
         (result,) = one.map(task).collect()
+    if isinstance(result, FileNotFoundError):
+        raise ValueError(f"an executor found no file or folder ({result}); {SHARED}")
     if isinstance(result, Exception):
         raise result
     return result
+
+
+def write_on_executor(run: Run, path: Path, make: Callable[[Path], T]) -> T:
+    """Write a file with make(temporary path) in a task of its own; return what `make` returns.
+
+    Spark may start a task again that still runs, on a machine that is slow or out of reach. So each
+    attempt has its own file, and only that of the attempt that counts gets the name.
+    """
+    path = path.absolute()
+    try:
+        attempt, result = on_executor(run, partial(_attempt, path, make))
+        os.replace(attempt, path)
+    finally:
+        for left in path.parent.glob(f"{path.name}.*"):
+            left.unlink(missing_ok=True)
+    return result
+
+
+def _attempt(path: Path, make: Callable[[Path], T]) -> tuple[Path, T]:
+    context = TaskContext.get()
+    assert context is not None
+    attempt = path.with_name(f"{path.name}.{context.taskAttemptId()}")
+    with removed_on_error(attempt):
+        return attempt, make(attempt)
 
 
 def run_of_task(run: Run, tasks: int) -> Run:

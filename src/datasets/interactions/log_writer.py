@@ -10,12 +10,14 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import numpy as np
 import polars as pl
 
 from src.core.arrays import I64, offsets_of_sizes, positions
 from src.core.run import Run
+from src.datasets.interactions import text_files
 from src.datasets.interactions.ids import numbers_of, sorted_ids
 from src.datasets.interactions.log import PART_ROWS, Facts, InteractionLog
 from src.datasets.interactions.rows import RowReader
@@ -45,8 +47,13 @@ def read_log(run: Run, sources: Sources, kept_types: tuple[str, ...]) -> Interac
         with TemporaryDirectory(dir=run.output, prefix=".part-log-") as folder:
             LogWriter(run, sources, log, Path(folder)).write(temporary, kept_types)
 
-    run.build_many(dict.fromkeys(log.files, key), make, [])
+    run.build_many(dict.fromkeys(log.files, key), make, [], _texts_of(run).write_texts)
     return log
+
+
+def _texts_of(run: Run) -> ModuleType:
+    """Return the module that writes texts in the way of the engine."""
+    return run.engine.twin(text_files.__name__) or text_files
 
 
 @dataclass(frozen=True)
@@ -104,14 +111,13 @@ class LogWriter:
 
     def _write_texts(self) -> str:
         """Write ROWS of all files, in order; return the unit of their times."""
-        n, units = 0, dict[str, str]()
-        for table, columns in self.sources.logs:
+        rows, units = 0, dict[str, str]()
+        for number, (table, columns) in enumerate(self.sources.logs):
             reader = RowReader(table, columns)
-            for rows in self.run.progress(reader, table.path.name):
-                rows.write_parquet(self.folder / f"text-{n:06}.parquet", compression="lz4")
-                n += 1
+            stem = self.folder / f"text-{number:03}"
+            rows += _texts_of(self.run).write_texts(self.run, reader, stem)
             units[reader.unit] = table.path.name
-        if n == 0:
+        if rows == 0:
             raise ValueError(f"{self.run.input}: no rows but the header; give a log with events")
         return ", ".join(units)
 

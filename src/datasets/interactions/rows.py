@@ -39,9 +39,23 @@ class RowReader:
 
     def __iter__(self) -> Iterator[pl.DataFrame]:
         """Yield ROWS; raise ValueError with file, line and cure for a value that cannot be read."""
-        batches = self._parquet() if self.table.is_parquet else self._texts()
-        for line, texts in batches:
-            yield self._rows(texts, line)
+        if self.table.is_parquet:
+            for line, texts in self._parquet():
+                yield self._rows(texts, line)
+        else:
+            for line, block in blocks(self.table.path, BLOCK):
+                yield from self.block_rows(line, block)
+
+    def block_rows(self, line: int, block: bytes) -> Iterator[pl.DataFrame]:
+        """Yield ROWS of whole lines of a text file; nothing where they are blank.
+
+        line: number of the first one. Raises ValueError as `__iter__` does.
+        """
+        rows = block.removeprefix(b"\xef\xbb\xbf") if line == 1 else block
+        if line == 1 and self.table.has_header:
+            line, rows = 2, rows.partition(b"\n")[2]
+        if rows.strip():
+            yield self._rows(self._parse(rows, line), line)
 
     def _parquet(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """Yield the columns as texts, and the number of the first row of each batch."""
@@ -52,15 +66,6 @@ class RowReader:
             named = zip(self.columns.numbers, names, strict=True)
             yield line, frame.select(as_text(frame[name]).alias(str(n)) for n, name in named)
             line += frame.height
-
-    def _texts(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Yield the columns as texts, and the number of the first line of each batch."""
-        for line, block in blocks(self.table.path, BLOCK):
-            rows = block.removeprefix(b"\xef\xbb\xbf") if line == 1 else block
-            if line == 1 and self.table.has_header:
-                line, rows = 2, rows.partition(b"\n")[2]
-            if rows.strip():
-                yield line, self._parse(rows, line)
 
     def _parse(self, rows: bytes, line: int) -> pl.DataFrame:
         table, wanted = self.table, [str(number) for number in self.columns.numbers]

@@ -16,7 +16,7 @@ from src.candidates.base import Retriever
 from src.core.run import Run
 from src.data.shards import Shard
 from src.data.split_data import SplitData
-from src.spark.tasks import on_executor, run_of_task, tasks_at_a_time
+from src.spark.tasks import run_of_task, tasks_at_a_time, write_on_executor
 
 shards_at_a_time = tasks_at_a_time
 _latest: list[tuple[Path, str, Retriever, SplitData]] = []  # of the last task of this process
@@ -27,8 +27,8 @@ def shard_writer(data: SplitData, row: Retriever) -> Callable[[Shard, Path], Non
     run = replace(data.run, output=data.run.output.absolute())
 
     def write(shard: Shard, path: Path) -> None:
-        work = (run, tasks_at_a_time(run), data.split, row, shard, path.absolute())
-        on_executor(run, partial(_write, *work))
+        work = run, tasks_at_a_time(run), data.split, row, shard
+        write_on_executor(run, path, partial(_write, *work))
 
     return write
 

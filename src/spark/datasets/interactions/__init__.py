@@ -1,0 +1,1 @@
+"""Logs of interactions on Spark."""

@@ -1,0 +1,51 @@
+"""Read the blocks of a text file in tasks of Spark; they are those of src/core/text_blocks.py."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from src.core.run import Run
+from src.core.text_blocks import MAX_BLOCKS_PER_LINE, block_ends
+from src.data.shards import in_turn
+from src.spark.tasks import on_executor, tasks_at_a_time
+
+
+class Block(NamedTuple):
+    """Whole lines of a file, which all executors see."""
+
+    source: Path
+    first: int  # byte
+    end: int
+
+    def read(self) -> bytes:
+        with open(self.source, "rb") as file:
+            file.seek(self.first)
+            return file.read(self.end - self.first)
+
+    def count_lines(self) -> int:
+        return self.read().count(b"\n")
+
+
+def blocks_of(source: Path, size: int) -> list[Block]:
+    """Cut a plain file into blocks of about `size` bytes.
+
+    Returns none for a file that only one machine can read: compressed, empty, or without line ends.
+    """
+    source = source.absolute()
+    if source.suffix in (".gz", ".zst"):
+        return []
+    found = [Block(source, *ends) for ends in pairwise([0, *block_ends(source, size)])]
+    endless = any(block.end - block.first > MAX_BLOCKS_PER_LINE * size for block in found)
+    return [] if endless else found
+
+
+def first_lines(run: Run, blocks: list[Block]) -> list[int]:
+    """Count lines in tasks; return the number of the first line of each block."""
+    numbers = [1]
+    work = (partial(on_executor, run, block.count_lines) for block in blocks[:-1])
+    for lines in in_turn(lambda count: count(), work, tasks_at_a_time(run)):
+        numbers.append(numbers[-1] + lines)
+    return numbers
