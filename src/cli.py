@@ -17,6 +17,7 @@ import polars as pl
 
 from src.core.budget import Budget, free_memory, parse_size, require_memory
 from src.core.engines import ENGINES, resolve
+from src.core.local_path import local_path
 from src.core.run import Run
 from src.core.steplog import StepLog
 from src.data.paths import MADE_BY
@@ -36,8 +37,10 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
     """
     parser = _parser(script.name, doc)
     parser.add_argument("--dataset", default="demo", choices=sorted(DATASETS))
-    parser.add_argument("--input", type=Path, help="folder of raw files (input/<dataset>)")
-    parser.add_argument("--output", type=Path, help="folder for all results (output/<dataset>)")
+    parser.add_argument("--input", type=local_path, help="folder of raw files (input/<dataset>)")
+    parser.add_argument(
+        "--output", type=local_path, help="folder for all results (output/<dataset>)"
+    )
     parser.add_argument(
         "--engine",
         default="auto",
@@ -85,10 +88,10 @@ def tool_flags(
     parser = _parser(name, doc)
     parser.add_argument("--dataset", required=True, choices=sorted(DATASETS))
     for flag, text in paths.items():
-        parser.add_argument(f"--{flag}", required=flag != "file", type=Path, help=text)
+        parser.add_argument(f"--{flag}", required=flag != "file", type=local_path, help=text)
     if "file" in paths:
         text = "folder of the results (that of --file, or output/<dataset>)"
-        parser.add_argument("--output", type=Path, help=text)
+        parser.add_argument("--output", type=local_path, help=text)
     return _with_flags_of_dataset(parser, argv)
 
 

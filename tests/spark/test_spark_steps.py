@@ -5,7 +5,6 @@ pytest tests/spark/test_spark_steps.py
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +24,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch, spark: SparkEngine) -> None:
     from src.spark.datasets.otto import raw
 
     monkeypatch.setattr(text_blocks, "READ", 4096)
-    monkeypatch.setattr(raw, "block_ends", partial(text_blocks.block_ends, size=SMALL))
+    monkeypatch.setattr(raw, "BLOCK", SMALL)
 
 
 @pytest.mark.slow
@@ -40,7 +39,9 @@ def test_a_run_on_spark_writes_the_bytes_of_the_cpu(
         got, want = (pl.read_parquet(folder / f"{table}.parquet") for folder in (out, first))
         assert_frame_equal(got, want)  # row groups are those of the blocks
     files = [
-        f for name in ("matrices/*", "candidates/*/*") for f in first.glob(f"*/{name}.parquet")
+        file
+        for name in ("matrices/*", "candidates/*/*", "scores/*")
+        for file in first.glob(f"*/{name}.parquet")
     ]
     assert len(files) > 30
     for file in [*files, first / "submission.csv"]:
