@@ -1,13 +1,14 @@
 """Measure matrices on Spark beside the kernel and the self-merge: same events, same machine.
 
     python -m bench.spark --events output/bench-0.015625/valid/events.parquet [--rows near6]
+        [--ways spark]
 
 Needs step 1, Java and pyspark; SPARK_MASTER and SPARK_CONF are those of `make`. Every way runs
 every row in a process of its own, on 200 sessions first. Job seconds go from reading the events to
 the finished matrix in memory. CPU seconds and peak are those of the whole process, for Spark those
 of Java and of the driver added. Shuffled are the bytes that Spark's stages wrote for each other.
-All matrices are compared with that of the kernel. Appends a table to bench/RESULTS.md and a line
-per process to bench/results.jsonl.
+All matrices are compared with that of the kernel, which always runs. Appends a table to
+bench/RESULTS.md and a line per process to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -69,12 +70,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench.spark", description=__doc__)
     parser.add_argument("--events", type=Path, required=True, help="a split's events.parquet")
     parser.add_argument("--rows", nargs="+", default=ROWS)
+    parser.add_argument("--ways", nargs="+", default=WAYS[1:], choices=WAYS[1:])
     args = parser.parse_args(argv)
     origin, records = measure.origin(argv, "bench.spark"), []
     with TemporaryDirectory(dir=args.events.resolve().parent, prefix="spark-") as name:
         counts = measure.ask("bench.frames", "sample", str(args.events), name, "1", "200")
         for row in args.rows:
-            for way in WAYS:
+            for way in (KERNEL, *args.ways):
                 record = measure_way(way, row, Path(name), args.events.parent / "spark.log")
                 records.append({**origin, **counts, **record})
                 measure.append_line(records[-1])

@@ -41,3 +41,37 @@ def test_a_wrong_setting(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert said in (SparkEngine.fault() or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("[INVALID_DRIVER_MEMORY] System memory 1 must be at least 471859200.", "450 MiB at least"),
+        ("[JAVA_GATEWAY_EXITED] Java gateway process exited", "mend SPARK_CONF or JAVA_HOME"),
+        ("Job aborted: Master removed our application: FAILED\n at java", "goes on from here"),
+        ("Job aborted: ExecutorLostFailure (executor 3 exited)\n at java", "spark.executor.memory"),
+        ("Job 0 cancelled because SparkContext was shut down", "^Java has ended; give it more"),
+        ("[PATH_NOT_FOUND] Path does not exist: file:/a.", "executors see as --input and --output"),
+    ],
+)
+@pytest.mark.usefixtures("spark")
+def test_an_error_of_spark_is_a_line_with_the_cure(error: str, said: str) -> None:
+    from pyspark.errors import PySparkException
+
+    from src.spark.session import one_line_errors
+
+    with pytest.raises(ValueError, match=said) as found, one_line_errors():
+        raise PySparkException(error)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.usefixtures("spark")
+def test_java_that_has_ended_is_told_and_a_bug_is_not_hidden() -> None:
+    from pyspark.errors import PySparkException
+
+    from src.spark.session import one_line_errors
+
+    with pytest.raises(ValueError, match="Java has ended"), one_line_errors():
+        raise ConnectionRefusedError(111, "Connection refused")
+    with pytest.raises(PySparkException, match="a bug"), one_line_errors():
+        raise PySparkException("a bug")
