@@ -5,7 +5,7 @@
 Needs Java and pyspark; SPARK_CONF is that of `make`. All processes run on this machine: a master,
 two workers of one core and --memory, and the executors that they start. The steps run twice, with
 --engine cpu to <output>/cpu, then with --engine spark to <output>/spark; flags that are not listed
-go to them. When a step of --kill has written half of its files, the first busy worker is killed
+go to them. When a step of --kill has written half of its files, the busiest worker is killed
 (signal 9) with its executor and their Python; another worker starts before the next step. Each step
 is an application of its own.
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from filecmp import cmp
@@ -34,7 +33,6 @@ from bench.steps import STEPS, fresh
 WORKERS = 2
 COMPARED = (".parquet", ".npy", ".csv", ".ubj", ".pt")
 GIVEN = os.environ.get("SPARK_CONF", "")
-DELAY_S = 0.5  # after half of the files, so that tasks run
 HEAD = ("step", "cpu s", "cluster s", "killed after", "executors lost", "tasks", "tasks lost",
         "refetched", "shuffled MB", "files", "other bytes", "exit")  # fmt: skip
 
@@ -53,12 +51,11 @@ class Killer:
         while not self.done.wait(0.1):
             if self.found() < len(self.files) / 2:
                 continue
-            time.sleep(DELAY_S)
-            number = self.machines.busy_worker()
-            if number is not None and not self.done.is_set():
+            number = self.machines.busiest_worker()
+            if not self.done.is_set():
                 self.after = self.found()
                 self.machines.kill(number)
-                return
+            return
 
     def found(self) -> int:
         return sum(file.exists() for file in self.files)

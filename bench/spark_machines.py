@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +18,7 @@ import psutil
 
 HOST = "127.0.0.1"
 START_S = 60  # in which a master or worker starts
+LOOK_S = 0.3  # over which the work of workers is compared
 CLASSES = "org.apache.spark.deploy"
 
 
@@ -30,7 +33,7 @@ class Cluster:
 
     def add_worker(self) -> None:
         """Start one more worker; return when the master knows it."""
-        number = max(self.workers, default=0) + 1
+        number = len(list(self.folder.glob("worker-*.log"))) + 1
         options = ["--cores", "1", "--memory", self.memory, "--work-dir", str(self.folder)]
         process, _ = self.started(f"worker-{number}", "worker.Worker",
                                   r"Successfully registered with master (\S+)",
@@ -60,12 +63,12 @@ class Cluster:
         process.kill()
         raise SystemExit(f"{name} did not start; see {log}")
 
-    def busy_worker(self) -> int | None:
-        """Return the number of the first worker whose executor has started."""
-        for number, process in self.workers.items():
-            if any("Executor" in " ".join(p.cmdline()[-20:]) for p in below(process.pid)):
-                return number
-        return None
+    def busiest_worker(self) -> int:
+        """Return the number of the worker whose processes took the most CPU time just now."""
+        before = {number: cpu_seconds(process.pid) for number, process in self.workers.items()}
+        time.sleep(LOOK_S)
+        taken = {n: cpu_seconds(self.workers[n].pid) - seconds for n, seconds in before.items()}
+        return max(taken, key=lambda number: taken[number])
 
     def kill(self, number: int) -> None:
         """Kill a worker with all processes below it, as the end of its machine would."""
@@ -83,20 +86,28 @@ def below(pid: int) -> list[psutil.Process]:
     return []
 
 
+def cpu_seconds(pid: int) -> float:
+    """Sum the CPU seconds of all processes below a process that still run."""
+    total = 0.0
+    for process in below(pid):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
+
+
 @contextmanager
 def cluster(folder: Path, workers: int, memory: str) -> Iterator[Cluster]:
-    """Start a cluster; end all its processes at the end."""
+    """Start a cluster; at the end, or at SIGTERM, end all processes that this one has started."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Cluster(folder, memory)
-    master, made.address = made.started(
-        "master", "master.Master", rf"Starting Spark master at (spark://{HOST}:\d+)"
-    )
+    made, before = Cluster(folder, memory), signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        says = rf"Starting Spark master at (spark://{HOST}:\d+)"
+        _, made.address = made.started("master", "master.Master", says)
         for _ in range(workers):
             made.add_worker()
         yield made
     finally:
-        for number in list(made.workers):
-            made.kill(number)
-        master.kill()
-        master.wait()
+        for process in below(os.getpid()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        signal.signal(signal.SIGTERM, before)
