@@ -31,8 +31,8 @@ def summed(folder: Path) -> dict[str, int]:
     """Sum all logs of a folder.
 
     executors, and those that were lost; tasks that succeeded; tasks that were lost with their
-    executor; tasks that did not find what a lost executor had written for them ("refetched");
-    bytes that tasks wrote for each other, those of tasks that ran again included.
+    executor; tasks that lost what an executor had written for others ("refetched"); bytes that
+    tasks wrote for each other, those of tasks that ran again included.
     """
     found = Counter[str]()
     for file in sorted(folder.iterdir()):
@@ -45,7 +45,7 @@ def summed(folder: Path) -> dict[str, int]:
                 reason = event["Task End Reason"]["Reason"]
                 found["tasks"] += reason == "Success"
                 found["tasks_lost"] += reason == "ExecutorLostFailure"
-                found["tasks_refetched"] += reason == "FetchFailed"
+                found["tasks_refetched"] += reason in ("FetchFailed", "Resubmitted")
                 written = event.get("Task Metrics", {}).get("Shuffle Write Metrics", {})
                 found["shuffled"] += written.get("Shuffle Bytes Written", 0)
     return dict(found)

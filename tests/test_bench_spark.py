@@ -25,13 +25,14 @@ def test_sums_of_the_logs_of_applications(tmp_path: Path) -> None:
         task("ExecutorLostFailure", 5),
         {"Event": "SparkListenerExecutorRemoved"},
         task("FetchFailed", 0),
+        task("Resubmitted", 0),
         {"Event": "SparkListenerTaskEnd", "Task End Reason": {"Reason": "Success"}},
         {"Event": "org.apache.spark.sql.execution.ui.SparkListenerSQLExecutionEnd"},
     ]
     for name in ("app-1", "app-2"):
         (tmp_path / name).write_text("\n".join(map(json.dumps, events)) + "\n")
     assert spark_log.summed(tmp_path) == {
-        "executors": 4, "executors_lost": 2, "tasks": 4, "tasks_lost": 2, "tasks_refetched": 2,
+        "executors": 4, "executors_lost": 2, "tasks": 4, "tasks_lost": 2, "tasks_refetched": 4,
         "shuffled": 30,
     }  # fmt: skip
 

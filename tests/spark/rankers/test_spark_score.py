@@ -35,16 +35,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scores(folder: Path, engine: Engine) -> list[bytes]:
-    """Score both splits; the bytes of the files that were written."""
-    run, found = run_in(folder, RECIPE, engine=engine), list[bytes]()
-    for split in ("valid", "test"):  # out of fold, and by the mean of all models
-        (file,) = shards.shard_files(run, split, "scores")
-        store.remove(file)
-        assert score_split(run, split, trainable_objectives(run)) == [True]
-        assert not list(file.parent.glob(".part-*"))
-        found.append(file.read_bytes())
-    return found
+def scores(folder: Path, split: str, engine: Engine) -> bytes:
+    """Score a split; the bytes of its file."""
+    run = run_in(folder, RECIPE, engine=engine)
+    (file,) = shards.shard_files(run, split, "scores")
+    store.remove(file)
+    assert score_split(run, split, trainable_objectives(run)) == [True]
+    assert not list(file.parent.glob(".part-*"))
+    return file.read_bytes()
 
 
 def swap_models(folder: Path) -> None:
@@ -57,12 +55,15 @@ def swap_models(folder: Path) -> None:
 
 
 def test_scores_have_the_bytes_of_the_cpu(world: Path, spark: SparkEngine) -> None:
-    first = scores(world, CpuEngine(2))
-    assert scores(world, spark) == first
+    for split in ("valid", "test"):  # out of fold, and by the mean of all models
+        assert scores(world, split, spark) == scores(world, split, CpuEngine(2))
+
+
+def test_a_task_keeps_no_model_that_changed(world: Path, spark: SparkEngine) -> None:
+    before = scores(world, "valid", spark)
     swap_models(world)
-    second = scores(world, CpuEngine(1))
-    assert scores(world, spark) == second, "a task that has run keeps no models that changed"
-    assert first[0] != second[0]
+    after = scores(world, "valid", spark)
+    assert after == scores(world, "valid", CpuEngine(1)) != before
 
 
 def test_an_error_of_a_task_is_that_of_the_cpu(world: Path, spark: SparkEngine) -> None:
@@ -71,7 +72,7 @@ def test_an_error_of_a_task_is_that_of_the_cpu(world: Path, spark: SparkEngine) 
     pool.write_bytes(b"PAR1")
     for engine in (CpuEngine(1), spark):
         with pytest.raises(ComputeError, match="A Parquet file must") as error:
-            scores(world, engine)
+            scores(world, "valid", engine)
         said.append(str(error.value))
         assert not list(world.rglob(".part-*"))
     pool.write_bytes(whole)
