@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -44,8 +43,11 @@ def blocks_of(source: Path, size: int) -> list[Block]:
 
 def first_lines(run: Run, blocks: list[Block]) -> list[int]:
     """Count lines in tasks; return the number of the first line of each block."""
+
+    def count(block: Block) -> int:
+        return on_executor(run, block.count_lines)
+
     numbers = [1]
-    work = (partial(on_executor, run, block.count_lines) for block in blocks[:-1])
-    for lines in in_turn(lambda count: count(), work, tasks_at_a_time(run)):
+    for lines in in_turn(count, blocks[:-1], tasks_at_a_time(run)):
         numbers.append(numbers[-1] + lines)
     return numbers
