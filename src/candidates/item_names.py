@@ -12,7 +12,7 @@ from scipy import sparse
 
 from src.candidates import texts
 from src.candidates.base import Retriever
-from src.core.arrays import count_items
+from src.core.arrays import F64, count_items
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -52,16 +52,20 @@ class ItemNameRetriever(Retriever):
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Multiply the words of each query with those of all items."""
         words, weights = data.cached(("item names", self.columns), lambda: self._weights(data))
-        count = count_items(data.sessions.item, data.n_items)
-        scale = np.where(count > 0, np.maximum(count, 1.0) ** self.popularity, 0.0)
+        scale = data.cached(("item name scale", self.popularity), lambda: self._scale(data))
         found = []
         for low, high in batches(first, end, QUERIES):
-            asked = words.transform(texts.normalised(t) for t in data.texts[low:high])
+            asked = words.transform(map(texts.normalised, data.query_texts(low, high)))
             asked.data[:] = 1
             scores = sparse.csr_matrix((asked @ weights).multiply(scale))
             found.append(texts.top_of_csr(scores, self.top))
         item, score = zip(*found, strict=True)
         return np.concatenate(item), np.concatenate(score)
+
+    def _scale(self, data: SplitData) -> F64:
+        """Return the factor of each item: float64 (items), 0 for one without an event."""
+        count = count_items(data.sessions.item, data.n_items)
+        return np.where(count > 0, np.maximum(count, 1.0) ** self.popularity, 0.0)
 
     def _weights(self, data: SplitData) -> tuple[Any, sparse.csr_matrix]:
         """Return the words, and the weight of each in the names of each item: (words, items)."""

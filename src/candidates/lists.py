@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -147,9 +147,14 @@ def shard_candidates(run: Run, split: str, rows: Sequence[Retriever], shard: Sha
 
 def read_candidates(files: Sequence[Path], shard: Shard) -> CandidateLists:
     """Read the lists of a shard from one file per retriever; their order numbers the retrievers."""
-    tables = [arrays(pl.read_parquet(file), *CANDIDATES.names()) for file in files]
-    table_offsets = [offsets_of_ids(table[0], shard.first, shard.end) for table in tables]
-    offsets = np.zeros(shard.end - shard.first + 1, np.int64)
+    return joined_lists(map(pl.read_parquet, files), shard.first, shard.end)
+
+
+def joined_lists(tables: Iterable[pl.DataFrame], first: int, end: int) -> CandidateLists:
+    """Join the lists of sessions first : end; tables: CANDIDATES, one per retriever in turn."""
+    columns = [arrays(table, *CANDIDATES.names()) for table in tables]
+    table_offsets = [offsets_of_ids(session, first, end) for session, *_ in columns]
+    offsets = np.zeros(end - first + 1, np.int64)
     for of_table in table_offsets:
         offsets += of_table
     size = int(offsets[-1])
@@ -158,7 +163,7 @@ def read_candidates(files: Sequence[Path], shard: Shard) -> CandidateLists:
         np.empty(size, np.float32),
     )  # fmt: skip
     cursor = offsets[:-1].copy()  # where the next list of each query begins
-    for number, (_, rank, item, score) in enumerate(tables):
+    for number, (_, rank, item, score) in enumerate(columns):
         length = np.diff(table_offsets[number])
         rows = np.repeat(cursor - table_offsets[number][:-1], length) + np.arange(rank.size)
         lists.retriever[rows] = number

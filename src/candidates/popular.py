@@ -73,7 +73,13 @@ class PopularRetriever(Retriever):
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Look up the list of each query's window."""
         all_lists = data.cached(("popular", self), lambda: self._all_lists(data))
-        window = np.searchsorted(all_lists.ends, self._window_ends(data, first, end))
+        ends = self._window_ends(data, first, end)
+        if not np.isin(ends, all_lists.ends).all():  # a query that the split does not have
+            ends_at_hand = np.unique(ends)
+            all_lists = data.cached(
+                ("popular", self, tuple(ends_at_hand)), lambda: self._lists_of(data, ends_at_hand)
+            )
+        window = np.searchsorted(all_lists.ends, ends)
         return all_lists.item[window], all_lists.score[window]
 
     def _window_ends(self, data: SplitData, first: int, end: int) -> I64:
@@ -84,8 +90,12 @@ class PopularRetriever(Retriever):
         return ts // self.bucket_s * self.bucket_s + self.lookahead_s
 
     def _all_lists(self, data: SplitData) -> PopularLists:
+        ends = self._window_ends(data, data.first_query, data.n_sessions)
+        return self._lists_of(data, np.unique(ends))
+
+    def _lists_of(self, data: SplitData, ends: I64) -> PopularLists:
+        """List the items of windows by the seconds at which they end, ascending."""
         s, votes = data.fitted.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
-        ends = np.unique(self._window_ends(data, data.first_query, data.n_sessions))
         window = ALL_TIME if self.window_s is None else self.window_s
         ts, item, type_ = _by_time(s, int(ends[0]) - window)
         listed, score = popular_kernel.popular_lists(

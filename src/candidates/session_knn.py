@@ -6,6 +6,7 @@ src/candidates/session_knn_kernel.py cites the papers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads
@@ -21,6 +22,14 @@ from src.data.schemas import TopLists
 from src.data.split_data import SplitData
 
 MIN_ITEM_WEIGHT = 1 / 1000  # of an item of a neighbour, by item_decay; lighter items do not count
+
+
+class KnnIndex(NamedTuple):
+    """What all queries of a split are compared with."""
+
+    postings: kernel.Postings
+    idf: F64  # weight of each item
+    longest: int  # events of the longest session
 
 
 @dataclass(frozen=True)
@@ -49,18 +58,17 @@ class SessionKnnRetriever(Retriever):
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the items of each query's neighbours."""
-        s = data.sessions
-        offsets, postings, count = self._postings(data)
-        idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1)) if self.idf else np.empty(0)
-        max_postings = kernel.max_postings(s.offsets, s.item, offsets, first, end)
-        max_items = (self.neighbours + 1) * int(np.diff(s.offsets).max())
+        s, index = data.sessions, self._index(data)
+        longest = max(index.longest, int(np.diff(s.offsets[first : end + 1]).max()))
+        max_postings = kernel.max_postings(s.offsets, s.item, index.postings.offsets, first, end)
         settings = kernel.Settings(
             float(self.neighbours), self.query_decay, self.recency_days,
-            min(max_postings, s.n_sessions), min(max_items, s.n_items),
+            min(max_postings, s.n_sessions), min((self.neighbours + 1) * longest, s.n_items),
         )  # fmt: skip
         return kernel.knn_lists(
-            kernel.Events(s.offsets, s.item, s.ts), first, end, kernel.Postings(offsets, postings),
-            idf, self._distance_decay(), settings, get_num_threads(), self.top,
+            kernel.Events(s.offsets, s.item, s.ts), first, end, s.own_rows(first, end),
+            index.postings, index.idf, self._distance_decay(), settings, get_num_threads(),
+            self.top,
         )  # fmt: skip
 
     def _distance_decay(self) -> F64:
@@ -68,13 +76,19 @@ class SessionKnnRetriever(Retriever):
         reach = int(-self.item_decay * np.log(MIN_ITEM_WEIGHT)) + 1 if self.item_decay else 0
         return np.exp(-np.arange(reach) / (self.item_decay or 1.0))
 
-    def _postings(self, data: SplitData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """List the latest sessions of each item, as `latest_sessions` does."""
+    def _index(self, data: SplitData) -> KnnIndex:
+        """Index the latest sessions of each item, as `latest_sessions` does."""
 
-        def make() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        def make() -> KnnIndex:
             s = data.sessions
             # numpy allocates the copy on huge pages
             stats = session_stats(s.offsets, s.ts).copy()
-            return latest_sessions(s.offsets, s.item, stats, s.n_items, self.sample_size)
+            offsets, entries, count = latest_sessions(
+                s.offsets, s.item, stats, s.n_items, self.sample_size
+            )
+            idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1))
+            longest = int(np.diff(s.offsets).max(initial=0))
+            return KnnIndex(kernel.Postings(offsets, entries), idf, longest)
 
-        return data.cached(("latest sessions", self.sample_size), make)
+        index = data.cached(("latest sessions", self.sample_size), make)
+        return index if self.idf else index._replace(idf=np.empty(0))

@@ -64,11 +64,12 @@ def max_postings(offsets, item, posting_offsets, first, end):
 
 
 @njit(parallel=True, cache=True, error_model="numpy", nogil=True)
-def knn_lists(events, first, end, postings, idf, distance_decay, settings, n_threads, top):
+def knn_lists(events, first, end, own, postings, idf, distance_decay, settings, n_threads, top):
     """List items for sessions first : end: item, score (queries, top).
 
-    idf: weight of each item; empty for 1. distance_decay: weight by distance to the shared item,
-    which does not grow, and 0 beyond its end; empty for 1.
+    own: BEGIN of each query's own session, which is no neighbour of it. idf: weight of each item;
+    empty for 1. distance_decay: weight by distance to the shared item, which does not grow, and 0
+    beyond its end; empty for 1.
     """
     offsets, item, ts = events.offsets, events.item, events.ts
     posting_offsets, entries = postings.offsets, postings.entries
@@ -89,8 +90,9 @@ def knn_lists(events, first, end, postings, idf, distance_decay, settings, n_thr
             n_postings = _n_postings(item, begin, stop, posting_offsets)
             bits = clear_table(slots, min(n_postings, max_sessions))
             n_met = _meet(
-                item, begin, stop, posting_offsets, entries, decay, slots, bits, met, similarity
-            )
+                item, begin, stop, own[q], posting_offsets, entries, decay, slots, bits, met,
+                similarity,
+            )  # fmt: skip
             compare(
                 met, similarity, value, n_met, stop - begin, ts[stop - 1], settings.recency_days
             )
@@ -152,8 +154,8 @@ def _query_weight(position, size, decay):
 
 
 @njit(forceinline=True, error_model="numpy")
-def _meet(item, begin, stop, posting_offsets, entries, decay, slots, bits, met, similarity):
-    """Sum the query weights of shared items per session; return the number of sessions.
+def _meet(item, begin, stop, own, posting_offsets, entries, decay, slots, bits, met, similarity):
+    """Sum the query weights of shared items per session but `own`; return the number of sessions.
 
     met: BEGIN, SIZE and LAST of each session; its first event identifies a session. similarity: the
     sum. An item has the weight of its latest event in the query.
@@ -169,7 +171,7 @@ def _meet(item, begin, stop, posting_offsets, entries, decay, slots, bits, met, 
             continue
         for h in range(posting_offsets[x], posting_offsets[x + 1]):
             s = np.int64(entries[h, BEGIN])
-            if s != begin:
+            if s != own:
                 k = find_slot(slots, bits, s)
                 if slots[k] == FREE:
                     slots[k] = s << 32 | n_met

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from src.candidates import texts
 from src.candidates.base import Retriever
+from src.core.arrays import F64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -67,38 +68,44 @@ class TextKnnRetriever(Retriever):
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the items of each query's neighbours."""
-        vectors = data.cached(("text vectors", self.kind), lambda: self._vectors(data))
+        vectorise, known = data.cached(("text vectors", self.kind), lambda: self._known(data))
         has = data.cached(("items of sessions",), lambda: items_of_sessions(data))
-        known = vectors[: data.first_query].T.tocsr()
-        weight = 1 / np.maximum(np.asarray(has.sum(axis=0)).ravel(), 1) ** self.popularity
+        with_item = data.cached(("sessions of items",), lambda: sessions_of_items(has))
+        weight = 1 / np.maximum(with_item, 1) ** self.popularity
         found = []
         for low, high in batches(first, end, QUERIES):
-            near = sparse.csr_matrix(vectors[low:high] @ known)
+            asked = [texts.normalised(text) for text in data.query_texts(low, high)]
+            near = sparse.csr_matrix(vectorise(asked) @ known)
             if self.kind != "exact":
                 near = texts.first_of_csr(near, self.neighbours)
                 near.data **= self.power
             scores = sparse.csr_matrix((near @ has).multiply(weight))
             if self.feedback:
-                near = self._sessions_with(texts.first_of_csr(scores, self.feedback), has)
+                near = self._sessions_with(texts.first_of_csr(scores, self.feedback), data)
                 scores = sparse.csr_matrix((near @ has).multiply(weight))
             found.append(texts.top_of_csr(scores, self.top))
         item, score = zip(*found, strict=True)
         return np.concatenate(item), np.concatenate(score)
 
-    def _sessions_with(self, items: sparse.csr_matrix, has: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _sessions_with(self, items: sparse.csr_matrix, data: SplitData) -> sparse.csr_matrix:
         """Find the sessions whose items are most like those of each query, both times idf."""
         from sklearn.preprocessing import normalize
 
-        count = np.maximum(np.asarray(has.sum(axis=0)).ravel(), 1)
-        idf = sparse.diags(np.log(max(has.shape[0], 2) / count))
-        similar = normalize(items @ idf) @ normalize(has @ idf).T
+        def make() -> tuple[sparse.dia_matrix, sparse.csr_matrix]:
+            has = data.cached(("items of sessions",), lambda: items_of_sessions(data))
+            count = np.maximum(sessions_of_items(has), 1)
+            idf = sparse.diags(np.log(max(has.shape[0], 2) / count))
+            return idf, normalize(has @ idf).T.tocsr()
+
+        idf, sessions = data.cached(("sessions by their items",), make)
+        similar = normalize(items @ idf) @ sessions
         return texts.first_of_csr(sparse.csr_matrix(similar), self.neighbours)
 
-    def _vectors(self, data: SplitData) -> sparse.csr_matrix:
-        names = [texts.normalised(text) for text in data.texts]
-        if self.kind == "exact":
-            return texts.exact_vectors(names)
-        return texts.ngram_vectors(names, data.first_query)
+    def _known(self, data: SplitData) -> tuple[texts.Vectorise, sparse.csr_matrix]:
+        """Learn from the texts of sessions that are no query; return their vectors transposed."""
+        names = [texts.normalised(text) for text in data.query_texts(0, data.first_query)]
+        vectorise = texts.by_equality(names) if self.kind == "exact" else texts.by_ngrams(names)
+        return vectorise, vectorise(names).T.tocsr()
 
 
 def items_of_sessions(data: SplitData) -> sparse.csr_matrix:
@@ -110,3 +117,9 @@ def items_of_sessions(data: SplitData) -> sparse.csr_matrix:
     has.sum_duplicates()
     has.data[:] = 1
     return has
+
+
+def sessions_of_items(has: sparse.csr_matrix) -> F64:
+    """Count the sessions with each item: float64 (items). has: of `items_of_sessions`."""
+    count: F64 = np.asarray(has.sum(axis=0)).ravel()
+    return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import sparse
@@ -30,27 +30,37 @@ def _is_symbol(letter: str) -> bool:
     return unicodedata.category(letter) == "So"
 
 
-def exact_vectors(texts: Sequence[str]) -> sparse.csr_matrix:
-    """Vectorise texts so that equal ones have the product 1, others 0; "" equals nothing."""
-    names = sorted(set(texts))
-    number = {name: n for n, name in enumerate(names)}
-    rows = [row for row, text in enumerate(texts) if text]
-    columns = [number[texts[row]] for row in rows]
-    shape = (len(texts), len(names))
-    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
+Vectorise = Callable[[Sequence[str]], sparse.csr_matrix]
+"""Turns normalised texts into vectors: float64 (texts, columns)."""
 
 
-def ngram_vectors(texts: Sequence[str], known: int) -> sparse.csr_matrix:
-    """Vectorise texts by TF-IDF of 2 to 4 letters within words, as the first `known` ones weigh."""
+def by_equality(known: Sequence[str]) -> Vectorise:
+    """Vectorise texts so that one and an equal known one have the product 1, others 0.
+
+    "" equals nothing.
+    """
+    number = {name: n for n, name in enumerate(sorted(set(known) - {""}))}
+
+    def vectorise(texts: Sequence[str]) -> sparse.csr_matrix:
+        rows = [row for row, text in enumerate(texts) if text in number]
+        columns = [number[texts[row]] for row in rows]
+        shape = (len(texts), max(len(number), 1))
+        return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
+
+    return vectorise
+
+
+def by_ngrams(known: Sequence[str]) -> Vectorise:
+    """Vectorise texts by TF-IDF of 2 to 4 letters within words, as the known ones weigh."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # a letter alone gives " a" and "a "
     grams = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
     try:
-        grams.fit(texts[:known])
+        grams.fit(known)
     except ValueError:  # no text has a letter
-        return sparse.csr_matrix((len(texts), 1))
-    return sparse.csr_matrix(grams.transform(texts))
+        return lambda texts: sparse.csr_matrix((len(texts), 1))
+    return lambda texts: sparse.csr_matrix(grams.transform(texts))
 
 
 def top_of_csr(scores: sparse.csr_matrix, top: int) -> TopLists:

@@ -95,6 +95,11 @@ def generator(run: Run, split: str, name: str) -> Path:
     return run.output / split / "embeddings" / f"{name}.pt"
 
 
+def query_encoder(run: Run, split: str, name: str) -> Path:
+    """Net that turns the events of a session into its query vectors."""
+    return run.output / split / "embeddings" / f"{name}.encoder.pt"
+
+
 def text_vectors(run: Run, encoder: str) -> Path:
     """Folder with the vectors of texts by an encoder."""
     return run.output / "texts" / encoder

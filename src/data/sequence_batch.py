@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,10 @@ class SequenceBatch:
         newest = np.arange(max_len) == 0
         items = np.where(newest, item[:, None], NO_ITEM)
         return cls(items, zeros + event_type * newest, zeros, zeros, np.full(item.size, NOON))
+
+    def take(self, sequences: I64) -> SequenceBatch:
+        """Return the sequences of these numbers."""
+        return SequenceBatch(*(getattr(self, field.name)[sequences] for field in fields(self)))
 
     @property
     def mask(self) -> NDArray[np.bool_]:

@@ -35,6 +35,10 @@ class Sessions:
     def n_queries(self) -> int:
         return self.n_sessions - self.first_query
 
+    def own_rows(self, first: int, end: int) -> I64:
+        """Return the first row of sessions first : end, by which an index of them knows each."""
+        return self.offsets[first:end]
+
     def last_event(self, first: int, end: int) -> I64:
         """Return the row of the last event of sessions first : end; -1 for an empty session."""
         stop = self.offsets[first + 1 : end + 1]

@@ -68,6 +68,10 @@ class SplitData:
             return pl.Series([""] * table.height)
         return table["text"].fill_null("")
 
+    def query_texts(self, first: int, end: int) -> list[str]:
+        """Return the texts of sessions first : end."""
+        return self.texts[first:end].to_list()
+
     def context(self, column: str) -> I32:
         """Return a context column of all events; 0 where the value is unknown."""
 

@@ -18,7 +18,8 @@ def load(path: Path) -> F32:
 
 def item_vectors(data: SplitData, name: str) -> F32:
     """Load the unit vectors of all items: float32 (items, dim)."""
-    return load(paths.item_vectors(data.run, data.split, name))
+    path = paths.item_vectors(data.run, data.split, name)
+    return data.cached(("item vectors", name), lambda: load(path))
 
 
 def source_vectors(data: SplitData, name: str) -> F32:
@@ -26,8 +27,12 @@ def source_vectors(data: SplitData, name: str) -> F32:
 
     They are the item vectors, unless the embedding distinguishes the two items of a pair.
     """
-    path = paths.source_vectors(data.run, data.split, name)
-    return load(path) if path.exists() else item_vectors(data, name)
+
+    def make() -> F32:
+        path = paths.source_vectors(data.run, data.split, name)
+        return load(path) if path.exists() else item_vectors(data, name)
+
+    return data.cached(("source vectors", name), make)
 
 
 def query_vectors(data: SplitData, name: str, first: int, end: int) -> F32:
@@ -35,5 +40,6 @@ def query_vectors(data: SplitData, name: str, first: int, end: int) -> F32:
 
     The vector of an empty session is 0.
     """
-    vectors = load(paths.query_vectors(data.run, data.split, name))
+    path = paths.query_vectors(data.run, data.split, name)
+    vectors = data.cached(("query vectors", name), lambda: load(path))
     return vectors[:, first - data.first_query : end - data.first_query]

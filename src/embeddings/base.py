@@ -15,6 +15,7 @@ from src.core.arrays import F32, I32
 from src.core.parquet import count_rows
 from src.core.run import Run, count_built
 from src.data import paths
+from src.data.sessions import Sessions
 from src.data.splits import fitted_split
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Summary = dict[str, object]
 """Entries of a progress line, beside seconds and memory."""
+
+QueryEncoder = Callable[[Sessions, int, int], F32]
+"""Makes the vectors of sessions first : end as `build` does: (objectives, sessions, dim)."""
 
 MAX_HELD_OUT = 4096
 """Sessions, at most, that are held out to stop the training early; also pairs scored in them."""
@@ -39,7 +43,7 @@ class Embedding(ABC):
 
     A kind is a subclass in a module of this folder; a recipe holds its rows. Every kind writes
     paths.item_vectors (float32, (items, dim), unit length; 0 for items without a vector) and
-    paths.neighbours; some also paths.source_vectors or paths.query_vectors.
+    paths.neighbours; some also paths.source_vectors, or paths.query_vectors and query_encoder.
     """
 
     makes_query_vectors: ClassVar[bool] = False  # whether `build` writes paths.query_vectors
@@ -70,6 +74,10 @@ class Embedding(ABC):
     @abstractmethod
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes at the peak of `build`; docs/embeddings.md has measurements."""
+
+    def query_encoder(self, run: Run, split: str) -> QueryEncoder:
+        """Read what makes the vectors of queries that the split does not have."""
+        raise ValueError(f"embedding {self.name} makes no vectors of queries")
 
     @abstractmethod
     def build(self, run: Run, split: str) -> Summary:
@@ -103,8 +111,9 @@ class Embedding(ABC):
 
 
 def _files_of_all_kinds(run: Run, split: str, name: str) -> list[Path]:
-    file_of = (paths.item_vectors, paths.source_vectors, paths.query_vectors, paths.neighbours,
-               paths.semantic_ids, paths.generator, paths.embedding_log)  # fmt: skip
+    file_of = (paths.item_vectors, paths.source_vectors, paths.query_vectors, paths.query_encoder,
+               paths.neighbours, paths.semantic_ids, paths.generator,
+               paths.embedding_log)  # fmt: skip
     return [path(run, split, name) for path in file_of]
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, ClassVar
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
-from src.embeddings.base import Embedding, Summary, save, training_memory, write_missing
+from src.embeddings.base import (
+    Embedding,
+    QueryEncoder,
+    Summary,
+    save,
+    training_memory,
+    write_missing,
+)
 from src.embeddings.epochs import train_with_checkpoints, write_log
 from src.embeddings.neighbours import write_likely_neighbours
 
@@ -61,8 +68,9 @@ class TwoTowerEmbedding(Embedding):
             raise ValueError(f"embedding {self.name}: {sorted(unknown)} are no event types")
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
-        """List the files of item and query vectors, of neighbours, and of the log."""
-        file_of = (paths.item_vectors, paths.query_vectors, paths.neighbours, paths.embedding_log)
+        """List the files of item and query vectors, of the net, of neighbours, and of the log."""
+        file_of = (paths.item_vectors, paths.query_vectors, paths.query_encoder, paths.neighbours,
+                   paths.embedding_log)  # fmt: skip
         return [path(run, split, self.name) for path in file_of]
 
     def memory(self, run: Run, split: str) -> float:
@@ -70,11 +78,21 @@ class TwoTowerEmbedding(Embedding):
         vectors, other = 5, 400  # other: bytes an item, for counts, draws and gathered rows
         return training_memory(run, split, vectors * 4 * self.dim + other)
 
+    def target_types(self, recipe: Recipe) -> list[int]:
+        """Return the event type of each objective."""
+        return [recipe.types.index(name) for name in recipe.objective_names]
+
+    def query_encoder(self, run: Run, split: str) -> QueryEncoder:
+        """Read the net and the item vectors of a split."""
+        from src.embeddings.two_tower_vectors import QueryTower
+
+        tower, types = QueryTower.load(run, split, self), self.target_types(run.recipe)
+        return partial(tower.of_sessions, event_types=types)
+
     def build(self, run: Run, split: str) -> Summary:
         """Train on the sessions of a split; write vectors, neighbours and the log."""
         training: Summary = {}
-        types = run.recipe.types
-        target_types = [types.index(name) for name in run.recipe.objective_names]
+        types, target_types = run.recipe.types, self.target_types(run.recipe)
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.two_tower_trainer import deterministic_trainer
@@ -89,7 +107,8 @@ class TwoTowerEmbedding(Embedding):
                 write_missing(temporary, {
                     paths.query_vectors(run, split, self.name): partial(
                         towers.write_query_vectors, target_types
-                    )
+                    ),
+                    paths.query_encoder(run, split, self.name): towers.query_tower.save,
                 })  # fmt: skip
             del trainer, towers  # frees their tables before the search for neighbours
             write_missing(temporary, {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,22 +89,35 @@ class TrainingState:
         """Copy an array to the device of the vectors."""
         return torch.from_numpy(array).to(self.vectors.device)
 
-    def net_inputs(
-        self, batch: SequenceBatch, local_row: I64, mask: NDArray[np.bool_]
-    ) -> dict[str, Tensor]:
-        """Copy the inputs of `TwoTowerNet.encode` to the device.
+    def unit_vectors(self, items: I64) -> Tensor:
+        """Return the vectors of items at length 1: (items, dim)."""
+        return normalize(self.vectors[self.tensor(items)])
 
-        local_row: int64, the row of each event's item in the table of vectors.
-        """
-        inputs = {
-            "event_type": batch.event_type, "recency": batch.recency, "gap": batch.gap,
-            "hour": batch.hour, "mask": mask, "local_row": local_row.reshape(mask.shape),
-        }  # fmt: skip
-        return {name: self.tensor(array) for name, array in inputs.items()}
-
-    @torch.no_grad()
     def encode(self, batch: SequenceBatch) -> Tensor:
         """Encode sessions, each of one event or more, to vectors (n, dim)."""
-        items, local_row = np.unique(np.maximum(batch.item, 0), return_inverse=True)
-        vectors = normalize(self.vectors[self.tensor(items)])
-        return self.net.encode(vectors, self.net_inputs(batch, local_row, batch.mask))
+        return encode(self.net, self.unit_vectors, batch)
+
+
+@torch.no_grad()
+def encode(net: TwoTowerNet, unit_vectors: Callable[[I64], Tensor], batch: SequenceBatch) -> Tensor:
+    """Encode sessions, each of one event or more, to vectors (n, dim).
+
+    unit_vectors: returns the vectors of items, int64, at length 1.
+    """
+    items, local_row = np.unique(np.maximum(batch.item, 0), return_inverse=True)
+    vectors = unit_vectors(items)
+    return net.encode(vectors, net_inputs(batch, local_row, batch.mask, vectors.device))
+
+
+def net_inputs(
+    batch: SequenceBatch, local_row: I64, mask: NDArray[np.bool_], device: torch.device
+) -> dict[str, Tensor]:
+    """Copy the inputs of `TwoTowerNet.encode` to a device.
+
+    local_row: int64, the row of each event's item in the table of vectors.
+    """
+    inputs = {
+        "event_type": batch.event_type, "recency": batch.recency, "gap": batch.gap,
+        "hour": batch.hour, "mask": mask, "local_row": local_row.reshape(mask.shape),
+    }  # fmt: skip
+    return {name: torch.from_numpy(array).to(device) for name, array in inputs.items()}

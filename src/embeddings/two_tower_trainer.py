@@ -32,7 +32,7 @@ from src.embeddings.two_tower_batches import (
 )
 from src.embeddings.two_tower_loss import sampled_softmax
 from src.embeddings.two_tower_metrics import held_out_scores
-from src.embeddings.two_tower_state import TrainingState
+from src.embeddings.two_tower_state import TrainingState, net_inputs
 from src.embeddings.two_tower_vectors import TrainedTowers
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ class TwoTowerTrainer:
         state, targets = self.state, batch.targets
         unit.requires_grad_()
         event_row, target_row = np.split(local_row, [batch.sequences.item.size])
-        session = state.net.encode(unit, state.net_inputs(batch.sequences, event_row, batch.mask))
+        inputs = net_inputs(batch.sequences, event_row, batch.mask, unit.device)
+        session = state.net.encode(unit, inputs)
         query = state.net.query(session[state.tensor(targets.position)], state.tensor(targets.type))
         query = query / self.row.temperature
         loss = sampled_softmax(query, unit, targets, target_row, negatives) / n

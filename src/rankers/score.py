@@ -19,7 +19,7 @@ from src.data.splits import split_named
 from src.features.table import FeatureTable
 from src.rankers.base import RankerModel, mean_scores, out_of_fold_scores
 from src.rankers.batches import CandidateBatch, batch_inputs, claim_batches, pools
-from src.rankers.train import Target, targets
+from src.rankers.train import Target, load_models, targets
 
 BYTES_OF_CANDIDATE, BYTES_OF_SCORE = 3.0, 3.5
 """On disk, about: session and item of a candidate take the first, each score the second."""
@@ -58,12 +58,12 @@ class SplitScorer:
     def models(self) -> dict[str, list[RankerModel]]:
         """Models of each score column, one per fold; claims memory and disk before it reads."""
         run, data = self.run, self.data
-        columns = {c: (t, o) for t in self.targets for c, o in t.score_columns.items()}
-        row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * len(columns)
+        columns = sum(len(target.score_columns) for target in self.targets)
+        row_bytes = BYTES_OF_CANDIDATE + BYTES_OF_SCORE * columns
         missing = missing_queries(run, data.split, self.folder)
         written = row_bytes * candidates_per_query(run, data.split) * missing
         claim_batches(data, self.folder, written)
-        return {column: target.load(run, o) for column, (target, o) in columns.items()}
+        return load_models(run, self.targets)
 
     @cached_property
     def fold(self) -> I64 | None:

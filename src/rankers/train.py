@@ -58,6 +58,12 @@ def targets(recipe: Recipe, objectives: Sequence[str]) -> list[Target]:
     return [Target(*key, names) for key, names in learned.items()]
 
 
+def load_models(run: Run, targets: Sequence[Target]) -> dict[str, list[RankerModel]]:
+    """Read the models of each score column, one per fold."""
+    columns = {column: (t, o) for t in targets for column, o in t.score_columns.items()}
+    return {column: target.load(run, o) for column, (target, o) in columns.items()}
+
+
 class TrainingGroup:
     """Rankers of one target that share the prepared data of a fold.
 
