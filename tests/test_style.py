@@ -25,7 +25,7 @@ OBVIOUS = 12  # lines: a public function up to this may go without a docstring
 ORDER = (
     "core", "data", "texts", "metrics", "matrices", "generation", "candidates", "embeddings",
     "features", "rankers", "prerankers", "calibrators", "blend", "evaluation", "export", "report",
-    "datasets", "spark", "cli", "tools",
+    "serving", "datasets", "spark", "cli", "tools",
 )  # fmt: skip
 """A folder of src imports only what stands before it here; scripts, tests and bench, anything."""
 # what cudf-polars lacks, by the name it is called under

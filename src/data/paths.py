@@ -17,8 +17,9 @@ MADE_BY = {
     "train": "5_features.py",
     "models": "6_xgb.py",
     "scores": "6_xgb.py",
+    "cv.json": "7_blend.py",
 }
-"""Folder of the output -> script that fills it. All other files are from step 1."""
+"""Folder or file of the output -> script that makes it. All other files are from step 1."""
 
 
 def items(run: Run) -> Path:
