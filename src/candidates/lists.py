@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -13,7 +13,7 @@ import polars as pl
 
 from src.candidates.base import Retriever
 from src.candidates.unseen import longest, unseen_lists
-from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids
+from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes, positions
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run, count_built
 from src.data import paths
@@ -147,14 +147,9 @@ def shard_candidates(run: Run, split: str, rows: Sequence[Retriever], shard: Sha
 
 def read_candidates(files: Sequence[Path], shard: Shard) -> CandidateLists:
     """Read the lists of a shard from one file per retriever; their order numbers the retrievers."""
-    return joined_lists(map(pl.read_parquet, files), shard.first, shard.end)
-
-
-def joined_lists(tables: Iterable[pl.DataFrame], first: int, end: int) -> CandidateLists:
-    """Join the lists of sessions first : end; tables: CANDIDATES, one per retriever in turn."""
-    columns = [arrays(table, *CANDIDATES.names()) for table in tables]
-    table_offsets = [offsets_of_ids(session, first, end) for session, *_ in columns]
-    offsets = np.zeros(end - first + 1, np.int64)
+    tables = [arrays(pl.read_parquet(file), *CANDIDATES.names()) for file in files]
+    table_offsets = [offsets_of_ids(table[0], shard.first, shard.end) for table in tables]
+    offsets = np.zeros(shard.end - shard.first + 1, np.int64)
     for of_table in table_offsets:
         offsets += of_table
     size = int(offsets[-1])
@@ -163,10 +158,22 @@ def joined_lists(tables: Iterable[pl.DataFrame], first: int, end: int) -> Candid
         np.empty(size, np.float32),
     )  # fmt: skip
     cursor = offsets[:-1].copy()  # where the next list of each query begins
-    for number, (_, rank, item, score) in enumerate(columns):
+    for number, (_, rank, item, score) in enumerate(tables):
         length = np.diff(table_offsets[number])
         rows = np.repeat(cursor - table_offsets[number][:-1], length) + np.arange(rank.size)
         lists.retriever[rows] = number
         lists.rank[rows], lists.item[rows], lists.score[rows] = rank, item, score
         cursor += length
     return lists
+
+
+def lists_of_query(tables: Sequence[TopLists]) -> CandidateLists:
+    """Join the lists of one query, one of each retriever in turn."""
+    items, scores = ([table[part][0] for table in tables] for part in (0, 1))
+    size = np.array([item.size for item in items], np.int64)
+    item = np.concatenate(items)
+    listed = item >= 0
+    retriever = np.repeat(np.arange(size.size, dtype=np.uint16), size)[listed]
+    rank = positions(offsets_of_sizes(size)).astype(np.uint8)[listed]
+    offsets = np.array([0, retriever.size], np.int64)
+    return CandidateLists(offsets, retriever, rank, item[listed], np.concatenate(scores)[listed])

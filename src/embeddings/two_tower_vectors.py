@@ -45,11 +45,7 @@ class QueryTower:
 
     @classmethod
     def load(cls, run: Run, split: str, row: TwoTowerEmbedding) -> QueryTower:
-        """Read the net and the item vectors of a split; torch then takes one thread.
-
-        Several threads could sum in another order.
-        """
-        torch.set_num_threads(1)
+        """Read the net and the item vectors of a split."""
         net = TwoTowerNet(row, len(run.recipe.types))
         file = paths.query_encoder(run, split, row.name)
         net.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
@@ -76,7 +72,11 @@ class QueryTower:
 
     @torch.no_grad()
     def queries(self, sequences: SequenceBatch, event_types: Sequence[int]) -> Tensor:
-        """Encode sequences to unit query vectors (event types, n, dim)."""
+        """Encode sequences to unit query vectors (event types, n, dim), by one thread.
+
+        Several could sum in another order; numba's kernels reset their number.
+        """
+        torch.set_num_threads(1)
         n = len(sequences.item)
         if n < MIN_SESSIONS:
             sequences = sequences.take(np.arange(MIN_SESSIONS) % n)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from threading import Lock
 
 import numpy as np
 import polars as pl
+from numba import get_num_threads, set_num_threads
 
 from src.blend.cv import cv_path
 from src.blend.final_blend import FinalBlend, final_blends
 from src.blend.scored_candidates import ScoredCandidates
-from src.candidates.lists import joined_lists, to_frame
+from src.candidates.lists import lists_of_query
 from src.candidates.pool import Pool, merge
 from src.candidates.unseen import unseen_lists
 from src.core.arrays import count_items
@@ -94,7 +96,7 @@ class Recommender:
         fold = None
         if self.folds is not None and query.stands_for != NEW:
             fold = int(self.folds[query.stands_for])
-        with self._turn:
+        with self._turn, one_thread():
             self.data.take(query)
             batch = self.scorer.batch(self.data, self._pool(fold))
             scores = self.scorer.scores(batch, fold)
@@ -107,7 +109,7 @@ class Recommender:
     ) -> list[list[Effect]]:
         """Find the n strongest features of some candidates of an answer, each."""
         final, rows = self.blends[objective], answer.rows(items)
-        with self._turn:
+        with self._turn, one_thread():
             return strongest(self.scorer, answer.batch, final, rows, n, answer.fold)
 
     def _pool(self, fold: int | None) -> Pool:
@@ -116,15 +118,25 @@ class Recommender:
         tables = []
         for row in recipe.retrievers:
             lists_of = partial(unseen_lists, row) if recipe.exclude_seen else row.lists
-            tables.append(to_frame(lists_of(data, query, query + 1), query))
-        lists = joined_lists(tables, query, query + 1)
-        pool = merge(lists, len(tables), query, recipe.pool_size)
+            tables.append(lists_of(data, query, query + 1))
+        pool = merge(lists_of_query(tables), len(tables), query, recipe.pool_size)
         if recipe.preranker is None or self.preranker is None:
             return pool
         order = -np.arange(pool.item.size, dtype=np.float32)
         if self.preranker.models:
             (order,) = self.preranker.scores(self.preranker.batch(data, pool), fold).values()
         return pool.keep_rows(first_candidates(pool, order, recipe.preranker.keep))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run kernels by one thread: for a single query, more cost more than they save."""
+    threads = get_num_threads()
+    set_num_threads(1)
+    try:
+        yield
+    finally:
+        set_num_threads(threads)
 
 
 def _ranked(table: pl.DataFrame, final: FinalBlend) -> FinalList:
