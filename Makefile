@@ -20,6 +20,13 @@ LABELS ?= $(INPUT)/test_labels.jsonl
 # predict: raw impressions, and the file to write
 RAW ?= $(INPUT)/test/behaviors.parquet
 TO ?= $(OUTPUT)/probabilities.csv
+# ask: events or a text, and items of a list; page: where it listens
+EVENTS ?=
+TEXT ?=
+K ?= 20
+HOST ?= 127.0.0.1
+PORT ?= 8000
+export EVENTS TEXT
 # bench: share of OTTO's sessions, folder of raw files, flags of bench.peers
 SIZE ?= 0.01
 DATA ?= input/bench-$(SIZE)
@@ -31,7 +38,7 @@ SUBMISSION = $(if $(FILE),--file $(FILE),--output $(OUTPUT))
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
-.PHONY: help submission data status check score ablation export predict test faults lint bench gpu-check clean
+.PHONY: help submission data status check score ablation export predict ask page test faults lint bench gpu-check clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -65,6 +72,12 @@ export: .venv/.export-ready  ## write all that scores feature rows to one folder
 predict: .venv/.ready  ## write the probabilities of RAW, a file of raw impressions, to TO: from OUTPUT/export alone
 	@.venv/bin/python -m src.tools.predict --dataset $(DATASET) --bundle $(OUTPUT)/export --raw $(RAW) --to $(TO)
 
+ask: .venv/.ready  ## recommend for EVENTS="clicks:7 carts:12" or TEXT="...", then for lines of a prompt
+	@.venv/bin/python -m src.tools.ask $(FLAGS) --events "$$EVENTS" --text "$$TEXT" --k $(K)
+
+page: .venv/.page-ready  ## serve a page, and JSON, on HOST (127.0.0.1) and PORT (8000)
+	@.venv/bin/python -m src.tools.page $(FLAGS) --host $(HOST) --port $(PORT)
+
 test: .venv/.ready  ## run all tests, whole runs on tiny data included
 	.venv/bin/python -m pytest -rs
 
@@ -97,6 +110,9 @@ clean:  ## remove the results of DATASET
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv/.export-ready: requirements-export.txt .venv/.ready
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+.venv/.page-ready: requirements-page.txt .venv/.ready
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 .venv/.texts-ready: requirements-texts.txt .venv/.ready

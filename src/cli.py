@@ -35,6 +35,17 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
 
     Raises ValueError for a flag that cannot be used.
     """
+    args = step_flags(doc, script, argv)
+    run = run_of(args, script)
+    args.output.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def step_flags(
+    doc: str, script: Path, argv: list[str] | None = None,
+    more: Callable[[argparse.ArgumentParser], object] = lambda parser: None,
+) -> argparse.Namespace:  # fmt: skip
+    """Parse the flags that all scripts share, and those that `more` adds to the parser."""
     parser = _parser(script.name, doc)
     parser.add_argument("--dataset", default="demo", choices=sorted(DATASETS))
     parser.add_argument("--input", type=local_path, help="folder of raw files (input/<dataset>)")
@@ -54,15 +65,20 @@ def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
         "--memory", help="bytes of RAM to use at most, like 8G (90 %% of what is free)"
     )
     parser.add_argument("--causal", action="store_true", help="use no event later than the query")
+    more(parser)
     args = _with_flags_of_dataset(parser, argv)
     args.script = script.name
     if not 0 < args.sample <= 1:
         raise ValueError(f"--sample {args.sample}: give a share above 0 and at most 1")
     folder = f"{args.dataset}-causal" if args.causal else args.dataset
     args.input = args.input or Path("input") / args.dataset
-    args.output = output = args.output or Path("output") / folder
-    dataset = DATASETS[args.dataset].configure(args)
-    output.mkdir(parents=True, exist_ok=True)
+    args.output = args.output or Path("output") / folder
+    return args
+
+
+def run_of(args: argparse.Namespace, script: Path) -> Run:
+    """Make the Run of the flags of `step_flags`."""
+    dataset, output = DATASETS[args.dataset].configure(args), args.output
     return Run(
         dataset=dataset,
         recipe=dataset.recipe.causal() if args.causal else dataset.recipe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,7 @@ ITEM = "item_id"
 COLUMNS = 2
 """Columns of texts that make the title of an item: song and artist, say."""
 BETWEEN = " · "
+NUMBER = "-?[0-9]{1,18}"
 CLOSEST = 3
 """Items that are suggested for one that is not known."""
 
@@ -122,13 +124,12 @@ class ItemNames:
         """Return the place among the sorted ids where an id would stand."""
         if self.ids.dtype == pl.String:
             return int(self.sorted_ids.search_sorted(name))
-        digits = name.strip().lstrip("-")
-        if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        if not re.fullmatch(NUMBER, name):
             return 0
         return int(self.sorted_ids.search_sorted(int(name)))
 
     def _by_id(self, name: str) -> int | None:
         at = self._place(name)
-        if at < self.ids.len() and str(self.sorted_ids[at]) == name.strip():
+        if at < self.ids.len() and str(self.sorted_ids[at]) == name:
             return int(self.order[at])
         return None

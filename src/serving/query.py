@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from src.core.arrays import I8, I32
 
 MAX_EVENTS = 500
 """Events of a query; longer sessions are rare in any log, and a page can show no more."""
+K, MAX_K = 20, 200
+"""Items of a list: by default, and at most."""
 NEW = -1
 """stands_for of a query that no session of the split is."""
 
@@ -42,3 +45,10 @@ class Query:
             raise ValueError(f"a text of {len(self.text):,} letters; give {MAX_TEXT:,} at most")
         if (np.diff(self.ts) < 0).any():
             raise ValueError("times of events descend; give the earliest event first")
+
+
+def list_length(text: str) -> int:
+    """Parse the length of a list; ValueError unless it is a whole number from 1 to MAX_K."""
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_K:
+        raise ValueError(f"k is {text[:20]!r}; give a whole number from 1 to {MAX_K}")
+    return int(text)

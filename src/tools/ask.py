@@ -1,0 +1,134 @@
+"""Recommend items for events, or for a text, with the models of a finished run.
+
+    python -m src.tools.ask --dataset demo --events "clicks:7 carts:12"       (or: make ask)
+    python -m src.tools.ask --dataset mpd --text "rainy sunday"
+
+Prints the first items of each objective, where each comes from, and its strongest features. Without
+a query, or on a terminal, a prompt asks for more. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from src.cli import run_cli, run_of, step_flags
+from src.core.console import show
+from src.core.run import Run
+from src.serving.query import MAX_K, K, list_length
+from src.serving.recommender import Recommender
+from src.serving.table import recommend
+from src.tools.status import plan
+
+HELP = """clicks:7 carts:12    events, earliest first, by id, or by title in quotes
+text rainy sunday    a text, where the dataset has texts
+find moon            items whose title has the words, or whose id begins so
+quit                 the end"""
+FOUND = 10
+"""Items that `find` lists."""
+SOURCES = 4
+"""Retrievers of an item that are printed."""
+
+
+def flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of a query."""
+    parser.add_argument("--events", default="", help="like clicks:7 carts:12, earliest first")
+    parser.add_argument("--text", default="", help="a text, such as the title of a playlist")
+    parser.add_argument("--k", default=str(K), help=f"items of each list ({K}), {MAX_K} at most")
+
+
+def load(args: argparse.Namespace, script: Path) -> Recommender:
+    """Load a finished run; ValueError or FileNotFoundError, with the step to run, for another."""
+    if not args.output.is_dir():
+        raise FileNotFoundError(
+            f"{args.output} is not there; run make submission DATASET={args.dataset} first"
+        )
+    run = run_of(args, script)
+    require_fresh(run)
+    return Recommender(run)
+
+
+def require_fresh(run: Run) -> None:
+    """Raise ValueError, with the step to run, where a step would make a file of the output anew.
+
+    Raw files need not be there.
+    """
+    for step in plan(run):
+        if files := {file: why for file, why in step.reasons.items() if why}:
+            file, why = next(iter(files.items()))
+            raise ValueError(
+                f"{run.output / file} is stale or missing ({why}); run {step.name}.py and the "
+                "steps after it, or make submission"
+            )
+
+
+def shown(table: pl.DataFrame) -> pl.DataFrame:
+    """Turn lists into texts, for a terminal."""
+
+    def text(column: str, entry: pl.Expr, most: int) -> pl.Expr:
+        return pl.col(column).list.head(most).list.eval(entry).list.join(", ").alias(column)
+
+    source = pl.format("{} {}", *(pl.element().struct.field(f) for f in ("retriever", "rank")))
+    value = pl.element().struct.field("value").round_sig_figs(4)
+    feature = pl.format("{} {}", pl.element().struct.field("feature"), value)
+    score = pl.col("score").round_sig_figs(4)
+    return table.select(
+        "rank", "id", "title", score, pl.col("pool_rank").alias("without model"),
+        text("proposed_by", source, SOURCES), text("features", feature, SOURCES),
+    )  # fmt: skip
+
+
+def answer(of: Recommender, events: str, text: str, k: int) -> None:
+    """Print the lists of a query."""
+    table = recommend(of, events, text, k)
+    for objective in of.blends:
+        rows = shown(table.filter(objective=objective))
+        print(f"\n{objective}")
+        show(rows if of.names.has_titles else rows.drop("title"))
+
+
+def reply(of: Recommender, line: str, k: int) -> None:
+    """Answer a line of the prompt; say what is wrong with it in a line."""
+    word, _, rest = line.strip().partition(" ")
+    try:
+        if word == "find":
+            print("\n".join(map(of.names.describe, of.names.search(rest, FOUND))) or "no item")
+        elif word == "text":
+            answer(of, "", rest, k)
+        elif word in ("help", "?"):
+            print(HELP)
+        else:
+            answer(of, line, "", k)
+    except ValueError as error:
+        print(error)
+
+
+def prompt(of: Recommender, lines: Iterable[str], k: int) -> None:
+    """Answer lines until the last one, or `quit`."""
+    print(HELP)
+    for line in lines:
+        if line.strip() in ("quit", "exit"):
+            break
+        if line.strip():
+            reply(of, line, k)
+        print("> ", end="", flush=True)
+
+
+def body(args: argparse.Namespace) -> int:
+    """Answer the query of the flags, then those of a prompt."""
+    k = list_length(args.k)
+    of = load(args, Path(__file__))
+    if args.events or args.text:
+        answer(of, args.events, args.text, k)
+    if sys.stdin.isatty() or not (args.events or args.text):
+        prompt(of, sys.stdin, k)
+    return 0
+
+
+if __name__ == "__main__":
+    args = step_flags(__doc__ or "", Path(__file__), more=flags)
+    raise SystemExit(run_cli("ask", lambda: body(args)))
