@@ -104,7 +104,8 @@ class QueryData(SplitData):
         stored = super().context
         room = self.cached(("context with room", column), lambda: _with_room(stored(column)))
         size = self.sessions.item.size - self.n_events
-        room[self.n_events : self.n_events + size] = self.query.context.get(column, 0)
+        if size:
+            room[self.n_events : self.n_events + size] = self.query.context.get(column, 0)
         return room[: self.n_events + size]
 
     @cached_property

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -66,27 +67,22 @@ def require_fresh(run: Run) -> None:
             )
 
 
-def shown(table: pl.DataFrame) -> pl.DataFrame:
-    """Turn lists into texts, for a terminal."""
-
-    def text(column: str, entry: pl.Expr, most: int) -> pl.Expr:
-        return pl.col(column).list.head(most).list.eval(entry).list.join(", ").alias(column)
-
-    source = pl.format("{} {}", *(pl.element().struct.field(f) for f in ("retriever", "rank")))
-    value = pl.element().struct.field("value").round_sig_figs(4)
-    feature = pl.format("{} {}", pl.element().struct.field("feature"), value)
-    score = pl.col("score").round_sig_figs(4)
-    return table.select(
-        "rank", "id", "title", score, pl.col("pool_rank").alias("without model"),
-        text("proposed_by", source, SOURCES), text("features", feature, SOURCES),
-    )  # fmt: skip
+def shown(row: dict[str, Any]) -> dict[str, object]:
+    """Turn a row of RECOMMENDATIONS into a row for a terminal."""
+    sources = [f"{source['retriever']} {source['rank']}" for source in row["proposed_by"]]
+    features = [f"{f['feature']} {f['value']:.4g} ({f['effect']:+.2f})" for f in row["features"]]
+    return {
+        "rank": row["rank"], "id": row["id"], "title": row["title"],
+        "score": f"{row['score']:.4g}", "without model": row["pool_rank"],
+        "proposed by": ", ".join(sources[:SOURCES]), "features (effect)": ", ".join(features),
+    }  # fmt: skip
 
 
 def answer(of: Recommender, events: str, text: str, k: int) -> None:
     """Print the lists of a query."""
     table = recommend(of, events, text, k)
     for objective in of.blends:
-        rows = shown(table.filter(objective=objective))
+        rows = pl.DataFrame([shown(row) for row in table.filter(objective=objective).to_dicts()])
         print(f"\n{objective}")
         show(rows if of.names.has_titles else rows.drop("title"))
 

@@ -5,6 +5,7 @@ pytest tests/serving/test_recommender.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +15,140 @@ from planted import run_in
 from tiny import RECIPE
 
 from src.blend.final_blend import final_blends, list_of
-from src.data.shards import shard_files
-from src.serving.recommender import Recommender
+from src.candidates.pool import pool_files
+from src.serving.query import NEW, Query
+from src.serving.recommender import Answer, Recommender
+from src.serving.table import RECOMMENDATIONS, recommend
 
 QUERIES = 200
+NAMES = [row.name for row in RECIPE.retrievers]
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_a_query_has_the_lists_of_its_session(first: Path, split: str) -> None:
-    """Scores of all candidates and final lists, byte for byte.
+    """Pools and final lists of all candidates, byte for byte.
 
     A query of `valid` is scored by the models that did not learn from it, one of `test` by all.
     """
     run = run_in(first, RECIPE, "ask.py")
     of = Recommender(run, split)
     lists = {name: list_of(run, split, final, None) for name, final in final_blends(run).items()}
-    scores = pl.concat(map(pl.read_parquet, shard_files(run, split, "scores")))
-    pool = pl.concat(map(pl.read_parquet, shard_files(run, split, "pool")))
-    sessions = np.arange(of.data.stored.first_query, of.data.query_session)[:QUERIES]
-    assert split != "valid" or sessions.size == QUERIES
-    for session in sessions.tolist():
+    table = pl.concat(map(pl.read_parquet, pool_files(run, split)))
+    pools = table.partition_by("session", as_dict=True, include_key=False)
+    sessions = range(of.data.stored.first_query, of.data.query_session)[:QUERIES]
+    assert split != "valid" or len(sessions) == QUERIES
+    for session in sessions:
         answer = of.answer(of.data.stored_query(session))
-        table = answer.pool.to_frame([row.name for row in RECIPE.retrievers]).drop("session")
-        assert table.equals(pool.filter(session=session).drop("session"))
+        assert answer.pool.to_frame(NAMES).drop("session").equals(pools[(session,)])
         for name, final in answer.lists.items():
             at = int(np.searchsorted(lists[name].session, session))
             rows = slice(*lists[name].offsets[at : at + 2])
             assert final.item.tolist() == lists[name].item[rows].tolist()
             assert final.score.tobytes() == lists[name].score[rows].tobytes()
-        assert scores.filter(session=session)["item"].equals(table["item"])
+
+
+def facts(answer: Answer) -> list[list[float]]:
+    return [final.score.tolist() for final in answer.lists.values()]
+
+
+def test_a_query_leaves_nothing_behind(recommender: Recommender) -> None:
+    data = recommender.data
+    long = max(range(data.stored.first_query, data.query_session),
+               key=lambda s: data.stored_query(s).item.size)  # fmt: skip
+    queries = [data.stored_query(data.stored.first_query), data.stored_query(long)]
+    one, other, again = (facts(recommender.answer(queries[n])) for n in (0, 1, 0))
+    assert one == again != other
+
+
+def test_a_new_query_has_its_copy_in_the_split_as_a_neighbour(recommender: Recommender) -> None:
+    stored = recommender.data.stored_query(recommender.data.stored.first_query)
+    new = recommender.answer(replace(stored, stands_for=NEW))
+    at = [row.name for row in RECIPE.retrievers].index("vsknn")
+    own = np.isin(new.pool.item, stored.item)
+    assert set(np.unique(stored.item)) == set(new.pool.item[own].tolist())
+    assert new.pool.scores[own, at].max() > recommender.answer(stored).pool.scores[:, at].max()
+
+
+def test_the_time_of_a_query_counts(recommender: Recommender) -> None:
+    """Windows of popularity end at a time at which the split has no query."""
+    stored = recommender.data.stored_query(recommender.data.stored.first_query)
+    early = recommender.answer(replace(stored, ts=stored.ts - 9 * 86_400))
+    at = [row.name for row in RECIPE.retrievers].index("popular")
+    assert (early.pool.ranks[:, at] < 255).any()
+    assert facts(early) != facts(recommender.answer(stored))
+
+
+def test_the_table(recommender: Recommender) -> None:
+    of, item = recommender, recommender.names
+    table = recommend(of, f"clicks:{item.ids[5]} {item.ids[9]}", k=4, features=2)
+    assert table.schema == RECOMMENDATIONS and table.height == 4 * len(of.blends)
+    answer = of.answer(of.reader.read(f"clicks:{item.ids[5]} clicks:{item.ids[9]}"))
+    for row in table.iter_rows(named=True):
+        final = answer.lists[row["objective"]]
+        assert (final.item[row["rank"] - 1], item.ids[row["item"]]) == (row["item"], int(row["id"]))
+        pool = answer.pool.to_frame(NAMES).row(row["pool_rank"] - 1, named=True)
+        assert pool["item"] == row["item"]
+        proposed = {s["retriever"]: s["rank"] for s in row["proposed_by"]}
+        assert proposed == {n: pool[f"rank_{n}"] + 1 for n in NAMES if pool[f"rank_{n}"] < 255}
+        assert list(proposed.values()) == sorted(proposed.values())
+        assert 1 <= len(row["features"]) <= 2
+
+
+def test_effects_are_what_a_change_of_the_feature_does(recommender: Recommender) -> None:
+    """Scored again by hand: one feature at its median, in deviations of the scores of the pool."""
+    of, name = recommender, next(iter(recommender.blends))
+    answer, final = of.answer(of.data.stored_query(of.data.stored.first_query)), of.blends[name]
+    item = int(answer.lists[name].item[0])
+    (row,) = answer.rows([item])
+    ((top, *_),) = of.effects(answer, name, [item], 3)
+    column = answer.batch.names.index(top.feature)
+    X = answer.batch.X.copy()
+    X[row, column] = np.median(X[:, column])
+    wanted, weights = 0.0, final.blend.weights or [1] * len(final.rankers)
+    for ranker, weight in zip(final.rankers, weights, strict=True):
+        models = of.scorer.models[ranker.score_column(name)]
+        before, after = (
+            np.mean([m.margins(x, answer.batch.names) for m in models], axis=0, dtype=np.float64)
+            for x in (answer.batch.X, X)
+        )
+        wanted += weight / sum(weights) * (before[row] - after[row]) / before.std()
+    assert (
+        top.effect == pytest.approx(wanted, rel=1e-5) and top.value == answer.batch.X[row, column]
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (([], [], []), "is empty"),
+        ((range(501), [0] * 501, [1] * 501), "501 events; give the last 500"),
+        (([1, 2], [0, 0], [5, 4]), "descend"),
+        (([1], [0], [5], "x" * 1_001), "1,001 letters; give 1,000"),
+    ],
+)
+def test_queries_out_of_bounds(query: tuple, message: str) -> None:
+    item, type_, ts, *text = query
+    with pytest.raises(ValueError, match=message):
+        Query(np.array(item, np.int32), np.array(type_, np.int8), np.array(ts, np.int32), *text)
+
+
+def test_given_candidates_are_refused(first: Path) -> None:
+    recipe = replace(RECIPE, given=True, retrievers=(), baselines=(), embeddings=(), features=())
+    with pytest.raises(ValueError, match="give the candidates of each query"):
+        Recommender(run_in(first, recipe, "ask.py"))
+
+
+@pytest.mark.parametrize(
+    ("file", "step"),
+    [
+        ("test/matrices/near3.parquet", "2_matrices.py"),
+        ("test/embeddings/net.encoder.pt", "4_embeddings.py"),
+        ("models/logistic/clicks/fold_0.ubj", "6_xgb.py"),
+        ("cv.json", "7_blend.py"),
+        ("splits.json", "1_preparation.py"),
+    ],
+)
+def test_a_missing_file_names_its_step(copy: Path, file: str, step: str) -> None:
+    (copy / file).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{file} is missing; run .*{step}"):
+        Recommender(run_in(copy, RECIPE, "ask.py"))
