@@ -98,11 +98,11 @@ class Recommender:
             fold = int(self.folds[query.stands_for])
         with self._turn, one_thread():
             self.data.take(query)
-            batch = self.scorer.batch(self.data, self._pool(fold))
-            scores = self.scorer.scores(batch, fold)
-        columns = {"session": batch.pool.session, "item": batch.pool.item}
-        table = pl.DataFrame(columns | scores)
-        return Answer(batch, {n: _ranked(table, final) for n, final in self.blends.items()}, fold)
+            batch = self.scorer.batch(self.data, self.pool(fold))
+            columns = {"session": batch.pool.session, "item": batch.pool.item}
+            table = pl.DataFrame(columns | self.scorer.scores(batch, fold))
+            lists = {name: ranked(table, final) for name, final in self.blends.items()}
+        return Answer(batch, lists, fold)
 
     def effects(
         self, answer: Answer, objective: str, items: Sequence[int], n: int
@@ -112,7 +112,7 @@ class Recommender:
         with self._turn, one_thread():
             return strongest(self.scorer, answer.batch, final, rows, n, answer.fold)
 
-    def _pool(self, fold: int | None) -> Pool:
+    def pool(self, fold: int | None) -> Pool:
         """Merge the lists of all retrievers, and keep what the pre-ranker keeps."""
         recipe, data, query = self.run.recipe, self.data, self.data.query_session
         tables = []
@@ -139,7 +139,7 @@ def one_thread() -> Iterator[None]:
         set_num_threads(threads)
 
 
-def _ranked(table: pl.DataFrame, final: FinalBlend) -> FinalList:
+def ranked(table: pl.DataFrame, final: FinalBlend) -> FinalList:
     """Order all candidates of a query for an objective."""
     candidates = ScoredCandidates.from_table(table, final.columns)
     return candidates.ranked(candidates.blended(final.blend, final.stack), None)
