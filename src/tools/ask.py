@@ -54,17 +54,17 @@ def load(args: argparse.Namespace, script: Path) -> Recommender:
 
 
 def require_fresh(run: Run) -> None:
-    """Raise ValueError, with the step to run, where a step would make a file of the output anew.
+    """Raise ValueError, with the step to run, where a file that answers are made from is stale.
 
     Raw files need not be there.
     """
     for step in plan(run):
-        if files := {file: why for file, why in step.reasons.items() if why}:
-            file, why = next(iter(files.items()))
-            raise ValueError(
-                f"{run.output / file} is stale or missing ({why}); run {step.name}.py and the "
-                "steps after it, or make submission"
-            )
+        for file, why in step.reasons.items():
+            if why and not file.startswith(("logs/", "report.html", run.dataset.submission)):
+                raise ValueError(
+                    f"{run.output / file} is stale or missing ({why}); run {step.name}.py and the "
+                    "steps after it, or make submission"
+                )
 
 
 def shown(row: dict[str, Any]) -> dict[str, object]:
