@@ -4,8 +4,8 @@
 
 Needs steps 1 to 7, requirements-page.txt and bench/requirements.txt. The server is one process; the
 load comes from another, by Locust (serving_load.py). First 1,000 different sessions of the split of
-the submission, asked by one user and then by four; then so many requests of them as --requests
-says, 5 % of them malformed. Then, in this process, the CPU time of each part of an answer to 300
+the submission, asked by one user and then by four; then the same sessions again until --requests
+are sent, 5 % of them malformed. Then, in this process, the CPU time of each part of an answer to 300
 sessions. Prints the tables, and appends them to bench/RESULTS.md.
 """
 
@@ -66,8 +66,10 @@ class Load(NamedTuple):
 
 
 def flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flag of the long load."""
-    parser.add_argument("--requests", type=int, default=20_000, help="of the long load (20,000)")
+    """Add the number of requests."""
+    parser.add_argument(
+        "--requests", type=int, default=20_000, help="of all loads together (20,000)"
+    )
 
 
 def target_of(of: Recommender, query: Query) -> str:
@@ -138,15 +140,15 @@ def measured(args: argparse.Namespace) -> tuple[list[Load], dict[str, float], in
         MALFORMED[n // MALFORMED_ONE_IN % len(MALFORMED)]
         if n % MALFORMED_ONE_IN == 0
         else targets[n % len(targets)]
-        for n in range(args.requests)
+        for n in range(args.requests - 2 * len(targets))
     ]
     with server(args) as (address, process):
         began = process.memory_info().rss
         loads = [
             load("1 user", address, process, targets, 1),
             load("4 users", address, process, targets, 4),
-            load("4 users, 5 % malformed", address, process, long[: args.requests // 4], 4),
-            load("the same, going on", address, process, long[args.requests // 4 :], 4),
+            load("4 users, 5 % malformed", address, process, long[: len(long) // 4], 4),
+            load("the same, going on", address, process, long[len(long) // 4 :], 4),
         ]
     return loads, parts(of, queries[:PROFILED]), began
 

@@ -18,8 +18,11 @@ def load(path: Path) -> F32:
 
 def item_vectors(data: SplitData, name: str) -> F32:
     """Load the unit vectors of all items: float32 (items, dim)."""
-    path = paths.item_vectors(data.run, data.split, name)
-    return data.cached(("item vectors", name), lambda: load(path))
+
+    def make() -> F32:
+        return load(paths.item_vectors(data.run, data.split, name))
+
+    return data.cached(("item vectors", name), make)
 
 
 def source_vectors(data: SplitData, name: str) -> F32:
@@ -40,6 +43,9 @@ def query_vectors(data: SplitData, name: str, first: int, end: int) -> F32:
 
     The vector of an empty session is 0.
     """
-    path = paths.query_vectors(data.run, data.split, name)
-    vectors = data.cached(("query vectors", name), lambda: load(path))
+
+    def make() -> F32:
+        return load(paths.query_vectors(data.run, data.split, name))
+
+    vectors = data.cached(("query vectors", name), make)
     return vectors[:, first - data.first_query : end - data.first_query]

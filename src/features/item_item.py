@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,6 +64,7 @@ class ItemItemFeature(FeatureGroup):
         if not 0 <= self.latest <= N_LATEST:
             raise ValueError(f"feature of {self.table}: latest is at most {N_LATEST} events")
 
+    @cache  # noqa: B019 - a recipe has few rows, and a query asks for each many times
     def columns(self) -> list[Column]:
         """Describe the columns, in order."""
         columns = [

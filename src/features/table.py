@@ -24,7 +24,11 @@ class FeatureTable:
         self.recipe = recipe
         names: list[str] = []
         ranked: list[int] = []
+        self.first_columns: list[int] = []  # of each group
+        self.names_of: list[frozenset[str]] = []  # of each group, ranks included
         for group in recipe.features:
+            self.first_columns.append(len(names))
+            self.names_of.append(frozenset(group.all_names(recipe)))
             ranked += [len(names) + column for column in group.ranked(recipe)]
             names += group.names(recipe)
         if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -65,11 +69,11 @@ class FeatureTable:
     ) -> F32:  # fmt: skip
         """Let each group with a wanted column fill its columns of X; then compute the ranks."""
         X = np.zeros((int(offsets[-1]), len(self.names)), np.float32)
-        names, column = set(self.names if wanted is None else wanted), 0
-        for group in self.recipe.features:
-            if not names.isdisjoint(group.all_names(self.recipe)):
+        names = frozenset(self.names if wanted is None else wanted)
+        groups = zip(self.recipe.features, self.names_of, self.first_columns, strict=True)
+        for group, of_group, column in groups:
+            if not names.isdisjoint(of_group):
                 filler(group)(X, column)
-            column += len(group.names(self.recipe))
         mask = np.array([self.names[rank] in names for rank in self.ranks], np.bool_)
         rank_columns(offsets, self.ranked[mask], self.ranks[mask], X, get_num_threads())
         return X

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -71,15 +70,20 @@ class Neighbours:
 
 def top_neighbours(data: SplitData, name: str, top: int) -> Neighbours:
     """Return the `top` heaviest neighbours of each item, in a matrix or by an embedding."""
-    path = paths.neighbours(data.run, data.split, name)
-    load = partial(Neighbours.load, path, data.n_items, top)
+
+    def load() -> Neighbours:
+        return Neighbours.load(paths.neighbours(data.run, data.split, name), data.n_items, top)
+
     return data.cached(("neighbours", name, top), load)
 
 
 def all_neighbours(data: SplitData, name: str) -> Neighbours:
     """Return all neighbours of each item, mapped into memory."""
-    path = paths.neighbours(data.run, data.split, name)
-    return data.cached(("neighbours", name), partial(Neighbours.mapped, path, data.n_items))
+
+    def load() -> Neighbours:
+        return Neighbours.mapped(paths.neighbours(data.run, data.split, name), data.n_items)
+
+    return data.cached(("neighbours", name), load)
 
 
 def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -92,9 +93,15 @@ class TreeModel(RankerModel):
         """Score rows of X; columns: int64, the column of X of each of `names`."""
 
     def margins(self, X: F32, names: list[str], rows: I64 | None = None) -> F32:
-        column_of = {name: number for number, name in enumerate(names)}
-        columns = np.array([column_of[name] for name in self.names], np.int64)
+        columns = _columns(tuple(self.names), tuple(names))
         return self.sum_trees(X, columns, np.arange(len(X)) if rows is None else rows)
 
     def scores(self, batch: CandidateBatch) -> F32:
         return self.margins(batch.X, batch.names, batch.rows)
+
+
+@lru_cache(maxsize=1_000)
+def _columns(read: tuple[str, ...], names: tuple[str, ...]) -> I64:
+    """Find the places of the names that are read: int64. Batches of one run share them."""
+    column_of = {name: number for number, name in enumerate(names)}
+    return np.array([column_of[name] for name in read], np.int64)
