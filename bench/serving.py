@@ -5,8 +5,8 @@
 Needs steps 1 to 7, requirements-page.txt and bench/requirements.txt. The server is one process; the
 load comes from another, by Locust (serving_load.py). First 1,000 different sessions of the split of
 the submission, asked by one user and then by four; then the same sessions again until --requests
-are sent, 5 % of them malformed. Then, in this process, the CPU time of each part of an answer to 300
-sessions. Prints the tables, and appends them to bench/RESULTS.md.
+are sent, 5 % of them malformed. Then, in this process, the CPU time of each part of an answer to
+300 sessions. Prints the tables, and appends them to bench/RESULTS.md.
 """
 
 from __future__ import annotations
