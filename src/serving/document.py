@@ -14,7 +14,7 @@ FEATURES = 8
 
 def item_of(of: Recommender, item: int) -> dict[str, object]:
     """Name an item; ids are texts, as numbers of JavaScript are exact up to 2^53 only."""
-    return {"id": str(of.names.ids[item]), "title": of.names.titles[item]}
+    return {"id": str(of.names.ids.item(item)), "title": of.names.titles.item(item)}
 
 
 def information(of: Recommender) -> dict[str, object]:

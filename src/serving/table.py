@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
 from src.candidates.pool_kernel import ABSENT
@@ -50,9 +49,9 @@ def listed(answer: Answer, k: int) -> dict[str, list[Listed]]:
 
 def sources(names: Sequence[str], answer: Answer, pool_row: int) -> list[dict[str, object]]:
     """List the retrievers that propose a candidate, best ranks first; names: of all."""
-    ranks = answer.pool.ranks[pool_row]
-    order = np.argsort(ranks, kind="stable")
-    return [{"retriever": names[r], "rank": int(ranks[r]) + 1} for r in order if ranks[r] != ABSENT]
+    ranks = enumerate(answer.pool.ranks[pool_row].tolist())
+    found = sorted((rank, number) for number, rank in ranks if rank != ABSENT)
+    return [{"retriever": names[number], "rank": rank + 1} for rank, number in found]
 
 
 def as_dicts(effects: Sequence[Effect]) -> list[dict[str, object]]:

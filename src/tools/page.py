@@ -33,7 +33,10 @@ def listening(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:
         raise ValueError(f"--port {port}: give a number from 0 to 65535")
     try:
-        return socket.create_server((host, port))
+        listener = socket.create_server((host, port))
+        # connections inherit it: else the body of an answer waits 40 ms for the client's ACK
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise ValueError(
             f"cannot listen on {host}:{port} ({error.strerror or error}); give another PORT or HOST"
