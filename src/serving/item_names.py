@@ -101,7 +101,7 @@ class ItemNames:
     def search(self, words: str, n: int) -> list[int]:
         """List items whose id begins with the words, or whose title has all; frequent ones first.
 
-        No words: the most frequent items.
+        An item that has this very id or title comes before them. No words: the most frequent items.
         """
         wanted = texts.normalised(words).split()
         ids = self.ids.cast(pl.String)
@@ -112,7 +112,8 @@ class ItemNames:
                 has_all &= self.plain.str.contains(word, literal=True)
             mask |= has_all
         found = np.flatnonzero(mask.to_numpy())
-        return found[np.argsort(-self.events[found], kind="stable")[:n]].tolist()
+        other = found != self.known(words.strip())
+        return found[np.lexsort((-self.events[found], other))[:n]].tolist()
 
     @cached_property
     def _ngrams(self) -> tuple[texts.Vectorise, sparse.csr_matrix]:

@@ -103,6 +103,9 @@ def test_search(songs: QueryReader, shop: QueryReader) -> None:
     assert names.search("moon BO", 9) == [0] and names.search("t:", 9) == [1, 2, 0, 3]
     assert names.search("", 9) == [1, 2, 0, 3] and names.search("nothing", 9) == []
     assert shop.names.search("1", 9) == [2, 3] and shop.names.search(" 7", 9) == [1]
+    assert shop.names.search("12", 9) == [2] and names.search("blue moon", 9) == [2, 0]
+    many = ItemNames.of(pl.DataFrame({"item_id": [12, 1, 10]}), np.array([5, 0, 9]))
+    assert many.search("1", 9) == [1, 2, 0], "the very id comes first"
     assert shop.names.search("7|1", 9) == [], "no pattern"
 
 
