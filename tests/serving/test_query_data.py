@@ -132,6 +132,20 @@ def test_lists_without_own_items(planted: Both) -> None:
     assert_same_lists(planted, RETRIEVERS[5], unseen=True)
 
 
+@pytest.mark.parametrize("days", [0.3, 4.1, 8.7])
+def test_popular_items_at_a_time_of_no_other_query(planted: Both, days: float) -> None:
+    """Counted by hand: the week before the last full hour."""
+    s, row = planted.split.sessions, RETRIEVERS[4]
+    now = int(s.ts.min() + days * DAY)
+    query = planted.query.stored_query(s.first_query)
+    planted.query.take(replace(query, ts=np.full_like(query.ts, now)))
+    (item,), (score,) = row.lists(planted.query, s.n_sessions, s.n_sessions + 1)
+    end = now // HOUR * HOUR
+    count = np.bincount(s.item[(s.ts >= end - 7 * DAY) & (s.ts < end)], minlength=N_ITEMS)
+    wanted = sorted(np.flatnonzero(count).tolist(), key=lambda i: (-count[i], i))[: row.length]
+    assert item[item >= 0].tolist() == wanted and score[item >= 0].tolist() == [*count[wanted]]
+
+
 def test_features(planted: Both) -> None:
     table = FeatureTable(FEATURES)
     item = np.arange(N_ITEMS, dtype=np.int32)[::3]

@@ -5,6 +5,7 @@ pytest tests/serving/test_recommender.py
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,13 +70,12 @@ def test_a_new_query_has_its_copy_in_the_split_as_a_neighbour(recommender: Recom
     assert new.pool.scores[own, at].max() > recommender.answer(stored).pool.scores[:, at].max()
 
 
-def test_the_time_of_a_query_counts(recommender: Recommender) -> None:
-    """Windows of popularity end at a time at which the split has no query."""
-    stored = recommender.data.stored_query(recommender.data.stored.first_query)
-    early = recommender.answer(replace(stored, ts=stored.ts - 9 * 86_400))
-    at = [row.name for row in RECIPE.retrievers].index("popular")
-    assert (early.pool.ranks[:, at] < 255).any()
-    assert facts(early) != facts(recommender.answer(stored))
+def test_threads_take_turns(recommender: Recommender) -> None:
+    data = recommender.data
+    queries = [data.stored_query(data.stored.first_query + n) for n in range(8)]
+    wanted = [facts(recommender.answer(query)) for query in queries]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda q: facts(recommender.answer(q)), queries * 3)) == wanted * 3
 
 
 def test_the_table(recommender: Recommender) -> None:
@@ -100,8 +100,10 @@ def test_effects_are_what_a_change_of_the_feature_does(recommender: Recommender)
     answer, final = of.answer(of.data.stored_query(of.data.stored.first_query)), of.blends[name]
     item = int(answer.lists[name].item[0])
     (row,) = answer.rows([item])
-    ((top, *_),) = of.effects(answer, name, [item], 3)
-    column = answer.batch.names.index(top.feature)
+    X, names = answer.batch.X, answer.batch.names
+    (found,) = of.effects(answer, name, [item], 99)
+    top = next(e for e in found if np.median(X[:, names.index(e.feature)]))
+    column = names.index(top.feature)
     X = answer.batch.X.copy()
     X[row, column] = np.median(X[:, column])
     wanted, weights = 0.0, final.blend.weights or [1] * len(final.rankers)
