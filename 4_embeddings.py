@@ -7,6 +7,7 @@ Reads  output/<dataset>/<split>/{events,labels}.parquet, candidates/*/*.parquet 
 Writes output/<dataset>/<split>/embeddings/<name>.npy: float32 (items, dim), unit length
        output/<dataset>/<split>/embeddings/<name>.sources.npy: the same for items as earlier ones
        output/<dataset>/<split>/embeddings/<name>.queries.npy: float32 (objectives, queries, dim)
+       output/<dataset>/<split>/embeddings/<name>.encoder.pt: the net that makes such vectors
        output/<dataset>/<split>/embeddings/<name>.parquet: item_x, item_y, weight
        output/<dataset>/<split>/embeddings/<name>.{ids.npy,pt}: int32 (items, levels), a generator
        output/<dataset>/texts/<encoder>/part-*.parquet: text, vector, of pretrained encoders

@@ -30,7 +30,7 @@ import psutil
 from bench import measure
 from src.cli import run_of, step_flags
 from src.serving.document import answer_of
-from src.serving.query import K, Query
+from src.serving.query import MAX_EVENTS, K, Query
 from src.serving.recommender import Recommender, one_thread, ranked
 
 T = TypeVar("T")
@@ -133,8 +133,10 @@ def parts(of: Recommender, queries: list[Query]) -> dict[str, float]:
 def measured(args: argparse.Namespace) -> tuple[list[Load], dict[str, float], int]:
     """Measure all; the last number: bytes of the server when it began to listen."""
     of = Recommender(run_of(args, Path(__file__)))
-    stored = range(of.data.stored.first_query, of.data.query_session)[:SESSIONS]
-    queries = [query for s in stored if (query := of.data.stored_query(s)).item.size or query.text]
+    size = np.diff(of.data.stored.offsets)
+    answered = np.flatnonzero((size > 0) & (size <= MAX_EVENTS))
+    answered = answered[answered >= of.data.stored.first_query]
+    queries = [of.data.stored_query(session) for session in answered[:SESSIONS].tolist()]
     targets = [target_of(of, query) for query in queries]
     long = [
         MALFORMED[n // MALFORMED_ONE_IN % len(MALFORMED)]

@@ -51,6 +51,10 @@ def answer_of(of: Recommender, query: Query, answer: Answer, k: int) -> dict[str
 
 
 def reasons(of: Recommender, answer: Answer, item: int) -> dict[str, Any]:
-    """Tell the strongest features of a candidate for each objective."""
+    """Tell the strongest features of a candidate by objective; ValueError for another item."""
+    if item not in answer.pool.item:
+        raise ValueError(
+            f"{of.names.describe(item)} is no candidate of this query; take one listed"
+        )
     found = {name: as_dicts(of.effects(answer, name, [item], FEATURES)[0]) for name in of.blends}
     return item_of(of, item) | {"features": found}

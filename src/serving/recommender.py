@@ -53,10 +53,8 @@ class Answer:
         return self.batch.pool
 
     def rows(self, items: Sequence[int]) -> list[int]:
-        """Return the places of items in the pool, from 0; ValueError for one that is not there."""
+        """Return the places of candidates in the pool, from 0."""
         place = {item: row for row, item in enumerate(self.pool.item.tolist())}
-        if missing := [item for item in items if item not in place]:
-            raise ValueError(f"item {missing[0]} is no candidate of this query; take one listed")
         return [place[item] for item in items]
 
 
@@ -89,7 +87,7 @@ class Recommender:
             self.names, recipe.types, "text" in schema, data.now, data.usual_gap
         )
         self._turn = Lock()
-        self.answer(data.stored_query(data.stored.first_query))  # fills the caches
+        self.answer(self.reader.read(str(self.names.ids[0])))  # fills the caches
 
     def answer(self, query: Query) -> Answer:
         """Find, score and order the candidates of a query."""
@@ -150,7 +148,8 @@ def _files(run: Run, split: str) -> list[Path]:
     recipe = run.recipe
     files = [cv_path(run), paths.items(run), paths.sessions(run, split), paths.events(run, split)]
     files += [file for row in recipe.retrievers for file in row.inputs(run, split)]
-    files += [file for row in recipe.features for file in row.inputs(run, split)]
+    features = (*recipe.features, *(recipe.preranker.features if recipe.preranker else ()))
+    files += [file for row in features for file in row.inputs(run, split)]
     files += [paths.query_encoder(run, split, row.name)
               for row in recipe.embeddings if row.makes_query_vectors]  # fmt: skip
     return list(dict.fromkeys(files))

@@ -1,72 +1,15 @@
-"""The web application on a real port: JSON, wrong requests, and the page in a browser.
+"""The web application on a real port: JSON, and wrong requests.
 
-pytest tests/serving/test_app.py     (the page: skipped where there is no Chromium)
+pytest tests/serving/test_app.py
 """
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
 import threading
-from collections.abc import Iterator
-from html import unescape
-from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from needs import needs_browser, needs_package
-
-from src.serving.recommender import Recommender
-
-HEADERS = {"Host": "localhost"}
-
-
-class Server:
-    """The application of the tiny run, on a port of its own."""
-
-    def __init__(self, of: Recommender) -> None:
-        uvicorn = needs_package("uvicorn", "requirements-page.txt")
-        needs_package("starlette", "requirements-page.txt")
-        from src.serving.app import application
-        from src.tools.page import NAMES, listening
-
-        self.socket, self.of = listening("127.0.0.1", 0), of
-        self.port, self.application = self.socket.getsockname()[1], application(of, NAMES)
-        self.application.router.add_route("/frame/{width:int}", frame)
-        config = uvicorn.Config(self.application, log_level="critical", lifespan="off")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.socket.close()
-
-    def ask(
-        self, target: str, method: str = "GET", body: bytes | None = None, **headers: str
-    ) -> tuple[int, Any]:
-        """Status and content: of JSON, or text."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, target, body, HEADERS | headers)
-        reply = connection.getresponse()
-        text = reply.read().decode()
-        connection.close()
-        is_json = reply.headers["content-type"] == "application/json"
-        return reply.status, json.loads(text) if is_json else text
-
-    def get(self, path: str, **parameters: object) -> tuple[int, Any]:
-        return self.ask(f"{path}?{urlencode(parameters)}")
-
-
-@pytest.fixture(scope="module")
-def server(recommender: Recommender) -> Iterator[Server]:
-    server = Server(recommender)
-    yield server
-    server.stop()
+from served import Server
 
 
 def test_health_and_information(server: Server) -> None:
@@ -170,109 +113,3 @@ def test_requests_at_the_same_time(server: Server) -> None:
         for thread in threads:
             step(thread)
     assert [found[n] for n in range(len(events))] == wanted
-
-
-WATCH = """<script>
-window.faults = [];
-addEventListener("error", e => faults.push(String(e.message)));
-addEventListener("unhandledrejection", e => faults.push(String(e.reason)));
-document.addEventListener("securitypolicyviolation", e => faults.push("CSP " + e.blockedURI));
-for (const kind of ["error", "warn"]) console[kind] = (...x) => faults.push(x.join(" "));
-</script>"""
-PROBE = """<script>
-const until = async ready => {
-  for (let n = 0; n < 400 && !ready(); n++) await new Promise(done => setTimeout(done, 25));
-};
-const ids = () => [...document.querySelectorAll("#list > li .name")].map(x => x.innerText);
-(async () => {
-  const seen = {};
-  await until(() => document.querySelector("#found button"));
-  seen.begin = at("state").innerText;
-  at("search").value = "@"; at("search").oninput();
-  await until(() => document.querySelectorAll("#found li").length < 50);
-  seen.found = [...document.querySelectorAll("#found .name")].map(x => x.innerText);
-  document.querySelector("#found button").focus();
-  seen.focus = document.activeElement.getAttribute("aria-label");
-  document.activeElement.click();
-  await until(() => ids().length);
-  seen.first = ids();
-  document.querySelectorAll("#found button")[1].click();
-  await until(() => document.querySelectorAll("#session li").length === 2 && answer
-    && answer.events.length === 2);
-  seen.both = answer.events;
-  seen.lists = {};
-  for (const button of document.querySelectorAll("#objectives button")) {
-    [...document.querySelectorAll("#objectives button")]
-      .find(b => b.innerText === button.innerText).click();
-    seen.lists[button.innerText] = ids();
-  }
-  document.querySelector("#objectives button").click();
-  document.querySelector("#list button").click();
-  await until(() => document.querySelector(".why table"));
-  seen.why = document.querySelector(".why").innerText;
-  seen.expanded = document.querySelector("#list button").getAttribute("aria-expanded");
-  document.querySelector("#session button").click();
-  await until(() => answer && answer.events.length === 1);
-  seen.removed = answer.events;
-  seen.loaded = performance.getEntriesByType("resource").map(e => new URL(e.name).pathname);
-  seen.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  seen.paper = getComputedStyle(document.body).backgroundColor;
-  seen.unnamed = [...document.querySelectorAll("button, input")].filter(x =>
-    !x.innerText && !x.getAttribute("aria-label") && !(x.labels && x.labels.length)).length;
-  at("clear").click();
-  seen.cleared = at("state").innerText;
-  seen.errors = window.faults;
-  parent.postMessage(seen, "*");
-})();
-</script>"""
-FRAME = """<!doctype html><iframe src="/" width="{}" height="900" frameborder="0"></iframe>
-<script>
-addEventListener("message", e => document.body.replaceChildren(Object.assign(
-  document.createElement("pre"), {{id: "probe", textContent: JSON.stringify(e.data)}})));
-</script>"""
-
-
-async def frame(request: Any) -> Any:
-    """The page in a frame of a width: a window is 500 at least."""
-    from starlette.responses import HTMLResponse
-
-    return HTMLResponse(FRAME.format(request.path_params["width"]))
-
-
-def probe(server: Server, folder: Path, width: int, *flags: str) -> dict[str, Any]:
-    """What a browser makes of the page, clicked through, in a frame of a width."""
-    flags = (*flags, "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}")
-    flags = (*flags, "--window-size=1400,1000", "--virtual-time-budget=60000")
-    command = [needs_browser(), "--headless", "--dump-dom", *flags]
-    command.append(f"http://127.0.0.1:{server.port}/frame/{width}")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    return json.loads(unescape(found[1]))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_page(server: Server, tmp_path: Path, width: int) -> None:
-    needs_browser()
-    item = str(server.of.names.ids[5])
-    service = server.application.routes[0].endpoint.__self__
-    plain = service.page
-    page = plain.replace("<title>", WATCH + "<title>", 1)
-    service.page = page.replace("</body>", PROBE.replace("@", item) + "</body>")
-    try:
-        light = probe(server, tmp_path, width)
-        dark = probe(server, tmp_path, width, "--blink-settings=preferredColorScheme=0")
-    finally:
-        service.page = plain
-    assert light["errors"] == dark["errors"] == []
-    assert light["begin"] == light["cleared"] == "Add an item to begin."
-    assert light["found"][0] == item or item in light["found"]
-    events = " ".join(f"{e['type']}:{e['id']}" for e in light["both"])
-    lists = server.get("/recommend", events=events)[1]["lists"]
-    assert light["lists"] == {name: [i["id"] for i in items] for name, items in lists.items()}
-    assert light["focus"] == f"Add {light['found'][0]} as clicks" and len(light["first"]) == 20
-    assert light["removed"] == light["both"][1:] and light["expanded"] == "true"
-    assert "proposed by" in light["why"] and "strongest features" in light["why"]
-    assert {"/info", "/items", "/recommend"} >= set(light["loaded"])
-    assert light["wide"] <= 0 and light["unnamed"] == 0 and light["paper"] != dark["paper"]

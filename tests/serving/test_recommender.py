@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import run_in
-from tiny import RECIPE
+from tiny import GRADED, RECIPE
 
 from src.blend.final_blend import final_blends, list_of
 from src.candidates.pool import pool_files
+from src.prerankers.base import PreRanker
 from src.serving.query import NEW, Query
 from src.serving.recommender import Answer, Recommender
 from src.serving.table import RECOMMENDATIONS, recommend
@@ -50,6 +51,24 @@ def test_a_query_has_the_lists_of_its_session(first: Path, split: str) -> None:
 
 def facts(answer: Answer) -> list[list[float]]:
     return [final.score.tolist() for final in answer.lists.values()]
+
+
+def test_a_preranker_cuts_the_pool(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The candidates that its models score highest stay, in the order of the pool."""
+    of = Recommender(run_in(first, RECIPE, "ask.py"))
+    query = of.data.stored_query(of.data.stored.first_query)
+    whole = of.answer(query)
+    column = "graded_all"
+    score = of.scorer.scores(whole.batch, None)[column]
+    best = sorted(range(score.size), key=lambda row: (-score[row], whole.pool.item[row]))[:30]
+    cheap = replace(of.scorer, models={column: of.scorer.models[column]})
+    recipe = replace(RECIPE, preranker=PreRanker(replace(GRADED, name="cheap"), (), 30))
+    monkeypatch.setattr(of, "run", replace(of.run, recipe=recipe))
+    monkeypatch.setattr(of, "preranker", cheap)
+    kept = of.answer(query).pool
+    assert kept.item.tolist() == whole.pool.item[sorted(best)].tolist() and kept.item.size == 30
+    monkeypatch.setattr(of, "preranker", replace(cheap, models={}))
+    assert of.answer(query).pool.item.tolist() == whole.pool.item[:30].tolist()
 
 
 def test_a_query_leaves_nothing_behind(recommender: Recommender) -> None:
