@@ -70,7 +70,7 @@ class Recommender:
         if recipe.given:
             raise ValueError(
                 f"{recipe.name}: the raw files give the candidates of each query, so events alone "
-                "have none; make predict scores raw files"
+                "have none; make export writes what scores such lists"
             )
         self.run, self.split = run, split or scored_splits(run)[-1]
         run.require(_files(run, self.split))

@@ -38,8 +38,9 @@ def listening(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
         raise ValueError(
-            f"cannot listen on {host}:{port} ({error.strerror or error}); give another PORT or HOST"
+            f"cannot listen on {host}:{port} ({why}); give another PORT or HOST"
         ) from None
 
 
