@@ -174,6 +174,6 @@ def lists_of_query(tables: Sequence[TopLists]) -> CandidateLists:
     item = np.concatenate(items)
     listed = item >= 0
     retriever = np.repeat(np.arange(size.size, dtype=np.uint16), size)[listed]
-    rank = positions(offsets_of_sizes(size)).astype(np.uint8)[listed]
+    rank = positions(offsets_of_sizes(size)).astype(np.uint16)[listed]
     offsets = np.array([0, retriever.size], np.int64)
     return CandidateLists(offsets, retriever, rank, item[listed], np.concatenate(scores)[listed])
