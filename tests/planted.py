@@ -91,6 +91,7 @@ def whole(path: Path, table: pl.DataFrame) -> Path:
 def write_split(
     folder: Path, events: pl.DataFrame, queries: int, n_items: int = N_ITEMS,
     known: dict[str, Any] | None = None, recipe: Recipe = BARE, n_sessions: int | None = None,
+    since: int | None = None,
 ) -> SplitData:  # fmt: skip
     """Write a prepared split, `valid`, whose last sessions are its queries; no other tables yet."""
     n = int(events["session"].max()) + 1 if n_sessions is None else n_sessions  # type: ignore[arg-type]
@@ -99,7 +100,7 @@ def write_split(
     sessions = {"session": np.arange(n), "query": np.arange(n) >= n - queries}
     whole(folder / "valid" / "sessions.parquet", pl.DataFrame(sessions))
     write_items(folder, n_items, known or {})
-    write_splits(run, [Split("valid", "valid", "", n, queries)])
+    write_splits(run, [Split("valid", "valid", "", n, queries, since)])
     return SplitData(run, "valid")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from src.core.run import Run
 from src.data import paths
@@ -25,6 +25,9 @@ class Retriever(ABC):
     A kind is a subclass in a module of this folder, with a field `top: int`. Retrievers that read
     an embedding run in step 4, all others in step 3.
     """
+
+    made_ahead: ClassVar[bool] = False
+    """Whether the row reads what is made from all events, ahead of the query: SplitData.fitted."""
 
     name: str
 

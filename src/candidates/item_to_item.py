@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from numba import get_num_threads
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ItemToItemRetriever(Retriever):
     """Lists neighbours of the seed items; their weights are summed over the seeds (ItemCF)."""
+
+    made_ahead: ClassVar[bool] = True
 
     matrix: str  # name of a matrix or embedding
     seeds: Seeds
@@ -48,8 +50,9 @@ class ItemToItemRetriever(Retriever):
         table = 8 * min(items * self.neighbours, pairs) + 8 * items
         return table + run.engine.threads * 12 * items
 
-    def causal(self) -> None:
-        """Return None, as the matrix is made from the whole split."""
+    def causal(self) -> Self:
+        """Return the row itself: the matrix is made ahead."""
+        return self
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the neighbours' weights of each query's seeds."""

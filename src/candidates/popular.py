@@ -18,7 +18,7 @@ from src.data.events_kernel import by_time
 from src.data.schemas import TopLists
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
-from src.data.splits import fitted_split
+from src.data.splits import counted_split
 from src.data.units import DAY, HOUR, Weights
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class PopularRetriever(Retriever):
 
     def inputs(self, run: Run, split: str) -> list[Path]:
         """Return the events, and those of the split that is counted."""
-        fitted = paths.events(run, fitted_split(run, split))
+        fitted = paths.events(run, counted_split(run, split))
         return list(dict.fromkeys([*super().inputs(run, split), fitted]))
 
     def memory(self, run: Run, split: str) -> float:
@@ -95,7 +95,7 @@ class PopularRetriever(Retriever):
 
     def _lists_of(self, data: SplitData, ends: I64) -> PopularLists:
         """List the items of windows by the seconds at which they end, ascending."""
-        s, votes = data.fitted.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
+        s, votes = data.counted.sessions, np.round(np.array(self.type_weight) * WEIGHT_UNIT)
         window = ALL_TIME if self.window_s is None else self.window_s
         ts, item, type_ = _by_time(s, int(ends[0]) - window)
         listed, score = popular_kernel.popular_lists(

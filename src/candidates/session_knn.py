@@ -5,8 +5,8 @@ src/candidates/session_knn_kernel.py cites the papers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numba import get_num_threads
@@ -17,10 +17,11 @@ from src.core.arrays import F64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.events_kernel import latest_sessions, session_stats
+from src.data.events_kernel import latest_sessions, session_stats, sessions_by_second
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
 
+NO_WEIGHTS = np.empty(0)
 MIN_ITEM_WEIGHT = 1 / 1000  # of an item of a neighbour, by item_decay; lighter items do not count
 
 
@@ -28,7 +29,7 @@ class KnnIndex(NamedTuple):
     """What all queries of a split are compared with."""
 
     postings: kernel.Postings
-    idf: F64  # weight of each item
+    idf: F64  # weight of each item; empty where the kernel weighs them
     longest: int  # events of the longest session
 
 
@@ -45,30 +46,37 @@ class SessionKnnRetriever(Retriever):
     recency_days: float = 0.0  # of sessions, by the days between session and query; 0: none
     item_decay: float = 0.0  # of items, by the events from the item to the shared item; 0: none
     idf: bool = False  # weight ln(sessions / sessions with the item)
+    looks_ahead: bool = True  # sessions count as they are, later events too: transductive
     top: int = 50
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the latest sessions of each item, and of each thread's arrays."""
         items, sessions = count_rows(paths.items(run)), count_rows(paths.sessions(run, split))
-        postings = 12 * min(count_rows(paths.events(run, split)), items * self.sample_size)
+        events = count_rows(paths.events(run, split))
+        postings = 12 * min(events, items * self.sample_size) if self.looks_ahead else 36 * events
         return postings + 16 * sessions + run.engine.threads * (8 * sessions + 40 * items)
 
-    def causal(self) -> None:
-        """Return None, as neighbours are sessions of the whole split."""
+    def causal(self) -> Self:
+        """Return the row with neighbours as they were before the query."""
+        return replace(self, looks_ahead=False)
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the items of each query's neighbours."""
-        s, index = data.sessions, self._index(data)
-        longest = max(index.longest, int(np.diff(s.offsets[first : end + 1]).max()))
-        max_postings = kernel.max_postings(s.offsets, s.item, index.postings.offsets, first, end)
+        s = data.sessions
+        index = self._latest(data) if self.looks_ahead else self._before(data)
+        postings, longest = index.postings, int(np.diff(s.offsets[first : end + 1]).max())
+        max_postings = kernel.max_postings(
+            s.offsets, s.item, postings.offsets, self.sample_size, first, end
+        )
+        max_items = (self.neighbours + 1) * max(index.longest, longest)
         settings = kernel.Settings(
             float(self.neighbours), self.query_decay, self.recency_days,
-            min(max_postings, s.n_sessions), min((self.neighbours + 1) * longest, s.n_items),
+            self.sample_size, self.idf and not self.looks_ahead,
+            min(max_postings, s.n_sessions), min(max_items, s.n_items),
         )  # fmt: skip
         return kernel.knn_lists(
-            kernel.Events(s.offsets, s.item, s.ts), first, end, s.own_rows(first, end),
-            index.postings, index.idf, self._distance_decay(), settings, get_num_threads(),
-            self.top,
+            kernel.Events(s.offsets, s.item, s.ts), first, end, s.own_rows(first, end), postings,
+            index.idf, self._distance_decay(), settings, get_num_threads(), self.top,
         )  # fmt: skip
 
     def _distance_decay(self) -> F64:
@@ -76,11 +84,11 @@ class SessionKnnRetriever(Retriever):
         reach = int(-self.item_decay * np.log(MIN_ITEM_WEIGHT)) + 1 if self.item_decay else 0
         return np.exp(-np.arange(reach) / (self.item_decay or 1.0))
 
-    def _index(self, data: SplitData) -> KnnIndex:
-        """Index the latest sessions of each item, as `latest_sessions` does."""
+    def _latest(self, data: SplitData) -> KnnIndex:
+        """Index the latest sessions of each item."""
 
         def make() -> KnnIndex:
-            s = data.sessions
+            s, none = data.sessions, np.empty(0, np.int32)
             # numpy allocates the copy on huge pages
             stats = session_stats(s.offsets, s.ts).copy()
             offsets, entries, count = latest_sessions(
@@ -88,7 +96,23 @@ class SessionKnnRetriever(Retriever):
             )
             idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1))
             longest = int(np.diff(s.offsets).max(initial=0))
-            return KnnIndex(kernel.Postings(offsets, entries), idf, longest)
+            return KnnIndex(kernel.Postings(offsets, entries, none, none), idf, longest)
 
         index = data.cached(("latest sessions", self.sample_size), make)
-        return index if self.idf else index._replace(idf=np.empty(0))
+        return index if self.idf else index._replace(idf=NO_WEIGHTS)
+
+    def _before(self, data: SplitData) -> KnnIndex:
+        """Index all sessions of each item, by the second at which they met it."""
+
+        def make() -> KnnIndex:
+            s = data.sessions
+            stats = session_stats(s.offsets, s.ts).copy()
+            order = np.argsort(s.ts, kind="stable")
+            offsets, entries, met_at = sessions_by_second(
+                s.offsets, s.item, s.ts, stats, order, s.n_items
+            )
+            begun = np.sort(s.ts[s.offsets[:-1][np.diff(s.offsets) > 0]])
+            longest = int(np.diff(s.offsets).max(initial=0))
+            return KnnIndex(kernel.Postings(offsets, entries, met_at, begun), NO_WEIGHTS, longest)
+
+        return data.cached(("sessions by second",), make)

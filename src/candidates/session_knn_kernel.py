@@ -35,10 +35,16 @@ class Events(NamedTuple):
 
 
 class Postings(NamedTuple):
-    """The latest sessions of each item as CSR (`latest_sessions`)."""
+    """Sessions of each item as CSR.
+
+    The latest ones (`latest_sessions`); or all, with the second at which each met the item, by that
+    second (`sessions_by_second`). Then a query sees what sessions held before its last event.
+    """
 
     offsets: I64
     entries: I32  # (n, 3): columns BEGIN, SIZE, LAST
+    met_at: I32  # (n); empty: sessions are seen as they are, later events included
+    begun_at: I32  # with met_at: seconds at which all sessions begin, ascending
 
 
 class Settings(NamedTuple):
@@ -47,19 +53,22 @@ class Settings(NamedTuple):
     neighbours: float
     query_decay: float
     recency_days: float
+    sample_size: int  # postings of an item that are compared
+    idf: bool  # with met_at: weight items by the sessions before the query
     max_sessions: int  # that share an item with a query
     max_items: int  # different items of a query and its neighbours
 
 
 @njit(cache=True)
-def max_postings(offsets, item, posting_offsets, first, end):
-    """Return the largest sum of postings of a query in first : end, over all its events.
+def max_postings(offsets, item, posting_offsets, sample_size, first, end):
+    """Return the largest sum of compared postings of a query in first : end, over all its events.
 
     A query is compared with at most as many sessions.
     """
     largest = 0
     for q in range(first, end):
-        largest = max(largest, _n_postings(item, offsets[q], offsets[q + 1], posting_offsets))
+        n = _n_postings(item, offsets[q], offsets[q + 1], posting_offsets, sample_size)
+        largest = max(largest, n)
     return largest
 
 
@@ -68,11 +77,11 @@ def knn_lists(events, first, end, own, postings, idf, distance_decay, settings, 
     """List items for sessions first : end: item, score (queries, top).
 
     own: BEGIN of each query's own session, which is no neighbour of it. idf: weight of each item;
-    empty for 1. distance_decay: weight by distance to the shared item, which does not grow, and 0
-    beyond its end; empty for 1.
+    empty for 1, or with met_at. distance_decay: weight by distance to the shared item, which does
+    not grow, and 0 beyond its end; empty for 1.
     """
     offsets, item, ts = events.offsets, events.item, events.ts
-    posting_offsets, entries = postings.offsets, postings.entries
+    posting_offsets, sample_size = postings.offsets, settings.sample_size
     max_sessions, max_items = settings.max_sessions, settings.max_items
     decay, n_queries = settings.query_decay, end - first
     list_item = np.full((n_queries, top), -1, np.int32)
@@ -87,12 +96,11 @@ def knn_lists(events, first, end, own, postings, idf, distance_decay, settings, 
         bins = np.empty(BINS, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             begin, stop = offsets[first + q], offsets[first + q + 1]
-            n_postings = _n_postings(item, begin, stop, posting_offsets)
+            n_postings = _n_postings(item, begin, stop, posting_offsets, sample_size)
             bits = clear_table(slots, min(n_postings, max_sessions))
             n_met = _meet(
-                item, begin, stop, own[q], posting_offsets, entries, decay, slots, bits, met,
-                similarity,
-            )  # fmt: skip
+                events, begin, stop, own[q], postings, settings, slots, bits, met, similarity
+            )
             compare(
                 met, similarity, value, n_met, stop - begin, ts[stop - 1], settings.recency_days
             )
@@ -133,18 +141,28 @@ def knn_lists(events, first, end, own, postings, idf, distance_decay, settings, 
             listed, row, row_score = 0, list_item[q], list_score[q]
             for j in range(n):
                 score = np.float32(total[j] * idf[candidate[j]]) if idf.size > 0 else total[j]
+                if settings.idf:
+                    score *= np.float32(_idf_before(postings, candidate[j], ts[stop - 1]))
                 if score > 0.0:
                     listed = insert_top(row, row_score, listed, candidate[j], score)
     return list_item, list_score
 
 
 @njit(forceinline=True)
-def _n_postings(item, begin, stop, posting_offsets):
-    """Sum the postings of events begin : stop."""
+def _n_postings(item, begin, stop, posting_offsets, sample_size):
+    """Sum the postings of events begin : stop that are compared."""
     n = 0
     for i in range(begin, stop):
-        n += posting_offsets[item[i] + 1] - posting_offsets[item[i]]
+        n += min(posting_offsets[item[i] + 1] - posting_offsets[item[i]], sample_size)
     return n
+
+
+@njit(forceinline=True)
+def _idf_before(postings, x, now):
+    """Return ln(sessions / sessions with item x), of what they held before second `now`."""
+    low, high = postings.offsets[x], postings.offsets[x + 1]
+    count = np.searchsorted(postings.met_at[low:high], now)
+    return math.log(max(np.searchsorted(postings.begun_at, now), 2) / max(count, 1))
 
 
 @njit(forceinline=True)
@@ -154,13 +172,15 @@ def _query_weight(position, size, decay):
 
 
 @njit(forceinline=True, error_model="numpy")
-def _meet(item, begin, stop, own, posting_offsets, entries, decay, slots, bits, met, similarity):
+def _meet(events, begin, stop, own, postings, settings, slots, bits, met, similarity):
     """Sum the query weights of shared items per session but `own`; return the number of sessions.
 
     met: BEGIN, SIZE and LAST of each session; its first event identifies a session. similarity: the
     sum. An item has the weight of its latest event in the query.
     """
-    n_met = 0
+    item, ts, decay = events.item, events.ts, settings.query_decay
+    posting_offsets, entries, met_at = postings.offsets, postings.entries, postings.met_at
+    n_met, now = 0, ts[stop - 1] if stop > begin else 0
     for i in range(stop - 1, begin - 1, -1):
         x = item[i]
         repeated = False
@@ -169,15 +189,21 @@ def _meet(item, begin, stop, own, posting_offsets, entries, decay, slots, bits, 
         weight = _query_weight(i - begin, stop - begin, decay)
         if repeated or weight == 0.0:
             continue
-        for h in range(posting_offsets[x], posting_offsets[x + 1]):
+        low, high = posting_offsets[x], posting_offsets[x + 1]
+        if met_at.size > 0:
+            high = low + np.searchsorted(met_at[low:high], now)
+            low = max(low, high - settings.sample_size)
+        for h in range(low, high):
             s = np.int64(entries[h, BEGIN])
             if s != own:
                 k = find_slot(slots, bits, s)
                 if slots[k] == FREE:
                     slots[k] = s << 32 | n_met
-                    met[n_met, BEGIN] = s
-                    met[n_met, SIZE] = entries[h, SIZE]
-                    met[n_met, LAST] = entries[h, LAST]
+                    size, last = entries[h, SIZE], entries[h, LAST]
+                    if last >= now and met_at.size > 0:
+                        size = np.searchsorted(ts[s : s + size], now)
+                        last = ts[s + size - 1]
+                    met[n_met, BEGIN], met[n_met, SIZE], met[n_met, LAST] = s, size, last
                     similarity[n_met] = weight
                     n_met += 1
                 else:

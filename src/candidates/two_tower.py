@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
+from src.data.splits import fitted_split
 from src.data.vectors import item_vectors, query_vectors
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ class SearchedItems(NamedTuple):
 class TwoTowerRetriever(Retriever):
     """Lists the items nearest to the query's vector of one objective."""
 
+    made_ahead: ClassVar[bool] = True
+
     model: str  # name of an embedding with query vectors
     objective: int  # number in Recipe.objectives
-    max_items: int = 100_000  # most frequent items of the split that are searched
+    max_items: int = 100_000  # most frequent items that are searched
     top: int = 100
 
     @property
@@ -52,7 +55,8 @@ class TwoTowerRetriever(Retriever):
     def inputs(self, run: Run, split: str) -> list[Path]:
         """Return the events, and the vectors of items and queries."""
         vectors = (paths.item_vectors, paths.query_vectors)
-        return [paths.events(run, split), *(path(run, split, self.model) for path in vectors)]
+        events = paths.events(run, fitted_split(run, split))
+        return [events, *(path(run, split, self.model) for path in vectors)]
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the vectors of the searched items."""
@@ -60,8 +64,9 @@ class TwoTowerRetriever(Retriever):
         size = paths.total_size([paths.item_vectors(run, split, self.model)])
         return size * min(self.max_items, items) / items
 
-    def causal(self) -> None:
-        """Return None, as the model is trained on the whole split."""
+    def causal(self) -> Self:
+        """Return the row itself: the model is trained ahead."""
+        return self
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Search the items nearest to each query's vector; a zero vector gets an empty list."""
@@ -77,6 +82,6 @@ class TwoTowerRetriever(Retriever):
         )
 
     def _searched_items(self, data: SplitData) -> SearchedItems:
-        count = count_items(data.sessions.item, data.n_items)
+        count = count_items(data.fitted.sessions.item, data.n_items)
         items = most_frequent(count, self.max_items)
         return SearchedItems(items, item_vectors(data, self.model)[items])

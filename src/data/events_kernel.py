@@ -107,3 +107,33 @@ def latest_sessions(offsets, item, stats, n_items, sample_size):
                 postings[p, LAST] = stats[s, 0]
                 left[a] -= 1
     return item_offsets, postings, count
+
+
+@njit(cache=True)
+def sessions_by_second(offsets, item, ts, stats, order, n_items):
+    """List all sessions of each item, by the second of their first event on it.
+
+    stats: result of `session_stats`. order: the events by time; ties of a second keep it. Returns
+    CSR offsets by item (int64), postings as `latest_sessions`, and the seconds (int32).
+    """
+    session = np.empty(item.size, np.int32)  # of a session's first event on an item, else -1
+    seen = np.full(n_items, -1, np.int32)
+    item_offsets = np.zeros(n_items + 1, np.int64)
+    for s in range(offsets.size - 1):
+        for i in range(offsets[s], offsets[s + 1]):
+            session[i] = -1 if seen[item[i]] == s else s
+            if seen[item[i]] != s:
+                seen[item[i]] = s
+                item_offsets[item[i] + 1] += 1
+    item_offsets = np.cumsum(item_offsets)
+    cursor = item_offsets[:-1].copy()
+    n = item_offsets[-1]
+    postings, second = np.empty((n, 3), np.int32), np.empty(n, np.int32)
+    for i in order:
+        s = session[i]
+        if s >= 0:
+            p = cursor[item[i]]
+            cursor[item[i]] += 1
+            postings[p, BEGIN], postings[p, SIZE] = offsets[s], stats[s, 1]
+            postings[p, LAST], second[p] = stats[s, 0], ts[i]
+    return item_offsets, postings, second

@@ -60,6 +60,8 @@ class Recipe:
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
+    by_window: bool = False  # queries come after all other events: --causal keeps rows made ahead
+    as_deployed: bool = False  # matrices, vectors and statistics: of the events before the window
     refit: bool = True  # test: matrices and vectors of its own events; else those of valid
     exclude_seen: bool = False  # the items of a query's own history are no candidates
     pool_size: int = 150  # candidates of a query; given ones are all kept
@@ -149,24 +151,27 @@ class Recipe:
     def causal(self) -> Recipe:
         """Return the recipe of `--causal`: rows that see nothing later than the query.
 
-        `row.causal()` gives the causal form of a row, or None to drop it. Baselines are dropped
-        with any of their retrievers.
+        `row.causal()` gives the causal form of a row, or None to drop it. Rows made ahead see what
+        was there before the window of the queries, and are dropped where there is none. Baselines
+        are dropped with any of their retrievers.
         """
-        retrievers = _kept(self.retrievers)
+
+        def kept(rows: Iterable[Any]) -> tuple[Any, ...]:
+            rows = (row for row in rows if self.by_window or not row.made_ahead)
+            return tuple(causal for row in rows if (causal := row.causal()) is not None)
+
+        retrievers, row = kept(self.retrievers), self.preranker
         names = {row.name for row in retrievers}
         return replace(
             self,
-            matrices=_kept(self.matrices),
-            embeddings=_kept(self.embeddings),
+            as_deployed=self.by_window,
+            matrices=kept(self.matrices),
+            embeddings=kept(self.embeddings),
             retrievers=retrievers,
             baselines=tuple(row for row in self.baselines if set(row.retrievers) <= names),
-            features=merged(_kept(self.features)),
-            preranker=self.preranker and self.preranker.causal(),
+            features=merged(kept(self.features)),
+            preranker=row and replace(row, features=merged(kept(row.features))),
         )
-
-
-def _kept(rows: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(kept for row in rows if (kept := row.causal()) is not None)
 
 
 def merged(rows: Iterable[FeatureGroup]) -> tuple[FeatureGroup, ...]:

@@ -12,7 +12,7 @@ from src.core.arrays import I32
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
-from src.data.splits import fitted_split, split_named
+from src.data.splits import counted_split, fitted_split, split_named
 
 T = TypeVar("T")
 
@@ -50,9 +50,16 @@ class SplitData:
         return Sessions.load(self.run, self.split)
 
     @cached_property
+    def counted(self) -> SplitData:
+        """The split whose events are counted for this one, mostly itself: `counted_split`."""
+        return self._named(counted_split(self.run, self.split))
+
+    @cached_property
     def fitted(self) -> SplitData:
-        """The split whose events are counted for this one, mostly itself: `fitted_split`."""
-        name = fitted_split(self.run, self.split)
+        """The split that matrices, vectors and statistics are made from: `fitted_split`."""
+        return self._named(fitted_split(self.run, self.split))
+
+    def _named(self, name: str) -> SplitData:
         return self if name == self.split else SplitData(self.run, name)
 
     @cached_property

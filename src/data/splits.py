@@ -1,7 +1,8 @@
 """Read and write splits.json: the splits of a run and their roles.
 
 A split hides some events, which are to be predicted for its queries. Queries of `valid` are scored,
-and those of `test` are in the submission. Splits of the role "train" only add training data. Step 1
+and those of `test` are in the submission. Splits of the role "train" only add training data. With
+`--causal`, a split of the role "history" holds what was there before the queries of another. Step 1
 writes splits.json when all other files of the splits are complete.
 """
 
@@ -14,10 +15,14 @@ from pathlib import Path
 import polars as pl
 
 from src.core import store
-from src.core.run import Run
+from src.core.parquet import count_rows
+from src.core.run import Run, count_built
 from src.data import paths
 
-ROLES = ("valid", "test", "train")
+HISTORY = "history"
+HISTORY_BYTES = 80
+"""Memory for an event while a history is written: all columns, filtered and renumbered."""
+ROLES = ("valid", "test", "train", HISTORY)
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,17 @@ class Split:
 
     name: str
     role: str
-    origin: str  # the part of the raw data that it hides
+    origin: str  # the part of the raw data that it hides; of a history, the split that it precedes
     sessions: int
     queries: int
+    since: int | None = None  # second before which no query begins, and others have all events
 
     @classmethod
-    def read(cls, run: Run, name: str, role: str, origin: str) -> Split:
+    def read(cls, run: Run, name: str, role: str, origin: str, since: int | None = None) -> Split:
         """Read the size of a split from its sessions.parquet."""
         rows = pl.scan_parquet(paths.sessions(run, name))
         sessions, queries = rows.select(pl.len(), pl.col("query").sum()).collect().row(0)
-        return cls(name, role, origin, sessions, queries)
+        return cls(name, role, origin, sessions, queries, since)
 
     @property
     def first_query(self) -> int:
@@ -43,8 +49,10 @@ class Split:
 
 
 def write_splits(run: Run, splits: list[Split]) -> None:
-    """Write splits.json, which allows the other steps to start."""
-    text = json.dumps([asdict(split) for split in splits], indent=1)
+    """Write splits.json, which allows the other steps to start; make histories before it."""
+    begun = [split for split in splits if split.since is not None]
+    histories = [write_history(run, split) for split in begun] if run.recipe.as_deployed else []
+    text = json.dumps([asdict(split) for split in [*splits, *histories]], indent=1)
     store.write_text(run.output / "splits.json", text)
 
 
@@ -74,8 +82,32 @@ def split_named(run: Run, name: str) -> Split:
     return next(split for split in read_splits(run) if split.name == name)
 
 
-def fitted_split(run: Run, name: str) -> str:
-    """Return the split that a split's matrices, vectors and counts are made from.
+def write_history(run: Run, split: Split) -> Split:
+    """Make the tables of the events before the window of a split; return them as a split."""
+    name = f"{split.name}_history"
+    files = [paths.sessions(run, name), paths.events(run, name)]
+    inputs = [paths.sessions(run, split.name), paths.events(run, split.name)]
+
+    def write(temporary: dict[Path, Path]) -> None:
+        run.budget.claim(name, HISTORY_BYTES * count_rows(inputs[1]), 0)
+        events = pl.read_parquet(inputs[1]).filter(pl.col("ts") < split.since)
+        sessions = pl.read_parquet(inputs[0])[events["session"].unique(maintain_order=True)]
+        tables = {
+            files[0]: sessions.with_columns(query=pl.lit(False)),
+            files[1]: events.with_columns(pl.col("session").rle_id().cast(pl.Int32)),
+        }
+        for path, part in temporary.items():
+            tables[path].write_parquet(part)
+
+    with run.step(name) as summary:
+        built = run.build_many(dict.fromkeys(files, split.since), write, inputs)
+        summary |= count_built(file in built for file in files)
+        summary["events"] = count_rows(files[1])
+    return Split.read(run, name, HISTORY, split.name)
+
+
+def counted_split(run: Run, name: str) -> str:
+    """Return the split whose events are counted for a split.
 
     It is the split itself, or `valid` for `test` where `Recipe.refit` is False.
     """
@@ -84,16 +116,37 @@ def fitted_split(run: Run, name: str) -> str:
     return next(split.name for split in read_splits(run) if split.role == "valid")
 
 
+def fitted_split(run: Run, name: str) -> str:
+    """Return the split that a split's matrices, vectors and statistics are made from.
+
+    It is the `counted_split`, or with `--causal` its history.
+    """
+    counted = counted_split(run, name)
+    of_split = {split.origin: split.name for split in read_splits(run) if split.role == HISTORY}
+    return of_split.get(counted, counted) if run.recipe.as_deployed else counted
+
+
+def fitted_splits(run: Run) -> list[str]:
+    """Return the names of the splits that matrices, vectors and statistics are made from."""
+    return list(dict.fromkeys(fitted_split(run, name) for name in all_splits(run)))
+
+
+def preceded_split(run: Run, name: str) -> str:
+    """Return the split that a history precedes; the name itself for any other split."""
+    split = split_named(run, name)
+    return split.origin if split.role == HISTORY else name
+
+
 def all_splits(run: Run) -> list[str]:
-    """Return the names of all splits, `valid` first."""
-    return [split.name for split in read_splits(run)]
+    """Return the names of all splits with queries, `valid` first."""
+    return [split.name for split in read_splits(run) if split.role != HISTORY]
 
 
 def labelled_splits(run: Run) -> list[str]:
     """Return the names of the splits with labels: `valid`, and those of the role "train"."""
-    return [split.name for split in read_splits(run) if split.role != "test"]
+    return [split.name for split in read_splits(run) if split.role in ("valid", "train")]
 
 
 def scored_splits(run: Run) -> list[str]:
     """Return the names of the splits whose candidates are scored: `valid`, and `test` if any."""
-    return [split.name for split in read_splits(run) if split.role != "train"]
+    return [split.name for split in read_splits(run) if split.role in ("valid", "test")]

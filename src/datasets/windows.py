@@ -123,6 +123,10 @@ class Windows:
             raise ValueError(f"--sample {self.sample} keeps no test session; raise it")
         return pl.concat([make_plan(train, False), make_plan(test, True)])
 
+    def start_second(self, back: int) -> int:
+        """Return the second in which a window begins; -1: the window after the log."""
+        return self._start(back) // 1000
+
     def _start(self, back: int) -> int:
         return self.train.end() - round((back + 1) * self.days * DAY_MS)
 

@@ -46,6 +46,7 @@ class Embedding(ABC):
     paths.neighbours; some also paths.source_vectors, or paths.query_vectors and query_encoder.
     """
 
+    made_ahead: ClassVar[bool] = True  # of the query: from the events of SplitData.fitted
     makes_query_vectors: ClassVar[bool] = False  # whether `build` writes paths.query_vectors
     makes_generator: ClassVar[bool] = False  # whether it writes paths.semantic_ids and .generator
 
@@ -64,8 +65,8 @@ class Embedding(ABC):
         """Raise ValueError where the row does not fit the recipe."""
 
     def causal(self) -> Self | None:
-        """Return the row that `--causal` keeps; None, since vectors depend on the whole split."""
-        return None
+        """Return the row that `--causal` keeps: by default the row itself, made ahead."""
+        return self
 
     @abstractmethod
     def files(self, run: Run, split: str) -> Sequence[Path]:
@@ -94,6 +95,7 @@ class Embedding(ABC):
         """
         files, fitted = self.files(run, split), fitted_split(run, split)
         if fitted != split:
+            self.build(run, fitted)
             copies = run.copy(dict(zip(files, self.files(run, fitted), strict=True)))
             return Summary(count_built(file in copies for file in files))
 

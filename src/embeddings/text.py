@@ -15,7 +15,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
-from src.data.splits import all_splits
+from src.data.splits import fitted_splits
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
 from src.embeddings.neighbours import neighbours_by_cosine
@@ -69,7 +69,7 @@ class TextEmbedding(Embedding):
                 ),
             })  # fmt: skip
 
-        of_splits = [run.fingerprint(paths.events(run, name)) for name in all_splits(run)]
+        of_splits = [run.fingerprint(paths.events(run, name)) for name in fitted_splits(run)]
         summary = self.build_files(run, split, make, self.encoder.content(), of_splits)
         has_vector = load(vector_file).any(axis=1)
         return {**summary, "items without a vector": int((~has_vector).sum())}
@@ -126,9 +126,9 @@ class TextEmbedding(Embedding):
 
 
 def known_items(run: Run) -> Mask:
-    """Find the items with an event in every split; all items where none has."""
+    """Find the items with an event in every split that is fitted; all items where none has."""
     known = np.ones(count_rows(paths.items(run)), bool)
-    for split in all_splits(run):
+    for split in fitted_splits(run):
         items = pl.scan_parquet(paths.events(run, split)).select(pl.col("item").unique())
         here = np.zeros_like(known)
         here[items.collect().to_series().to_numpy()] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
+from src.data.splits import preceded_split
 from src.embeddings.base import (
     Embedding,
     QueryEncoder,
@@ -93,6 +94,7 @@ class TwoTowerEmbedding(Embedding):
         """Train on the sessions of a split; write vectors, neighbours and the log."""
         training: Summary = {}
         types, target_types = run.recipe.types, self.target_types(run.recipe)
+        asking = preceded_split(run, split)  # its queries are encoded
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.two_tower_trainer import deterministic_trainer
@@ -103,14 +105,16 @@ class TwoTowerEmbedding(Embedding):
                 training.update(trainer.summary)
                 log, towers = trainer.log, trainer.best_towers()
                 items = towers.item_vectors()
+                asking_towers = replace(towers, sessions=Sessions.load(run, asking))
                 queries = towers.single_event_queries(target_types[0])
                 write_missing(temporary, {
                     paths.query_vectors(run, split, self.name): partial(
-                        towers.write_query_vectors, target_types
+                        asking_towers.write_query_vectors, target_types
                     ),
                     paths.query_encoder(run, split, self.name): towers.query_tower.save,
                 })  # fmt: skip
-            del trainer, towers  # frees their tables before the search for neighbours
+            # frees their tables before the search for neighbours
+            del trainer, towers, asking_towers
             write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, items),
                 paths.neighbours(run, split, self.name): partial(
@@ -119,4 +123,5 @@ class TwoTowerEmbedding(Embedding):
                 paths.embedding_log(run, split, self.name): partial(write_log, log),
             })  # fmt: skip
 
-        return self.build_files(run, split, make, types, target_types) | training
+        asked_events = run.fingerprint(paths.events(run, asking))
+        return self.build_files(run, split, make, types, target_types, asked_events) | training

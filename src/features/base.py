@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -109,6 +109,9 @@ class FeatureGroup(ABC):
     A kind is a subclass in a module of this folder; a recipe holds its rows. The columns of X stand
     in the order of the rows.
     """
+
+    made_ahead: ClassVar[bool] = False
+    """Whether the row reads what is made from all events, ahead of the query: SplitData.fitted."""
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - some kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numba import get_num_threads
@@ -52,6 +52,8 @@ class ItemItemFeature(FeatureGroup):
     session without an event has 0 in all columns.
     """
 
+    made_ahead: ClassVar[bool] = True
+
     table: str  # name of a matrix or an embedding
     weightings: tuple[str, ...] = WEIGHTINGS
     aggregates: tuple[str, ...] = AGGREGATES
@@ -87,8 +89,8 @@ class ItemItemFeature(FeatureGroup):
         columns = enumerate(self.columns())
         return [number for number, column in columns if column.aggregate == Aggregate.SUM]
 
-    def causal(self) -> None:
-        """Return None: matrices and vectors depend on the whole split."""
+    def causal(self) -> Self:
+        return self
 
     @property
     def codes(self) -> I64:

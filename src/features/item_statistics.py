@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -50,9 +50,11 @@ class ItemStatisticsFeature(FeatureGroup):
     """Computes counts, weights, conversion rates and means over all sessions with the candidate.
 
     `ColumnGroup` and `Mean` of item_statistics_kernel.py describe the columns. The events may be
-    later than the query (transductive). The columns do not depend on the query: a session without
-    an event is no special case.
+    later than the query (transductive), unless they are those before the window. The columns do not
+    depend on the query: a session without an event is no special case.
     """
+
+    made_ahead: ClassVar[bool] = True
 
     last_days: float | None = None  # of the split, from its last event back; None: all events
 
@@ -78,8 +80,8 @@ class ItemStatisticsFeature(FeatureGroup):
         columns = sum(map(len, column_groups(run.recipe.types)))
         return Memory(12.0 * columns * count_rows(paths.items(run)))
 
-    def causal(self) -> None:
-        """Return None: the statistics depend on the whole split."""
+    def causal(self) -> Self:
+        return self
 
     def statistics(self, batch: QueryBatch) -> F32:
         """Compute the columns of every item: float32 (items, columns)."""

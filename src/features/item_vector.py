@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.arrays import F32
 from src.core.run import Run
@@ -24,6 +24,8 @@ class ItemVectorFeature(FeatureGroup):
     anything. All are 0 for an item without a vector. Use it only of vectors that are the same in
     all splits, as those of texts are: the axes of a trained embedding differ from split to split.
     """
+
+    made_ahead: ClassVar[bool] = True
 
     embedding: str
     dim: int = 16
@@ -46,8 +48,8 @@ class ItemVectorFeature(FeatureGroup):
     def memory(self, run: Run, split: str) -> Memory:
         return Memory(mapped=float(paths.total_size(self.inputs(run, split))))
 
-    def causal(self) -> None:
-        """Return None: embeddings depend on the whole split."""
+    def causal(self) -> Self:
+        return self
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         vectors = item_vectors(batch.data, self.embedding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.arrays import F32
 from src.core.run import Run
@@ -24,6 +24,8 @@ class TwoTowerFeature(FeatureGroup):
 
     0 for a session without an event, whose query vector is 0.
     """
+
+    made_ahead: ClassVar[bool] = True
 
     model: str  # name of an embedding that makes query vectors
 
@@ -46,8 +48,8 @@ class TwoTowerFeature(FeatureGroup):
         """Count the item vectors; query vectors are read batch by batch."""
         return Memory(float(paths.total_size([paths.item_vectors(run, split, self.model)])))
 
-    def causal(self) -> None:
-        """Return None: the model is trained on the whole split."""
+    def causal(self) -> Self:
+        return self
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         queries = query_vectors(batch.data, self.model, batch.first, batch.end)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.run import Run
 from src.data import paths
@@ -23,14 +23,16 @@ class ItemMatrix(ABC):
     A kind is a subclass in a module of this folder.
     """
 
+    made_ahead: ClassVar[bool] = True  # of the query: from the events of SplitData.fitted
+
     name: str
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - most kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""
 
     def causal(self) -> Self | None:
-        """Return the causal form of the row; None by default, as a whole split is counted."""
-        return None
+        """Return the causal form of the row: by default the row itself, made ahead."""
+        return self
 
     def inputs(self, run: Run, split: str) -> list[Path]:
         """List the files that the matrix is made from; by default, the events."""

@@ -27,6 +27,7 @@ def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
     """Bring the matrices of a group up to date; return the files that were made."""
     run, split, fitted = data.run, data.split, data.fitted.split
     if fitted != split:
+        build_group(data.fitted, group)
         files = (neighbour_files(run, name, group) for name in (split, fitted))
         return run.copy(dict(zip(*files, strict=True)))
     rows, kind = {paths.neighbours(run, split, row.name): row for row in group}, type(group[0])

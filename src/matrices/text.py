@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -29,14 +29,13 @@ class TextMatrix(ItemMatrix):
     An item without a text has no neighbours. No event is read, so the matrix is causal as it is.
     """
 
+    made_ahead: ClassVar[bool] = False
+
     column: str = "title"  # of items.parquet
     top_n: int = 50  # neighbours kept: by cosine, ties by item id
 
     def inputs(self, run: Run, split: str) -> list[Path]:
         return [paths.items(run)]
-
-    def causal(self) -> Self:
-        return self
 
     @classmethod
     def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src.core.run import Run
-from src.data.recipe import merged
 from src.features.base import FeatureGroup
 from src.rankers.base import ALL, Ranker
 
@@ -47,11 +46,6 @@ class PreRanker:
         self.ranker.check(recipe)
         for group in self.features:
             group.check(recipe)
-
-    def causal(self) -> PreRanker:
-        """Return the row with features that see nothing after the query."""
-        kept = (group.causal() for group in self.features)
-        return replace(self, features=merged(group for group in kept if group is not None))
 
 
 def stage_of(run: Run, row: PreRanker) -> Run:

@@ -126,10 +126,19 @@ def plain_fresh(data: SplitData, row: NewItemRetriever, query: int) -> Scores:
 
 def plain_knn(data: SplitData, row: SessionKnnRetriever, query: int) -> Scores:
     sessions = [history(data, s) for s in range(data.n_sessions)]
-    newest = sorted(range(len(sessions)), key=lambda s: (-sessions[s][-1][1], s))
-    items = [{e[0] for e in events} for events in sessions]
-    postings = {y: [s for s in newest if y in items[s]] for y in range(N_ITEMS)}
-    mine = [e[0] for e in sessions[query]]
+    mine, now = [e[0] for e in sessions[query]], sessions[query][-1][1]
+    if row.looks_ahead:
+        newest = sorted(range(len(sessions)), key=lambda s: (-sessions[s][-1][1], s))
+        postings = {y: [s for s in newest if y in {e[0] for e in sessions[s]}]
+                    for y in range(N_ITEMS)}  # fmt: skip
+    else:  # as they were before the query, those that met the item last
+        sessions = [[e for e in events if e[1] < now] for events in sessions]
+        met = [{e[0]: e[1] for e in reversed(events)} for events in sessions]
+        postings = {
+            y: sorted((s for s in range(len(met)) if y in met[s]), key=lambda s: (-met[s][y], -s))
+            for y in range(N_ITEMS)
+        }
+    n_sessions = sum(map(bool, sessions))
     weight_of: Scores = {}
     for i, x in enumerate(mine):  # the latest event of an item counts
         back = len(mine) - 1 - i
@@ -142,7 +151,7 @@ def plain_knn(data: SplitData, row: SessionKnnRetriever, query: int) -> Scores:
     for s in similarity:
         similarity[s] /= math.sqrt(len(sessions[s]) * len(mine))
         if row.recency_days:
-            days = abs(sessions[query][-1][1] - sessions[s][-1][1]) / DAY
+            days = abs(now - sessions[s][-1][1]) / DAY
             similarity[s] *= math.exp(-days / row.recency_days)
     scores: Scores = defaultdict(float)
     for s in sorted(similarity, key=lambda s: (-np.float32(similarity[s]), -s))[: row.neighbours]:
@@ -150,7 +159,7 @@ def plain_knn(data: SplitData, row: SessionKnnRetriever, query: int) -> Scores:
         shared = max(range(len(theirs)), key=lambda i: (weight_of.get(theirs[i], 0.0), i))
         best: Scores = defaultdict(float)
         for i, y in enumerate(theirs):
-            idf = math.log(len(sessions) / len(postings[y])) if row.idf else 1.0
+            idf = math.log(n_sessions / len(postings[y])) if row.idf else 1.0
             near = math.exp(-abs(i - shared) / row.item_decay) if row.item_decay else 1.0
             best[y] = max(best[y], similarity[s] * idf * (near if near >= 1e-3 else 0.0))
         for y, score in best.items():

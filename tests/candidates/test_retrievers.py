@@ -53,6 +53,7 @@ KNN = [
         "few", neighbours=3, sample_size=4, query_decay=0.7, item_decay=0.5, idf=True, top=7
     ),
 ]
+KNN += [replace(row, name=f"{row.name}_before", looks_ahead=False) for row in KNN]
 POPULAR = [
     PopularRetriever("week"),
     PopularRetriever("hour", window_s=HOUR, bucket_s=300, type_weight=(0.5, 6, 3), top=8),
@@ -232,7 +233,8 @@ def test_what_causal_leaves() -> None:
     """Only rows that see nothing later than the query, in the form that does not."""
     left = {row.name: row.causal() for row in EVERY}
     assert left["own"] == OWN[0] and left["fresh"] == FRESH[0]
-    assert all(left[row.name] is None for row in (*LOOK_UPS, *KNN, FRESH[3]))
+    assert all(left[row.name] == row and row.made_ahead for row in LOOK_UPS)
+    assert left["vsknn"] == replace(KNN[0], looks_ahead=False) and left[FRESH[3].name] is None
     around = replace(POPULAR[2], window_s=DAY // 2, lookahead_s=0)
     assert left["around"] == around
     assert left["flow"] == replace(FLOW[0], looks_ahead=False)

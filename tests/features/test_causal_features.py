@@ -12,15 +12,20 @@ import numpy as np
 import polars as pl
 import pytest
 from plain_features import candidate_pool
-from planted import N_ITEMS, QUERIES, history, planted_events, write_split
+from planted import DAY, N_ITEMS, QUERIES, START, history, planted_events, write_split
 
 from src.data.recipe import Recipe
 from src.data.schemas import EVENTS
 from src.data.split_data import SplitData
 from src.datasets import DATASETS
 from src.datasets.tianchi.clicklog import CONTEXT
+from src.embeddings.factorization import FactorizationEmbedding
+from src.embeddings.two_tower import TwoTowerEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
 from src.features.table import FeatureTable
+from src.matrices.build import build_group, groups
 
+WINDOW = START + 20 * DAY
 COLUMNS = ("created", "words", "category", "artist_code")
 
 
@@ -51,7 +56,7 @@ def test_the_future_moves_nothing(tmp_path: Path, name: str) -> None:
     if len(recipe.types) < 3:  # the planted events have three types
         types = (*recipe.types, "others", "rest")[:3]
         recipe = replace(recipe, types=types, type_weight=(*recipe.type_weight, 1.0, 1.0)[:3])
-    recipe = recipe.causal()
+    recipe = replace(recipe, by_window=False).causal()  # without what is made ahead
     events = planted_events()
     data = split_of(tmp_path / "a", events, recipe)
     query = data.first_query + 17
@@ -64,6 +69,56 @@ def test_the_future_moves_nothing(tmp_path: Path, name: str) -> None:
     assert pool_and_features(split_of(tmp_path / "b", moved, recipe), query) == before
     past = events.with_columns(item=(pl.col("item") + 7 * ~later) % N_ITEMS).cast(EVENTS)
     assert pool_and_features(split_of(tmp_path / "c", past, recipe), query) != before
+
+
+SMALL: dict[type, dict[str, int]] = {
+    Word2VecEmbedding: {"dim": 8, "epochs": 1, "min_count": 1},
+    FactorizationEmbedding: {"dim": 8, "epochs": 1},
+    TwoTowerEmbedding: {"dim": 8, "epochs": 1},
+}
+
+
+def as_deployed(folder: Path, events: pl.DataFrame, recipe: Recipe, queries: int) -> SplitData:
+    """A split whose window begins at WINDOW, with the matrices and vectors of `--causal`."""
+    data = write_split(folder, events, queries, recipe=recipe, since=WINDOW)
+    for group in groups(data):
+        build_group(data, group)
+    for row in recipe.embeddings:
+        row.build(data.run, "valid")
+    return data
+
+
+def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path) -> None:
+    """Moved, cut or new: no event later than a query moves a number of it; earlier ones do."""
+    recipe = DATASETS["otto"].recipe.causal()
+    assert recipe.as_deployed and len(recipe.matrices) == len(DATASETS["otto"].recipe.matrices)
+    small = tuple(replace(row, **SMALL.get(type(row), {})) for row in recipe.embeddings)
+    recipe = replace(recipe, embeddings=small)
+    first_query = 260
+    is_query, in_window = pl.col("session") >= first_query, pl.col("ts") >= WINDOW
+    planted = planted_events().with_columns(ts=pl.col("ts") + is_query * (20 * DAY)).cast(EVENTS)
+    events = planted.filter(is_query | ~in_window)
+    data = as_deployed(tmp_path / "a", events, recipe, QUERIES)
+    queries = sorted(range(first_query, 300), key=lambda q: history(data, q)[-1][1])
+    query = queries[QUERIES // 2]
+    now = history(data, query)[-1][1]
+    later = (pl.col("ts") >= now) & (pl.col("session") != query)
+    before = pool_and_features(data, query)
+    assert len(before[0]) == 4 * 50 and np.frombuffer(before[1], np.float32).any()
+    new = pl.DataFrame([(300, 3, now, 0), (300, 5, now + 60, 1)], schema=EVENTS, orient="row")
+    begins = pl.col("ts") == pl.col("ts").min().over("session")
+    seventh = pl.int_range(pl.len()) % 7 == 0
+    for name, changed in {
+        "moved": events.with_columns(item=(pl.col("item") + 7 * later) % N_ITEMS).cast(EVENTS),
+        "cut": events.filter(~(later & seventh) | begins),
+        "new": pl.concat([events, new]),
+    }.items():
+        assert not changed.equals(events)
+        n = QUERIES + (name == "new")
+        assert pool_and_features(as_deployed(tmp_path / name, changed, recipe, n), query) == before
+    past = events.with_columns(item=(pl.col("item") + 7 * ~(is_query | seventh)) % N_ITEMS)
+    moved = as_deployed(tmp_path / "past", past.cast(EVENTS), recipe, QUERIES)
+    assert pool_and_features(moved, query) != before
 
 
 def test_windows_keep_what_lies_before_the_query() -> None:

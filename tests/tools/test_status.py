@@ -187,8 +187,8 @@ def test_a_folder_of_an_older_version_is_named(tmp_path, monkeypatch, capsys) ->
 
 
 def test_a_step_without_files_hides_no_later_step(source, tmp_path, monkeypatch, capsys) -> None:
-    """With --causal there are no matrices: step 2 has nothing to make."""
-    register(monkeypatch, RECIPE)
+    """With --causal, and no window, there are no matrices: step 2 has nothing to make."""
+    register(monkeypatch, replace(RECIPE, by_window=False))
     out = tmp_path / "out"
     assert run_steps(source, out, STEPS[:1]) == 0
     argv = ["--dataset", RECIPE.name, "--input", str(source), "--output", str(out), "--causal"]

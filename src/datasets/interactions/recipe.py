@@ -119,6 +119,7 @@ def recipe_of(found: Found, flags: Flags) -> Recipe:
         negatives_per_positive=NEGATIVES if lists else inf,
         exclude_seen=flags.candidates == UNSEEN,
         split_days=found.days or None,
+        by_window=flags.by_time,
     )
 
 

@@ -112,7 +112,8 @@ class _Splits:
             return None
         self._tables(name, path, level)
         back = f", {level} back" if level else ""
-        return Split.read(self.run, name, role, f"--split {self.flags.holdout.text}{back}")
+        since = self.windows.start_second(level) if self.windows else None
+        return Split.read(self.run, name, role, f"--split {self.flags.holdout.text}{back}", since)
 
     def whole(self) -> Split:
         """Make `test` of whole histories."""
@@ -124,7 +125,8 @@ class _Splits:
 
         path = self._plan("test", plan, self.flags.holdout)
         self._tables("test", path, None)
-        return Split.read(self.run, "test", "test", "whole histories")
+        since = self.windows.start_second(0) if self.windows and self.asked is None else None
+        return Split.read(self.run, "test", "test", "whole histories", since)
 
     def _plan(self, name: str, plan: Callable[[], pl.DataFrame], rows: object) -> Path:
         return SplitMaker(self.run).plan(name, plan, rows, [self.log.table])

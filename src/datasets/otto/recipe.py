@@ -205,4 +205,5 @@ RECIPE = Recipe(
     features=FEATURES,
     rankers=RANKERS,
     type_weight=(1.0, 6.0, 3.0),
+    by_window=True,
 )

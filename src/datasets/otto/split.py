@@ -111,13 +111,15 @@ class _OttoSplits:
             return None
         tables = SplitTables(self.run, plan, train, train)
         self.maker.tables(name, tables, with_labels=True)
+        since = self.windows.start_second(back)
         if back == 0:
-            return Split.read(self.run, name, "valid", "last window of train")
-        return Split.read(self.run, name, "train", f"window {back} before valid")
+            return Split.read(self.run, name, "valid", "last window of train", since)
+        return Split.read(self.run, name, "train", f"window {back} before valid", since)
 
     def make_test(self, test: SessionLog) -> Split:
         """Make the split of the test file."""
         plan = self.maker.plan("test", self.windows.plan_test, None, self.tables)
         tables = SplitTables(self.run, plan, self.windows.train, test)
         self.maker.tables("test", tables, with_labels=False)
-        return Split.read(self.run, "test", "test", "test file")
+        since = self.windows.start_second(-1)
+        return Split.read(self.run, "test", "test", "test file", since)
