@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.blend.both_ways import both_scores
 from src.blend.comparisons import vs_baselines_path
 from src.blend.cv import read_cv
 from src.blend.experiments import experiments_path
@@ -18,6 +19,7 @@ def show_results(run: Run) -> None:
     queries = sessions.select(pl.col("query").sum()).collect().item()
     print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
     show(pl.DataFrame([_row(name, entry) for name, entry in cv["objectives"].items()]))
+    print("\nscore of the run " + "; ".join(both_scores(run)))
     if run.recipe.baselines:
         print(f"\n{cv['metric']} of baselines; delta: the pipeline minus the baseline, paired")
         show(pl.read_csv(vs_baselines_path(run)))

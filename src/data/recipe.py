@@ -60,8 +60,8 @@ class Recipe:
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
     min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
-    by_window: bool = False  # queries come after all other events: --causal keeps rows made ahead
-    as_deployed: bool = False  # matrices, vectors and statistics: of the events before the window
+    by_window: bool = False  # queries of a split have a window: --causal keeps rows made ahead
+    as_deployed: bool = False  # no query sees a later event: --causal
     refit: bool = True  # test: matrices and vectors of its own events; else those of valid
     exclude_seen: bool = False  # the items of a query's own history are no candidates
     pool_size: int = 150  # candidates of a query; given ones are all kept
@@ -164,7 +164,7 @@ class Recipe:
         names = {row.name for row in retrievers}
         return replace(
             self,
-            as_deployed=self.by_window,
+            as_deployed=not self.given,
             matrices=kept(self.matrices),
             embeddings=kept(self.embeddings),
             retrievers=retrievers,

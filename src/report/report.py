@@ -9,6 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from src.blend.both_ways import both_scores
 from src.blend.comparisons import vs_baselines_path
 from src.blend.cv import cv_path, probabilities_path, read_cv
 from src.blend.experiments import experiments_path
@@ -52,6 +53,7 @@ def write_report(run: Run) -> bool:
         "folds": recipe.folds,
         "seed": recipe.seed,
         "slices": recipe.slices,
+        "scores": both_scores(run),
         "templates": page.templates(),
         "logs": {str(f.relative_to(run.output)): _digest(f) for f in _logs(run, blends)},
     }

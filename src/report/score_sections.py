@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from src.blend.both_ways import both_scores
 from src.core.parquet import count_rows
 from src.data import paths
 from src.metrics.named import metric_named
@@ -38,7 +39,13 @@ def score(contents: Contents) -> Section:
         f"{cv['convention']}. Intervals are 95 %, by bootstrap over sessions. The short marks are "
         "the folds. The oracle score is that of a perfect order of the pool."
     )
-    html = [big, figure("score", svg, numbers), details("other metrics", other_metrics(contents))]
+    both = f"<p>{'; '.join(both_scores(contents.run))}.</p>"
+    html = [
+        big,
+        both,
+        figure("score", svg, numbers),
+        details("other metrics", other_metrics(contents)),
+    ]
     return Section("score", "Score", text, html)
 
 

@@ -1,0 +1,39 @@
+"""Name the score of a run as deployed (`--causal`), and as the competition allows, side by side."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from src.blend.cv import cv_path, read_cv
+from src.core.run import Run
+
+CAUSAL = "-causal"
+"""End of the name of an output folder with `--causal`."""
+DEPLOYED, ALLOWED = "as deployed", "as the competition allows"
+
+
+def other_cv(run: Run) -> dict[str, Any] | None:
+    """Read cv.json of the run with, or without, `--causal` in the folder beside; None without one.
+
+    The folders are `output/<name>` and `output/<name>-causal`.
+    """
+    name, deployed = run.output.name, run.recipe.as_deployed
+    path = run.output.with_name(name.removesuffix(CAUSAL) if deployed else name + CAUSAL)
+    path /= "cv.json"
+    if path == cv_path(run) or not path.exists():
+        return None
+    cv = json.loads(path.read_text())
+    same = all(cv.get(key) == value for key, value in (("dataset", run.recipe.name),
+               ("metric", str(run.recipe.metric)), ("as_deployed", not deployed)))  # fmt: skip
+    return cv if same else None
+
+
+def both_scores(run: Run) -> list[str]:
+    """Name the score of the run, and after it that of `other_cv` if there is one."""
+    found = [cv for cv in (read_cv(run), other_cv(run)) if cv is not None]
+    return [
+        f"{DEPLOYED if cv['as_deployed'] else ALLOWED} {cv['score']:.4f} "
+        f"[{cv['ci95'][0]:.4f}, {cv['ci95'][1]:.4f}]"
+        for cv in found
+    ]
