@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
+from dataclasses import replace
 from itertools import product
 
 import polars as pl
@@ -55,9 +57,29 @@ def test_every_fold_has_its_logs(first):
 
 
 def test_a_recipe_without_vectors_goes_to_the_end(source, tmp_path):
-    """As --causal leaves every recipe."""
-    assert run_steps(source, tmp_path / "out", recipe=RECIPE.causal()) == 0
+    """As --causal leaves a recipe without windows."""
+    recipe = replace(RECIPE, by_window=False).causal()
+    assert not recipe.matrices and not recipe.embeddings
+    assert run_steps(source, tmp_path / "out", recipe=recipe) == 0
     assert submitted(tmp_path / "out", "test") == []
+
+
+def test_as_deployed_goes_to_the_end_from_histories(source, tmp_path, capsys):
+    out, recipe = tmp_path / "out", RECIPE.causal()
+    assert run_steps(source, out, recipe=recipe) == 0
+    assert submitted(out, "test") == []
+    assert "score of the run as deployed 0." in capsys.readouterr().out
+    for split in ("valid", "test", "train_1"):
+        history, queries = (pl.read_parquet(out / folder / "events.parquet")
+                            for folder in (f"{split}_history", split))  # fmt: skip
+        sessions = pl.read_parquet(out / split / "sessions.parquet")
+        asked = queries.filter(pl.col("session") >= sessions["query"].arg_max())
+        assert 0 < history.height < queries.height and history["ts"].max() < asked["ts"].min()
+        name = "matrices/near3.parquet"
+        assert (out / split / name).read_bytes() == (out / f"{split}_history" / name).read_bytes()
+    assert run_steps(source, out, recipe=recipe) == 0
+    assert "built 0" in (said := capsys.readouterr().out)
+    assert not re.search(r"built [1-9]", said), "a second run finds all files"
 
 
 def test_a_step_without_its_inputs_names_the_step_to_run(source, copy, tmp_path, capsys):
