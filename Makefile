@@ -79,7 +79,7 @@ page: .venv/.page-ready  ## serve a page, and JSON, on HOST (127.0.0.1) and PORT
 	@.venv/bin/python -m src.tools.page $(FLAGS) --host $(HOST) --port $(PORT)
 
 test: .venv/.ready  ## run all tests, whole runs on tiny data included
-	.venv/bin/python -m pytest -rs
+	.venv/bin/python -m pytest -rs -n logical --maxprocesses 4 --dist loadfile
 
 faults: .venv/.ready  ## kill a tiny run 50 times, fill its disk, take its memory; it must go on
 	KILLS=50 .venv/bin/python -m pytest tests/pipeline/test_faults.py
