@@ -14,7 +14,6 @@ import pytest
 from plain_features import candidate_pool
 from planted import DAY, N_ITEMS, QUERIES, START, history, planted_events, write_split
 
-from src.candidates.popular import PopularRetriever
 from src.data.recipe import Recipe
 from src.data.schemas import EVENTS
 from src.data.split_data import SplitData
@@ -122,7 +121,7 @@ def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path
     assert pool_and_features(moved, query) != before
     in_queries = events.with_columns(item=(pl.col("item") + 7 * is_query) % N_ITEMS).cast(EVENTS)
     moved = as_deployed(tmp_path / "queries", in_queries, replace(recipe, embeddings=()), QUERIES)
-    (popular,) = (row for row in recipe.retrievers if isinstance(row, PopularRetriever))
+    popular = next(row for row in recipe.retrievers if row.name == "popular")
     lists = [popular.lists(each, first_query, 300)[0].tolist() for each in (data, moved)]
     assert lists[0] != lists[1], "what is popular holds the window up to the query"
 
