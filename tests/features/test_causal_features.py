@@ -120,7 +120,7 @@ def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path
     moved = as_deployed(tmp_path / "past", past.cast(EVENTS), recipe, QUERIES)
     assert pool_and_features(moved, query) != before
     in_queries = events.with_columns(item=(pl.col("item") + 7 * is_query) % N_ITEMS).cast(EVENTS)
-    moved = as_deployed(tmp_path / "queries", in_queries, replace(recipe, embeddings=()), QUERIES)
+    moved = write_split(tmp_path / "queries", in_queries, QUERIES, recipe=recipe, since=WINDOW)
     popular = next(row for row in recipe.retrievers if row.name == "popular")
     lists = [popular.lists(each, first_query, 300)[0].tolist() for each in (data, moved)]
     assert lists[0] != lists[1], "what is popular holds the window up to the query"
