@@ -77,7 +77,7 @@ class SvdRetriever(Retriever):
         return started + 40 * count_rows(paths.events(run, split)) + 12.0 * self.factors * rows
 
     def causal(self) -> None:
-        """Return None, as the axes depend on the whole split."""
+        """Return None, as the axes are those of all sessions of the split."""
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Search the items nearest to the sum of each query's items."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class GeneratorFeature(FeatureGroup):
     NaN for an item without an id. For a session without an event: the likelihood as a first item.
     """
 
+    made_ahead: ClassVar[bool] = True
+
     model: str  # name of an embedding that generates
 
     def check(self, recipe: Recipe) -> None:
@@ -48,8 +50,8 @@ class GeneratorFeature(FeatureGroup):
         prefixes = QUERIES_AT_A_TIME * run.recipe.pool_size
         return Memory(generation_memory(run, split, self.model, prefixes))
 
-    def causal(self) -> None:
-        """Return None: the net is trained on the whole split."""
+    def causal(self) -> Self:
+        return self
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         generation, pool = generation_of(batch.data, self.model), batch.pool

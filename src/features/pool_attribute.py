@@ -47,7 +47,7 @@ class PoolAttributeFeature(FeatureGroup):
         return Memory(8.0 * count_rows(paths.items(run)))
 
     def causal(self) -> None:
-        """Return None, as `--causal` drops most retrievers."""
+        """Return None, as `--causal` may drop the retrievers."""
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         rows = [row.name for row in batch.recipe.retrievers]
