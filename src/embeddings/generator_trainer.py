@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from src.core.arrays import I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
 from src.embeddings.base import HELD_OUT_ONE_IN, MAX_HELD_OUT
+from src.embeddings.deterministic import deterministic_pool
 from src.generation.generation import Generation, codes_of
 from src.generation.ids import Ids
 from src.generation.net import GeneratorNet, Shape, draw_dropout_from
@@ -189,18 +189,6 @@ def split_events(sessions: Sessions, max_len: int, seed: int) -> tuple[Windows, 
 def generator_trainer(
     sessions: Sessions, ids: Ids, row: GeneratorEmbedding, seed: int, device: str
 ) -> Iterator[GeneratorTrainer]:
-    """Yield a trainer while torch is deterministic and uses one thread per operation.
-
-    So the weights do not depend on the number of threads of the machine.
-    """
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # needed on a GPU
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        with ThreadPoolExecutor(MICRO_BATCHES) as pool:
-            yield GeneratorTrainer(sessions, ids, row, seed, device, pool)
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+    """Yield a trainer inside `deterministic_pool`."""
+    with deterministic_pool(MICRO_BATCHES) as pool:
+        yield GeneratorTrainer(sessions, ids, row, seed, device, pool)

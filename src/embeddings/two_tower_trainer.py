@@ -8,7 +8,6 @@ cost does not depend on the number of items.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from torch.nn.functional import normalize
 from src.core.arrays import I32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
+from src.embeddings.deterministic import deterministic_pool
 from src.embeddings.two_tower_batches import (
     MicroBatch,
     NegativeSampler,
@@ -165,18 +165,6 @@ class TwoTowerTrainer:
 def deterministic_trainer(
     sessions: Sessions, row: TwoTowerEmbedding, n_types: int, seed: int, device: str
 ) -> Iterator[TwoTowerTrainer]:
-    """Yield a trainer while torch is deterministic and uses one thread per operation.
-
-    So the vectors do not depend on the number of threads of the machine.
-    """
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # needed on a GPU
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    try:
-        with ThreadPoolExecutor(MICRO_BATCHES) as pool:
-            yield TwoTowerTrainer(sessions, row, n_types, seed, device, pool)
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+    """Yield a trainer inside `deterministic_pool`."""
+    with deterministic_pool(MICRO_BATCHES) as pool:
+        yield TwoTowerTrainer(sessions, row, n_types, seed, device, pool)
