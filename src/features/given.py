@@ -99,5 +99,5 @@ def given_values(batch: QueryBatch) -> F32:
 
 
 def pair_numbers(session: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Join session and item to one number each, in the order of both."""
-    return session.astype(np.int64) << 32 | item
+    """Join session and item to one number each, in the order of both; an item may be -1."""
+    return (session.astype(np.int64) << 32) + item

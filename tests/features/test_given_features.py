@@ -21,7 +21,7 @@ from src.core.arrays import F32
 from src.data import paths
 from src.data.shards import Shard
 from src.data.split_data import SplitData
-from src.features.given import FORMS, GivenFeature, GivenFusionFeature
+from src.features.given import FORMS, GivenFeature, GivenFusionFeature, pair_numbers
 from src.features.table import FeatureTable
 
 RECIPE = replace(GIVEN_RECIPE, features=(GivenFeature(FORMS), GivenFusionFeature()))
@@ -140,3 +140,11 @@ def test_rows_that_do_not_fit() -> None:
         GivenFeature(("top",))
     with pytest.raises(ValueError, match="candidates are not given"):
         replace(BARE, features=(GivenFeature(),))
+
+
+def test_pairs_are_in_the_order_of_session_and_item() -> None:
+    """An item that no split has, -1, stands first in its own list."""
+    session = np.repeat(np.arange(4, dtype=np.int32), 3)
+    item = np.array([-1, 0, 7, -1, 3, 2**31 - 1, 5, 6, 7, -1, 1, 2], np.int32)
+    numbers = pair_numbers(session, item)
+    assert (np.diff(numbers) > 0).all()
