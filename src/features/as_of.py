@@ -127,6 +127,11 @@ class AsOfFeature(KeyedLogFeature):
     def memory(self, run: Run, split: str) -> Memory:
         return Memory() if run.engine.twin(__name__) else super().memory(run, split)
 
+    def prepare(self, data: SplitData) -> None:
+        """Make the table of a split where Spark computes it."""
+        if own := data.run.engine.twin(__name__):
+            own.build(self, data, self.names(data.run.recipe))
+
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         if own := batch.data.run.engine.twin(__name__):
             X[:, column : column + len(self.columns())] = own.read(self, batch)

@@ -145,6 +145,9 @@ class FeatureGroup(ABC):
         """Return one row for both, if `causal` has made them equal; None if they differ."""
         return self if self == other else None
 
+    def prepare(self, data: SplitData) -> None:  # noqa: B027 - most kinds have nothing to make
+        """Make the files of a split that `fill` reads, where the engine makes them."""
+
     @abstractmethod
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
         """Write the columns X[:, column : column + len(names)]; they hold zeros before.

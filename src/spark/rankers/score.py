@@ -51,6 +51,8 @@ class SplitScorer(score.SplitScorer):
     @cached_property
     def _of_task(self) -> Scorer:
         run = replace(self.run, output=self.run.output.absolute())
+        for group in run.recipe.features:
+            group.prepare(self.data)  # a task has no Spark of its own
         models = [run.fingerprint(f) for target in self.targets for f in target.models(run)]
         return Scorer(run, self.shards_at_a_time, self.data.split, self.targets, tuple(models))
 

@@ -17,6 +17,7 @@ from shown import TICK, Shown, computed, random_log, world
 from src.core.engines import SparkEngine
 from src.data.split_data import SplitData
 from src.features.as_of import WHAT, AsOfFeature
+from src.spark.rankers.score import SplitScorer
 
 KEYS = (("user", "item"), ("page",), ())
 WINDOWS, HALVES = (3 * TICK, None), (4 * TICK, 50 * TICK)
@@ -44,6 +45,20 @@ def test_every_column_of_every_key(tmp_path: Path, spark: SparkEngine) -> None:
     rows = [AsOfFeature("shown", key, WHAT, WINDOWS, HALVES, 2 * TICK) for key in KEYS]
     compare(tmp_path, spark, log, [*rows, OTHER])
     assert list((tmp_path / "valid" / "as_of").glob("shown_user_item-*.parquet"))
+
+
+def test_tables_are_there_before_tasks_score(tmp_path: Path, spark: SparkEngine) -> None:
+    """A task, which has no Spark, reads the table: nothing is left to make."""
+    log = random_log(2, lists=20)
+    data, _ = world(tmp_path, log, log, [OTHER], UNTIL)
+    on_spark = SplitData(replace(data.run, engine=spark), "valid")
+    scorer = SplitScorer(on_spark, [])
+    assert not (tmp_path / "valid" / "as_of").exists()
+    assert scorer._of_task.split == "valid"
+    (table,) = (tmp_path / "valid" / "as_of").glob("reads_user-*.parquet")
+    made = table.stat().st_mtime_ns
+    computed(on_spark)
+    assert table.stat().st_mtime_ns == made
 
 
 any_log = st.lists(
