@@ -87,9 +87,10 @@ class Service:
 
         def respond() -> Response:
             try:
-                return JSONResponse(make(), headers={"Cache-Control": "no-store"})
+                document = make()
             except ValueError as error:
                 return fault(400, str(error))
+            return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
         return await anyio.to_thread.run_sync(respond, limiter=self.one_at_a_time)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class Effect(NamedTuple):
     """What a feature does to the score of a candidate."""
 
     feature: str
-    value: float
+    value: float | None  # None where it is missing
     effect: float
     """How far the score falls if the feature gets its median over the candidates of the query: in
     standard deviations of their scores, summed over the rankers with the weights of the blend."""
@@ -47,7 +48,7 @@ def strongest(
     found = []
     for row, of_row in zip(rows, effect, strict=True):
         best = np.argsort(-np.abs(of_row), kind="stable")[:n]
-        values = ((batch.names[c], float(batch.X[row, c]), float(of_row[c])) for c in best)
+        values = ((batch.names[c], _finite(batch.X[row, c]), float(of_row[c])) for c in best)
         found.append([Effect(*value) for value in values if value[2]])
     return found
 
@@ -67,15 +68,23 @@ def _weighted(
     ]
 
 
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
 def _falls(models: Sequence[RankerModel], batch: CandidateBatch, rows: Sequence[int]) -> F64:
     """Return how far the score of each candidate falls with each feature at its median.
 
     float64 (rows, columns of X).
     """
-    X, median = batch.X, np.median(batch.X, axis=0)
+    X = batch.X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
+        median = np.nanmedian(X, axis=0)
     read = {name for model in models for name in model.names}
     is_read = np.array([name in read for name in batch.names])
-    row, column = np.nonzero(is_read & (X[rows] != median))
+    other = (X[rows] != median) & ~(np.isnan(X[rows]) & np.isnan(median))
+    row, column = np.nonzero(is_read & other)
     falls = np.zeros((len(rows), X.shape[1]))
     for first in range(0, row.size, ROWS):
         part: I64 = np.arange(first, min(first + ROWS, row.size))

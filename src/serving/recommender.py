@@ -87,7 +87,8 @@ class Recommender:
             self.names, recipe.types, "text" in schema, data.now, data.usual_gap
         )
         self._turn = Lock()
-        self.answer(self.reader.read(str(self.names.ids[0])))  # fills the caches
+        first = np.zeros(1, np.int32), np.zeros(1, np.int8), np.array([data.now], np.int32)
+        self.answer(Query(*first))  # fills the caches
 
     def answer(self, query: Query) -> Answer:
         """Find, score and order the candidates of a query."""

@@ -16,7 +16,7 @@ from src.cli import run_cli, step_flags
 from src.tools.ask import load
 
 LOCAL = "127.0.0.1"
-NAMES = [LOCAL, "localhost", "[::1]"]
+NAMES = [LOCAL, "localhost"]
 """Hosts of a request to this machine itself."""
 
 
@@ -52,7 +52,7 @@ def body(args: argparse.Namespace) -> int:
 
     with listening(args.host, args.port) as port:
         of = load(args, Path(__file__))
-        hosts = NAMES if args.host in NAMES else ["*"]
+        hosts = ["*"] if args.host == "0.0.0.0" else [*NAMES, args.host]
         config = uvicorn.Config(application(of, hosts), log_level="warning", server_header=False)
         host, number = port.getsockname()[:2]
         print(f"http://{host}:{number}  (Ctrl-C ends it)", flush=True)

@@ -138,6 +138,22 @@ def test_effects_are_what_a_change_of_the_feature_does(recommender: Recommender)
     )
 
 
+def test_effects_of_a_column_with_missing_values(recommender: Recommender) -> None:
+    """The median is that of the values that are there; a missing value is None."""
+    of, name = recommender, next(iter(recommender.blends))
+    answer = of.answer(of.data.stored_query(of.data.stored.first_query))
+    items = answer.lists[name].item[:2].tolist()
+    top = of.effects(answer, name, items[:1], 1)[0][0]
+    column, rows = answer.batch.names.index(top.feature), answer.rows(items)
+    answer.batch.X[rows[0], column] = np.nan
+    missing, there = of.effects(answer, name, items, 10_000)
+    assert all(e.value is None for e in missing if e.feature == top.feature)
+    assert all(e.value is not None for e in there)
+    answer.batch.X[:, column] = np.nan
+    nothing = of.effects(answer, name, items, 10_000)
+    assert not [e for of_item in nothing for e in of_item if e.feature == top.feature]
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
