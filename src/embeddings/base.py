@@ -96,13 +96,13 @@ class Embedding(ABC):
         files, fitted = self.files(run, split), fitted_split(run, split)
         if fitted != split:
             self.build(run, fitted)
+            self._remove_others(run, split)
             copies = run.copy(dict(zip(files, self.files(run, fitted), strict=True)))
             return Summary(count_built(file in copies for file in files))
 
         def make_files(temporary: dict[Path, Path]) -> None:
             run.budget.claim(f"{split} {self.name}", self.memory(run, split))
-            for file in set(_files_of_all_kinds(run, split, self.name)) - set(files):
-                store.remove(file)
+            self._remove_others(run, split)
             make(temporary)
 
         row: object = (self, run.recipe.seed, *depends_on)
@@ -110,6 +110,12 @@ class Embedding(ABC):
         built = run.build_many(dict.fromkeys(files, row), make_files, inputs, code=make)
         store.remove(paths.checkpoint(run, split, self.name))
         return Summary(count_built(file in built for file in files))
+
+    def _remove_others(self, run: Run, split: str) -> None:
+        """Remove the files that a row of another kind left under the same name."""
+        files = set(self.files(run, split))
+        for file in set(_files_of_all_kinds(run, split, self.name)) - files:
+            store.remove(file)
 
 
 def _files_of_all_kinds(run: Run, split: str, name: str) -> list[Path]:

@@ -16,13 +16,16 @@ from src.embeddings.base import Embedding
 TIMED = 20  # batches, from which the time of the training is expected
 
 
-def train_with_checkpoints(run: Run, split: str, row: Embedding, trainer: Resumable) -> None:
+def train_with_checkpoints(
+    run: Run, split: str, row: Embedding, trainer: Resumable, *depends_on: object
+) -> None:
     """Train all epochs; resume from a checkpoint of the same row, data and code.
 
+    depends_on: what the training depends on beside them, as for `Embedding.build_files`.
     Prints the time that all epochs would take, from that of the first TIMED batches.
     """
     key = {
-        "code": code.version(row, run.engine), "rows": [row, run.recipe.seed],
+        "code": code.version(row, run.engine), "rows": [row, run.recipe.seed, *depends_on],
         "events": run.fingerprint(paths.events(run, split)), "engine": run.engine.name,
     }  # fmt: skip
     checkpoint = Checkpoint(paths.checkpoint(run, split, row.name), key)

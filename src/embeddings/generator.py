@@ -92,6 +92,7 @@ class GeneratorEmbedding(Embedding):
         """Make ids, train on the sessions of a split; write all files."""
         training: Summary = {}
         sources = [paths.item_vectors(run, split, name) for name in self.vectors]
+        depends_on = [run.fingerprint(path) for path in sources]
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.generator_trainer import generator_trainer
@@ -99,7 +100,7 @@ class GeneratorEmbedding(Embedding):
             sessions, seed = Sessions.load(run, split), run.recipe.seed
             ids = self.ids(sessions, sources, seed)
             with generator_trainer(sessions, ids, self, seed, run.engine.device) as trainer:
-                train_with_checkpoints(run, split, self, trainer)
+                train_with_checkpoints(run, split, self, trainer, depends_on)
                 training.update(trainer.summary)
                 generation, log = trainer.best_generation(), trainer.log
             vectors = unit(generation.item_vectors())
@@ -113,7 +114,6 @@ class GeneratorEmbedding(Embedding):
                 paths.embedding_log(run, split, self.name): partial(write_log, log),
             })  # fmt: skip
 
-        depends_on = [run.fingerprint(path) for path in sources]
         return self.build_files(run, split, make, depends_on) | training
 
     def ids(self, sessions: Sessions, sources: Sequence[Path], seed: int) -> Ids:

@@ -31,8 +31,8 @@ from src.embeddings.word2vec import Word2VecEmbedding
 DIRECTED = FactorizationEmbedding("x", dim=16, epochs=2)
 WITH_QUERIES = TwoTowerEmbedding("x", dim=16, batch_negatives=64, epochs=1)
 GENERATOR = GeneratorEmbedding("x", sizes=(8, 4), dim=16, epochs=1)
-KINDS = [DIRECTED, WITH_QUERIES, GENERATOR, Word2VecEmbedding("x", dim=16, epochs=2),
-         PretrainedEmbedding("x", "none.csv", "id")]  # fmt: skip
+PRETRAINED = PretrainedEmbedding("x", "none.csv", "id")
+KINDS = [DIRECTED, WITH_QUERIES, GENERATOR, Word2VecEmbedding("x", dim=16, epochs=2), PRETRAINED]
 
 
 def run_with(folder: Path, row: Embedding) -> Run:
@@ -119,6 +119,47 @@ def test_a_checkpoint_of_another_row_is_not_loaded(
     DIRECTED.build(fresh, "valid")
     file = paths.item_vectors(run, "valid", "x")
     assert file.read_bytes() == paths.item_vectors(fresh, "valid", "x").read_bytes()
+
+
+def test_a_checkpoint_from_other_vectors_is_not_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids come from vectors: of others, the codes mean something else."""
+    one, two = (Word2VecEmbedding("w", dim=8, epochs=epochs) for epochs in (1, 3))
+    row = replace(GENERATOR, vectors=("w",), epochs=2)
+
+    def built(folder: Path, source: Embedding) -> bytes:
+        recipe = replace(BARE, embeddings=(source, row))
+        run = write_split(folder, planted_events(60), 10, recipe=recipe).run
+        for each in recipe.embeddings:
+            each.build(run, "valid")
+        return paths.generator(run, "valid", "x").read_bytes()
+
+    def killed(self: Run, batches: list, name: str, *_: object) -> list:
+        if "x, epoch 1" in name:
+            raise KeyboardInterrupt
+        return batches
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "progress", killed)
+        with pytest.raises(KeyboardInterrupt):
+            built(tmp_path / "one", one)
+    assert built(tmp_path / "one", two) == built(tmp_path / "two", two)
+
+
+def test_a_copy_leaves_no_file_of_another_kind(tmp_path: Path) -> None:
+    """As deployed, a split has copies of what its history made."""
+
+    def run_of(row: Embedding) -> Run:
+        recipe = replace(BARE, embeddings=(row,), as_deployed=True)
+        since = int(planted_events(60)["ts"].median())  # type: ignore[arg-type]
+        return write_split(tmp_path, planted_events(60), 10, recipe=recipe, since=since).run
+
+    DIRECTED.build(run_of(DIRECTED), "valid")
+    run = run_of(PRETRAINED)
+    assert paths.source_vectors(run, "valid", "x").exists()
+    PRETRAINED.build(run, "valid")
+    assert not paths.source_vectors(run, "valid", "x").exists()
 
 
 def test_a_deleted_log_is_made_again(tmp_path: Path) -> None:
