@@ -75,10 +75,11 @@ class PopularRetriever(Retriever):
         all_lists = data.cached(("popular", self), lambda: self._all_lists(data))
         ends = self._window_ends(data, first, end)
         if not np.isin(ends, all_lists.ends).all():  # a query that the split does not have
-            ends_at_hand = np.unique(ends)
-            all_lists = data.cached(
-                ("popular", self, tuple(ends_at_hand)), lambda: self._lists_of(data, ends_at_hand)
-            )
+            key, at_hand = ("popular at hand", self), np.unique(ends)
+            all_lists = data.cached(key, lambda: self._lists_of(data, at_hand))
+            if not np.array_equal(all_lists.ends, at_hand):  # of the query before
+                data.forget(key)
+                all_lists = data.cached(key, lambda: self._lists_of(data, at_hand))
         window = np.searchsorted(all_lists.ends, ends)
         return all_lists.item[window], all_lists.score[window]
 

@@ -103,6 +103,10 @@ class SplitData:
         """Whether the cache has a value for the key."""
         return key in self._cache
 
+    def forget(self, key: Hashable) -> None:
+        """Drop the value of a key."""
+        self._cache.pop(key, None)
+
     def drop_unused(self) -> None:
         """Drop values that were not read since the last call."""
         self._cache = {key: value for key, value in self._cache.items() if key in self._used}

@@ -140,6 +140,7 @@ def test_popular_items_at_a_time_of_no_other_query(planted: Both, days: float) -
     query = planted.query.stored_query(s.first_query)
     planted.query.take(replace(query, ts=np.full_like(query.ts, now)))
     (item,), (score,) = row.lists(planted.query, s.n_sessions, s.n_sessions + 1)
+    assert sum("popular at hand" in key for key in planted.query._cache) == 1, "of one time"
     end = now // HOUR * HOUR
     count = np.bincount(s.item[(s.ts >= end - 7 * DAY) & (s.ts < end)], minlength=N_ITEMS)
     wanted = sorted(np.flatnonzero(count).tolist(), key=lambda i: (-count[i], i))[: row.length]
