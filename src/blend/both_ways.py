@@ -16,17 +16,17 @@ DEPLOYED, ALLOWED = "as deployed", "as the competition allows"
 def other_cv(run: Run) -> dict[str, Any] | None:
     """Read cv.json of the run with, or without, `--causal` in the folder beside; None without one.
 
-    The folders are `output/<name>` and `output/<name>-causal`.
+    It must be of the same data set, metric and number of sessions. The folders are `output/<name>`
+    and `output/<name>-causal`.
     """
     name, deployed = run.output.name, run.recipe.as_deployed
     path = run.output.with_name(name.removesuffix(CAUSAL) if deployed else name + CAUSAL)
     path /= "cv.json"
     if path == cv_path(run) or not path.exists():
         return None
-    cv = json.loads(path.read_text())
-    same = all(cv.get(key) == value for key, value in (("dataset", run.recipe.name),
-               ("metric", str(run.recipe.metric)), ("as_deployed", not deployed)))  # fmt: skip
-    return cv if same else None
+    cv, own = json.loads(path.read_text()), read_cv(run)
+    same = all(cv.get(key) == own[key] for key in ("dataset", "metric", "sessions"))
+    return cv if same and cv.get("as_deployed") is not deployed else None
 
 
 def both_scores(run: Run) -> list[str]:

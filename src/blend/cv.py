@@ -185,6 +185,7 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
     return {
         "dataset": recipe.name,
         "as_deployed": recipe.as_deployed,
+        "sessions": len(fold),
         "metric": str(recipe.metric),
         "convention": recipe.metric.convention,
         "score": total_score(scores, weights),

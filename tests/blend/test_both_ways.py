@@ -19,7 +19,8 @@ def run_with(folder: Path, score: float, as_deployed: bool, **other: object) -> 
     """A run whose cv.json has a score."""
     recipe = replace(BARE, as_deployed=as_deployed)
     cv = {"dataset": recipe.name, "metric": str(recipe.metric), "score": score,
-          "ci95": [score - 0.05, score + 0.05], "as_deployed": as_deployed}  # fmt: skip
+          "sessions": 7, "as_deployed": as_deployed,
+          "ci95": [score - 0.05, score + 0.05]}  # fmt: skip
     folder.mkdir()
     (folder / "cv.json").write_text(json.dumps(cv | other))
     return run_in(folder, recipe)
@@ -35,9 +36,9 @@ def test_a_run_names_its_score_and_that_of_the_folder_beside(tmp_path: Path) -> 
     assert both_scores(two) == [deployed, allowed]
 
 
-def test_the_folder_beside_may_hold_another_data_set(tmp_path: Path) -> None:
+def test_the_folder_beside_may_hold_other_sessions(tmp_path: Path) -> None:
     one = run_with(tmp_path / "shop", 0.3, False)
-    run_with(tmp_path / "shop-causal", 0.2, True, dataset="another")
+    run_with(tmp_path / "shop-causal", 0.2, True, sessions=8)
     assert len(both_scores(one)) == 1
     two = run_with(tmp_path / "news", 0.2, True)
     assert len(both_scores(two)) == 1, "its own folder is not the one beside"
