@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from tiny import GRADED, RECIPE
 from src.blend.final_blend import final_blends, list_of
 from src.candidates.pool import pool_files
 from src.prerankers.base import PreRanker
+from src.serving import effects
 from src.serving.query import NEW, Query
 from src.serving.recommender import Answer, Recommender
 from src.serving.table import RECOMMENDATIONS, recommend
@@ -138,20 +140,30 @@ def test_effects_are_what_a_change_of_the_feature_does(recommender: Recommender)
     )
 
 
-def test_effects_of_a_column_with_missing_values(recommender: Recommender) -> None:
-    """The median is that of the values that are there; a missing value is None."""
+class Total:
+    """A model that adds up its features; a missing one counts -5."""
+
+    names = ("a", "b")
+
+    def margins(self, X: np.ndarray, names: list[str]) -> np.ndarray:
+        return np.nan_to_num(X, nan=-5).sum(axis=1)
+
+
+def test_missing_values_are_not_in_the_median() -> None:
+    X = np.array([[np.nan, 1, np.nan], [2, 1, np.nan], [4, 1, np.nan]], np.float32)
+    batch = SimpleNamespace(X=X, names=["a", "b", "unread"])
+    falls = effects._falls([Total()], batch, [0, 1, 2])  # type: ignore[list-item, arg-type]
+    assert falls.tolist() == [[-8, 0, 0], [-1, 0, 0], [1, 0, 0]], "the median of a is 3"
+
+
+def test_a_missing_value_is_none(recommender: Recommender) -> None:
     of, name = recommender, next(iter(recommender.blends))
     answer = of.answer(of.data.stored_query(of.data.stored.first_query))
-    items = answer.lists[name].item[:2].tolist()
-    top = of.effects(answer, name, items[:1], 1)[0][0]
-    column, rows = answer.batch.names.index(top.feature), answer.rows(items)
-    answer.batch.X[rows[0], column] = np.nan
-    missing, there = of.effects(answer, name, items, 10_000)
-    assert all(e.value is None for e in missing if e.feature == top.feature)
-    assert all(e.value is not None for e in there)
-    answer.batch.X[:, column] = np.nan
-    nothing = of.effects(answer, name, items, 10_000)
-    assert not [e for of_item in nothing for e in of_item if e.feature == top.feature]
+    item = answer.lists[name].item[:1].tolist()
+    top = of.effects(answer, name, item, 1)[0][0].feature
+    answer.batch.X[answer.rows(item), answer.batch.names.index(top)] = np.nan
+    (found,) = of.effects(answer, name, item, 10_000)
+    assert all((e.value is None) == (e.feature == top) for e in found)
 
 
 @pytest.mark.parametrize(
