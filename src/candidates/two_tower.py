@@ -15,6 +15,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
+from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.data.splits import fitted_split
 from src.data.vectors import item_vectors, query_vectors
@@ -59,10 +60,10 @@ class TwoTowerRetriever(Retriever):
         return [events, *(path(run, split, self.model) for path in vectors)]
 
     def memory(self, run: Run, split: str) -> float:
-        """Estimate the bytes of the vectors of the searched items."""
+        """Estimate the bytes of the vectors of the searched items, and of the sessions counted."""
         items = max(count_rows(paths.items(run)), 1)
         size = paths.total_size([paths.item_vectors(run, split, self.model)])
-        return size * min(self.max_items, items) / items
+        return size * min(self.max_items, items) / items + Sessions.fitted_memory(run, split)
 
     def causal(self) -> Self:
         """Return the row itself: the model is trained ahead."""

@@ -13,7 +13,9 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import EVENTS
-from src.data.splits import split_named
+from src.data.splits import fitted_split, split_named
+
+BYTES_PER_EVENT = 17.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Sessions:
 
     @classmethod
     def load(cls, run: Run, split: str) -> Sessions:
-        """Read the sessions of a split, column by column: 17 bytes an event at the peak."""
+        """Read the sessions of a split, column by column: BYTES_PER_EVENT at the peak."""
         n_items, sizes = count_rows(paths.items(run)), split_named(run, split)
         events = paths.events(run, split)
 
@@ -66,6 +68,12 @@ class Sessions:
         offsets = offsets_of_ids(column("session"), 0, sizes.sessions)
         item, ts, type_ = column("item"), column("ts"), column("type")
         return cls(offsets, item, ts, type_, n_items, sizes.first_query)
+
+    @staticmethod
+    def fitted_memory(run: Run, split: str) -> float:
+        """Count the bytes of the sessions that a split is fitted to, where they are not its own."""
+        fitted = fitted_split(run, split)
+        return 0.0 if fitted == split else BYTES_PER_EVENT * count_rows(paths.events(run, fitted))
 
     @classmethod
     def from_events(

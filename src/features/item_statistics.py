@@ -13,6 +13,7 @@ from src.core.arrays import F32
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
+from src.data.sessions import Sessions
 from src.data.splits import fitted_split
 from src.data.units import DAY
 from src.features.base import Events, FeatureGroup, Memory, QueryBatch, lower_names
@@ -76,9 +77,10 @@ class ItemStatisticsFeature(FeatureGroup):
         return [paths.events(run, fitted_split(run, split))]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """Count the table of all items: summed in float64, kept in float32."""
+        """Count the table of all items, summed in float64, kept in float32; and the sessions."""
         columns = sum(map(len, column_groups(run.recipe.types)))
-        return Memory(12.0 * columns * count_rows(paths.items(run)))
+        table = 12.0 * columns * count_rows(paths.items(run))
+        return Memory(table + Sessions.fitted_memory(run, split))
 
     def causal(self) -> Self:
         return self

@@ -22,6 +22,7 @@ from src.datasets.tianchi.clicklog import CONTEXT
 from src.embeddings.factorization import FactorizationEmbedding
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
+from src.features.item_statistics import ItemStatisticsFeature
 from src.features.table import FeatureTable
 from src.matrices.build import build_group, groups
 
@@ -99,6 +100,9 @@ def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path
     planted = planted_events().with_columns(ts=pl.col("ts") + is_query * (20 * DAY)).cast(EVENTS)
     events = planted.filter(is_query | ~in_window)
     data = as_deployed(tmp_path / "a", events, recipe, QUERIES)
+    statistics = next(row for row in recipe.features if isinstance(row, ItemStatisticsFeature))
+    more = (statistics.memory(data.run, name).held for name in ("valid", "valid_history"))
+    assert next(more) - next(more) == 17 * data.fitted.sessions.item.size, "kept beside its own"
     queries = sorted(range(first_query, 300), key=lambda q: history(data, q)[-1][1])
     query = queries[1]  # an early one: much is later
     now = history(data, query)[-1][1]
