@@ -105,8 +105,10 @@ def write_split(
 
 
 def write_items(folder: Path, n_items: int, known: dict[str, Any]) -> None:
-    """Write items.parquet: raw ids, and what is known of the items (int32 columns)."""
-    table = pl.DataFrame(known, schema=dict.fromkeys(known, pl.Int32))
+    """Write items.parquet: raw ids, and what is known of the items (int32 columns, or texts)."""
+    types = {name: pl.String if isinstance(values[0], str) else pl.Int32
+             for name, values in known.items()}  # fmt: skip
+    table = pl.DataFrame(known, schema=types)
     ids = pl.DataFrame({"item_id": np.arange(n_items)})
     whole(folder / "items.parquet", ids.hstack(table) if known else ids)
 

@@ -15,7 +15,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
-from src.matrices.neighbours import top_neighbours
+from src.matrices.neighbours import count_matrix_rows, matrix_rows, top_neighbours
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -47,7 +47,8 @@ class ItemToItemRetriever(Retriever):
         """Estimate the bytes of the neighbours, and of the sums over all items of each thread."""
         items = count_rows(paths.items(run))
         pairs = count_rows(paths.neighbours(run, split, self.matrix))
-        table = 8 * min(items * self.neighbours, pairs) + 8 * items
+        rows = count_matrix_rows(run, split, self.matrix)
+        table = 8 * min(rows * self.neighbours, pairs) + 8 * rows
         return table + run.engine.threads * 12 * items
 
     def causal(self) -> Self:
@@ -57,7 +58,9 @@ class ItemToItemRetriever(Retriever):
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the neighbours' weights of each query's seeds."""
         near = top_neighbours(data, self.matrix, self.neighbours)
+        seeds = self.seeds.select(data, first, end)
+        rows = matrix_rows(data, self.matrix, first, seeds.offsets, seeds.item)
         return item_to_item_kernel.item_to_item_lists(
-            *self.seeds.select(data, first, end), near.offsets, near.item, near.weight,
+            seeds.offsets, rows, seeds.weight, near.offsets, near.item, near.weight, data.n_items,
             self.neighbours, self.normalize, self.power, self.top, get_num_threads(),
         )  # fmt: skip

@@ -12,11 +12,12 @@ from src.core.topk_kernel import insert_top
 @njit(parallel=True, cache=True)
 def item_to_item_lists(
     offsets,
-    items,
+    rows,
     weight,
     near_offsets,
     near,
     near_weight,
+    n_items,
     neighbours,
     normalize,
     power,
@@ -26,20 +27,20 @@ def item_to_item_lists(
     """List the neighbours of the seed items by the sum of their weights.
 
     Returns item and score, (queries, top).
-    offsets, items, weight: seeds by query as CSR. near_offsets, near, near_weight: neighbours by
-    item as CSR.
+    offsets, rows, weight: seeds by query as CSR, by their rows of the matrix. near_offsets, near,
+    near_weight: neighbours by row as CSR.
     """
     n_queries = offsets.size - 1
     item = np.full((n_queries, top), -1, np.int32)
     score = np.zeros((n_queries, top), np.float32)
     for t in prange(n_threads):
-        total = np.zeros(near_offsets.size - 1, np.float64)
-        touched = np.empty(near_offsets.size - 1, np.int32)
+        total = np.zeros(n_items, np.float64)
+        touched = np.empty(n_items, np.int32)
         for q in range(n_queries * t // n_threads, n_queries * (t + 1) // n_threads):
             n_touched = 0
             for i in range(offsets[q], offsets[q + 1]):
-                first = near_offsets[items[i]]
-                end = min(near_offsets[items[i] + 1], first + neighbours)
+                first = near_offsets[rows[i]]
+                end = min(near_offsets[rows[i] + 1], first + neighbours)
                 unit = weight[i]
                 if normalize:
                     unit = weight[i] / max(near_weight[first:end].sum(), np.float32(1e-30)) ** power

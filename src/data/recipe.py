@@ -152,12 +152,20 @@ class Recipe:
         """Return the recipe of `--causal`: rows that see nothing later than the query.
 
         `row.causal()` gives the causal form of a row, or None to drop it. Rows made ahead see what
-        was there before the window of the queries, and are dropped where there is none. Baselines
-        are dropped with any of their retrievers.
+        was there before the window of the queries. Where there is none, they are dropped, unless
+        all that they read are matrices that are rebuilt or made without events. Baselines are
+        dropped with any of their retrievers.
         """
+        known = {row.name for row in self.matrices if row.rebuild or not row.made_ahead}
+
+        def stays(row: Any) -> bool:
+            if self.by_window or not row.made_ahead:
+                return True
+            tables = {row.name} if row in self.matrices else set(getattr(row, "tables", ()))
+            return bool(tables) and tables <= known
 
         def kept(rows: Iterable[Any]) -> tuple[Any, ...]:
-            rows = (row for row in rows if self.by_window or not row.made_ahead)
+            rows = filter(stays, rows)
             return tuple(causal for row in rows if (causal := row.causal()) is not None)
 
         retrievers, row = kept(self.retrievers), self.preranker

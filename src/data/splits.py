@@ -9,9 +9,11 @@ writes splits.json when all other files of the splits are complete.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from src.core import store
@@ -22,6 +24,8 @@ from src.data import paths
 HISTORY = "history"
 HISTORY_BYTES = 80
 """Memory for an event while a history is written: all columns, filtered and renumbered."""
+MIN_GROWTH = 0.01
+"""Share of the events that must be new for a rebuild: a few clicks would change nothing."""
 ROLES = ("valid", "test", "train", HISTORY)
 
 
@@ -34,7 +38,8 @@ class Split:
     origin: str  # the part of the raw data that it hides; of a history, the split that it precedes
     sessions: int
     queries: int
-    since: int | None = None  # second before which no query begins, and others have all events
+    since: int | None = None  # second before which no query begins, and others have all events;
+    # of a history for what is rebuilt, the second that its events are earlier than
 
     @classmethod
     def read(cls, run: Run, name: str, role: str, origin: str, since: int | None = None) -> Split:
@@ -50,8 +55,7 @@ class Split:
 
 def write_splits(run: Run, splits: list[Split]) -> None:
     """Write splits.json, which allows the other steps to start; make histories before it."""
-    begun = [split for split in splits if split.since is not None]
-    histories = [write_history(run, split) for split in begun] if run.recipe.as_deployed else []
+    histories = [h for split in splits for h in write_histories(run, split)]
     text = json.dumps([asdict(split) for split in [*splits, *histories]], indent=1)
     store.write_text(run.output / "splits.json", text)
 
@@ -82,15 +86,29 @@ def split_named(run: Run, name: str) -> Split:
     return next(split for split in read_splits(run) if split.name == name)
 
 
-def write_history(run: Run, split: Split) -> Split:
-    """Make the tables of the events before the window of a split; return them as a split."""
-    name = f"{split.name}_history"
+def write_histories(run: Run, split: Split) -> list[Split]:
+    """Make the histories of a split: that of its window, and those for what is rebuilt."""
+    if not run.recipe.as_deployed:
+        return []
+    histories = []
+    if split.since is not None:
+        histories.append(_write_history(run, split, f"{split.name}_history", split.since))
+    periods = {row.rebuild_s for row in run.recipe.matrices if row.rebuild_s}
+    for start in sorted({s for every in periods for s in rebuild_starts(run, split, every)}):
+        name = f"{split.name}_before_{datetime.fromtimestamp(start, UTC):%Y%m%dT%H%M}"
+        history = _write_history(run, split, name, start)
+        histories.append(replace(history, since=start))
+    return histories
+
+
+def _write_history(run: Run, split: Split, name: str, end: int) -> Split:
+    """Make the tables of the events of a split before a second; return them as a split."""
     files = [paths.sessions(run, name), paths.events(run, name)]
     inputs = [paths.sessions(run, split.name), paths.events(run, split.name)]
 
     def write(temporary: dict[Path, Path]) -> None:
         run.budget.claim(name, HISTORY_BYTES * count_rows(inputs[1]), 0)
-        events = pl.read_parquet(inputs[1]).filter(pl.col("ts") < split.since)
+        events = pl.read_parquet(inputs[1]).filter(pl.col("ts") < end)
         sessions = pl.read_parquet(inputs[0])[events["session"].unique(maintain_order=True)]
         tables = {
             files[0]: sessions.with_columns(query=pl.lit(False)),
@@ -100,10 +118,42 @@ def write_history(run: Run, split: Split) -> Split:
             tables[path].write_parquet(part)
 
     with run.step(name) as summary:
-        built = run.build_many(dict.fromkeys(files, split.since), write, inputs)
+        built = run.build_many(dict.fromkeys(files, end), write, inputs)
         summary |= count_built(file in built for file in files)
         summary["events"] = count_rows(files[1])
     return Split.read(run, name, HISTORY, split.name)
+
+
+def rebuild_starts(run: Run, split: Split, every: int) -> list[int]:
+    """Choose when what is rebuilt every so many seconds is made for the queries of a split.
+
+    A start begins a period with a query. There are events before it, and MIN_GROWTH of them are not
+    before the start that is chosen before it. So no start depends on later events.
+    """
+    run.budget.claim(f"{split.name} rebuilds", 24 * count_rows(paths.events(run, split.name)), 0)
+    events = pl.scan_parquet(paths.events(run, split.name)).select("session", "ts").collect()
+    queries = events.filter(pl.col("session") >= split.first_query)
+    last = queries.group_by("session").agg(pl.col("ts").max())["ts"].to_numpy()
+    starts = np.unique(last.astype(np.int64) // every * every)
+    counts = np.searchsorted(np.sort(events["ts"].to_numpy()), starts)
+    chosen: list[int] = []
+    known = 0
+    for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
+        if count and count - known >= MIN_GROWTH * count:
+            chosen.append(start)
+            known = count
+    return chosen
+
+
+def rebuilt_splits(run: Run, name: str, every: int) -> dict[str, int]:
+    """Return the histories of a split from which rows with that `rebuild_s` are made, in order.
+
+    Name -> second that its events are earlier than. Without `--causal`, and for 0, there are none.
+    """
+    if not (every and run.recipe.as_deployed):
+        return {}
+    found = [split for split in read_splits(run) if split.role == HISTORY and split.origin == name]
+    return {s.name: s.since for s in found if s.since is not None and s.since % every == 0}
 
 
 def counted_split(run: Run, name: str) -> str:
@@ -122,7 +172,8 @@ def fitted_split(run: Run, name: str) -> str:
     It is the `counted_split`, or with `--causal` its history.
     """
     counted = counted_split(run, name)
-    of_split = {split.origin: split.name for split in read_splits(run) if split.role == HISTORY}
+    histories = (split for split in read_splits(run) if split.role == HISTORY)
+    of_split = {split.origin: split.name for split in histories if split.since is None}
     return of_split.get(counted, counted) if run.recipe.as_deployed else counted
 
 

@@ -113,6 +113,11 @@ class FeatureGroup(ABC):
     made_ahead: ClassVar[bool] = False
     """Whether the row reads what is made from all events, ahead of the query: SplitData.fitted."""
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the matrices and embeddings that the row reads, where it reads nothing else."""
+        return ()
+
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - some kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""
 

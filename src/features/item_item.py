@@ -26,7 +26,7 @@ from src.features.base import (
 )
 from src.features.item_item_kernel import Aggregate, matrix_columns, vector_columns
 from src.features.weightings_kernel import N_LATEST, Weighting
-from src.matrices.neighbours import all_neighbours
+from src.matrices.neighbours import all_neighbours, count_matrix_rows, matrix_rows
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -65,6 +65,10 @@ class ItemItemFeature(FeatureGroup):
         require_known(f"feature of {self.table}", self.aggregates, AGGREGATES)
         if not 0 <= self.latest <= N_LATEST:
             raise ValueError(f"feature of {self.table}: latest is at most {N_LATEST} events")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.table,)
 
     @cache  # noqa: B019 - a recipe has few rows, and a query asks for each many times
     def columns(self) -> list[Column]:
@@ -117,14 +121,15 @@ class MatrixFeature(ItemItemFeature):
         return [paths.neighbours(run, split, self.table)]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """Count offsets of all items; neighbours and weights, 4 bytes each, are mapped."""
-        rows = count_rows(paths.neighbours(run, split, self.table))
-        return Memory(8.0 * count_rows(paths.items(run)), 8.0 * rows)
+        """Count offsets of all rows; neighbours and weights, 4 bytes each, are mapped."""
+        pairs = count_rows(paths.neighbours(run, split, self.table))
+        return Memory(8.0 * count_matrix_rows(run, split, self.table), 8.0 * pairs)
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
-        near = all_neighbours(batch.data, self.table)
+        near, history = all_neighbours(batch.data, self.table), batch.history
+        rows = matrix_rows(batch.data, self.table, batch.first, history.offsets, history.item)
         matrix_columns(
-            batch.candidates, batch.history, near.offsets, near.item, near.weight,
+            batch.candidates, history._replace(item=rows), near.offsets, near.item, near.weight,
             self.kernel_threshold, self.codes, column, X, get_num_threads(),
         )  # fmt: skip
 

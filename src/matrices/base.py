@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
+from src.data.units import DAY, HOUR
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -26,9 +28,23 @@ class ItemMatrix(ABC):
     made_ahead: ClassVar[bool] = True  # of the query: from the events of SplitData.fitted
 
     name: str
+    rebuild: str | None = field(default=None, kw_only=True)
+    """Period, "1d" or "6h" say: with `--causal`, a query reads the matrix that was made when the
+    period of its time began (UTC). None: that from before the window of the queries.
+    """
 
-    def check(self, recipe: Recipe) -> None:  # noqa: B027 - most kinds have nothing to check
+    def check(self, recipe: Recipe) -> None:
         """Raise ValueError where the row does not fit the recipe."""
+        if self.rebuild is not None and not self.rebuild_s:
+            raise ValueError(f"matrix {self.name}: rebuild is a number of days or hours, 1d or 6h")
+        if self.rebuild_s and not recipe.refit:
+            raise ValueError(f"matrix {self.name}: rebuild needs a recipe that refits")
+
+    @property
+    def rebuild_s(self) -> int:
+        """The period of `rebuild` in seconds; 0 for none."""
+        found = re.fullmatch(r"(\d+)([dh])", self.rebuild or "")
+        return int(found[1]) * {"d": DAY, "h": HOUR}[found[2]] if found else 0
 
     def causal(self) -> Self | None:
         """Return the causal form of the row: by default the row itself, made ahead."""

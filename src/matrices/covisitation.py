@@ -79,6 +79,7 @@ class CovisitationMatrix(ItemMatrix):
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where weights lack an event type."""
+        super().check(recipe)
         for weights in (self.source_weight, self.target_weight):
             recipe.check_weights(f"matrix {self.name}", weights)
 

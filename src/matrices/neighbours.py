@@ -14,8 +14,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from src.core.arrays import F32, I32, I64, offsets_of_sizes, read_only
+from src.core.parquet import count_rows
+from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
+from src.data.splits import rebuilt_splits
 
 NEIGHBOURS = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Float32})
 """One neighbour item_y of item_x a row; sorted by item_x, heaviest first, ties by item_y."""
@@ -23,7 +26,10 @@ NEIGHBOURS = pl.Schema({"item_x": pl.Int32, "item_y": pl.Int32, "weight": pl.Flo
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Top neighbours as CSR: those of item x are rows offsets[x] : offsets[x + 1]."""
+    """Top neighbours as CSR: those of item x are rows offsets[x] : offsets[x + 1].
+
+    Of a matrix that is rebuilt, x is a row as `matrix_rows` counts them.
+    """
 
     offsets: I64
     item: I32
@@ -38,10 +44,10 @@ class Neighbours:
         )
 
     @classmethod
-    def load(cls, path: Path, n_items: int, top: int) -> Neighbours:
+    def load(cls, path: Path, n_rows: int, top: int) -> Neighbours:
         """Read the `top` heaviest neighbours of each item of a NEIGHBOURS file."""
-        sizes, near, weight = np.zeros(n_items, np.int64), [], []
-        for x, y, w in _row_groups(path):
+        sizes, near, weight = np.zeros(n_rows, np.int64), [], []
+        for x, y, w in row_groups(path):
             counts = np.bincount(x - x[0])
             loaded = sizes[x[0] : x[0] + counts.size]  # an item may begin in the group before
             begins = np.cumsum(counts) - counts
@@ -53,14 +59,14 @@ class Neighbours:
         return cls(offsets, _joined(near, np.int32), _joined(weight, np.float32))
 
     @classmethod
-    def mapped(cls, path: Path, n_items: int) -> Neighbours:
+    def mapped(cls, path: Path, n_rows: int) -> Neighbours:
         """Map all neighbours of a NEIGHBOURS file into memory, from temporary files beside it.
 
         The system can drop mapped pages and read them again. The files vanish with the process.
         """
-        sizes, folder = np.zeros(n_items, np.int64), path.parent
+        sizes, folder = np.zeros(n_rows, np.int64), path.parent
         with TemporaryFile(dir=folder) as near, TemporaryFile(dir=folder) as weight:
-            for x, y, w in _row_groups(path):
+            for x, y, w in row_groups(path):
                 sizes[x[0] : x[-1] + 1] += np.bincount(x - x[0])
                 near.write(y.data)
                 weight.write(w.data)
@@ -68,25 +74,53 @@ class Neighbours:
             return cls(offsets, _mapped(near, np.int32), _mapped(weight, np.float32))
 
 
+def rebuilds(run: Run, split: str, name: str) -> list[int]:
+    """Return the seconds at which a matrix of a split was made; none where it was made once."""
+    every = {row.name: row.rebuild_s for row in run.recipe.matrices}.get(name, 0)
+    return list(rebuilt_splits(run, split, every).values())
+
+
+def count_matrix_rows(run: Run, split: str, name: str) -> int:
+    """Count the rows of a matrix: those of all items, once more for each rebuild."""
+    return count_rows(paths.items(run)) * (1 + len(rebuilds(run, split, name)))
+
+
+def matrix_rows(data: SplitData, name: str, first: int, offsets: I64, item: I32) -> I32:
+    """Return the row of a matrix for each item of some queries, whose first is session `first`.
+
+    offsets, item: items by query as CSR; -1 stays. It is the item itself, or where the matrix is
+    rebuilt, the item in the latest rebuild by the time of the query. The rows of the items before
+    the first rebuild are empty.
+    """
+    starts = data.cached(("rebuilds", name), lambda: rebuilds(data.run, data.split, name))
+    if not starts:
+        return item
+    number = np.searchsorted(starts, data.query_ts(first, first + offsets.size - 1), "right")
+    shift = np.repeat(number.astype(np.int32) * np.int32(data.n_items), np.diff(offsets))
+    return np.where(item < 0, item, item + shift)
+
+
 def top_neighbours(data: SplitData, name: str, top: int) -> Neighbours:
-    """Return the `top` heaviest neighbours of each item, in a matrix or by an embedding."""
+    """Return the `top` heaviest neighbours of each row, in a matrix or by an embedding."""
 
     def load() -> Neighbours:
-        return Neighbours.load(paths.neighbours(data.run, data.split, name), data.n_items, top)
+        rows = count_matrix_rows(data.run, data.split, name)
+        return Neighbours.load(paths.neighbours(data.run, data.split, name), rows, top)
 
     return data.cached(("neighbours", name, top), load)
 
 
 def all_neighbours(data: SplitData, name: str) -> Neighbours:
-    """Return all neighbours of each item, mapped into memory."""
+    """Return all neighbours of each row, mapped into memory."""
 
     def load() -> Neighbours:
-        return Neighbours.mapped(paths.neighbours(data.run, data.split, name), data.n_items)
+        rows = count_matrix_rows(data.run, data.split, name)
+        return Neighbours.mapped(paths.neighbours(data.run, data.split, name), rows)
 
     return data.cached(("neighbours", name), load)
 
 
-def _row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
+def row_groups(path: Path) -> Iterator[tuple[I32, I32, F32]]:
     """Yield the columns of each row group of a NEIGHBOURS file."""
     file = pq.ParquetFile(path)
     for group in range(file.num_row_groups):

@@ -33,8 +33,17 @@ COLUMNS = ("created", "words", "category", "artist_code")
 def split_of(folder: Path, events: pl.DataFrame, recipe: Recipe) -> SplitData:
     """With everything that a recipe may look at, made from the events alone."""
     context = {c: (pl.col("ts") // 60 % 3).cast(pl.Int32) for c in CONTEXT.values()}
-    known = {c: np.arange(N_ITEMS) * 7 % 50 for c in COLUMNS}
-    return write_split(folder, events.with_columns(**context), QUERIES, known=known, recipe=recipe)
+    known: dict[str, object] = {c: np.arange(N_ITEMS) * 7 % 50 for c in COLUMNS}
+    known["title"] = [f"thing {n % 9} of {n % 5}" for n in range(N_ITEMS)]
+    events = events.with_columns(**context)
+    return built(write_split(folder, events, QUERIES, known=known, recipe=recipe))
+
+
+def built(data: SplitData) -> SplitData:
+    """The same split, with the matrices of its recipe."""
+    for group in groups(data):
+        build_group(data, group)
+    return data
 
 
 def pool_and_features(data: SplitData, query: int) -> tuple[bytes, bytes]:
@@ -81,9 +90,7 @@ SMALL: dict[type, dict[str, int]] = {
 
 def as_deployed(folder: Path, events: pl.DataFrame, recipe: Recipe, queries: int) -> SplitData:
     """A split whose window begins at WINDOW, with the matrices and vectors of `--causal`."""
-    data = write_split(folder, events, queries, recipe=recipe, since=WINDOW)
-    for group in groups(data):
-        build_group(data, group)
+    data = built(write_split(folder, events, queries, recipe=recipe, since=WINDOW))
     for row in recipe.embeddings:
         row.build(data.run, "valid")
     return data
@@ -128,6 +135,42 @@ def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path
     popular = next(row for row in recipe.retrievers if row.name == "popular")
     lists = [popular.lists(each, first_query, 300)[0].tolist() for each in (data, moved)]
     assert lists[0] != lists[1], "what is popular holds the window up to the query"
+
+
+def test_what_is_rebuilt_sees_the_days_before_the_query_alone(tmp_path: Path) -> None:
+    """The news has no window: matrices of the latest day; no later event moves a number."""
+    news = DATASETS["tianchi"].recipe
+    names = ("end_next", "visit", "itemcf")
+    recipe = replace(
+        news, types=("clicks", "ends", "others"),
+        matrices=tuple(row for row in news.matrices if row.name in names),
+        retrievers=tuple(row for row in news.retrievers if row.name in names), baselines=(),
+        features=tuple(row for row in news.features if getattr(row, "table", "") in names),
+    ).causal()  # fmt: skip
+    assert [len(rows) for rows in (recipe.matrices, recipe.retrievers, recipe.features)] == [3] * 3
+    events, few = planted_events(), 6  # queries
+    data = built(write_split(tmp_path / "a", events, few, recipe=recipe))
+    queries = range(data.first_query, data.n_sessions)
+    query = sorted(queries, key=lambda q: history(data, q)[-1][1])[1]  # an early one
+    now = history(data, query)[-1][1]
+    later, other = pl.col("ts") >= now // DAY * DAY, pl.col("session") != query
+    before = pool_and_features(data, query)
+    assert len(before[0]) > 20 and np.frombuffer(before[1], np.float32).any()
+    new = pl.DataFrame([(300, 3, now, 0), (300, 5, now + 60, 1)], schema=EVENTS, orient="row")
+    begins = pl.col("ts") == pl.col("ts").min().over("session")
+    seventh = pl.int_range(pl.len()) % 7 == 0
+    for name, changed in {
+        "moved": events.with_columns(item=(pl.col("item") + 7 * (later & other)) % N_ITEMS),
+        "cut": events.filter(~(later & other & seventh) | begins),
+        "new": pl.concat([events, new]),
+    }.items():
+        assert not changed.equals(events)
+        split = write_split(tmp_path / name, changed.cast(EVENTS), few + (name == "new"),
+                            recipe=recipe)  # fmt: skip
+        assert pool_and_features(built(split), query) == before, name
+    past = events.with_columns(item=(pl.col("item") + 7 * (~later & other)) % N_ITEMS)
+    split = write_split(tmp_path / "past", past.cast(EVENTS), few, recipe=recipe)
+    assert pool_and_features(built(split), query) != before
 
 
 def test_windows_keep_what_lies_before_the_query() -> None:
