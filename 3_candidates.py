@@ -5,6 +5,7 @@
 Reads  output/<dataset>/<split>/{events,labels}.parquet, matrices/*.parquet  (steps 1, 2)
 Writes output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score
        output/<dataset>/logs/candidates/{retrievers,pool,baselines}.csv: recall on the valid split
+       output/<dataset>/logs/candidates/hits.csv: queries with a hit among the first 5, 10, 20, 50
 (Retrievers that read embeddings follow in step 4, which merges all lists into the pool.)
 """
 

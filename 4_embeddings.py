@@ -14,7 +14,7 @@ Writes output/<dataset>/<split>/embeddings/<name>.npy: float32 (items, dim), uni
        output/<dataset>/logs/embeddings/<split>/<name>.csv: loss and metrics of every epoch
        output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score
        output/<dataset>/<split>/pool/part-*.parquet: candidates, rank and score of every retriever
-       output/<dataset>/logs/pool/{retrievers,pool,baselines}.csv: recall on the valid split
+       output/<dataset>/logs/pool/{retrievers,hits,pool,baselines}.csv: as those of step 3
 """
 
 from src.candidates.lists import retrievers_of_step, write_candidates

@@ -34,6 +34,9 @@ from src.metrics.query_scores import QueryScores, capped_count, score_ranks
 CUTS = (20, 50, 100, 150)
 """Sizes of a pool whose recall is measured."""
 
+HIT_CUTS = (5, 10, 20, 50)
+"""First items of a list whose hit rate is measured."""
+
 UNION = "union of lists"
 """Row of the pool table with the recall of all lists."""
 
@@ -109,6 +112,26 @@ class CandidateRecall:
             rows.append(row)
         return pl.DataFrame(rows)
 
+    def hits_table(self) -> pl.DataFrame:
+        """Count the queries with a positive, and those with one among a list's first items.
+
+        A row per retriever and objective; hit rates are counts over the queries with a positive.
+        """
+        ranks, rows = self.joined("in_lists"), []
+        for number, name in enumerate(self.names):
+            for o, objective in enumerate(self.recipe.objective_names):
+                positive = (self.objective == o) & (self.grade > 0)
+                queries = capped_count(self.session[positive], 1)
+                counts = {
+                    cut: capped_count(self.session[positive & (ranks[:, number] < cut)], 1)
+                    for cut in HIT_CUTS
+                }
+                row: dict[str, object] = {"retriever": name, "objective": objective}
+                row |= {"queries": queries} | {f"hits_{cut}": n for cut, n in counts.items()}
+                row |= {f"hit_rate_{cut}": n / max(queries, 1) for cut, n in counts.items()}
+                rows.append(row)
+        return pl.DataFrame(rows)
+
     def pool_table(self) -> pl.DataFrame:
         """Compute the recall of the pool's first candidates, of all, and of the union of lists."""
         rank = self.joined("in_pool")
@@ -179,13 +202,15 @@ class CandidateRecall:
 
 
 def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
-    """Measure retrievers, their pool and baselines on `valid`; print the tables.
+    """Measure retrievers, their pool and baselines on `valid`; print tables.
 
-    Writes {retrievers,pool,baselines}.csv, and baselines.parquet with values per query, to
+    Writes {retrievers,hits,pool,baselines}.csv, and baselines.parquet with values per query, to
     logs/<name>.
     """
     folder, labels, recipe = run.output / "logs" / name, paths.labels(run, "valid"), run.recipe
-    csv_of = {table: folder / f"{table}.csv" for table in ("retrievers", "pool", "baselines")}
+    csv_of = {
+        table: folder / f"{table}.csv" for table in ("retrievers", "hits", "pool", "baselines")
+    }
     values = folder / "baselines.parquet"
 
     def make(temporary: dict[Path, Path]) -> None:
@@ -198,6 +223,7 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
             recall.add(lists, top_candidates(lists, recipe.pool_size), shard)
         tables = {
             csv_of["retrievers"]: recall.retrievers_table(),
+            csv_of["hits"]: recall.hits_table(),
             csv_of["pool"]: recall.pool_table(),
             csv_of["baselines"]: recall.baselines_table(),
         }
@@ -211,5 +237,6 @@ def write_recall(run: Run, rows: Sequence[Retriever], name: str) -> None:
     key = ([row.name for row in rows], recipe.baselines, recipe.objectives, recipe.metric,
            recipe.pool_size, recipe.seed)  # fmt: skip
     run.build_many(dict.fromkeys([*csv_of.values(), values], key), make, inputs)
-    for path in csv_of.values():
-        show(pl.read_csv(path))
+    for table, path in csv_of.items():
+        if table != "hits":  # too long to read on a terminal
+            show(pl.read_csv(path))

@@ -55,7 +55,7 @@ class Ranker(ABC):
     suffix: ClassVar[str]  # of the files of models
     features_only: ClassVar[bool]
     """Whether a score depends on the candidate's features alone. If so, models have `margins`, and
-    their logs hold importance.csv."""
+    importance.csv in their logs has gains."""
 
     name: str
     _: KW_ONLY

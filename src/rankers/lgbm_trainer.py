@@ -15,8 +15,9 @@ import numpy as np
 from src.core.arrays import F32, F64, I32, I64, Mask
 from src.rankers.base import FitTask
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.rounds import Rounds
 from src.rankers.train_set import TrainSet
-from src.rankers.trees_training import FoldRows, curve_table, rounds_bar, write_importance
+from src.rankers.trees_training import LOG_LOSS, FoldRows, curve_table, write_importance
 
 FIXED: dict[str, Any] = {
     "num_threads": 1, "verbosity": -1, "deterministic": True, "force_col_wise": True,
@@ -124,16 +125,19 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     check_params(ranker)
     data.set_labels(ranker, task.target)
     metric, _, at = ranker.eval_metric.partition("@")
-    metrics = list(dict.fromkeys([metric, "auc"]))  # the first one decides when to stop
+    losses = LOG_LOSS[1:] if ranker.loss == "binary" else ()
+    metrics = list(dict.fromkeys([metric, "auc", *losses]))  # the first one decides when to stop
     params = dict(ranker.params) | FIXED | {"seed": task.seed, "metric": metrics}
     params |= {"eval_at": [int(at)]} if at else {}
     curve: dict[str, dict[str, list[float]]] = {}
-    with rounds_bar(ranker, task) as bar:
+    with Rounds(task, ranker.num_boost_round) as rounds:
 
         def follow(env: lgb.callback.CallbackEnv) -> None:
-            if len(env.evaluation_result_list or ()) != 2 * len(metrics):
+            found = env.evaluation_result_list or []
+            if len(found) != 2 * len(metrics):
                 raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
-            bar.update()
+            rounds.bar.update()
+            rounds.end(env.iteration, {str(e[1]): float(e[2]) for e in found if e[0] == "valid"})
 
         stop = lgb.early_stopping(
             ranker.early_stopping_rounds, first_metric_only=True, verbose=False
@@ -149,7 +153,9 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     text = model.model_to_string(num_iteration=best)
     write_importance(task, data.rows.names, importances(text, len(data.rows.names)))
     seconds = time.perf_counter() - start
-    task.write_logs(curve_table(curve), best - 1, params, data.rows.counts, seconds)
+    task.write_logs(
+        curve_table(curve, ranker.eval_metric), best - 1, params, data.rows.counts, seconds
+    )
     return text
 
 

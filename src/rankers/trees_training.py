@@ -1,4 +1,4 @@
-"""What trainers of boosted trees share: the rows of a fold, the progress bar, the logs."""
+"""What trainers of boosted trees share: the rows of a fold, the logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
-from tqdm import tqdm
 
 from src.core import store
 from src.core.arrays import F32, Mask
@@ -15,6 +14,8 @@ from src.rankers.selection import features_of
 from src.rankers.train_set import TrainSet
 from src.rankers.trees import TreesRanker
 
+LOG_LOSS = ("logloss", "binary_logloss")
+"""Names of the log loss of two classes: XGBoost's and LightGBM's."""
 IMPORTANCES = ("gain", "cover", "splits")
 
 
@@ -57,24 +58,16 @@ class FoldRows:
         return train, valid
 
 
-def rounds_bar(ranker: TreesRanker, task: FitTask) -> tqdm:
-    """Make a progress bar of the rounds, on the line of the fold; early stopping cuts it short."""
-    return tqdm(
-        total=ranker.num_boost_round, desc=str(task), position=task.fold, leave=False,
-        disable=None, delay=2, mininterval=1.0,
-    )  # fmt: skip
+def curve_table(curve: Mapping[str, Mapping[str, Sequence[float]]], stop: str) -> pl.DataFrame:
+    """Make a table of evaluations: round, train_auc, ..., valid_auc, ...
 
-
-def curve_table(curve: Mapping[str, Mapping[str, Sequence[float]]]) -> pl.DataFrame:
-    """Make a table of evaluations: round, train_auc, ..., valid_auc, ...; AUC comes first.
-
-    curve: "train" and "valid" -> metric -> value of each round. The metric of the last column
-    decides when to stop.
+    curve: "train" and "valid" -> metric -> value of each round. stop: the metric that decides when
+    to stop; it comes last, and of the others AUC first.
     """
     columns = {
-        f"{rows}_{metric.replace('@', '_')}": values
+        f"{rows}_{metric.replace('@', '_')}": metrics[metric]
         for rows, metrics in curve.items()
-        for metric, values in sorted(metrics.items(), key=lambda entry: entry[0] != "auc")
+        for metric in sorted(metrics, key=lambda name: (name == stop, name != "auc"))
     }
     return pl.DataFrame({"round": range(len(curve["valid"]["auc"]))} | columns)
 

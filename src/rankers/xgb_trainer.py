@@ -13,13 +13,16 @@ import xgboost as xgb
 
 from src.core.arrays import F32, Mask
 from src.rankers.base import FitTask
+from src.rankers.rounds import Rounds
 from src.rankers.train_set import TrainSet
-from src.rankers.trees_training import FoldRows, curve_table, rounds_bar, write_importance
+from src.rankers.trees_training import LOG_LOSS, FoldRows, curve_table, write_importance
 from src.rankers.xgb import METRICS_OF_QUERIES, SOFTMAX, XGBoostRanker
 from src.rankers.xgb_softmax import softmax_gradient
 
 IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
 """Columns of importance.csv, and XGBoost's names of these importances."""
+PROBABILITIES = ("binary:logistic", "reg:logistic")
+"""Losses whose scores are probabilities, so that their log loss says something."""
 MAX_GRADE = 31
 """With the gain 2^grade - 1; XGBoost's limit."""
 SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+: (Check failed: )?")
@@ -130,15 +133,17 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
     """Train one model, cut the rounds after the best one, and write its logs."""
     start = time.perf_counter()
     data.set_labels(ranker, task.target)
-    metrics = list(dict.fromkeys(["auc", ranker.eval_metric]))  # the last one decides when to stop
+    losses = LOG_LOSS[:1] if ranker.loss in PROBABILITIES else ()
+    # the last one decides when to stop
+    metrics = [*(m for m in ("auc", *losses) if m != ranker.eval_metric), ranker.eval_metric]
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
     curve: dict[str, dict[str, list[float]]] = {}
-    with Bar(ranker, task) as bar:
+    with Rounds(task, ranker.num_boost_round) as rounds:
         model = boost(
             ranker, data.dtrain, ranker.num_boost_round, params,
             evals=[(data.dtrain, "train"), (data.dvalid, "valid")], evals_result=curve,
             early_stopping_rounds=ranker.early_stopping_rounds, verbose_eval=False,
-            callbacks=[bar],
+            callbacks=[Following(rounds)],
         )  # fmt: skip
     best = model.best_iteration
     model = model[: best + 1]
@@ -148,23 +153,22 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
     write_importance(task, names, of_features)
     seconds = time.perf_counter() - start
     task.write_logs(
-        curve_table(curve), best, dict(ranker.params) | params, data.rows.counts, seconds
+        curve_table(curve, ranker.eval_metric),
+        best,
+        dict(ranker.params) | params,
+        data.rows.counts,
+        seconds,
     )
     return model
 
 
-class Bar(xgb.callback.TrainingCallback):
-    """Moves the progress bar of the rounds."""
+class Following(xgb.callback.TrainingCallback):
+    """Shows the rounds."""
 
-    def __init__(self, ranker: XGBoostRanker, task: FitTask) -> None:
-        self.bar = rounds_bar(ranker, task)
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+    def __init__(self, rounds: Rounds) -> None:
+        self.rounds = rounds
 
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict) -> bool:
-        self.bar.update()
+        self.rounds.bar.update()
+        self.rounds.end(epoch, {name: values[-1] for name, values in evals_log["valid"].items()})
         return False

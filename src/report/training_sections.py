@@ -84,16 +84,32 @@ def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFr
     return mean.sort("gain", "feature", descending=[True, False]).rename({"gain": "gain_share"})
 
 
+def mean_drop(run: Run, model: TrainedModel) -> pl.DataFrame:
+    """Compute by feature how much shuffling it costs, as a mean over all folds."""
+    folds = range(run.recipe.folds)
+    folders = [paths.model_logs(run, model.ranker.name, model.target, fold) for fold in folds]
+    tables = [pl.read_csv(folder / "importance.csv") for folder in folders]
+    mean = pl.concat(tables).group_by("feature").agg(pl.col("drop").sum() / run.recipe.folds)
+    return mean.sort("drop", "feature", descending=[True, False])
+
+
 def features(contents: Contents) -> Section:
-    """Show the features with the largest gain."""
+    """Show the features with the largest gain, or whose shuffling costs most."""
     run, figures = contents.run, []
     for model in trained_models(contents.blends):
-        if not model.ranker.features_only:
-            continue
-        best = importance(run, model, range(run.recipe.folds)).head(TOP)
-        svg = plots.bars(best["feature"].to_list(), {"gain": best["gain_share"].to_list()})
+        best, column = (
+            (importance(run, model, range(run.recipe.folds)), "gain_share")
+            if model.ranker.features_only
+            else (mean_drop(run, model), "drop")
+        )
+        best = best.head(TOP)
+        svg = plots.bars(best["feature"].to_list(), {column: best[column].to_list()})
         figures.append(figure(f"{model.ranker.name}, {model.target}", svg, best))
-    text = "Share of the total gain by feature, mean over the folds; importance.csv has all."
+    text = (
+        "Of trees, the share of the total gain by feature. Of nets, how much the metric of early "
+        "stopping falls on some held-out queries when the feature is shuffled. Means over the "
+        "folds; importance.csv has all."
+    )
     return Section("features", "Most important features", text, [grid(figures)] if figures else [])
 
 

@@ -21,7 +21,7 @@ from test_pool import ranked as ranked
 from src.candidates import pool
 from src.candidates.base import Baseline
 from src.candidates.history import HistoryRetriever
-from src.candidates.recall import CUTS, CandidateRecall
+from src.candidates.recall import CUTS, HIT_CUTS, CandidateRecall
 from src.candidates.recall_kernel import concatenated
 from src.candidates.seeds import Seeds
 from src.data import shards
@@ -94,6 +94,22 @@ def test_recall_of_retrievers_and_pool(
         wanted = [recall(labels, o, items, cap) for items in (*cuts, sorted_pool, union)]
         assert pools[objective.name].to_list() == wanted
     assert made.candidates == sum(map(len, sorted_pool.values()))
+
+
+def test_queries_with_a_hit_among_the_first_items(
+    ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    rows = measured(RECIPE, ranked, labels, tmp_path).hits_table().rows(named=True)
+    keys = [(r, o.name) for r in NAMES for o in RECIPE.objectives]
+    assert [(row["retriever"], row["objective"]) for row in rows] == keys
+    for row, (r, o) in zip(rows, [(r, o) for r in range(4) for o in range(3)], strict=True):
+        true = ground_truth(labels, o)
+        assert row["queries"] == len(true)
+        for cut in HIT_CUTS:
+            hits = sum(1 for s, items in true.items() if items & set(ranked[r].get(s, [])[:cut]))
+            assert row[f"hits_{cut}"] == hits
+            assert row[f"hit_rate_{cut}"] == float(Fraction(hits, len(true)))
+    assert any(row["hits_5"] < row["hits_10"] < row["hits_50"] for row in rows)
 
 
 def test_concatenated_lists_and_baselines(

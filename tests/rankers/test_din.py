@@ -31,7 +31,8 @@ from src.rankers.nets.histories import last_events
 from src.rankers.nets.inputs import FoldQueries, QueryRows
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.scaling import InputScaler
-from src.rankers.nets.trainer import fit, valid_metrics
+from src.rankers.nets.trainer import fit
+from src.rankers.nets.valid_metrics import valid_metrics
 from src.rankers.train_set import TrainSet
 
 ROW = NetRanker(

@@ -17,7 +17,8 @@ import polars as pl
 import pytest
 from planted import BARE, run_in
 from planted_rows import graded_rows, ndcg, trained, write_rows
-from sklearn.metrics import roc_auc_score
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
 
 from src.core.engines import resolve
 from src.features.pool import PoolFeature
@@ -64,6 +65,18 @@ def test_every_loss_learns_the_planted_order(loss: str, rows: TrainSet, tmp_path
     log = json.loads((tmp_path / loss / "fold.json").read_text())
     assert log["valid_auc"] == pytest.approx(roc_auc_score(grades > 0, score), abs=1e-6)
     assert log["valid_ndcg_5"] == pytest.approx(ndcg(two_classes, score, 12), abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["auc", "ndcg@5", "binary_logloss"])
+def test_log_loss_is_in_the_curve_where_scores_are_probabilities(
+    rows: TrainSet, tmp_path: Path, metric: str
+) -> None:
+    ranker, (X, grades) = replace(of_loss("binary"), eval_metric=metric), held_out(rows)
+    probability = expit(margins(ranker, trained(ranker, rows, tmp_path), X, rows.names))
+    log = json.loads((tmp_path / "binary" / "fold.json").read_text())
+    assert log["valid_binary_logloss"] == pytest.approx(log_loss(grades > 0, probability))
+    curve = pl.read_csv(tmp_path / "binary" / "curve.csv")
+    assert curve.columns[-1] == "valid_" + metric.replace("@", "_"), "it stops the training"
 
 
 @pytest.mark.parametrize("ranker", [LAMBDA, of_loss("binary")], ids=lambda ranker: ranker.name)

@@ -181,8 +181,7 @@ def test_every_model_has_its_logs_and_every_ranker_a_line(first: Path) -> None:
     for target in targets(RECIPE, OBJECTIVES):
         for fold in range(RECIPE.folds):
             logs = target.ranker.log_folder(run, target.objectives[0], fold)
-            names = {"curve.csv", "params.json", "fold.json"}
-            names |= {"importance.csv"} if target.ranker.features_only else set()
+            names = {"curve.csv", "params.json", "fold.json", "importance.csv"}
             assert {file.name for file in logs.iterdir()} == names
             curve = pl.read_csv(logs / "curve.csv")
             summary = json.loads((logs / "fold.json").read_text())

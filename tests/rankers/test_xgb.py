@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 from planted import BARE, run_in
 from planted_rows import graded_rows, ndcg, trained
-from sklearn.metrics import roc_auc_score
+from scipy.special import expit
+from sklearn.metrics import log_loss, roc_auc_score
 
 from src.core.engines import resolve
 from src.rankers.base import FitTask
@@ -80,6 +81,21 @@ def test_auc_is_over_all_rows_without_queries_and_over_queries_with(
     score = alone.load(trained(alone, rows, tmp_path), run_in(tmp_path)).margins(X, rows.names)
     log = json.loads((tmp_path / alone.name / "fold.json").read_text())
     assert log["valid_auc"] == pytest.approx(roc_auc_score(grades > 0, score), abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["auc", "ndcg@5", "logloss"])
+def test_log_loss_is_in_the_curve_where_scores_are_probabilities(
+    rows: TrainSet, tmp_path: Path, metric: str
+) -> None:
+    ranker = of_loss("binary:logistic", metric=metric)
+    path, (X, grades) = trained(ranker, rows, tmp_path), held_out(rows)
+    probability = expit(ranker.load(path, run_in(tmp_path)).margins(X, rows.names))
+    log = json.loads((tmp_path / ranker.name / "fold.json").read_text())
+    assert log["valid_logloss"] == pytest.approx(log_loss(grades > 0, probability), abs=1e-5)
+    curve = pl.read_csv(tmp_path / ranker.name / "curve.csv")
+    assert curve.columns[-1] == "valid_" + metric.replace("@", "_"), "it stops the training"
+    trained(of_loss("rank:ndcg"), rows, tmp_path)
+    assert "logloss" not in (tmp_path / "rank_ndcg" / "curve.csv").read_text()
 
 
 def test_rankers_share_matrices_but_not_labels(rows: TrainSet, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +71,15 @@ class QueryRows:
             codes_of(scaler.items, histories.item), histories.mask, histories.event_type,
             histories.recency,
         )  # fmt: skip
+
+    def take(self, queries: I64) -> QueryRows:
+        """Keep the rows and histories of some queries, in their order."""
+        rows = np.concatenate([np.arange(self.offsets[q], self.offsets[q + 1]) for q in queries])
+        of_row = ("label", "item", "numbers", "codes")
+        of_query = ("history", "mask", "event_type", "recency")
+        taken = {name: getattr(self, name)[rows] for name in of_row}
+        taken |= {name: getattr(self, name)[queries] for name in of_query}
+        return replace(self, offsets=offsets_of_sizes(np.diff(self.offsets)[queries]), **taken)
 
     def labels(self, queries: I64) -> F32:
         """Return the labels of the rows of queries, in the order of the queries."""

@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from src.core import store
-from src.core.arrays import F32, I64
+from src.core.arrays import I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches, train_in_epochs
-from src.metrics.base import Metric
-from src.metrics.pooled import PooledMetric, pooled_scores
-from src.metrics.query_scores import score_ranks
 from src.rankers.base import FitTask
 from src.rankers.losses.per_task import PerTask
 from src.rankers.net import NetRanker
-from src.rankers.nets.inputs import FoldQueries, QueryRows
+from src.rankers.nets.importance import importance
+from src.rankers.nets.inputs import FoldQueries
 from src.rankers.nets.model import NetModel
+from src.rankers.nets.valid_metrics import column_of, valid_metrics
+from src.rankers.rounds import Rounds
 
 
 class OneNet:
@@ -129,16 +127,16 @@ def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
     except ValueError as error:
         raise ValueError(f"ranker {ranker.name}: {error}") from error
     trainer = NetTrainer(model, data, [task.seed, task.fold])
-    with tqdm(total=trainer.steps, desc=str(task), position=task.fold, leave=False, disable=None,
-              delay=2, mininterval=1.0) as bar:  # fmt: skip
+    with Rounds(task, ranker.epochs, every=1, steps=trainer.steps, unit="epoch") as epochs:
 
         def progress(batches: list[Any], epoch: int) -> Iterable[Any]:
             for batch in batches:
                 yield batch
-                bar.update()
+                epochs.bar.update()
 
-        train_in_epochs(trainer, progress)
+        train_in_epochs(trainer, progress, lambda: epochs.end(*ended(trainer.log)))
     model.load_state(trainer.best)
+    store.write_text(task.logs / "importance.csv", importance(model, data, task.seed).write_csv())
     for file, table in ranker.net.log_tables(model, data).items():
         store.write_text(task.logs / file, table.write_csv())
     rows = {"net": repr(ranker.net), "loss": repr(ranker.loss), "stop": str(ranker.stop)}
@@ -149,46 +147,12 @@ def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
     return model
 
 
+def ended(log: Log) -> tuple[int, Line]:
+    """Return the number of the last epoch, and its loss and metrics."""
+    return int(log[-1]["round"]), {k: value for k, value in log[-1].items() if k != "round"}
+
+
 def sparse_names(net: nn.Module) -> list[str]:
     """List the names of the parameters whose gradients are sparse: tables of item vectors."""
     tables = ((name, part) for name, part in net.named_modules() if isinstance(part, nn.Embedding))
     return [f"{name}.weight" for name, table in tables if table.sparse]
-
-
-def column_of(metric: Metric) -> str:
-    """Return the column of the log that holds a metric of the valid queries."""
-    return f"valid_{metric}".replace("@", "_")
-
-
-def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, float]:
-    """Compute AUC over all rows of queries (0.5 if all are alike), and the metric that stops.
-
-    Of a multi-task net, both are means over the objectives.
-    """
-    score, label = model.score_queries(rows, queries), rows.labels(queries)
-    query = np.repeat(np.arange(queries.size), np.diff(rows.offsets)[queries])
-    metric = model.ranker.stop
-    if not model.objectives:
-        return metrics_of(query, score, label, metric)
-    every = []
-    for score_of_task, label_of_task in zip(score.T, label.T, strict=True):
-        known = ~np.isnan(label_of_task)
-        every.append(metrics_of(query[known], score_of_task[known], label_of_task[known], metric))
-    return {name: float(np.mean([task[name] for task in every])) for name in every[0]}
-
-
-def metrics_of(query: I64, score: F32, label: F32, metric: Metric) -> dict[str, float]:
-    """Compute AUC over all rows, and the mean of a metric over queries; query: ascending."""
-    first = np.searchsorted(query, query)
-    rank = np.empty(query.size, np.int32)
-    rank[np.lexsort((-score, query))] = np.arange(query.size) - first
-    positive = label > 0
-    one_class = positive.all() or not positive.any()
-    if isinstance(metric, PooledMetric):
-        scores = pooled_scores(query, score, label, metric)
-    else:
-        scores = score_ranks(query, rank, label, metric)
-    return {
-        "valid_auc": 0.5 if one_class else float(roc_auc_score(positive, score)),
-        column_of(metric): scores.score(),
-    }

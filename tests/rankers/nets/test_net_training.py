@@ -19,6 +19,8 @@ import pytest
 import torch
 from graded import FOLDS, graded_lists, ndcg, rows_of, trained
 from planted import BARE
+from scipy.special import expit
+from sklearn.metrics import log_loss
 
 from src.core import store
 from src.metrics.mrr import MRR
@@ -31,6 +33,7 @@ from src.rankers.net import NetRanker
 from src.rankers.nets.base import Net
 from src.rankers.nets.content_gate import ContentGate, History
 from src.rankers.nets.din import DIN
+from src.rankers.nets.importance import importance
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.list_transformer import ListTransformer
 from src.rankers.nets.mlp import MLP
@@ -127,6 +130,33 @@ def test_the_best_epoch_is_kept(lists: TrainSet, tmp_path: Path) -> None:
         positive = label[first:end][np.argsort(-score[first:end], kind="stable")] > 0
         ranks.append(1 + np.argmax(positive) if positive.any() else 99)
     assert np.mean([1 / r if r <= 5 else 0 for r in ranks]) == pytest.approx(best)
+
+
+def test_log_loss_of_a_loss_of_log_odds(lists: TrainSet, tmp_path: Path) -> None:
+    row = replace(ROW, loss=BCE(threshold=1.0), epochs=2)
+    model, data = trained(row, lists, tmp_path), rows_of(row, lists, tmp_path)
+    curve = pl.read_csv(tmp_path / "logs_0" / "curve.csv")
+    assert curve.columns[-3:] == ["valid_auc", "valid_logloss", "valid_mrr_5"]
+    score, label = model.score_queries(data.rows, data.valid), data.rows.labels(data.valid)
+    facts = json.loads((tmp_path / "logs_0" / "fold.json").read_text())
+    assert facts["valid_logloss"] == pytest.approx(log_loss(label > 1, expit(score)), abs=1e-6)
+
+
+def test_importance_is_what_shuffling_a_feature_costs(lists: TrainSet, tmp_path: Path) -> None:
+    """Noise costs nothing; the same net has the same table."""
+    row = replace(ROW, loss=Softmax("exponential", over="lists"))
+    model, data = trained(row, lists, tmp_path), rows_of(row, lists, tmp_path)
+    table = pl.read_csv(tmp_path / "logs_0" / "importance.csv")
+    assert sorted(table["feature"]) == sorted(model.names) and table["drop"].is_sorted(
+        descending=True
+    )
+    drop = dict(table.iter_rows())
+    assert drop["a"] > 0.02 > abs(drop["noise"]), drop
+    assert importance(model, data, 5).equals(importance(model, data, 5))
+    some = data.valid[:3]
+    taken = data.rows.take(some)
+    assert np.array_equal(model.score_queries(taken, np.arange(3)),
+                          model.score_queries(data.rows, some))  # fmt: skip
 
 
 def test_training_stops_where_the_metric_does_not_improve(lists: TrainSet, tmp_path: Path) -> None:
