@@ -2,6 +2,7 @@
 
 cv.json holds for each objective the out-of-fold score with interval and folds, the chosen blend,
 and the scores of the alternatives; `also` holds other metrics of the same out-of-fold lists.
+`catalogue` holds what lists under the chosen blend show of all items (src/metrics/catalogue.py).
 query_scores.parquet holds the value and the ideal of every query with a judged item, for
 comparisons with baselines and with former runs. probabilities.parquet, with a calibrator, holds the
 probabilities of every judged candidate out of fold: of the blend, and of each ranker alone.
@@ -21,10 +22,12 @@ from src.blend.blend import SCORE, SOFTMAX, STACK, TENTHS, Blend, single
 from src.blend.calibration import out_of_fold, scene_inputs, scenes
 from src.blend.judged_rows import JudgedRows, Weighted
 from src.blend.pooled_search import PooledSearch
+from src.blend.scored_candidates import final_list
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
 from src.calibrators.base import Calibration
-from src.core.arrays import F64, I64, arrays
+from src.core.arrays import F64, I64, arrays, count_items
+from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import folds
@@ -32,6 +35,7 @@ from src.data.labels import scan_labels
 from src.data.recipe import Recipe
 from src.data.shards import shard_files
 from src.metrics.bootstrap import bootstrap, total_score
+from src.metrics.catalogue import coverage, novelty
 from src.metrics.named import companions
 from src.metrics.query_scores import QueryScores
 from src.rankers.train_table import trainable_objectives
@@ -56,6 +60,7 @@ class Outcome:
     alternatives: dict[str, float]  # score of each ranker alone and of each transform's best
     stack: F64 | None  # weights of the meta-features, fitted on all folds
     also: dict[str, float]  # of the same lists as `scores`, by other metrics
+    catalogue: dict[str, float]  # coverage and novelty of the lists of all queries
     calibration: Calibration | None  # of the blend, fitted on all folds
     probabilities: pl.DataFrame  # of PROBABILITIES without objective, out of fold
 
@@ -96,6 +101,7 @@ def write_cv(run: Run) -> list[bool]:
 
     labels = paths.labels(run, "valid")
     inputs = [labels, paths.sessions(run, "valid"), *shard_files(run, "valid", "scores")]
+    inputs += [] if recipe.given else [paths.events(run, "valid"), paths.items(run)]
     inputs += scene_inputs(run, "valid", scene_column(recipe))
     rows = (recipe.objectives, recipe.metric, recipe.folds, recipe.seed, columns,
             [row.name for row in recipe.rankers], recipe.calibrator)  # fmt: skip
@@ -123,9 +129,21 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
         outcomes[name] = Outcome(
             scores, blends.oracle_score, blend, weights, alternatives, stack,
             {metric: of_metric.score() for metric, of_metric in also},
+            {} if recipe.given else catalogue(run, scored, blend, stack),
             *calibrated(blends, blend, rankers, scene),
         )  # fmt: skip
     return outcomes
+
+
+def catalogue(run: Run, columns: list[str], blend: Blend, stack: F64 | None) -> dict[str, float]:
+    """Measure the coverage and the novelty of the lists of all queries of `valid`."""
+    n_items, k = count_rows(paths.items(run)), run.dataset.list_length
+    listed = np.zeros(n_items, np.int64)
+    for file in shard_files(run, "valid", "scores"):
+        listed += count_items(final_list([file], columns, blend, stack, k).item, n_items)
+    events = pl.read_parquet(paths.events(run, "valid"), columns=["item"])["item"].to_numpy()
+    novel = novelty(listed, count_items(events, n_items))
+    return {f"coverage@{k}": coverage(listed), f"novelty@{k}": novel}
 
 
 def calibrated(
@@ -173,6 +191,7 @@ def summarize(run: Run, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             "alternatives": o.alternatives,
             "stack": None if o.stack is None else o.stack.tolist(),
             "also": o.also,
+            "catalogue": o.catalogue,
             **(
                 {"metric": str(recipe.metric_of(name))}
                 if recipe.metric_of(name) != recipe.metric

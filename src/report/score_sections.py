@@ -13,6 +13,12 @@ from src.report.breakdowns import BREAKDOWNS, break_down, score_histogram
 from src.report.contents import Contents, best_features_only
 from src.report.page import Section, details, figure, grid, show, table
 
+CONVENTIONS = {
+    "coverage": "share of all items that are in a list; the blend is that of all folds",
+    "novelty": "mean over the listed items of -log2 of their share of the events, in bits",
+}
+"""Of the measures of `catalogue` in cv.json."""
+
 
 def score(contents: Contents) -> Section:
     """Show the score in total and by objective, with intervals and folds."""
@@ -56,6 +62,10 @@ def other_metrics(contents: Contents) -> pl.DataFrame:
         row = {"metric": name} | {o: e["also"].get(name) for o, e in cv["objectives"].items()}
         row |= {"total": total} if len(cv["objectives"]) > 1 else {}
         rows.append(row | {"convention": metric_named(name).convention})
+    first = next(iter(cv["objectives"].values()))
+    for name in first["catalogue"]:
+        row = {"metric": name} | {o: e["catalogue"][name] for o, e in cv["objectives"].items()}
+        rows.append(row | {"convention": CONVENTIONS[name.partition("@")[0]]})
     return pl.DataFrame(rows)
 
 

@@ -40,7 +40,8 @@ def test_every_fold_has_its_logs(first):
             folder = first / "logs" / row.name / target / f"fold_{n}"
             assert (first / "models" / row.name / target / f"fold_{n}.ubj").exists()
             curve = pl.read_csv(folder / "curve.csv")
-            metrics = dict.fromkeys(["auc", row.eval_metric.replace("@", "_")])
+            losses = ["logloss"] if row.loss == "binary:logistic" else []
+            metrics = dict.fromkeys(["auc", *losses, row.eval_metric.replace("@", "_")])
             wanted = [f"{part}_{metric}" for part in ("train", "valid") for metric in metrics]
             assert curve.columns == ["round", *wanted]
             assert 1 <= curve.height <= 20
@@ -98,6 +99,13 @@ def test_without_test_data_the_valid_queries_are_answered(source, tmp_path):
     shutil.copy(source / "train.jsonl", tmp_path)
     assert run_steps(tmp_path, tmp_path / "out") == 0
     assert submitted(tmp_path / "out", "valid") == []
+    rows = pl.read_csv(tmp_path / "out" / "submission.csv")
+    n_items = pl.read_parquet(tmp_path / "out" / "items.parquet").height
+    for name, entry in json.loads((tmp_path / "out" / "cv.json").read_text())["objectives"].items():
+        lists = rows.filter(pl.col("session_type").str.ends_with(name))["labels"].str.split(" ")
+        found = entry["catalogue"]["coverage@20"]
+        assert abs(found - lists.explode().n_unique() / n_items) < 0.05, "some lists are filled up"
+        assert 5 < entry["catalogue"]["novelty@20"] < 20
 
 
 def test_a_log_of_one_type_has_its_objective_alone(source, tmp_path):
