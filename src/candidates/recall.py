@@ -157,7 +157,8 @@ class CandidateRecall:
             row |= {name: objective.score() for name, objective in named}
             row |= {"total": total_score(scores, weights)}
             rows.append(row | {"low": float(low[-1]), "high": float(high[-1])})
-        return pl.DataFrame(rows)
+        names = ["baseline", *self.recipe.objective_names, "total", "low", "high"]
+        return pl.DataFrame(rows, schema=names)
 
     def baseline_values(self) -> pl.DataFrame:
         """Return value and ideal by baseline, objective and query, for paired comparisons."""

@@ -133,6 +133,16 @@ def test_concatenated_lists_and_baselines(
         assert row["low"] < row["total"] < row["high"]
 
 
+def test_without_a_baseline_the_table_has_its_header(
+    ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    none = replace(RECIPE, baselines=())
+    measured(none, ranked, labels, tmp_path).baselines_table().write_csv(tmp_path / "table.csv")
+    table = pl.read_csv(tmp_path / "table.csv")
+    assert table.columns == ["baseline", "clicks", "carts", "orders", "total", "low", "high"]
+    assert table.is_empty()
+
+
 def test_baselines_are_scored_by_grades(
     ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
 ) -> None:

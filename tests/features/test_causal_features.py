@@ -138,12 +138,12 @@ def test_what_is_made_ahead_sees_the_time_before_the_window_alone(tmp_path: Path
 
 
 def test_what_is_rebuilt_sees_the_days_before_the_query_alone(tmp_path: Path) -> None:
-    """The news has no window: matrices of the latest day; no later event moves a number."""
+    """Without a window: matrices of the latest day; no later event moves a number."""
     news = DATASETS["tianchi"].recipe
     names = ("end_next", "visit", "itemcf")
     recipe = replace(
         news, types=("clicks", "ends", "others"),
-        matrices=tuple(row for row in news.matrices if row.name in names),
+        matrices=tuple(replace(row, rebuild="1d") for row in news.matrices if row.name in names),
         retrievers=tuple(row for row in news.retrievers if row.name in names), baselines=(),
         features=tuple(row for row in news.features if getattr(row, "table", "") in names),
     ).causal()  # fmt: skip

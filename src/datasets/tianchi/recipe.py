@@ -5,8 +5,6 @@ mark rows that follow a public solution: L is LogicJake (2nd place), I is ikarug
 fun-rec (the tutorial).
 """
 
-from dataclasses import replace
-
 from src.candidates.base import Baseline
 from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.new_items import NewItemRetriever
@@ -44,7 +42,7 @@ VISIT = 30 * MINUTE + 1  # seconds: the next click of the same visit comes befor
 ENDS = (0.0, 1.0, 0.0)
 
 # fmt: off
-COUNTS = (
+MATRICES = (
     CovisitationMatrix("end_next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
                        target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
     CovisitationMatrix("next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
@@ -56,9 +54,6 @@ COUNTS = (
     CovisitationMatrix("itemcf", last_events=100, max_steps=30, step_decay=0.9, session_norm=True,
                        item_norm=0.5, top_n=100),  # L, F, without their constant time terms
     CovisitationMatrix("binetwork", last_events=200, session_norm=True, top_n=100),  # L
-)
-MATRICES = (
-    *(replace(row, rebuild="1d") for row in COUNTS),  # with --causal: news lives for a day
     SwingMatrix("swing", top_n=100),
 )
 
