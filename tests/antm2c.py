@@ -13,7 +13,9 @@ import pytest
 import worlds
 
 from src import cli
+from src.core import text_blocks
 from src.datasets import DATASETS
+from src.datasets.antm2c import row_blocks
 from src.datasets.antm2c.columns import COLUMNS, LABEL
 
 ANTM2C = DATASETS["antm2c"]
@@ -56,6 +58,12 @@ def write(path: Path, rows: Sequence[Row | str], columns: Sequence[str] = COLUMN
             else:
                 writer.writerow(made)
     return path
+
+
+def small_blocks(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Cut files into blocks of about `size` bytes."""
+    patch.setattr(text_blocks, "READ", 16)
+    patch.setattr(row_blocks, "BLOCK_BYTES", size)
 
 
 def prepare(patch: pytest.MonkeyPatch, folder: Path, *flags: str) -> int:

@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import zstandard
 from tqdm import tqdm
@@ -14,6 +14,22 @@ from tqdm import tqdm
 BLOCK = 64 << 20  # bytes of a block, about
 READ = 1 << 20  # bytes of a read
 MAX_BLOCKS_PER_LINE = 4  # a longer line is refused: the file has no line ends
+
+
+class Block(NamedTuple):
+    """Whole lines of a plain file."""
+
+    source: Path
+    first: int  # byte
+    end: int
+
+    def read(self) -> bytes:
+        with open(self.source, "rb") as file:
+            file.seek(self.first)
+            return file.read(self.end - self.first)
+
+    def count_lines(self) -> int:
+        return self.read().count(b"\n")
 
 
 def _decompress_zstd(file: IO[bytes]) -> Iterator[bytes]:

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from src.core.run import Run
-from src.core.text_blocks import MAX_BLOCKS_PER_LINE, block_ends
+from src.core.text_blocks import MAX_BLOCKS_PER_LINE, Block, block_ends
 from src.data.shards import in_turn
 from src.spark.tasks import on_executor, tasks_at_a_time
-
-
-class Block(NamedTuple):
-    """Whole lines of a file, which all executors see."""
-
-    source: Path
-    first: int  # byte
-    end: int
-
-    def read(self) -> bytes:
-        with open(self.source, "rb") as file:
-            file.seek(self.first)
-            return file.read(self.end - self.first)
-
-    def count_lines(self) -> int:
-        return self.read().count(b"\n")
 
 
 def blocks_of(source: Path, size: int) -> list[Block]:

@@ -9,16 +9,17 @@ import csv
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
-from antm2c import planted, prepare, row, write
+from antm2c import planted, prepare, row, small_blocks, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.datasets.antm2c import csv_blocks
 from src.datasets.antm2c.columns import COLUMNS, LABEL
-from src.datasets.antm2c.csv_blocks import header, read_blocks
-from src.datasets.antm2c.typed import typed
+from src.datasets.antm2c.csv_blocks import parse
+from src.datasets.antm2c.files import read_typed
+from src.datasets.antm2c.row_blocks import RowBlock, blocks_of, line_blocks, row_blocks, scan
 
 ODD = [
     row(1, 1, item_title='车,"险"'),
@@ -55,14 +56,14 @@ def write_odd(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("block", [1 << 24, 400])
+@pytest.mark.parametrize("block", [1 << 24, 60])
 def test_what_becomes_of_each_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     """A block may end between any rows."""
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", block)
-    path = write_odd(tmp_path / "a.csv")
-    found = [typed(b, "a.csv", True) for b in read_blocks(path, header(path, True))]
+    small_blocks(monkeypatch, block)
+    found = list(read_typed(write_odd(tmp_path / "a.csv")))
+    assert len(found) == 1 or block < 1000
     rows, bad = (pl.concat(tables) for tables in zip(*found, strict=True))
     assert dict(zip(rows["user_id"], rows["line"], strict=True)) == GOOD
     told = dict(zip(bad["line"], bad["reason"], strict=True))
@@ -80,7 +81,7 @@ fields = st.text(st.sampled_from('a7,"\n；险 '), max_size=6)
 
 @settings(max_examples=60, deadline=None)
 @given(
-    texts=st.lists(st.tuples(fields, fields), min_size=1, max_size=12), block=st.integers(200, 600)
+    texts=st.lists(st.tuples(fields, fields), min_size=1, max_size=12), block=st.integers(50, 300)
 )
 def test_fields_and_lines_are_those_of_the_csv_module(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]], block: int
@@ -89,16 +90,42 @@ def test_fields_and_lines_are_those_of_the_csv_module(
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     write(path, [row(n, bill_entity_seq=a, item_title=b) for n, (a, b) in enumerate(texts)])
     with open(path, newline="") as file, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_blocks, "BLOCK_BYTES", block)
-        reader, lines, wanted = csv.DictReader(file), [2], []
-        for told in reader:
-            wanted.append((told["bill_entity_seq"], told["item_title"]))
-            lines.append(reader.line_num + 1)
-        blocks = list(read_blocks(path, COLUMNS))
-    text = pl.concat([b.text for b in blocks]).fill_null("")
+        small_blocks(patch, block)
+        found = [parse(b, COLUMNS) for b in blocks_of(path)]
+        wanted = [(told["bill_entity_seq"], told["item_title"]) for told in csv.DictReader(file)]
+    text = pl.concat([b.text for b in found]).fill_null("")
     assert list(text.select("bill_entity_seq", "item_title").iter_rows()) == wanted
-    assert [int(line) for b in blocks for line in b.line] == lines[:-1]
-    assert not [bad for b in blocks for bad in b.bad]
+    assert not [bad for b in found for bad in b.bad]
+    breaks = ["".join(values).count("\n") for values in wanted]
+    assert [int(line) for b in found for line in b.line] == [
+        2 + n + sum(breaks[:n]) for n in range(len(wanted))
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from('a,"\n\r'), min_size=1, max_size=40), st.integers(1, 9))
+def test_blocks_are_cut_where_rows_end(
+    tmp_path_factory: pytest.TempPathFactory, text: str, block: int
+) -> None:
+    """Any text: quotes that do not end, or stand within a field; both readings of each block."""
+    path = tmp_path_factory.mktemp("cut") / "a.csv"
+    path.write_text("item_id,label\n" + text, newline="")
+    whole = parse(RowBlock(path, 14, 14 + len(text), 0, 2), ("item_id", "label"))
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch, block)
+        try:
+            cut = blocks_of(path)
+        except ValueError as error:
+            assert "a row of more than" in str(error)
+            return
+        lines = line_blocks(path)
+        both = [(scan(part, False), scan(part, True)) for part in lines]
+        assert row_blocks(path, lines, lambda n, quoted: both[n][quoted]) == cut
+    assert "".join(part.read().decode() for part in cut) == text
+    found = [parse(part, ("item_id", "label")) for part in cut]
+    assert np.concatenate([b.row for b in found]).tolist() == whole.row.tolist()
+    assert pl.concat([b.text for b in found]).equals(whole.text)
+    assert [bad.row for b in found for bad in b.bad] == [bad.row for bad in whole.bad]
 
 
 def test_quarantine_lists_the_bad_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from antm2c import planted, prepare, row, write
+from antm2c import planted, prepare, row, small_blocks, write
 from refusal import assert_refused
 
-from src.datasets.antm2c import csv_blocks
 from src.datasets.antm2c.columns import COLUMNS
 
 NO_TITLE = [name for name in COLUMNS if name != "item_title"]
@@ -52,14 +51,14 @@ def test_a_quote_without_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A row that is longer than a block, as all rows behind such a quote are one field."""
-    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 1 << 12)
+    small_blocks(monkeypatch, 1 << 12)
     lines = [",".join([HEADER, *[""] * 0])] + ["1,1,2023/7/10 1:00,0" + "," * 33] * 200
     lines[2] = lines[2].replace("1,", '"1,', 1)
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text("\n".join(lines))
     code = prepare(monkeypatch, tmp_path)
     error = capsys.readouterr().err
-    assert_refused(code, tmp_path, error, "a.csv, line 3 or later: ", "a quote that does not end")
+    assert_refused(code, tmp_path, error, "a.csv, line 3: a row of more than 4,096 bytes; look for a quote that does not end")
 
 
 def test_one_time_cannot_be_split(

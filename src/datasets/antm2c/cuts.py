@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from src.core.arrays import I32
-from src.datasets.antm2c.files import RawFile
+from src.datasets.antm2c.files import RawFile, rows_of
 
 PUBLIC = ("2023-08-03 00:00:00", "2023-08-05 00:00:00")
 """The last seconds of training and of validation in published results."""
@@ -47,7 +47,7 @@ class Cuts(NamedTuple):
 
 def times(files: Sequence[RawFile]) -> I32:
     """Read the times of the good rows of some files."""
-    rows = pl.read_parquet([file.rows for file in files], columns=["ts"])
+    rows = pl.read_parquet(rows_of(files), columns=["ts"])
     return rows["ts"].to_numpy()
 
 

@@ -1,19 +1,18 @@
-"""Find the raw files, read their rows, and put the bad ones into quarantine."""
+"""Find the raw files, read their rows, and list the bad ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from src.core.parquet import TableWriter, count_rows
+from src.core.parquet import count_rows
 from src.core.run import Run
-from src.datasets.antm2c.columns import BAD, ROWS
-from src.datasets.antm2c.csv_blocks import header, read_blocks
+from src.datasets.antm2c.csv_blocks import header, parse
+from src.datasets.antm2c.row_blocks import RowBlock, blocks_of
 from src.datasets.antm2c.typed import Typed, typed
 
 TEST = "test.csv"
@@ -22,12 +21,12 @@ QUARANTINE = "quarantine.csv"
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file, and the tables that are read from it: ROWS and BAD."""
+    """A file, and a table of its good and one of its bad rows, ROWS and BAD, for each block."""
 
     number: int  # of the file
     source: Path
-    rows: Path
-    bad: Path
+    folder: Path  # of the tables
+    blocks: tuple[RowBlock, ...]
 
     @property
     def is_test(self) -> bool:
@@ -35,9 +34,26 @@ class RawFile:
         return self.source.name == TEST
 
     @property
+    def rows(self) -> list[Path]:
+        return self._tables("rows")
+
+    @property
+    def bad(self) -> list[Path]:
+        return self._tables("bad")
+
+    @property
     def size(self) -> int:
         """Rows, good and bad."""
-        return count_rows(self.rows, self.bad)
+        return count_rows(*self.rows, *self.bad)
+
+    def _tables(self, kind: str) -> list[Path]:
+        stem = f"{kind}-{self.source.stem}"
+        return [self.folder / f"{stem}-{n:06}.parquet" for n in range(len(self.blocks))]
+
+
+def rows_of(files: Iterable[RawFile]) -> list[Path]:
+    """List the tables of the good rows of some files, in order."""
+    return [path for file in files for path in file.rows]
 
 
 def find(folder: Path) -> list[Path]:
@@ -50,48 +66,29 @@ def find(folder: Path) -> list[Path]:
     return found
 
 
-def read_files(run: Run) -> list[RawFile]:
-    """Bring the tables of all files up to date: ROWS and BAD; all rows are in one of them."""
-    folder, files = run.output / "raw", list[RawFile]()
-    for number, source in enumerate(find(run.input)):
-        rows, bad = (folder / f"{kind}-{source.stem}.parquet" for kind in ("rows", "bad"))
-        files.append(RawFile(number, source, rows, bad))
-        with run.step(f"read {source.name}") as summary:
-            stat = source.stat()
-            key = (source.name, stat.st_size, stat.st_mtime_ns)
-            run.build_many(dict.fromkeys([rows, bad], key), partial(_write_rows, files[-1]), [])
-            summary |= {"rows": files[-1].size, "good": count_rows(rows)}
-            summary |= {"quarantined": count_rows(bad)} if count_rows(bad) else {}
-    return files
+def is_labelled(source: Path) -> bool:
+    """Whether the rows of a file need a label: those of all files but TEST."""
+    return source.name != TEST
 
 
 def read_typed(source: Path, labelled: bool | None = None) -> Iterator[Typed]:
     """Yield the good and the bad rows of a file; raise ValueError where there is no row.
 
-    labelled: whether a row needs a label; None: of all files but TEST.
+    labelled: whether a row needs a label; None: as `is_labelled` says.
     """
-    rows = 0
-    if labelled is None:
-        labelled = source.name != TEST
-    for block in read_blocks(source, header(source, labelled)):
-        found = typed(block, source.name, labelled)
-        read, kept = block.row.size + len(block.bad), found.rows.height + found.bad.height
-        assert read == kept, f"{source}: {read} rows of a block, {kept} kept"
-        rows += read
-        yield found
-    if not rows:
-        raise ValueError(f"{source} holds no rows; download it again")
+    labelled = is_labelled(source) if labelled is None else labelled
+    header(source, labelled)
+    for block in blocks_of(source):
+        yield read_block(block, labelled)
 
 
-def _write_rows(file: RawFile, parts: dict[Path, Path]) -> None:
-    """Write the good and the bad rows of a file."""
-    schemas = {file.rows: ROWS, file.bad: BAD}
-    with ExitStack() as stack:
-        writers = {p: stack.enter_context(TableWriter(parts[p], schemas[p])) for p in parts}
-        for found in read_typed(file.source):
-            for path, table in zip((file.rows, file.bad), found, strict=True):
-                if path in writers:
-                    writers[path].add(table)
+def read_block(block: RowBlock, labelled: bool) -> Typed:
+    """Read the good and the bad rows of a block."""
+    parsed = parse(block, header(block.source, labelled))
+    found = typed(parsed, block.source.name, labelled)
+    read, kept = parsed.row.size + len(parsed.bad), found.rows.height + found.bad.height
+    assert read == kept, f"{block}: {read} rows, {kept} kept"
+    return found
 
 
 def write_quarantine(run: Run, files: Sequence[RawFile], max_bad: float) -> dict[str, object]:
@@ -100,7 +97,7 @@ def write_quarantine(run: Run, files: Sequence[RawFile], max_bad: float) -> dict
     max_bad: share of the rows.
     """
     path = run.output / QUARANTINE
-    tables = [file.bad for file in files]
+    tables = [bad for file in files for bad in file.bad]
     run.build(path, partial(_write_bad, tables), None, tables)
     total, bad = sum(file.size for file in files), count_rows(*tables)
     if bad > max_bad * total:

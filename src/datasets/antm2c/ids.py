@@ -14,7 +14,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.datasets.antm2c.columns import CATEGORIES, ENTITIES, ITEM, SCENE, TITLE, USER
-from src.datasets.antm2c.files import RawFile
+from src.datasets.antm2c.files import RawFile, rows_of
 
 BLOCK = 200_000  # rows in memory at a time
 UNKNOWN = -1
@@ -26,7 +26,7 @@ def blocks(files: Sequence[RawFile], columns: Sequence[str]) -> Iterator[pl.Data
     first = 0
     for file in files:
         rows = pl.scan_parquet(file.rows).select("row", *(c for c in columns if c != "row"))
-        for start in range(0, count_rows(file.rows), BLOCK):
+        for start in range(0, count_rows(*file.rows), BLOCK):
             yield rows.slice(start, BLOCK).collect().with_columns(id=pl.col("row") + first)
         first += file.size
 
@@ -76,7 +76,7 @@ def ids_files(folder: Path) -> tuple[Path, Path]:
 
 def build_ids(run: Run, files: Sequence[RawFile]) -> Ids:
     """Bring items.parquet and the lists of ids up to date; read them."""
-    folder, tables = run.output / "raw", [file.rows for file in files]
+    folder, tables = run.output / "raw", rows_of(files)
     users, values = ids_files(folder)
     run.build(users, partial(_write_users, tables), None, tables)
     run.build(values, partial(_write_values, tables), None, tables)

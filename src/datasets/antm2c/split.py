@@ -19,10 +19,10 @@ from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import Split, remove_splits, write_splits
-from src.datasets.antm2c import files, raw_rows
+from src.datasets.antm2c import files, raw_parts, raw_rows
 from src.datasets.antm2c.columns import LABEL, ROWS, USER
 from src.datasets.antm2c.cuts import Part, find_cuts, split_parts, times
-from src.datasets.antm2c.files import RawFile
+from src.datasets.antm2c.files import RawFile, rows_of
 from src.datasets.antm2c.ids import blocks, build_ids
 from src.datasets.antm2c.logs import of_part, write_shown
 from src.datasets.antm2c.tables import SCHEMAS, TableMaker
@@ -38,7 +38,7 @@ def make_splits(run: Run, max_bad: float) -> None:
     line or column, and cure.
     """
     remove_splits(run)
-    raw = files.read_files(run)
+    raw = raw_parts.read_files(run)
     with run.step("quarantine") as summary:
         summary |= files.write_quarantine(run, raw, max_bad)
     with run.step("ids") as summary:
@@ -55,7 +55,7 @@ def make_splits(run: Run, max_bad: float) -> None:
     run.build(until, partial(raw_rows.write_until, known), known, [])
     with run.step("shown") as summary:
         run.budget.claim("shown", BYTES_SHOWN * sum(file.size for file in raw))
-        path, inputs = paths.log(run, "shown"), [*(file.rows for file in raw), paths.items(run)]
+        path, inputs = paths.log(run, "shown"), [*rows_of(raw), paths.items(run)]
         run.build(path, partial(write_shown, raw, ids, test), cuts, inputs)
         summary["rows"] = count_rows(path)
     block_s = cuts.test - cuts.valid
@@ -79,7 +79,7 @@ class SplitMaker:
         if not self.has_labels():
             del names[paths.labels(run, part.name)]
         rows = (part.name, part.first, part.end, self.tables.block_s, run.sample, run.recipe.seed)
-        inputs = [*(file.rows for file in self.raw), paths.items(run)]
+        inputs = [*rows_of(self.raw), paths.items(run)]
         with run.step(part.name) as summary:
             run.build_many(dict.fromkeys(names, rows), partial(self.write, names), inputs)
             summary["rows"] = count_rows(paths.sessions(run, part.name))
@@ -90,7 +90,7 @@ class SplitMaker:
 
     def has_labels(self) -> bool:
         """Whether some row of the part's files has a label."""
-        rows = pl.scan_parquet([file.rows for file in self.part.files])
+        rows = pl.scan_parquet(rows_of(self.part.files))
         return bool(rows.select(pl.col(LABEL).is_not_null().any()).collect().item())
 
     def write(self, names: dict[Path, str], parts: dict[Path, Path]) -> None:

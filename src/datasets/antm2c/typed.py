@@ -18,7 +18,7 @@ from src.datasets.antm2c.columns import (
     TIME,
     USER,
 )
-from src.datasets.antm2c.csv_blocks import NOT_UTF8, SHOWN, Block
+from src.datasets.antm2c.csv_blocks import NOT_UTF8, SHOWN, Parsed
 
 FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M")
 """Of times; the second has minutes only, and may lack leading zeros."""
@@ -36,7 +36,7 @@ class Typed(NamedTuple):
     bad: pl.DataFrame
 
 
-def typed(block: Block, source: str, labelled: bool) -> Typed:
+def typed(block: Parsed, source: str, labelled: bool) -> Typed:
     """Convert the rows of a block; source: name of the file.
 
     labelled: whether a row needs a label. In a test file, what is no label is a missing one.

@@ -12,11 +12,12 @@ from pathlib import Path
 import polars as pl
 
 from src.core.run import Run
+from src.core.text_blocks import Block
 from src.data.shards import in_turn
 from src.datasets.interactions import text_files
 from src.datasets.interactions.rows import BLOCK, ROWS, RowReader
 from src.spark.tasks import tasks_at_a_time, write_on_executor
-from src.spark.text_blocks import Block, blocks_of, first_lines
+from src.spark.text_blocks import blocks_of, first_lines
 
 
 def write_texts(run: Run, reader: RowReader, stem: Path) -> int:

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from src.core.run import Run
-from src.core.text_blocks import BLOCK
+from src.core.text_blocks import BLOCK, Block
 from src.data.shards import in_turn
 from src.datasets.otto import raw
 from src.datasets.session_log import SessionLog
 from src.spark.tasks import tasks_at_a_time, write_on_executor
-from src.spark.text_blocks import Block, blocks_of, first_lines
+from src.spark.text_blocks import blocks_of, first_lines
 
 
 def write_parts(run: Run, log: SessionLog, rows: Mapping[str, object]) -> int:

@@ -1,0 +1,1 @@
+"""Raw files of single impressions on Spark."""
