@@ -5,9 +5,9 @@
 Needs Java and pyspark; SPARK_CONF is that of `make`. All processes run on this machine: a master,
 two workers of one core and --memory, and the executors that they start. The steps run twice, with
 --engine cpu to <output>/cpu, then with --engine spark to <output>/spark; flags that are not listed
-go to them. When a step of --kill has written half of its files, the busiest worker is killed
-(signal 9) with its executor and their Python; another worker starts before the next step. Each step
-is an application of its own.
+go to them. When a step of --kill has written half of its files, a worker on which a task runs, as
+the application says, is killed (signal 9) with its executor and their Python; another worker starts
+before the next step. Each step is an application of its own.
 
 Prints a table and appends it to bench/RESULTS.md: seconds of the steps, what the applications say
 about their tasks (bench/spark_log.py), and whether all files have the same bytes. All output is in
@@ -27,10 +27,11 @@ from threading import Event, Thread
 
 from bench import measure, spark_log
 from bench.measure import Record
-from bench.spark_machines import HOST, Cluster, cluster
+from bench.spark_machines import HOST, Cluster, busy_executor, cluster, free_port
 from bench.steps import STEPS, fresh
 
 WORKERS = 2
+LOOK_S = 0.05  # between two looks for a running task
 COMPARED = (".parquet", ".npy", ".csv", ".ubj", ".pt")
 GIVEN = os.environ.get("SPARK_CONF", "")
 HEAD = ("step", "cpu s", "cluster s", "killed after", "executors lost", "tasks", "tasks lost",
@@ -39,23 +40,25 @@ HEAD = ("step", "cpu s", "cluster s", "killed after", "executors lost", "tasks",
 
 @dataclass
 class Killer:
-    """Kills a worker when half of the files of a step are there."""
+    """Kills a worker on which a task runs when half of the files of a step are there."""
 
     machines: Cluster
+    port: int  # of the application's page
     files: list[Path]
     done: Event = field(default_factory=Event)  # set when the step has ended
     after: int | None = None  # files that were there when it killed
 
     def watch(self) -> None:
-        """Wait for the moment, or for the end of the step."""
-        while not self.done.wait(0.1):
+        """Wait for a task in the second half, or for the end of the step."""
+        while not self.done.wait(LOOK_S):
             if self.found() < len(self.files) / 2:
                 continue
-            number = self.machines.busiest_worker()
-            if not self.done.is_set():
-                self.after = self.found()
+            executor = busy_executor(self.port)
+            number = executor and self.machines.worker_of(executor)
+            if number:
                 self.machines.kill(number)
-            return
+                self.after = self.found()
+                return
 
     def found(self) -> int:
         return sum(file.exists() for file in self.files)
@@ -93,10 +96,11 @@ def on_cluster(
     files = [output / "spark" / path for path in record["files"]]
     events = machines.folder / f"events-{step}"
     events.mkdir()
-    conf = {"spark.executor.memory": machines.memory, **spark_log.settings(events)}
+    page = {"spark.ui.enabled": "true", "spark.ui.port": str(port := free_port())}
+    conf = {"spark.executor.memory": machines.memory, **page, **spark_log.settings(events)}
     given = [f"{key}={value}" for key, value in conf.items()]
     os.environ["SPARK_CONF"] = " ".join([*given, GIVEN])
-    killer = Killer(machines, files)
+    killer = Killer(machines, port, files)
     watching = Thread(target=killer.watch)
     if kill:
         watching.start()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,12 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import psutil
 
 HOST = "127.0.0.1"
 START_S = 60  # in which a master or worker starts
-LOOK_S = 0.3  # over which the work of workers is compared
 CLASSES = "org.apache.spark.deploy"
 
 
@@ -63,12 +66,14 @@ class Cluster:
         process.kill()
         raise SystemExit(f"{name} did not start; see {log}")
 
-    def busiest_worker(self) -> int:
-        """Return the number of the worker whose processes took the most CPU time just now."""
-        before = {number: cpu_seconds(process.pid) for number, process in self.workers.items()}
-        time.sleep(LOOK_S)
-        taken = {n: cpu_seconds(self.workers[n].pid) - seconds for n, seconds in before.items()}
-        return max(taken, key=lambda number: taken[number])
+    def worker_of(self, executor: str) -> int | None:
+        """Return the number of the worker that runs an executor of the only application."""
+        for number, process in self.workers.items():
+            for child in below(process.pid):
+                with suppress(psutil.NoSuchProcess):
+                    if f" --executor-id {executor} " in " ".join(child.cmdline()):
+                        return number
+        return None
 
     def kill(self, number: int) -> None:
         """Kill a worker with all processes below it, as the end of its machine would."""
@@ -86,13 +91,26 @@ def below(pid: int) -> list[psutil.Process]:
     return []
 
 
-def cpu_seconds(pid: int) -> float:
-    """Sum the CPU seconds of all processes below a process that still run."""
-    total = 0.0
-    for process in below(pid):
-        with suppress(psutil.NoSuchProcess):
-            total += sum(process.cpu_times()[:2])
-    return total
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind((HOST, 0))
+        return int(listening.getsockname()[1])
+
+
+def busy_executor(port: int) -> str | None:
+    """Ask an application, whose page has that port, for an executor on which a task runs."""
+    with suppress(OSError, ValueError):  # not there yet, or there no more
+        for application in ask(port, "applications"):
+            for executor in ask(port, f"applications/{application['id']}/executors"):
+                if executor["activeTasks"]:
+                    return str(executor["id"])
+    return None
+
+
+def ask(port: int, what: str) -> list[dict[str, Any]]:
+    """Get a list of Spark's API."""
+    with urlopen(f"http://{HOST}:{port}/api/v1/{what}", timeout=START_S) as answer:
+        return list(json.load(answer))
 
 
 @contextmanager

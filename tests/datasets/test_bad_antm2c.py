@@ -58,7 +58,8 @@ def test_a_quote_without_an_end(
     (tmp_path / "in" / "a.csv").write_text("\n".join(lines))
     code = prepare(monkeypatch, tmp_path)
     error = capsys.readouterr().err
-    assert_refused(code, tmp_path, error, "a.csv, line 3: a row of more than 4,096 bytes; look for a quote that does not end")
+    said = "a.csv, line 3: a row of more than 4,096 bytes; look for a quote that does not end"
+    assert_refused(code, tmp_path, error, said)
 
 
 def test_one_time_cannot_be_split(
