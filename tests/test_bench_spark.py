@@ -1,4 +1,4 @@
-"""What the bench of a cluster reads: logs of applications, and files of two runs.
+"""What the bench of a cluster reads: logs and pages of applications, and files of two runs.
 
 pytest tests/test_bench_spark.py
 """
@@ -6,9 +6,14 @@ pytest tests/test_bench_spark.py
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 from bench import spark_cluster, spark_log
+from bench.spark_machines import HOST, Cluster, busy_executor, free_port
 
 
 def task(reason: str, written: int) -> dict[str, object]:
@@ -48,3 +53,52 @@ def test_compared_files(tmp_path: Path) -> None:
     one, other = tmp_path / "lists.csv", tmp_path / "experiments.csv"
     assert spark_cluster.same(one, one) and not spark_cluster.same(one, other)
     assert not spark_cluster.same(tmp_path / "missing.csv", one)
+
+
+def test_the_executor_on_which_a_task_runs() -> None:
+    """The page of an application names it; there is none on a port without a page."""
+    rows = {
+        "/api/v1/applications": [{"id": "app-1"}],
+        "/api/v1/applications/app-1/executors": [
+            {"id": "driver", "activeTasks": 0}, {"id": "0", "activeTasks": 0},
+            {"id": "12", "activeTasks": 1},
+        ],
+    }  # fmt: skip
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(rows[self.path]).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer((HOST, 0), Page) as page:
+        Thread(target=page.serve_forever).start()
+        try:
+            assert busy_executor(page.server_port) == "12"
+        finally:
+            page.shutdown()
+    assert busy_executor(free_port()) is None
+
+
+def test_the_worker_of_an_executor(tmp_path: Path) -> None:
+    """Among the processes that a worker has started; 1 is not 12."""
+    start = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
+    sleep = ["-c", "import time; print(flush=True); time.sleep(60)", "--executor-id"]
+    machines = Cluster(tmp_path, "1g")
+    for number, executor in ((1, "12"), (2, "3")):
+        command = [sys.executable, "-c", start, *sleep, executor, "--cores", "1"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        machines.workers[number] = process
+    try:
+        for process in machines.workers.values():
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert [machines.worker_of(name) for name in ("12", "3", "1")] == [1, 2, None]
+    finally:
+        for number, process in list(machines.workers.items()):
+            machines.kill(number)
+            assert process.stdout is not None
+            process.stdout.close()
