@@ -29,7 +29,6 @@ from src.features.impression import ImpressionFeature
 pytestmark = pytest.mark.slow
 SHOWN = AsOfFeature("shown", ("scene", "item"), ("count", "decayed", "last"), (DAY,), (DAY,))
 CLICKS = AsOfFeature("shown", ("item",), ("clicks", "rate"), (None,), (), DAY)
-VISITS = AsOfFeature("visits", ("user", "item"), ("count", "last"), (None,))
 
 
 def compare(folder: Path, dataset: Dataset, recipe: Recipe, rows: int) -> list[Path]:
@@ -70,5 +69,5 @@ def test_lists_shown(tmp_path: Path, spark: SparkEngine) -> None:
     assert spark.twin("src.datasets.ebnerd.split") is None
     planted = {"train": ebnerd.planted(150, 1), "test": ebnerd.planted(30, 2, 1, hidden=True)}
     ebnerd.write(tmp_path / "in", **planted)
-    features = (SHOWN, VISITS, *EBNERD.recipe.features[-1:])
+    features = (SHOWN, *EBNERD.recipe.features[-1:])
     compare(tmp_path, EBNERD, replace(ebnerd.RECIPE, features=features), rows=814)
