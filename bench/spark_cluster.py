@@ -54,8 +54,8 @@ class Killer:
             if self.found() < len(self.files) / 2:
                 continue
             executor = busy_executor(self.port)
-            number = executor and self.machines.worker_of(executor)
-            if number:
+            number = self.machines.worker_of(executor) if executor else None
+            if number is not None:
                 self.machines.kill(number)
                 self.after = self.found()
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import polars as pl
@@ -41,9 +41,9 @@ class RawFile:
     def bad(self) -> list[Path]:
         return self._tables("bad")
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Rows, good and bad."""
+        """Rows, good and bad, once the tables are written."""
         return count_rows(*self.rows, *self.bad)
 
     def _tables(self, kind: str) -> list[Path]:
