@@ -101,7 +101,7 @@ def on_cluster(
     given = [f"{key}={value}" for key, value in conf.items()]
     os.environ["SPARK_CONF"] = " ".join([*given, GIVEN])
     killer = Killer(machines, port, files)
-    watching = Thread(target=killer.watch)
+    watching = Thread(target=killer.watch, daemon=True)
     if kill:
         watching.start()
     done = measure.run(command(step, output / "spark", "spark", flags), output / "bench.log")
