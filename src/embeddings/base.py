@@ -49,6 +49,7 @@ class Embedding(ABC):
     made_ahead: ClassVar[bool] = True  # of the query: from the events of SplitData.fitted
     makes_query_vectors: ClassVar[bool] = False  # whether `build` writes paths.query_vectors
     makes_generator: ClassVar[bool] = False  # whether it writes paths.semantic_ids and .generator
+    same_in_splits: ClassVar[bool] = False  # whether an item has the same vector in all splits
 
     name: str
     top_n: int = field(default=40, kw_only=True)  # neighbours of each item

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,8 @@ class PretrainedEmbedding(Embedding):
     An item without a line has no vector: it has no neighbours, and its cosines are 0. Where there
     is no file, no item has a vector.
     """
+
+    same_in_splits: ClassVar[bool] = True
 
     file: str  # name of the file in the input folder
     key: str  # column of raw item ids; all other columns are the vector

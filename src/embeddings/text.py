@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -35,6 +36,8 @@ class TextEmbedding(Embedding):
     and the vectors are the same in all splits. Neighbours are ordered by cosine x ln(2 + events),
     so that items without an event are among them.
     """
+
+    same_in_splits: ClassVar[bool] = True
 
     columns: tuple[str, ...]  # of items.parquet: texts, or lists of texts
     encoder: TextEncoder

@@ -97,6 +97,19 @@ class Ranker(ABC):
         """Return a key of the data that `prepare` makes: rankers with equal keys share the data."""
         return self
 
+    def train_files(self, run: Run, objectives: Sequence[str]) -> list[Path]:
+        """List the files of the training table of a model of these objectives: that of step 5.
+
+        A kind that learns from a table of its own makes it here.
+        """
+        from src.rankers.train_table import train_files
+
+        return train_files(run)
+
+    def inputs(self, run: Run) -> list[Path]:
+        """List the files that training reads beside the training table."""
+        return []
+
     @property
     def fit_order(self) -> int:
         """Order among the rankers that share data: lower numbers are fitted first."""

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from src.core.engines import CpuEngine
 from src.core.run import Run
+from src.data import paths
+from src.data.vectors import load
 from src.metrics.base import Metric
 from src.metrics.ndcg import NDCG
 from src.rankers.base import ALL, FitTask, Host, Ranker, RankerModel
@@ -18,7 +22,6 @@ from src.rankers.nets.base import Net
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
     from src.rankers.nets.inputs import FoldQueries
-    from src.rankers.nets.model import NetModel
     from src.rankers.train_set import TrainSet
 
 
@@ -69,6 +72,12 @@ class NetRanker(Ranker):
             raise ValueError(f"ranker {self.name}: add its scene {self.net.scene} to categories")
         if self.net.multi_task and self.shared:
             raise ValueError(f"ranker {self.name}: a multi-task net tells objectives; not shared")
+        fixed = {row.name for row in recipe.embeddings if row.same_in_splits}
+        if other := sorted(set(self.net.vectors) - fixed):
+            raise ValueError(
+                f"ranker {self.name}: no embedding {other[0]} whose vectors are the same in all "
+                f"splits; it may read {', '.join(sorted(fixed)) or 'none of this recipe'}"
+            )
         if unknown := dict(self.net.weights).keys() - set(recipe.objective_names):
             raise ValueError(f"ranker {self.name}: weights of no objective: {sorted(unknown)}")
 
@@ -86,8 +95,12 @@ class NetRanker(Ranker):
         return (
             type(self).__name__, self.net.max_len, self.categories, self.max_items, self.min_count,
             self.max_features, self.unread, self.net.multi_task, self.net.scene,
-            self.net.scene_rows,
+            self.net.scene_rows, self.net.vectors,
         )  # fmt: skip
+
+    def inputs(self, run: Run) -> list[Path]:
+        """List the vectors of items that the net reads."""
+        return [paths.item_vectors(run, "valid", name) for name in self.net.vectors]
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
         """Count 2 bytes per number, .25 for the rest, the rows of the scaler, and reading."""
@@ -103,7 +116,10 @@ class NetRanker(Ranker):
         from src.rankers.nets.inputs import FoldQueries, train_histories
 
         histories = train_histories(run, train_set, self.net.max_len)
-        return FoldQueries.read(self, task, train_set, histories, len(run.recipe.types))
+        files = [load(path) for path in self.inputs(run)]
+        vectors = np.column_stack(files) if files else None
+        types = len(run.recipe.types)
+        return FoldQueries.read(self, task, train_set, histories, types, vectors)
 
     def fit(self, task: FitTask, data: FoldQueries, path: Path) -> None:
         """Train the nets, and write them with the scaler of their inputs."""
@@ -111,7 +127,7 @@ class NetRanker(Ranker):
 
         fit(self, task, data).save(path)
 
-    def load(self, path: Path, run: Host) -> NetModel:
+    def load(self, path: Path, run: Host) -> RankerModel:
         """Read the nets and the scaler of their inputs."""
         from src.rankers.nets.model import NetModel
 

@@ -12,12 +12,13 @@ from typing import NamedTuple, TypeVar
 from src.core import store
 from src.core.engines.base import Engine
 from src.core.run import Run
+from src.data import paths
 from src.data.recipe import Recipe
 from src.rankers.base import FOLD_LOG, FitTask, Ranker, RankerModel
 from src.rankers.train_set import TrainSet
-from src.rankers.train_table import train_files
 
 T = TypeVar("T")
+COPIES = 3  # in memory of what a model reads beside the training table
 
 
 class Target(NamedTuple):
@@ -74,6 +75,7 @@ class TrainingGroup:
         self.run = run
         self.targets = sorted(group, key=lambda target: target.ranker.fit_order)
         self.objectives = group[0].objectives
+        self.files: list[Path] = []  # of the training table
         self._train_set: TrainSet | None = None
         self._reading = Lock()  # folds train in parallel
 
@@ -84,6 +86,7 @@ class TrainingGroup:
 
     def train(self) -> list[bool]:
         """Train the models of all folds; return for each model whether it was trained."""
+        self.files = self.targets[0].ranker.train_files(self.run, self.objectives)
         tasks = [partial(self.train_fold, fold) for fold in range(self.run.recipe.folds)]
         trained = in_parallel(self.run.engine, tasks)
         self._train_set = None  # frees the memory for the next group
@@ -91,7 +94,7 @@ class TrainingGroup:
 
     def train_fold(self, fold: int) -> list[bool]:
         """Train the models of one fold; return for each model whether it was trained."""
-        run, recipe, files = self.run, self.run.recipe, train_files(self.run)
+        run, recipe = self.run, self.run.recipe
         tasks: dict[Path, FitTask] = {}
         for ranker, name, objectives in self.targets:
             logs = ranker.log_folder(run, objectives[0], fold)
@@ -108,7 +111,8 @@ class TrainingGroup:
 
         settings = (self.objectives, fold, recipe.folds, recipe.seed)
         rows: dict[Path, object] = {p: (task.ranker, *settings) for p, task in tasks.items()}
-        built = run.build_many(rows, fit, files)
+        inputs = [*self.files, *self.targets[0].ranker.inputs(run)]
+        built = run.build_many(rows, fit, inputs)
         return [path in built for path in tasks]
 
     def train_set(self) -> TrainSet:
@@ -116,11 +120,16 @@ class TrainingGroup:
         with self._reading:
             if self._train_set is None:
                 run, ranker = self.run, self.targets[0].ranker
-                self._train_set = TrainSet.read(train_files(run), self.objectives)
+                self._train_set = self.read()
                 at_a_time = min(run.engine.models_at_a_time, run.recipe.folds)
                 memory = ranker.memory(self._train_set, at_a_time)
+                memory += COPIES * at_a_time * paths.total_size(ranker.inputs(run))
                 run.budget.claim(self.name, memory)
             return self._train_set
+
+    def read(self) -> TrainSet:
+        """Read the training set."""
+        return TrainSet.read(self.files, self.objectives)
 
 
 def training_groups(run: Run, objectives: Sequence[str]) -> list[TrainingGroup]:

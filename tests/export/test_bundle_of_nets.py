@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,20 +24,28 @@ from exported import (
     scored_elsewhere,
 )
 from needs import needs_package
+from planted import N_ITEMS, run_in
 from pools_world import WHOLE
 
+from src.core import store
 from src.core.run import Run
+from src.data import paths
+from src.embeddings.base import save
+from src.embeddings.text import TextEmbedding
 from src.export.bundle import Bundle
 from src.export.write import export_folder
+from src.rankers.cascade import CascadeRanker
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
 from src.rankers.nets import portable
+from src.rankers.nets.cross_encoder import CrossEncoder
 from src.rankers.nets.din import DIN
 from src.rankers.nets.linear import Linear
 from src.rankers.nets.list_transformer import ListTransformer
 from src.rankers.nets.mlp import MLP
 from src.rankers.nets.model import NetModel
 from src.rankers.nets.two_tower import TwoTower
+from src.texts.tfidf import TfidfEncoder
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +56,18 @@ ROWS = {
     "linear": replace(SHORT, net=Linear(), nets=2),
     "mlp": replace(SHORT, net=MLP((8,)), max_items=0),
     "towers": replace(SHORT, net=TwoTower(), nets=2),
+    "cross": CascadeRanker(
+        "cross",
+        CrossEncoder(("texts",), max_len=3, width=8, heads=2),
+        Softmax(),
+        base="trees",
+        first=7,
+        epochs=1,
+    ),
 }
+TEXTS = TextEmbedding("texts", ("title",), TfidfEncoder())
 RECIPE = replace(
-    WHOLE, objectives=(replace(WHOLE.objectives[0], weight=1.0),), folds=2,
+    WHOLE, objectives=(replace(WHOLE.objectives[0], weight=1.0),), folds=2, embeddings=(TEXTS,),
     rankers=(*WHOLE.rankers, *(replace(row, name=name) for name, row in ROWS.items())),
 )  # fmt: skip
 
@@ -57,7 +75,11 @@ RECIPE = replace(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     require_packages()
-    return planted_run(tmp_path_factory.mktemp("planted"), RECIPE)
+    folder = tmp_path_factory.mktemp("planted")
+    vectors = np.random.default_rng(1).normal(size=(N_ITEMS, 4)).astype(np.float32)
+    file = paths.item_vectors(run_in(folder, RECIPE), "valid", "texts")
+    store.build(file, {"rows": "drawn"}, partial(save, vectors))
+    return planted_run(folder, RECIPE)
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -76,7 +98,8 @@ def net(run: Run, name: str) -> tuple[NetModel, portable.OnnxModel]:
     path = export_folder(run) / "models" / name / "clicks" / "fold_1.pt"
     row = next(row for row in RECIPE.rankers if row.name == name)
     host = SimpleNamespace(recipe=RECIPE, engine=run.engine)
-    return row.load(path, host), row.load_portable(path, host)
+    own, onnx = row.load(path, host), row.load_portable(path, host)
+    return (own.net, onnx.net) if isinstance(row, CascadeRanker) else (own, onnx)
 
 
 def batch_of(model: NetModel, sizes: list[int], seed: int = 1) -> dict[str, np.ndarray]:

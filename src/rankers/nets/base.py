@@ -38,6 +38,7 @@ class InputSizes(NamedTuple):
     absent: tuple[float, ...] = ()  # number columns of a row in which all numbers are missing
     means: tuple[float, ...] = ()  # of the logarithms of numbers, before they are standardised
     deviations: tuple[float, ...] = ()
+    vector: int = 0  # numbers of an item's vector that is read from embeddings
 
     @property
     def item_numbers(self) -> tuple[int, ...]:
@@ -97,6 +98,14 @@ class Net(ABC):
     def scene_rows(self) -> int:
         """Rows that a value of the scene needs for a code of its own."""
         return 1
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Names of the embeddings whose vectors of items it reads: then all items are told apart.
+
+        Its module has a buffer `vectors`: (items, numbers), of each code.
+        """
+        return ()
 
     @property
     def max_len(self) -> int:

@@ -116,12 +116,13 @@ class FoldQueries:
     valid: I64
     n_event_types: int
     counts: dict[str, int]  # of rows and positives
+    vectors: F32 | None = None  # of all items, (items, numbers), where the net reads some
     objectives: tuple[str, ...] = ()  # columns of the labels; (): these have one
 
     @classmethod
     def read(
         cls, ranker: NetRanker, task: FitTask, train_set: TrainSet, histories: SequenceBatch,
-        n_event_types: int,
+        n_event_types: int, vectors: F32 | None = None,
     ) -> FoldQueries:  # fmt: skip
         """Read all rows; features are selected and the scaler fitted on train rows alone.
 
@@ -141,6 +142,8 @@ class FoldQueries:
             ranker, names, train_set.load(fit_rows, columns), train_set.query[fit_rows],
             np.concatenate(items),
         )  # fmt: skip
+        if vectors is not None:
+            scaler = replace(scaler, items=np.arange(len(vectors)))
         objectives = train_set.objectives if ranker.net.multi_task else ()
         rows = QueryRows.of(
             scaler, offsets, train_set.grades() if objectives else train_set.label, train_set.item,
@@ -149,7 +152,7 @@ class FoldQueries:
         )  # fmt: skip
         return cls(
             rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
-            n_event_types, train_set.counts(task.fold), objectives,
+            n_event_types, train_set.counts(task.fold), vectors, objectives,
         )  # fmt: skip
 
 

@@ -44,22 +44,27 @@ class NetModel(RankerModel):
     @classmethod
     def new(
         cls, ranker: NetRanker, scaler: InputScaler, n_event_types: int, engine: Engine, seed: int,
-        objectives: tuple[str, ...] = (),
+        objectives: tuple[str, ...] = (), vectors: NDArray | None = None,
     ) -> Self:  # fmt: skip
         """Initialise the nets, the same for the same seed; errors of Net.module.
 
-        objectives: of a multi-task net, which gives each of them a score.
+        objectives: of a multi-task net, which gives each of them a score. vectors: of the items of
+        the scaler, (items, numbers), for a net that reads some.
         """
         scene = ranker.net.scene
         sizes, nets = scaler.sizes(n_event_types), list[NetModule]()
         sizes = sizes._replace(
             objectives=max(1, len(objectives)),
             scene=scaler.categories.index(scene) if scene else None,
+            vector=0 if vectors is None else vectors.shape[1],
         )
         with _seeding:
             for n in range(ranker.nets):
                 torch.manual_seed(seed + n * SEED_STEP)
                 nets.append(ranker.net.module(sizes).to(engine.device))
+        if vectors is not None:
+            for net in nets:
+                net.get_buffer("vectors")[1:] = torch.from_numpy(vectors)
         return cls(ranker, scaler, nets, engine, objectives)
 
     @property
@@ -86,7 +91,10 @@ class NetModel(RankerModel):
         """Read a model that `save` wrote for the same ranker."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         scaler = InputScaler(**{name: _arrays(value) for name, value in state["scaler"].items()})
-        model = cls.new(ranker, scaler, n_event_types, engine, 0, tuple(state["objectives"]))
+        vectors = state["nets"][0]["vectors"][1:].numpy() if ranker.net.vectors else None
+        model = cls.new(
+            ranker, scaler, n_event_types, engine, 0, tuple(state["objectives"]), vectors
+        )
         model.load_state(state["nets"])
         return model
 

@@ -122,8 +122,9 @@ def fit(ranker: NetRanker, task: FitTask, data: FoldQueries) -> NetModel:
     scaler = data.rows.scaler
     try:
         model = NetModel.new(
-            ranker, scaler, data.n_event_types, task.engine, task.seed, data.objectives
-        )
+            ranker, scaler, data.n_event_types, task.engine, task.seed, data.objectives,
+            data.vectors,
+        )  # fmt: skip
     except ValueError as error:
         raise ValueError(f"ranker {ranker.name}: {error}") from error
     trainer = NetTrainer(model, data, [task.seed, task.fold])
