@@ -64,6 +64,8 @@ ALSO: dict[str, dict[str, Any]] = {
     "random": {"vectors": ()},
     "begun at random": {"begin_at_centres": False},
     "one code an item": {"sizes": ()},
+    "RQ-VAE": {"autoencoder": 100},
+    "own vectors": {"own_vectors": True},
 }
 """Changes of the first row."""
 

@@ -45,7 +45,9 @@ class GeneratorEmbedding(Embedding):
     sizes: tuple[int, ...] = (256, 256, 256)  # codes of each level; (): one code an item
     nested: bool = False  # centres of a level belong to one prefix each, not to all
     balance: float = np.inf  # items of a code, at most, in means of all codes; 1 or more
+    autoencoder: int | None = None  # epochs of an RQ-VAE that learns centres; None: k-means
     begin_at_centres: bool = True  # codes of shared levels begin at the centres of their clusters
+    own_vectors: bool = False  # a history is read by a vector of each item too, which begins at 0
     dim: int = 64
     layers: int = 2  # of the encoder
     heads: int = 4
@@ -63,6 +65,10 @@ class GeneratorEmbedding(Embedding):
         super().__post_init__()
         if any(size < 1 for size in self.sizes) or self.dim % self.heads:
             raise ValueError(f"embedding {self.name}: sizes from 1, dim a multiple of heads")
+        if self.autoencoder and (self.nested or not self.vectors or not self.sizes):
+            raise ValueError(
+                f"embedding {self.name}: an autoencoder needs vectors and sizes, and is not nested"
+            )
         if not (0 <= self.dropout < 1 and 0 <= self.hidden < 1 <= self.balance):
             raise ValueError(
                 f"embedding {self.name}: dropout and hidden are in [0, 1), balance is at least 1"
@@ -130,7 +136,7 @@ class GeneratorEmbedding(Embedding):
 
     @property
     def quantiser(self) -> Quantiser:
-        return Quantiser(self.sizes, self.nested, self.balance)
+        return Quantiser(self.sizes, self.nested, self.balance, self.autoencoder)
 
     def write_neighbours(self, vectors: F32, sessions: Sessions, path: Path) -> None:
         """Write `neighbours_by_cosine` as item_x, item_y, weight."""

@@ -18,7 +18,7 @@ from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
 from src.embeddings.base import HELD_OUT_ONE_IN, MAX_HELD_OUT
 from src.embeddings.deterministic import deterministic_pool
-from src.generation.generation import Generation, codes_of
+from src.generation.generation import Generation
 from src.generation.ids import Ids
 from src.generation.net import GeneratorNet, Shape, draw_dropout_from
 from src.generation.trie import Trie
@@ -47,7 +47,8 @@ class GeneratorTrainer:
         self.stopping = EarlyStopping(f"recall_{SCORED}", row.patience, row.epochs)
         self.windows, self.held_out = split_events(sessions, row.max_len, seed)
         torch.manual_seed(seed)
-        shape = Shape(ids.sizes, row.dim, row.layers, row.heads, row.max_len, row.dropout)
+        shape = Shape(ids.sizes, row.dim, row.layers, row.heads, row.max_len, row.dropout,
+                      len(ids.items) if row.own_vectors else 0)  # fmt: skip
         self.net = GeneratorNet(shape)
         if row.begin_at_centres and ids.centres and len(ids.items):
             self.net.begin_at(ids.centres)
@@ -114,9 +115,9 @@ class GeneratorTrainer:
         target = self.windows.take(windows).items(self.sessions)
         hidden = rng.random(target.shape) < self.row.hidden
         read = np.where(hidden, NO_ITEM, target)[:, :-1]
-        codes = codes_of(generation.ids, read)
+        codes = generation.codes(read)
         states = self.net.encode(generation.tensor(codes)).flatten(0, 1)
-        place = np.flatnonzero(codes_of(generation.ids, target)[..., 0].ravel() >= 0)
+        place = np.flatnonzero(generation.codes(target)[..., 0].ravel() >= 0)
         found = generation.sum_of_levels(states, place, target.ravel()[place])
         loss = -found.sum() / places
         gradients = torch.autograd.grad(loss, list(self.net.parameters()), materialize_grads=True)

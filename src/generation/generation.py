@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +95,26 @@ class Generation:
         """
         vectors = np.zeros((len(self.ids.codes), self.net.shape.dim), np.float32)
         items = self.ids.items
-        vectors[items] = self.net.items(self.tensor(codes_of(self.ids, items))).cpu().numpy()
+        vectors[items] = self.net.items(self.tensor(self.codes(items))).cpu().numpy()
         return vectors
+
+    def codes(self, items: I64) -> I64:
+        """Return what the net reads of items: int64 (*items.shape, levels + 1).
+
+        Their codes, then their numbers as leaves of the trie; -1 where there is no item or no id.
+        """
+        table, known = self.read, items >= 0
+        return np.where(known[..., None], table[np.where(known, items, 0)], -1)
+
+    @cached_property
+    def read(self) -> I64:
+        """Codes and number of every item: int64 (items, levels + 1)."""
+        return np.column_stack([self.ids.codes, self.trie.node[:, -1]]).astype(np.int64)
 
     def states(self, items: I64) -> Tensor:
         """Encode histories: (queries, dim), the last state of each."""
         length = self.tensor((items >= 0).sum(axis=1))
-        states = self.net.encode(self.tensor(codes_of(self.ids, items)))
+        states = self.net.encode(self.tensor(self.codes(items)))
         return states[torch.arange(len(items), device=states.device), length]
 
     def sum_of_levels(self, state: Tensor, owner: I64, item: I32 | I64) -> Tensor:
@@ -132,8 +146,3 @@ class Generation:
     def tensor(self, array: np.ndarray) -> Tensor:
         """Copy an array to the device of the net."""
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.net.start.device)
-
-
-def codes_of(ids: Ids, items: I64) -> I64:
-    """Return the codes of items: int64 (*items.shape, levels); -1 where there is no item or id."""
-    return np.where(items[..., None] >= 0, ids.codes[np.maximum(items, 0)], -1).astype(np.int64)

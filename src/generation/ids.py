@@ -3,7 +3,7 @@
 Residual k-means: the first code is the nearest centre, the next one the centre nearest to what is
 left, and so on. A last code tells apart the items whose other codes are equal. Rajput et al.,
 "Recommender Systems with Generative Retrieval", NeurIPS 2023, learn the centres with an autoencoder
-instead.
+instead (rq_vae.py).
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Quantiser(NamedTuple):
 
     sizes: codes of each level but the last. nested: the centres of a level belong to one prefix
     each; else all prefixes share them. balance: a code has at most so many times the mean number of
-    items; inf: any number.
+    items; inf: any number. autoencoder: epochs of an RQ-VAE that learns the centres, beginning with
+    those of k-means, and what is quantised; None: vectors are quantised as they are.
     """
 
     sizes: tuple[int, ...]
     nested: bool = False
     balance: float = np.inf
+    autoencoder: int | None = None
 
 
 def semantic_ids(vectors: F32, listed: I64, quantiser: Quantiser, seed: int) -> Ids:
@@ -57,13 +59,19 @@ def semantic_ids(vectors: F32, listed: I64, quantiser: Quantiser, seed: int) -> 
     first gets 0 as its last code. Without sizes, that is all there is: one code an item.
     """
     rest, codes = vectors[listed].astype(np.float32), np.zeros((listed.size, 0), np.int64)
-    centres = []
+    centres: list[F32] = []
+    learned: list[F32] = []
     with threadpool_limits(1):  # the same centres with any number of threads
+        if quantiser.autoencoder and len(rest):
+            from src.generation.rq_vae import autoencoded  # loads torch
+
+            settings = quantiser.sizes, quantiser.autoencoder, seed
+            rest, learned = autoencoded(rest, *settings, centres_of=_centres)
         for level, size in enumerate(quantiser.sizes):
             whole = [np.arange(listed.size)]
             code = np.empty(listed.size, np.int64)
             for rows in same_codes(codes) if quantiser.nested else whole:
-                centre = _centres(rest[rows], size, seed + level)
+                centre = learned[level] if learned else _centres(rest[rows], size, seed + level)
                 code[rows] = _assign(
                     rest[rows], centre, quantiser.balance if len(centre) == size else np.inf
                 )

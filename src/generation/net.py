@@ -35,6 +35,7 @@ class Shape:
     heads: int
     max_len: int  # events, at most, that are read
     dropout: float = 0.0
+    own: int = 0  # items that are read by a vector of their own too; 0: by their codes alone
 
 
 def draw_dropout_from(rng: np.random.Generator) -> None:
@@ -87,6 +88,7 @@ class GeneratorNet(nn.Module):
         self.shape = shape
         dim, every = shape.dim, range(len(shape.sizes))
         self.codes = nn.ModuleList(nn.Embedding(size, dim) for size in shape.sizes)
+        self.own = nn.Embedding(shape.own, dim)
         self.start = nn.Parameter(torch.zeros(dim))
         self.place = nn.Embedding(shape.max_len + 1, dim)
         self.layers = nn.ModuleList(_layer(shape) for _ in range(shape.layers))
@@ -96,6 +98,7 @@ class GeneratorNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=STD)
+        nn.init.zeros_(self.own.weight)
 
     @torch.no_grad()
     def begin_at(self, centres: Sequence[F32]) -> None:
@@ -113,14 +116,19 @@ class GeneratorNet(nn.Module):
             weight[: len(centre)] = torch.from_numpy(centre) @ project * scale
 
     def items(self, codes: Tensor) -> Tensor:
-        """Return the vectors of items (..., dim) from their codes (..., levels); 0 for -1."""
-        total = sum(table(codes[..., level].clamp(min=0)) for level, table in enumerate(self.codes))
+        """Return the vectors of items: (..., dim), 0 for -1.
+
+        codes: int64 (..., levels + 1), those of the levels and the number of the item.
+        """
+        tables = [*self.codes, self.own] if self.shape.own else self.codes
+        total = sum(table(codes[..., level].clamp(min=0)) for level, table in enumerate(tables))
         return total * (codes[..., :1] >= 0)
 
     def encode(self, codes: Tensor) -> Tensor:
         """Encode events to states (n, s + 1, dim): before the first event, and after each.
 
-        codes: int64 (n, s, levels), oldest event first; an event of codes -1 is not read.
+        codes: int64 (n, s, levels + 1), as `items` reads them, oldest event first; an event of
+        codes -1 is not read.
         """
         n, s = codes.shape[:2]
         x = torch.cat([self.start.expand(n, 1, -1), self.items(codes)], 1)

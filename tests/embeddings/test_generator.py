@@ -58,6 +58,11 @@ def test_it_learns_what_comes_next() -> None:
     assert np.exp(score[:, 0]).mean() > 0.5
 
 
+def test_items_that_are_read_can_have_vectors_of_their_own() -> None:
+    net = trained(replace(ROW, own_vectors=True, epochs=2)).net
+    assert net.own.weight.shape == (RING, 32) and net.own.weight.abs().amax(1).min() > 0.001
+
+
 def test_same_seed_same_weights() -> None:
     row = replace(ROW, epochs=2, dropout=0.2, hidden=0.2)
     first, same, other = (trained(row, seed).net.state_dict() for seed in (1, 1, 2))

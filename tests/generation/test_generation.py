@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from src.data.sessions import Sessions
-from src.generation.generation import Generation, codes_of
+from src.generation.generation import Generation
 from src.generation.ids import random_ids
 from src.generation.net import STD, Dropout, GeneratorNet, Shape, draw_dropout_from
 from src.generation.trie import Trie
@@ -24,11 +24,17 @@ NONE = -1
 HISTORIES = np.array([[3, 17, 25], [8, NONE, NONE], [NONE] * 3, [ITEMS - 1, 4, NONE]])
 
 
-@pytest.fixture(scope="module", params=[(4, 3), ()], ids=["codes", "one code"])
+@pytest.fixture(
+    scope="module",
+    params=[((4, 3), 0), ((), 0), ((4, 3), KNOWN.size)],
+    ids=["codes", "one code", "own vectors"],
+)
 def generation(request: pytest.FixtureRequest) -> Generation:
     torch.manual_seed(5)
-    ids = random_ids(ITEMS, KNOWN, request.param, 3)
-    net = GeneratorNet(Shape(ids.sizes, dim=16, layers=2, heads=2, max_len=5, dropout=0.5)).eval()
+    sizes, own = request.param
+    ids = random_ids(ITEMS, KNOWN, sizes, 3)
+    shape = Shape(ids.sizes, dim=16, layers=2, heads=2, max_len=5, dropout=0.5, own=own)
+    net = GeneratorNet(shape).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return Generation(net, ids, Trie.of(ids))
@@ -76,7 +82,7 @@ def test_the_likelihood_is_the_product_of_the_steps(generation: Generation) -> N
     """A plain loop over codes, one candidate at a time, through the net alone."""
     net, exact = generation.net, scores_of_all(generation)
     for q, items in enumerate(HISTORIES):
-        codes = codes_of(generation.ids, items[None, items != NONE])
+        codes = generation.codes(items[None, items != NONE])
         with torch.enable_grad():  # not the fast path of torch's layers
             state = net.encode(torch.from_numpy(codes))[:, -1]
         for item in (0, 7, 22):
@@ -104,9 +110,9 @@ def test_a_query_does_not_depend_on_its_batch(generation: Generation) -> None:
 def test_no_place_reads_a_later_event(generation: Generation) -> None:
     """All places are trained at once; each must see what a query sees that ends there."""
     items = np.array([[3, 17, 25, 9, 11]])
-    whole = generation.net.encode(torch.from_numpy(codes_of(generation.ids, items)))
+    whole = generation.net.encode(torch.from_numpy(generation.codes(items)))
     for end in range(6):
-        part = codes_of(generation.ids, items[:, :end])
+        part = generation.codes(items[:, :end])
         torch.testing.assert_close(
             generation.net.encode(torch.from_numpy(part)), whole[:, : end + 1], rtol=1e-4, atol=1e-4
         )
@@ -128,6 +134,8 @@ def test_the_vector_of_an_item_is_the_sum_of_those_of_its_codes(generation: Gene
         total = sum(
             table.weight[code] for table, code in zip(net.codes, codes.tolist(), strict=True)
         )
+        if net.shape.own:
+            total = total + net.own.weight[generation.trie.item.tolist().index(item)]
         np.testing.assert_allclose(vectors[item], total.detach().numpy(), rtol=1e-5)
     assert not vectors[-1].any()
 
