@@ -38,29 +38,33 @@ from src.rankers.oof import EvalBatch, eval_batches, require_trainable
 from src.rankers.train import targets, training_groups
 from src.texts.tfidf import TfidfEncoder
 
+NAMES = ("perceptron", "cross-encoder")
 HEAD = ("row", "score", "95 %", "to the base", "95 %", "CPU s")
 
 
-def with_cascades(run: Run, column: str, first: int, settings: dict[str, float]) -> Run:
-    """Return a run with the base, a cascade with a perceptron, and one with a cross-encoder."""
+def with_cascades(
+    run: Run, column: str, first: int, names: list[str], settings: dict[str, float]
+) -> Run:
+    """Return a run with the base, and those of the cascades that have one of the names."""
     texts, base = TextEmbedding("texts", (column,), TfidfEncoder()), run.recipe.rankers[-1]
     run = train(run, labelled_splits(run), [texts])
     perceptron = CascadeRanker(
-        "perceptron", MLP(dropout=0.1), Softmax(), run.recipe.metric, base=base.name, first=first,
+        NAMES[0], MLP(dropout=0.1), Softmax(), run.recipe.metric, base=base.name, first=first,
         **settings,  # type: ignore[arg-type]
     )  # fmt: skip
-    cross = replace(perceptron, name="cross-encoder", net=CrossEncoder((texts.name,)))
-    return replace(run, recipe=replace(run.recipe, rankers=(base, perceptron, cross)))
+    cross = replace(perceptron, name=NAMES[1], net=CrossEncoder((texts.name,)))
+    rows = [row for row in (perceptron, cross) if row.name in names]
+    return replace(run, recipe=replace(run.recipe, rankers=(base, *rows)))
 
 
 def trained(run: Run, objective: str) -> tuple[dict[str, list[RankerModel]], dict[str, float]]:
-    """Train what is not up to date; return the models of each ranker, and the CPU seconds."""
+    """Return the models of each ranker, and the CPU seconds of what was not up to date."""
     seconds = dict[str, float]()
     for group in training_groups(run, [objective]):
         with run.step(group.name):
             start = time.process_time()
-            group.train()
-            seconds[group.targets[0].ranker.name] = time.process_time() - start
+            if any(group.train()):
+                seconds[group.targets[0].ranker.name] = time.process_time() - start
     found = {t.ranker.name: t.load(run, objective) for t in targets(run.recipe, [objective])}
     return found, seconds
 
@@ -95,6 +99,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--output", required=True)
     parser.add_argument("--texts", required=True, help="column of items.parquet")
+    parser.add_argument("--rows", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--first", type=int, default=50, help="candidates of a query (50)")
     parser.add_argument("--queries", type=int, default=10**9, help="at most (all)")
     parser.add_argument("--epochs", type=int, default=10, help="at most (10)")
@@ -105,7 +110,7 @@ def main(argv: list[str]) -> int:
     objective, settings = require_trainable(run)[0], {
         "epochs": args.epochs, "patience": 3, "learning_rate": args.learning_rate,
     }  # fmt: skip
-    run = with_cascades(run, args.texts, args.first, settings)
+    run = with_cascades(run, args.texts, args.first, args.rows, settings)
     models, seconds = trained(run, objective)
     by_way, lines = evaluate(run, models, args.queries), []
     first, *_ = by_way.values()

@@ -9,8 +9,8 @@ of TOP items for queries of `valid` and the first objective; --queries takes so 
 in blocks that are spread evenly. The table has hit@5, NDCG@5, hit@10 and NDCG@10 with a 95 %
 interval, the paired difference of NDCG@10 to the first row, the share of right items that are in
 the list and in no list of the recipe, the gain in recall of a pool of the recipe's size by the
-list, paired, and the CPU milliseconds of a query. Prints the table and appends it to
-bench/RESULTS.md.
+list, paired, and the CPU milliseconds of a query. --test adds the lists of `test`, where step 1 has
+hidden items: look at them once. Prints the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ from src.metrics.query_scores import QueryScores, score_lists, score_ranks
 from src.metrics.recall import Recall
 from src.texts.tfidf import TfidfEncoder
 
-SPLIT = "valid"
 METRICS = ("hit@5", "ndcg@5", "hit@10", "ndcg@10")
 HEAD = ("row", *METRICS, "95 %", "to the first", "95 %", "alone", "95 %", "pool", "95 %", "ms")
 BLOCK, TOP = 256, 50
@@ -100,11 +99,11 @@ def sampled_blocks(data: SplitData, queries: int | None) -> Iterator[tuple[int, 
         yield start, min(start + BLOCK, data.n_sessions)
 
 
-def other_lists(run: Run) -> CandidateLists:
+def other_lists(run: Run, split: str) -> CandidateLists:
     """Read the lists of all retrievers of the recipe, of all queries."""
     known = run.recipe.retrievers
-    parts = [read_candidates(shard_candidates(run, SPLIT, known, of), of)
-             for of in shards(run, SPLIT)]  # fmt: skip
+    parts = [read_candidates(shard_candidates(run, split, known, of), of)
+             for of in shards(run, split)]  # fmt: skip
     offsets = offsets_of_sizes(np.concatenate([np.diff(part.offsets) for part in parts]))
     return CandidateLists(
         offsets, np.concatenate([part.retriever for part in parts]),
@@ -122,10 +121,10 @@ def part_of(lists: CandidateLists, first: int, end: int) -> CandidateLists:
     )
 
 
-def measured(run: Run, name: str, others: CandidateLists, queries: int | None) -> Lists:
+def measured(run: Run, split: str, name: str, others: CandidateLists, queries: int | None) -> Lists:
     """Score the lists of a generator."""
-    data, row = SplitData(run, SPLIT), GeneratedRetriever("generated", name, TOP)
-    labels = scan_positives(paths.labels(run, SPLIT)).filter(objective=0).collect()
+    data, row = SplitData(run, split), GeneratedRetriever("generated", name, TOP)
+    labels = scan_positives(paths.labels(run, split)).filter(objective=0).collect()
     frames, spent, n = [], 0.0, 0
     alone: list[QueryScores] = []
     in_pool: list[QueryScores] = []
@@ -196,24 +195,33 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--texts", help="column of items.parquet")
     parser.add_argument("--also", nargs="+", default=[], choices=list(ALSO))
     parser.add_argument("--queries", type=int, help="default: all")
+    parser.add_argument("--test", action="store_true", help="score hidden items of test too")
     for flag in ("epochs", "dim", "batch-size", "max-windows"):
         parser.add_argument(f"--{flag}", type=int, help="of the generators")
-    parser.add_argument("--learning-rate", type=float)
+    for flag in ("learning-rate", "dropout", "hidden"):
+        parser.add_argument(f"--{flag}", type=float)
+    parser.add_argument("--own-vectors", action="store_true", default=None)
     args = vars(parser.parse_args(argv))
     flags = ["--dataset", args["dataset"], "--output", args["output"], "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    names = ("epochs", "dim", "batch_size", "max_windows", "learning_rate")
+    names = ("epochs", "dim", "batch_size", "max_windows", "learning_rate", "dropout", "hidden",
+             "own_vectors")  # fmt: skip
     changes = {name: args[name] for name in names if args[name] is not None}
     rows = rows_of(run.recipe, args["texts"], args["also"], changes)
-    others, run, found = other_lists(run), train(run, [SPLIT], rows), []
-    for row in rows:
-        if row.makes_generator:
-            with run.step(f"{SPLIT} lists of {row.name}"):
-                found.append((row.name, measured(run, row.name, others, args["queries"])))
-    lines = [line(name, lists, found[0][1], run.recipe.seed) for name, lists in found]
-    facts = f"{SPLIT}; {found[0][1].in_pool.session.size} queries; pools of {run.recipe.pool_size}"
-    record = measure.origin(argv, "bench.generators")
-    measure.append_table(measure.title(record, facts), measure.table(HEAD, lines))
+    splits = ("valid", "test") if args["test"] else ("valid",)
+    others = {split: other_lists(run, split) for split in splits}
+    run, record = train(run, list(splits), rows), measure.origin(argv, "bench.generators")
+    for split in splits:
+        found = []
+        for row in rows:
+            if row.makes_generator:
+                with run.step(f"{split} lists of {row.name}"):
+                    of = measured(run, split, row.name, others[split], args["queries"])
+                found.append((row.name, of))
+        lines = [line(name, lists, found[0][1], run.recipe.seed) for name, lists in found]
+        queries = found[0][1].in_pool.session.size
+        facts = f"{split}; {queries} queries; pools of {run.recipe.pool_size}"
+        measure.append_table(measure.title(record, facts), measure.table(HEAD, lines))
     return 0
 
 

@@ -92,7 +92,8 @@ class GeneratorEmbedding(Embedding):
         codes = sum(self.sizes) or min(self.max_items, count_rows(paths.items(run)))
         places, tables = self.batch_size * (self.max_len + 1), 30 * (self.layers + 2) * self.dim
         batch = 4 * places * (tables + 4 * codes)
-        return training_memory(run, split, 100) + 3 * paths.total_size(sources) + batch
+        own = 24 * self.dim if self.own_vectors else 0  # with gradients and state
+        return training_memory(run, split, 100 + own) + 3 * paths.total_size(sources) + batch
 
     def build(self, run: Run, split: str) -> Summary:
         """Make ids, train on the sessions of a split; write all files."""

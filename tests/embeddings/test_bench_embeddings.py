@@ -109,9 +109,9 @@ def test_what_generators_find(run: Run) -> None:
     rows = generators.rows_of(run.recipe, None, ["random"], {"epochs": 1, "dim": 8})
     assert [row.name for row in rows] == ["w2v", "generator", "generator_random"]
     assert rows[0] is W2V and rows[1].vectors == ("w2v",) and rows[2].vectors == ()
-    others = generators.other_lists(run)
+    others = generators.other_lists(run, "valid")
     trained = vectors.train(run, ["valid"], rows)
-    found = generators.measured(trained, "generator", others, None)
+    found = generators.measured(trained, "valid", "generator", others, None)
     data = SplitData(trained, "valid")
     row = GeneratedRetriever("r", "generator", generators.TOP)
     listed = row.lists(data, data.first_query, data.n_sessions)[0]

@@ -17,7 +17,9 @@ import pytest
 from cascade_world import BASE, CROSS, FIRST, QUERIES, RECIPE, TEXTS, train, write_world
 from planted import BARE, run_in
 
+from bench import cross_encoder
 from src.candidates.pool import Pool
+from src.core.arrays import positions
 from src.core.run import Run
 from src.data import paths
 from src.data.folds import all_folds
@@ -29,6 +31,7 @@ from src.rankers.base import RankerModel
 from src.rankers.batches import CandidateBatch
 from src.rankers.cascade import CascadeModel, CascadeRanker, ranks
 from src.rankers.cascade_table import CascadeTable, build_tables, cross_fitted
+from src.rankers.evaluate import evaluate_rankers
 from src.rankers.nets.cross_encoder import CrossEncoder
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.train import Target, targets, training_groups
@@ -56,6 +59,16 @@ def first_is_right(folder: Path, split: str, column: str) -> float:
 def test_only_the_net_knows_which_items_go_together(output: Path, split: str) -> None:
     assert first_is_right(output, split, "base_clicks") < 0.25, "one in ten by chance"
     assert first_is_right(output, split, "cross_clicks") > 0.65, "in eight of ten it can be"
+
+
+def test_the_benchmark_scores_lists_as_the_run_does(output: Path) -> None:
+    run = run_in(output, RECIPE)
+    models, seconds = cross_encoder.trained(run, "clicks")
+    assert list(models) == ["base", "cross"] and not seconds, "all are up to date"
+    found = cross_encoder.evaluate(run, models, QUERIES)
+    table = dict(evaluate_rankers(run, ["clicks"]).select("ranker", "oof").iter_rows())
+    assert {name: found[name].score() for name in table} == pytest.approx(table)
+    assert found["base"].score() < found["base + cross"].score() < found["cross"].score()
 
 
 def base_target(run: Run) -> Target:
@@ -223,8 +236,8 @@ def test_rows_of_a_batch_do_not_read_each_other(output: Path) -> None:
     run = run_in(output, RECIPE)
     data = SplitData(run, "valid")
     pool = Pool.load(run, "valid", Shard(0, 0, QUERIES)).batch(0, 20)
-    mask = np.arange(pool.item.size) % 7 != 0
-    pool = pool.keep_rows(mask)
+    length = 1 + np.arange(20) % (FIRST + 3)
+    pool = pool.keep_rows(positions(pool.offsets) < np.repeat(length, np.diff(pool.offsets)))
     batch = CandidateBatch.compute(FeatureTable(RECIPE), data, pool)
     model = CROSS.load(CROSS.model_file(run, "clicks", 0), run)
     score = model.scores(batch)
