@@ -6,6 +6,8 @@ Reads  output/<dataset>/<split>/train/*.parquet  (step 5), pools, matrices, embe
 Writes output/<dataset>/models/<ranker>/<target>/fold_<i>.<suffix>: ubj of XGBoost, pt of nets
        output/<dataset>/logs/<ranker>/<target>/fold_<i>/: curve.csv, params.json, fold.json,
        importance.csv
+       output/<dataset>/<split>/cascade/<base>_<first>/<target>/part-*.parquet: as step 5's table,
+       the first candidates of a ranker that a cascade learns from; only for such a recipe
        output/<dataset>/<split>/scores/part-*.parquet: session, item, <ranker>_<target>
        output/<dataset>/logs/rankers.csv: out-of-fold score of each ranker, overall and by fold
        output/<dataset>/logs/preranker/{cascade,agreement}.csv: what the cut of a pre-ranker loses

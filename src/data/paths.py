@@ -15,6 +15,7 @@ MADE_BY = {
     "preranker_train": "5_features.py",
     "preranked": "5_features.py",
     "train": "5_features.py",
+    "cascade": "6_xgb.py",
     "models": "6_xgb.py",
     "scores": "6_xgb.py",
     "cv.json": "7_blend.py",

@@ -32,6 +32,7 @@ from src.rankers.batches import CandidateBatch
 from src.rankers.cascade import CascadeModel, CascadeRanker, ranks
 from src.rankers.cascade_table import CascadeTable, build_tables, cross_fitted
 from src.rankers.evaluate import evaluate_rankers
+from src.rankers.nets.base import InputSizes
 from src.rankers.nets.cross_encoder import CrossEncoder
 from src.rankers.nets.mmoe import MMoE
 from src.rankers.train import Target, targets, training_groups
@@ -220,6 +221,8 @@ def test_rows_that_do_not_fit_are_refused(rankers: tuple[CascadeRanker, ...], me
 def test_a_cross_encoder_needs_vectors() -> None:
     with pytest.raises(ValueError, match="name vectors"):
         CrossEncoder(())
+    with pytest.raises(ValueError, match="no part of another net"):
+        CROSS.net.module(InputSizes(1, 1, (), 1))
 
 
 def test_same_seed_same_scores(output: Path, tmp_path: Path) -> None:

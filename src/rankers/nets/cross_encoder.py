@@ -34,7 +34,9 @@ class CrossEncoder(Net):
             raise ValueError("CrossEncoder: name vectors; width is a multiple of heads")
 
     def module(self, sizes: InputSizes) -> NetModule:
-        """Make the layers."""
+        """Make the layers; ValueError inside of another net, which hands it no vectors."""
+        if not sizes.vector:
+            raise ValueError("CrossEncoder reads vectors of items: it is no part of another net")
         from src.rankers.nets.modules.cross_encoder import CrossEncoderModule
 
         return CrossEncoderModule(self, sizes)
