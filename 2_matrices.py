@@ -11,14 +11,14 @@ from src.cli import main
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data.split_data import SplitData
-from src.data.splits import all_splits
+from src.data.splits import matrix_splits
 from src.matrices.build import build_group, groups, neighbour_files
 
 
 def body(run: Run) -> None:
     if not run.recipe.matrices:
         print("nothing to do: the recipe has no matrices")
-    for split in all_splits(run):
+    for split in matrix_splits(run):
         data = SplitData(run, split)
         for group in groups(data):
             with run.step(f"{split} {', '.join(row.name for row in group)}") as summary:

@@ -15,6 +15,7 @@ from typing import IO
 
 import polars as pl
 
+from src.candidates.tune import tuned_recipe
 from src.core.budget import Budget, free_memory, parse_size, require_memory
 from src.core.engines import ENGINES, resolve
 from src.core.local_path import local_path
@@ -81,7 +82,7 @@ def run_of(args: argparse.Namespace, script: Path) -> Run:
     dataset, output = DATASETS[args.dataset].configure(args), args.output
     return Run(
         dataset=dataset,
-        recipe=dataset.recipe.causal() if args.causal else dataset.recipe,
+        recipe=tuned_recipe(dataset.recipe, output, args.causal),
         input=args.input,
         output=output,
         engine=resolve(args.engine),

@@ -24,7 +24,7 @@ Event = tuple[int, int, str]  # item, ts, type
 Sessions = list[tuple[int, list[Event]]]
 
 OTTO, NEWS = DATASETS["otto"], DATASETS["tianchi"]
-TINY = replace(OTTO.recipe, name="tiny", split_days=7)
+TINY = replace(OTTO.recipe, name="tiny", split_days=7, alternatives=())
 
 
 def line(session: int, events: list[Event]) -> str:

@@ -92,12 +92,12 @@ def shard_writer(data: SplitData, row: Retriever) -> Callable[[Shard, Path], Non
     """Return the function that writes the lists of a shard; threads may call it."""
     retrieving = Lock()  # kernels use all cores; only the writing of a shard runs in parallel
     batch_size = 0  # queries; claimed when the first shard is made
-    lists_of = partial(unseen_lists, row) if data.run.recipe.exclude_seen else row.lists
+    lists_of = lists_function(data.run, row)
 
     def write(shard: Shard, path: Path) -> None:
         nonlocal batch_size
         with retrieving:
-            batch_size = batch_size or _claim(data, row)
+            batch_size = batch_size or claim(data, row)
             ranges = batches(shard.first, shard.end, batch_size)
             tables = [to_frame(lists_of(data, first, end), first) for first, end in ranges]
             lists = pl.concat(tables, rechunk=True)
@@ -119,7 +119,12 @@ def to_frame(lists: TopLists, first: int) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=CANDIDATES)
 
 
-def _claim(data: SplitData, row: Retriever) -> int:
+def lists_function(run: Run, row: Retriever) -> Callable[[SplitData, int, int], TopLists]:
+    """Return the function that lists candidates: without seen items, if the recipe says so."""
+    return partial(unseen_lists, row) if run.recipe.exclude_seen else row.lists
+
+
+def claim(data: SplitData, row: Retriever) -> int:
     """Claim memory and disk for the lists; return how many queries fit into memory at a time."""
     run, split, width = data.run, data.split, row.length
     excluded = (

@@ -10,6 +10,7 @@ from src.core.run import Run
 MADE_BY = {
     "matrices": "2_matrices.py",
     "candidates": "3_candidates.py",
+    "tuned.json": "3_candidates.py",
     "embeddings": "4_embeddings.py",
     "pool": "4_embeddings.py",
     "preranker_train": "5_features.py",
@@ -25,6 +26,11 @@ MADE_BY = {
 
 def items(run: Run) -> Path:
     return run.output / "items.parquet"
+
+
+def tuned(output: Path) -> Path:
+    """Values of fields of retrievers that step 3 has found, by name: a JSON object."""
+    return output / "tuned.json"
 
 
 def events(run: Run, split: str) -> Path:

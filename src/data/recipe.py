@@ -9,7 +9,7 @@ Kinds are imported for the type checker only, as their modules import this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from src.data.units import Weights
 
 if TYPE_CHECKING:
     from src.calibrators.base import Calibrator
+    from src.candidates.alternatives import Alternatives
     from src.candidates.base import Baseline, Retriever
     from src.embeddings.base import Embedding
     from src.evaluation.slices import Slices
@@ -52,6 +53,7 @@ class Recipe:
     baselines: tuple[Baseline, ...]
     features: tuple[FeatureGroup, ...]
     rankers: tuple[Ranker, ...]
+    alternatives: tuple[Alternatives, ...] = ()  # fields of retrievers that step 3 tunes
     preranker: PreRanker | None = None  # cuts the pool before features and rankers
     calibrator: Calibrator | None = None  # of the blends of all objectives
     slices: Slices | None = None  # by which the tables of probabilities are broken down
@@ -95,7 +97,7 @@ class Recipe:
         return {
             "matrices": self.matrices, "embeddings": self.embeddings,
             "retrievers": self.retrievers, "baselines": self.baselines,
-            "features": self.features, "rankers": self.rankers,
+            "alternatives": self.alternatives, "features": self.features, "rankers": self.rankers,
             "preranker": (self.preranker,) if self.preranker else (),
             "calibrator": (self.calibrator,) if self.calibrator else (),
             "slices": (self.slices,) if self.slices else (),
@@ -148,6 +150,21 @@ class Recipe:
         if name not in {row.name for row in self.embeddings if row.makes_generator}:
             raise ValueError(f"{owner}: no generator named {name}")
 
+    def tuned(self, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with other values, by the names of their alternatives."""
+        rows = {row.name: row for row in self.retrievers}
+        for field in self.alternatives:
+            for value in field.values:
+                if field.name in values and value == values[field.name]:
+                    rows[field.retriever] = field.applied(rows[field.retriever], value)
+        return replace(self, retrievers=tuple(rows.values()))
+
+    @property
+    def tuned_tables(self) -> set[str]:
+        """Names of the matrices that retrievers with alternatives read."""
+        tuned = {field.retriever for field in self.alternatives}
+        return {table for row in self.retrievers if row.name in tuned for table in row.tables}
+
     def causal(self) -> Recipe:
         """Return the recipe of `--causal`: rows that see nothing later than the query.
 
@@ -177,6 +194,7 @@ class Recipe:
             embeddings=kept(self.embeddings),
             retrievers=retrievers,
             baselines=tuple(row for row in self.baselines if set(row.retrievers) <= names),
+            alternatives=(),  # their rows may have another form: `tuned` comes before
             features=merged(kept(self.features)),
             preranker=row and replace(row, features=merged(kept(row.features))),
         )

@@ -2,7 +2,8 @@
 
 A split hides some events, which are to be predicted for its queries. Queries of `valid` are scored,
 and those of `test` are in the submission. Splits of the role "train" only add training data. With
-`--causal`, a split of the role "history" holds what was there before the queries of another. Step 1
+`--causal`, a split of the role "history" holds what was there before the queries of another. Where
+no training split is needed, one of the role "tuning" serves the recipe's alternatives alone. Step 1
 writes splits.json when all other files of the splits are complete.
 """
 
@@ -21,12 +22,12 @@ from src.core.parquet import count_rows
 from src.core.run import Run, count_built
 from src.data import paths
 
-HISTORY = "history"
+HISTORY, TUNING = "history", "tuning"
 HISTORY_BYTES = 80
 """Memory for an event while a history is written: all columns, filtered and renumbered."""
 MIN_GROWTH = 0.01
 """Share of the events that must be new for a rebuild: a few clicks would change nothing."""
-ROLES = ("valid", "test", "train", HISTORY)
+ROLES = ("valid", "test", "train", TUNING, HISTORY)
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,23 @@ def preceded_split(run: Run, name: str) -> str:
 
 
 def all_splits(run: Run) -> list[str]:
-    """Return the names of all splits with queries, `valid` first."""
+    """Return the names of all splits whose queries get candidates, `valid` first."""
+    return [split.name for split in read_splits(run) if split.role not in (TUNING, HISTORY)]
+
+
+def matrix_splits(run: Run) -> list[str]:
+    """Return the names of all splits whose matrices are counted, `valid` first."""
     return [split.name for split in read_splits(run) if split.role != HISTORY]
+
+
+def tuning_split(run: Run) -> str | None:
+    """Return the split whose queries tune the retrievers, if there is one.
+
+    It is the first training split, which is the one nearest to `valid`.
+    """
+    splits = read_splits(run)
+    names = [split.name for role in (TUNING, "train") for split in splits if split.role == role]
+    return names[0] if names else None
 
 
 def labelled_splits(run: Run) -> list[str]:

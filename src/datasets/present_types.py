@@ -45,6 +45,7 @@ def with_types(recipe: Recipe, present: Collection[str]) -> Recipe:
         matrices=matrices,
         retrievers=retrievers,
         baselines=tuple(row for row in recipe.baselines if names.issuperset(row.retrievers)),
+        alternatives=tuple(row for row in recipe.alternatives if row.retriever in names),
         features=tuple(row for row in recipe.features if _has_values(row, kept, tables)),
     )
 

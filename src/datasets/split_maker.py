@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +11,7 @@ import polars as pl
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.splits import Split
+from src.data.splits import TUNING, Split
 from src.datasets.split_tables import SplitTables
 
 
@@ -71,6 +71,8 @@ def with_training_splits(
 ) -> list[Split]:
     """Add at most `count` training splits, until there are `min_train_queries` labelled queries.
 
+    If none is needed, the first one is made to tune retrievers, if the recipe has alternatives.
+
     make: makes training split n, from 1; None where it would have no queries.
     """
     splits, queries = list(splits), sum(s.queries for s in splits if s.role == "valid")
@@ -80,4 +82,7 @@ def with_training_splits(
         if (split := make(n)) is not None:
             splits.append(split)
             queries += split.queries
+    labelled = any(split.role == "train" for split in splits)
+    if run.recipe.alternatives and count and not labelled and (split := make(1)) is not None:
+        splits.append(replace(split, role=TUNING))
     return splits

@@ -12,7 +12,7 @@ from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
-from src.data.splits import rebuilt_splits
+from src.data.splits import TUNING, rebuilt_splits, split_named
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS, row_groups
 
@@ -22,9 +22,13 @@ MAX_ROWS = 2**31  # of a matrix, as a row is an int32
 def groups(data: SplitData) -> Iterator[list[ItemMatrix]]:
     """Yield the rows of the recipe's matrices in groups that are counted together.
 
-    Where the engine counts a kind in its own way, each row is alone.
+    Where the engine counts a kind in its own way, each row is alone. A split that only tunes gets
+    the matrices that tuned rows read.
     """
     rows = data.run.recipe.matrices
+    if split_named(data.run, data.split).role == TUNING:
+        tuned = data.run.dataset.recipe.tuned_tables
+        rows = tuple(row for row in rows if row.name in tuned)
     for kind, rebuild in dict.fromkeys((type(row), row.rebuild) for row in rows):
         same = [row for row in rows if (type(row), row.rebuild) == (kind, rebuild)]
         own = data.run.engine.twin(kind.__module__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
+from src.candidates.alternatives import Alternatives
 from src.candidates.base import Baseline, Retriever
 from src.candidates.history import HistoryRetriever
 from src.candidates.item_to_item import ItemToItemRetriever
@@ -75,6 +76,11 @@ RETRIEVERS = (
     SessionKnnRetriever("users", sample_size=1000, query_decay=50.0, top=100),
     PopularRetriever("popular_all", window_s=None, top=50),
 )
+ALTERNATIVES = (
+    *otto.ALTERNATIVES,
+    Alternatives("users", "query_decay", (5.0, 20.0, 50.0)),
+    Alternatives("users", "neighbours", (100, 200, 500)),
+)
 MAX_COLD = 3  # attributes by which items without any event are listed
 FRESH = NewItemRetriever("fresh", "created", max_age_days=30.0, top=20)
 BASELINES = (
@@ -114,6 +120,7 @@ def recipe_of(found: Found, flags: Flags) -> Recipe:
         baselines=tuple(row for row in BASELINES if names.issuperset(row.retrievers)),
         features=_features(found, matrices, lists),
         rankers=_rankers(found, flags),
+        alternatives=tuple(row for row in ALTERNATIVES if row.retriever in names),
         type_weight=fitted_weights(otto.RECIPE.type_weight, n_types),
         given=not lists,
         negatives_per_positive=NEGATIVES if lists else inf,

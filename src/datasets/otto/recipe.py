@@ -5,6 +5,7 @@ TheoViel (3rd place), C is Chris Deotte (3rd place), M is mrkmakr (1st place). T
 the split, where the originals end with the test week of the competition.
 """
 
+from src.candidates.alternatives import Alternatives
 from src.candidates.base import Baseline
 from src.candidates.history import HistoryRetriever
 from src.candidates.item_to_item import ItemToItemRetriever
@@ -131,6 +132,21 @@ RETRIEVERS = (
     TwoTowerRetriever("net_orders", "net", ORDER),
 )
 
+ALTERNATIVES = (  # step 3 tries them in this order
+    Alternatives("vsknn", "item_decay", (0.0, 2.0, 5.0, 20.0)),
+    Alternatives("vsknn", "recency_days", (0.0, 5.0, 20.0)),
+    Alternatives("vsknn", "idf", (True, False)),
+    Alternatives("vsknn", "neighbours", (200, 500, 1000)),
+    Alternatives("stan", "query_decay", (1.0, 2.0, 4.0, 8.0)),
+    Alternatives("stan", "recency_days", (0.0, 5.0, 20.0)),
+    Alternatives("stan", "item_decay", (2.0, 5.0, 20.0)),
+    Alternatives("stan", "idf", (True, False)),
+    Alternatives("stan", "neighbours", (200, 500, 1000)),
+    Alternatives("popular_hour", "window_s", (HOUR, 6 * HOUR, DAY)),
+    Alternatives("popular", "window_s", (DAY, 3 * DAY, 7 * DAY, 28 * DAY)),
+    Alternatives("popular_buys", "window_s", (DAY, 3 * DAY, 7 * DAY, 28 * DAY)),
+)
+
 BASELINES = (
     Baseline("popular", ("popular",)),
     Baseline("own, popular", ("own", "popular")),
@@ -204,6 +220,7 @@ RECIPE = Recipe(
     baselines=BASELINES,
     features=FEATURES,
     rankers=RANKERS,
+    alternatives=ALTERNATIVES,
     type_weight=(1.0, 6.0, 3.0),
     by_window=True,
 )

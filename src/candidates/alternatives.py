@@ -1,0 +1,66 @@
+"""Name the values that a field of a retriever may take; the data says which is best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from src.candidates.base import Retriever
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """Values of a field of a retriever; step 3 tries each (src/candidates/tune.py).
+
+    One of them is that of the row itself. It stays unless another one is better beyond noise.
+    """
+
+    retriever: str
+    field: str  # of the row; "seeds.decay" is that of its seeds
+    values: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.retriever}.{self.field}"
+
+    def check(self, recipe: Recipe) -> None:
+        """Raise ValueError where no row has the field, or a value does not fit it."""
+        rows = [row for row in recipe.retrievers if row.name == self.retriever]
+        if not rows:
+            raise ValueError(f"alternatives {self.name}: no retriever named {self.retriever}")
+        try:
+            own = self.value_of(rows[0])
+        except AttributeError:
+            raise ValueError(
+                f"alternatives {self.name}: the row has no field {self.field}"
+            ) from None
+        if own not in self.values:
+            raise ValueError(
+                f"alternatives {self.name}: {own}, as the row has it, is not among them"
+            )
+        if read := sorted(set(rows[0].tables) & {row.name for row in recipe.embeddings}):
+            raise ValueError(
+                f"alternatives {self.name}: step 3 cannot tune a row that reads {read}"
+            )
+        for value in self.values:
+            self.applied(rows[0], value).check(recipe)
+
+    def value_of(self, row: Retriever) -> Any:
+        """Return the value that a row has."""
+        value: Any = row
+        for part in self.field.split("."):
+            value = getattr(value, part)
+        return value
+
+    def applied(self, row: Retriever, value: Any) -> Retriever:
+        """Return the row with a value."""
+        changed: Retriever = _replaced(row, self.field, value)
+        return changed
+
+
+def _replaced(row: Any, path: str, value: Any) -> Any:
+    field, _, rest = path.partition(".")
+    return replace(row, **{field: _replaced(getattr(row, field), rest, value) if rest else value})
