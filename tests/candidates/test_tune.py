@@ -48,16 +48,16 @@ RECIPE = replace(
 STEPS = tiny.STEPS[:3]
 
 
-def world(again: Callable[[int], int], days: int = 28) -> worlds.Sessions:
+def world(again: Callable[[int, int], int], days: int = 28) -> worlds.Sessions:
     """Sessions of three clicks over some weeks: two items, then one of them again.
 
-    again: which of the two, by the day of the session.
+    again: which of the two, by the day of the session and its number on this day.
     """
     sessions = []
     for number in range(days * 20):
         day, start = number % days, T0 + (number % days) * DAY + number * 1000
         pair = (2 * (number % 40), 2 * (number % 40) + 1)
-        items = (*pair, pair[again(day)])
+        items = (*pair, pair[again(day, number // days)])
         events = [(item, start + 60_000 * n, "clicks") for n, item in enumerate(items)]
         sessions.append((number, events))
     return sessions
@@ -80,7 +80,7 @@ def hits(tmp_path: Path) -> float:
 
 
 def test_the_better_value_makes_the_lists(tmp_path: Path) -> None:
-    assert run(tmp_path, world(lambda day: 0)) == {"own.seeds.decay": FIRST}
+    assert run(tmp_path, world(lambda day, n: 0)) == {"own.seeds.decay": FIRST}
     assert hits(tmp_path) > 0.4, "half of the queries are cut after the first click"
     table = pl.read_csv(tmp_path / "out" / "logs" / "candidates" / "tuning.csv")
     assert table["value"].to_list() == [LAST, FIRST, 0.2], "that of the row comes first"
@@ -91,8 +91,15 @@ def test_the_better_value_makes_the_lists(tmp_path: Path) -> None:
 
 def test_a_tie_keeps_the_row(tmp_path: Path) -> None:
     """0.2 lists the same items as 0.1."""
-    assert run(tmp_path, world(lambda day: 1)) == {}
+    assert run(tmp_path, world(lambda day, n: 1)) == {}
     assert hits(tmp_path) > 0.4
+
+
+def test_a_gain_within_noise_keeps_the_row(tmp_path: Path) -> None:
+    """13 of 20 sessions of a day repeat their first item."""
+    assert run(tmp_path, world(lambda day, n: int(n > 12))) == {}
+    table = pl.read_csv(tmp_path / "out" / "logs" / "candidates" / "tuning.csv")
+    assert table["gain"][1] > 0 > table["low"][1]
 
 
 def test_a_split_that_only_tunes_has_the_matrices_it_needs(tmp_path: Path) -> None:
@@ -106,7 +113,7 @@ def test_a_split_that_only_tunes_has_the_matrices_it_needs(tmp_path: Path) -> No
         alternatives=(Alternatives("near", "power", (1.0, 0.0)),),
         min_train_queries=0,
     )
-    run(tmp_path, world(lambda day: 0), recipe)
+    run(tmp_path, world(lambda day, n: 0), recipe)
     made = {path.stem for path in (tmp_path / "out" / "train_1" / "matrices").glob("*.parquet")}
     assert made == {"near_3w"}
 
@@ -115,7 +122,7 @@ def test_a_split_that_only_tunes_has_the_matrices_it_needs(tmp_path: Path) -> No
 def test_valid_has_no_say(tmp_path: Path, min_train_queries: int) -> None:
     """Habits turn with the window that `valid` hides."""
     recipe = replace(RECIPE, min_train_queries=min_train_queries)
-    values = run(tmp_path, world(lambda day: int(day >= 25)), recipe)
+    values = run(tmp_path, world(lambda day, n: int(day >= 25)), recipe)
     assert values == {"own.seeds.decay": FIRST} and hits(tmp_path) < 0.1
     splits = {split["name"]: split["role"] for split in worlds.splits(tmp_path / "out")}
     assert splits["train_1"] == ("train" if min_train_queries else "tuning")
@@ -124,7 +131,7 @@ def test_valid_has_no_say(tmp_path: Path, min_train_queries: int) -> None:
 
 
 def test_later_steps_know_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, world(lambda day: 0))
+    run(tmp_path, world(lambda day, n: 0))
     flags = ["--dataset", RECIPE.name, "--output", str(tmp_path / "out"), "--engine", "cpu"]
     for recipe, decay in ((RECIPE, FIRST), (replace(RECIPE, alternatives=()), LAST)):
         worlds.register(monkeypatch, recipe)
@@ -134,18 +141,18 @@ def test_later_steps_know_the_values(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_values_are_found_again_where_something_changes(tmp_path: Path) -> None:
     """A value of an earlier run has no part in it."""
-    assert run(tmp_path, world(lambda day: 0)) == {"own.seeds.decay": FIRST}
+    assert run(tmp_path, world(lambda day, n: 0)) == {"own.seeds.decay": FIRST}
     other = replace(RECIPE, alternatives=(Alternatives("knn", "idf", (False, True)),))
-    assert "own.seeds.decay" not in run(tmp_path, world(lambda day: 0), other)
+    assert "own.seeds.decay" not in run(tmp_path, world(lambda day, n: 0), other)
     assert hits(tmp_path) == 0
-    assert run(tmp_path, world(lambda day: 1)) == {}
+    assert run(tmp_path, world(lambda day, n: 1)) == {}
 
 
 def test_as_deployed(tmp_path: Path) -> None:
     """Lists of trials see no later event either: the row keeps its causal form."""
     fields = (*RECIPE.alternatives, Alternatives("popular", "window_s", (None, 7 * 86400)))
     recipe = replace(RECIPE, alternatives=fields, by_window=True)
-    worlds.write(tmp_path / "in", "train", world(lambda day: 0))
+    worlds.write(tmp_path / "in", "train", world(lambda day, n: 0))
     with pytest.MonkeyPatch.context() as patch:
         worlds.register(patch, recipe)
         for name in STEPS:
