@@ -47,9 +47,12 @@ class EaseMatrix(ItemMatrix):
         """Compute the rows one by one."""
         run, split = data.run, data.split
         n_items, n_events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
+        column = pl.scan_parquet(paths.events(run, split)).select("item")
+        counts = column.group_by("item").len("n").collect(engine="streaming")["n"].sort()
         for path, row in rows.items():
             n = min(n_items, row.max_items)
-            memory = 24 * n * n + 36 * RANGE * n + 60 * n_events + 8 * n_items
+            read = 22 * n_events + 48 * int(counts.tail(n).sum())
+            memory = 24 * n * n + 36 * RANGE * n + read + 8 * n_items
             run.budget.claim(f"{split} {row.name}", memory, 8 * n * min(row.top_n, n))
             with TableWriter(path, NEIGHBOURS) as writer:
                 for table in row.tables(Sessions.load(run, split), run.engine.device):
@@ -84,12 +87,10 @@ def products(s: Sessions, items: I64) -> F64:
     """
     number = np.full(s.n_items, -1, np.int32)
     number[items] = np.arange(items.size)
-    session = np.repeat(np.arange(s.n_sessions, dtype=np.int32), np.diff(s.offsets))
-    column = number[s.item]
-    kept = column >= 0
-    ones = np.ones(int(kept.sum()), np.int32)
-    shape = (s.n_sessions, items.size)
-    has = sparse.csr_matrix((ones, (session[kept], column[kept])), shape)
+    kept = np.flatnonzero(number[s.item] >= 0)
+    session = (np.searchsorted(s.offsets, kept, "right") - 1).astype(np.int32)
+    ones, column = np.ones(kept.size, np.int32), number[s.item[kept]]
+    has = sparse.csr_matrix((ones, (session, column)), (s.n_sessions, items.size))
     has.sum_duplicates()
     has.data[:] = 1  # however often
     by_item = has.T.tocsr()

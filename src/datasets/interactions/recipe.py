@@ -64,7 +64,8 @@ AGREEMENT = AgreementMatrix("agreement")
 
 EVEN, RECENT = Seeds(decay=1.0), Seeds(max_items=20, decay=0.9)
 RETRIEVERS = (
-    *(row for row in otto.RETRIEVERS if not isinstance(row, TwoTowerRetriever)),
+    *(row for row in otto.RETRIEVERS
+      if not isinstance(row, TwoTowerRetriever) and row.tables != ("ease",)),
     ItemToItemRetriever("cosine", "cosine", EVEN, neighbours=50),
     ItemToItemRetriever("cosine_recent", "cosine", RECENT, neighbours=100),
     ItemToItemRetriever("itemcf", "itemcf", EVEN, neighbours=50),

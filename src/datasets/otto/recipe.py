@@ -27,6 +27,7 @@ from src.features.session import SessionFeature
 from src.features.session_item import SessionItemFeature
 from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.ease import EaseMatrix
 from src.metrics.recall import Recall
 from src.prerankers.base import PreRanker
 from src.rankers.xgb import XGBoostRanker
@@ -88,6 +89,7 @@ MATRICES = (
                        target_weight=(1, 9, 6), top_n=100),  # M 17
     CovisitationMatrix("ahead2_orders", dedupe=False, direction="forward", max_steps=2,
                        target_weight=(1, 15, 20), top_n=100),  # M 18
+    EaseMatrix("ease", ridge=50.0, max_items=5_000),
 )
 
 EMBEDDINGS = (
@@ -117,10 +119,11 @@ RETRIEVERS = (
     ItemToItemRetriever("day_carts", "day_carts", EVEN, normalize=False),
     ItemToItemRetriever("ahead_clicks", "ahead2_clicks", RECENT),
     ItemToItemRetriever("ahead_carts", "ahead2_carts", RECENT),
+    ItemToItemRetriever("ease", "ease", RECENT, neighbours=200, power=0.0),
     SessionKnnRetriever("vsknn", sample_size=500, idf=True),
     SessionKnnRetriever("stan", sample_size=500, query_decay=2.0, recency_days=20.0,
                         item_decay=5.0),
-    PopularRetriever("popular_hour", window_s=HOUR, bucket_s=300, top=20),
+    PopularRetriever("popular_hour", window_s=HOUR, bucket_s=300, top=40),
     PopularRetriever("popular", window_s=7 * DAY, top=40),
     PopularRetriever("popular_buys", window_s=7 * DAY, type_weight=ONLY_BUYS, top=20),
     ItemToItemRetriever("w2v_recent", "w2v", RECENT),
@@ -142,7 +145,7 @@ ALTERNATIVES = (  # step 3 tries them in this order
     Alternatives("stan", "item_decay", (2.0, 5.0, 20.0)),
     Alternatives("stan", "idf", (True, False)),
     Alternatives("stan", "neighbours", (200, 500, 1000)),
-    Alternatives("popular_hour", "window_s", (HOUR, 6 * HOUR, DAY)),
+    Alternatives("popular_hour", "window_s", (HOUR // 4, HOUR, 6 * HOUR, DAY)),
     Alternatives("popular", "window_s", (DAY, 3 * DAY, 7 * DAY, 28 * DAY)),
     Alternatives("popular_buys", "window_s", (DAY, 3 * DAY, 7 * DAY, 28 * DAY)),
 )
