@@ -12,7 +12,7 @@ from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
-from src.data.splits import TUNING, rebuilt_splits, split_named
+from src.data.splits import TUNING, preceded_split, rebuilt_splits, split_named
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS, row_groups
 
@@ -38,7 +38,9 @@ def groups(data: SplitData) -> Iterator[list[ItemMatrix]]:
 def build_group(data: SplitData, group: list[ItemMatrix]) -> list[Path]:
     """Bring the matrices of a group up to date; return the files that were made."""
     run, split, fitted = data.run, data.split, data.fitted.split
-    if histories := rebuilt_splits(run, split, group[0].rebuild_s):
+    every = group[0].rebuild_s if run.recipe.as_deployed else 0
+    if every and preceded_split(run, split) == split:
+        histories = rebuilt_splits(run, split, every)  # none where all is of the first period
         for name in histories:
             build_group(SplitData(run, name), group)
         built = [_join(data, row, histories) for row in group]

@@ -119,6 +119,15 @@ def test_a_day_with_few_new_events_keeps_the_matrix_of_the_day_before(tmp_path: 
     assert days[0] and days[0] == days[1] == days[2]
 
 
+def test_a_log_of_one_day_has_an_empty_matrix(tmp_path: Path) -> None:
+    recipe = replace(BARE, matrices=(NEAR,), as_deployed=True)
+    sessions: list[Events] = [[(A, 5, 0), (B, 9, 0)], [(A, 7, 0), (B, 8, 0)]]
+    data = small_split(tmp_path, sessions, 1, recipe=recipe)
+    (group,) = groups(data)
+    assert build_group(data, group) and not rebuilt_splits(data.run, "valid", DAY)
+    assert near_of(data, "near", 1) == {}, "nothing was there before the day"
+
+
 def test_what_reads_rebuilt_matrices_alone_stays() -> None:
     """Of a recipe whose queries have no window."""
     once = replace(NEAR, name="once", rebuild=None)
