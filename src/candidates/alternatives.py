@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Alternatives:
     """Values of a field of a retriever; step 3 tries each (src/candidates/tune.py).
 
-    One of them is that of the row itself. It stays unless another one is better beyond noise.
+    The value of the row itself stays unless another one is better beyond noise.
     """
 
     retriever: str
@@ -32,21 +32,23 @@ class Alternatives:
         if not rows:
             raise ValueError(f"alternatives {self.name}: no retriever named {self.retriever}")
         try:
-            own = self.value_of(rows[0])
+            tried = self.tried(rows[0])
         except AttributeError:
             raise ValueError(
                 f"alternatives {self.name}: the row has no field {self.field}"
             ) from None
-        if own not in self.values:
-            raise ValueError(
-                f"alternatives {self.name}: {own}, as the row has it, is not among them"
-            )
-        if read := sorted(set(rows[0].tables) & {row.name for row in recipe.embeddings}):
-            raise ValueError(
-                f"alternatives {self.name}: step 3 cannot tune a row that reads {read}"
-            )
-        for value in self.values:
-            self.applied(rows[0], value).check(recipe)
+        embeddings = {row.name for row in recipe.embeddings}
+        for row in tried:
+            row.check(recipe)
+            if read := sorted(embeddings.intersection(row.tables)):
+                raise ValueError(
+                    f"alternatives {self.name}: step 3 cannot tune a row that reads {read[0]}"
+                )
+
+    def tried(self, row: Retriever) -> list[Retriever]:
+        """Return the row, then the rows with the other values."""
+        own = self.value_of(row)
+        return [row, *(self.applied(row, value) for value in self.values if value != own)]
 
     def value_of(self, row: Retriever) -> Any:
         """Return the value that a row has."""

@@ -97,7 +97,9 @@ def shard_writer(data: SplitData, row: Retriever) -> Callable[[Shard, Path], Non
     def write(shard: Shard, path: Path) -> None:
         nonlocal batch_size
         with retrieving:
-            batch_size = batch_size or claim(data, row)
+            if not batch_size:
+                missing = missing_queries(data.run, data.split, candidate_folder(row))
+                batch_size = claim(data, row, missing)
             ranges = batches(shard.first, shard.end, batch_size)
             tables = [to_frame(lists_of(data, first, end), first) for first, end in ranges]
             lists = pl.concat(tables, rechunk=True)
@@ -124,8 +126,11 @@ def lists_function(run: Run, row: Retriever) -> Callable[[SplitData, int, int], 
     return partial(unseen_lists, row) if run.recipe.exclude_seen else row.lists
 
 
-def claim(data: SplitData, row: Retriever) -> int:
-    """Claim memory and disk for the lists; return how many queries fit into memory at a time."""
+def claim(data: SplitData, row: Retriever, written: int) -> int:
+    """Claim memory for lists, and disk for those of the queries that are written.
+
+    Returns how many queries fit into memory at a time.
+    """
     run, split, width = data.run, data.split, row.length
     excluded = (
         longest(data.sessions, data.first_query, data.n_sessions) if run.recipe.exclude_seen else 0
@@ -134,7 +139,7 @@ def claim(data: SplitData, row: Retriever) -> int:
     fixed = 17 * events + 8 * data.n_sessions + row.memory(run, split)
     fixed += SHARDS_IN_MEMORY * BYTES * width * min(QUERIES_PER_SHARD, data.n_queries)
     per_query = 3 * BYTES * (width + excluded)
-    disk = BYTES_ON_DISK * width * missing_queries(run, split, candidate_folder(row))
+    disk = BYTES_ON_DISK * width * written
     run.budget.claim(f"{split} {row.name}", fixed + MIN_QUERIES * per_query, disk)
     batch_size = (run.budget.memory - fixed) // per_query
     return int(max(MIN_QUERIES, min(QUERIES_PER_SHARD, batch_size)))

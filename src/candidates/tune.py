@@ -20,6 +20,7 @@ from src.candidates.base import Retriever
 from src.candidates.lists import claim, lists_function, to_frame
 from src.core.console import show
 from src.core.run import Run
+from src.core.store import as_json
 from src.data import paths
 from src.data.labels import scan_labels
 from src.data.recipe import Recipe
@@ -71,13 +72,13 @@ def tune(run: Run) -> Run:
     def make(temporary: dict[Path, Path]) -> None:
         values, table = tuner.best_values() if tuner else ({}, pl.DataFrame())
         table.write_csv(temporary[log], float_precision=6)
-        temporary[path].write_text(json.dumps(values))
+        temporary[path].write_text(as_json(values))
 
     key = (recipe.retrievers, recipe.alternatives, recipe.objectives, recipe.metric,
            recipe.exclude_seen, causal, recipe.seed)  # fmt: skip
     with run.step("tuned fields of retrievers") as summary:
         run.build_many(dict.fromkeys([path, log], key), make, tuner.inputs() if tuner else [])
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text()) if path.exists() else {}  # a dry run makes none
         summary["changed"] = f"{len(values)} of {len(recipe.alternatives)}"
     if tuner is None:
         print("no training split to tune with: all rows stay as the recipe has them")
@@ -109,9 +110,11 @@ class Tuner:
         """Return the values that are better than those of the rows, and a table of all."""
         values, table = dict[str, Any](), list[dict[str, object]]()
         for field in self.recipe.alternatives:
-            trials = [Trial(v, self._scores(row)) for v, row in self._rows(field, values)]
-            if not trials:
+            rows = list(self._rows(field, values))
+            if not rows:
                 continue
+            claim(self.data, max((row for _, row in rows), key=self._memory), 0)
+            trials = [Trial(value, self._scores(row)) for value, row in rows]
             gains = [self._gain(trial, trials[0]) for trial in trials]
             best = max(range(len(gains)), key=lambda n: gains[n]["gain"] * (gains[n]["low"] > 0))
             if best:
@@ -121,7 +124,6 @@ class Tuner:
                     "field": field.name, "value": str(trial.value), **self._totals(trial), **gain,
                     "best": number == best,
                 })  # fmt: skip
-            self.data.drop_unused()
         return values, pl.DataFrame(table)
 
     def _rows(
@@ -131,13 +133,14 @@ class Tuner:
 
         values: of the fields tuned before. The causal recipe may lack the row: then there are none.
         """
-        named = {row.name: row for row in self.recipe.retrievers}
-        own = field.value_of(named[field.retriever])
-        for value in (own, *(v for v in field.values if v != own)):
-            changed = with_values(
-                self.recipe, {**values, field.name: value}, self.run.recipe.as_deployed
-            )
+        own = {row.name: row for row in self.recipe.retrievers}[field.retriever]
+        causal = self.run.recipe.as_deployed
+        for value in map(field.value_of, field.tried(own)):
+            changed = with_values(self.recipe, {**values, field.name: value}, causal)
             yield from ((value, r) for r in changed.retrievers if r.name == field.retriever)
+
+    def _memory(self, row: Retriever) -> float:
+        return row.memory(self.run, self.data.split)
 
     def _ranges(self) -> list[tuple[int, int]]:
         """Return blocks of queries, evenly over the split."""
@@ -155,10 +158,10 @@ class Tuner:
 
     def _scores(self, row: Retriever) -> list[QueryScores]:
         """Score the lists of a row, per objective."""
-        claim(self.data, row)
         lists_of, ranges = lists_function(self.run, row), self._ranges()
         tables = [to_frame(lists_of(self.data, first, end), first) for first, end in ranges]
         lists, labels = pl.concat(tables).lazy(), self._labels(ranges).lazy()
+        self.data.drop_unused()
         return [
             score_lists(lists, labels.filter(objective=o), self.recipe.metric)
             for o in range(len(self.recipe.objectives))

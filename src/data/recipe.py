@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from src.core.store import as_json
 from src.data.units import Weights
 
 if TYPE_CHECKING:
@@ -155,15 +156,16 @@ class Recipe:
         rows = {row.name: row for row in self.retrievers}
         for field in self.alternatives:
             for value in field.values:
-                if field.name in values and value == values[field.name]:
+                if field.name in values and as_json(value) == as_json(values[field.name]):
                     rows[field.retriever] = field.applied(rows[field.retriever], value)
         return replace(self, retrievers=tuple(rows.values()))
 
     @property
     def tuned_tables(self) -> set[str]:
-        """Names of the matrices that retrievers with alternatives read."""
-        tuned = {field.retriever for field in self.alternatives}
-        return {table for row in self.retrievers if row.name in tuned for table in row.tables}
+        """Names of the matrices that retrievers with alternatives read, with any value."""
+        rows = {row.name: row for row in self.retrievers}
+        tried = [row for field in self.alternatives for row in field.tried(rows[field.retriever])]
+        return {table for row in tried for table in row.tables}
 
     def causal(self) -> Recipe:
         """Return the recipe of `--causal`: rows that see nothing later than the query.
@@ -171,9 +173,9 @@ class Recipe:
         `row.causal()` gives the causal form of a row, or None to drop it. Rows made ahead see what
         was there before the window of the queries. Where there is none, they are dropped, unless
         all that they read are matrices that are rebuilt or made without events. Baselines are
-        dropped with any of their retrievers.
+        dropped with any of their retrievers, rankers with any embedding that they read.
         """
-        known = {row.name for row in self.matrices if row.rebuild or not row.made_ahead}
+        known = {row.name for row in self.matrices if row.rebuild_s or not row.made_ahead}
 
         def stays(row: Any) -> bool:
             if self.by_window or not row.made_ahead:
@@ -185,15 +187,17 @@ class Recipe:
             rows = filter(stays, rows)
             return tuple(causal for row in rows if (causal := row.causal()) is not None)
 
-        retrievers, row = kept(self.retrievers), self.preranker
+        retrievers, row, embeddings = kept(self.retrievers), self.preranker, kept(self.embeddings)
+        vectors = {row.name for row in embeddings}
         names = {row.name for row in retrievers}
         return replace(
             self,
             as_deployed=not self.given,
             matrices=kept(self.matrices),
-            embeddings=kept(self.embeddings),
+            embeddings=embeddings,
             retrievers=retrievers,
             baselines=tuple(row for row in self.baselines if set(row.retrievers) <= names),
+            rankers=tuple(row for row in self.rankers if vectors.issuperset(row.vectors)),
             alternatives=(),  # their rows may have another form: `tuned` comes before
             features=merged(kept(self.features)),
             preranker=row and replace(row, features=merged(kept(row.features))),

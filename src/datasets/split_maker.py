@@ -83,6 +83,7 @@ def with_training_splits(
             splits.append(split)
             queries += split.queries
     labelled = any(split.role == "train" for split in splits)
-    if run.recipe.alternatives and count and not labelled and (split := make(1)) is not None:
+    tuned = run.dataset.recipe.alternatives and not run.recipe.given
+    if tuned and count > 0 and not labelled and (split := make(1)) is not None:
         splits.append(replace(split, role=TUNING))
     return splits

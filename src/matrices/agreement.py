@@ -44,6 +44,7 @@ class AgreementMatrix(ItemMatrix):
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where a field is too small."""
+        super().check(recipe)
         if self.shrinkage < 0 or min(self.max_items, self.top_n) < 1:
             raise ValueError(f"matrix {self.name}: shrinkage from 0, all counts at least 1")
 

@@ -62,6 +62,11 @@ class Ranker(ABC):
     objectives: tuple[str, ...] = ()  # that it learns; (): all
     unread: tuple[str, ...] = ()  # beginnings of names of features that it does not read
 
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Names of the embeddings whose vectors of items it reads."""
+        return ()
+
     def learns(self, objective: str) -> bool:
         """Whether it learns an objective."""
         return not self.objectives or objective in self.objectives

@@ -125,7 +125,8 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     check_params(ranker)
     data.set_labels(ranker, task.target)
     metric, _, at = ranker.eval_metric.partition("@")
-    losses = LOG_LOSS[1:] if ranker.loss == "binary" else ()
+    named = ranker.loss == "binary" and metric != "binary"  # LightGBM's other name of that metric
+    losses = LOG_LOSS[1:] if named else ()
     metrics = list(dict.fromkeys([metric, "auc", *losses]))  # the first one decides when to stop
     params = dict(ranker.params) | FIXED | {"seed": task.seed, "metric": metrics}
     params |= {"eval_at": [int(at)]} if at else {}

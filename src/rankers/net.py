@@ -73,7 +73,7 @@ class NetRanker(Ranker):
         if self.net.multi_task and self.shared:
             raise ValueError(f"ranker {self.name}: a multi-task net tells objectives; not shared")
         fixed = {row.name for row in recipe.embeddings if row.same_in_splits}
-        if other := sorted(set(self.net.vectors) - fixed):
+        if other := sorted(set(self.vectors) - fixed):
             raise ValueError(
                 f"ranker {self.name}: no embedding {other[0]} whose vectors are the same in all "
                 f"splits; it may read {', '.join(sorted(fixed)) or 'none of this recipe'}"
@@ -98,9 +98,13 @@ class NetRanker(Ranker):
             self.net.scene_rows, self.net.vectors,
         )  # fmt: skip
 
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        return self.net.vectors
+
     def inputs(self, run: Run) -> list[Path]:
         """List the vectors of items that the net reads."""
-        return [paths.item_vectors(run, "valid", name) for name in self.net.vectors]
+        return [paths.item_vectors(run, "valid", name) for name in self.vectors]
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
         """Count 2 bytes per number, .25 for the rest, the rows of the scaler, and reading."""

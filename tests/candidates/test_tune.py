@@ -25,7 +25,9 @@ from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import Seeds
 from src.candidates.session_knn import SessionKnnRetriever
+from src.core.store import as_json
 from src.data.recipe import Recipe
+from src.tools import status
 
 FIRST, LAST = 2.0, 0.1
 """Decays with which the first item of a history is heaviest, and the last one."""
@@ -150,11 +152,15 @@ def test_values_are_found_again_where_something_changes(tmp_path: Path) -> None:
     assert run(tmp_path, world(lambda day, n: 1)) == {}
 
 
-def test_as_deployed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("min_train_queries", [100, 0])
+def test_as_deployed(tmp_path: Path, min_train_queries: int) -> None:
     """Trials see no later event either: a look ahead finds the items of the day, but is none."""
     rows = (RECIPE.retrievers[0], PopularRetriever("popular", window_s=86400))
     fields = (*RECIPE.alternatives, Alternatives("popular", "lookahead_s", (0, 86400)))
-    recipe = replace(RECIPE, retrievers=rows, alternatives=fields, by_window=True)
+    recipe = replace(
+        RECIPE, retrievers=rows, alternatives=fields, by_window=True,
+        min_train_queries=min_train_queries,
+    )  # fmt: skip
     sessions = world(lambda day, n: 0, daily=True)
     assert run(tmp_path, sessions, recipe)["popular.lookahead_s"] == 86400
     with pytest.MonkeyPatch.context() as patch:
@@ -188,12 +194,44 @@ def test_logs_that_teach_nothing(tmp_path: Path, case: str, capsys: Any) -> None
     assert json.loads((tmp_path / "out" / "tuned.json").read_text()) == {}
 
 
+def test_values_of_any_form() -> None:
+    """They are read from JSON, where a tuple is a list."""
+    weights = Alternatives("own", "seeds.type_weight", ((0.0, 1.0, 1.0),))
+    seeds = Alternatives("own", "seeds", (Seeds("visit"), Seeds("day", decay=1.0)))
+    recipe = replace(RECIPE, alternatives=(weights, seeds))
+    for field in recipe.alternatives:
+        read = json.loads(as_json({field.name: field.values[-1]}))
+        assert field.value_of(recipe.tuned(read).retrievers[0]) == field.values[-1]
+
+
+def test_tables_of_all_values_are_made() -> None:
+    near = ItemToItemRetriever("near", "recent", Seeds())
+    field = Alternatives("near", "matrix", ("near_3w",))
+    rows = {"matrices": worlds.TINY.matrices[:3], "alternatives": (field,)}
+    recipe = replace(RECIPE, retrievers=(near,), baselines=(), **rows)
+    assert recipe.tuned_tables == {"recent", "near_3w"}
+    with pytest.raises(ValueError, match="step 3 cannot tune a row that reads w2v"):
+        field = replace(field, values=("w2v",))
+        replace(recipe, embeddings=worlds.TINY.embeddings[:1], alternatives=(field,))
+
+
+def test_a_dry_run_before_step_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make status` plans the lists, though nothing is tuned yet."""
+    worlds.write(tmp_path / "in", "train", world(lambda day, n: 0))
+    assert tiny.run_steps(tmp_path / "in", tmp_path / "out", STEPS[:2], RECIPE) == 0
+    worlds.register(monkeypatch, RECIPE)
+    flags = ["--dataset", RECIPE.name, "--input", str(tmp_path / "in"), "--output",
+             str(tmp_path / "out"), "--engine", "cpu"]  # fmt: skip
+    steps = status.plan(cli.parse("", Path(status.__file__), flags))
+    lists = steps[2]
+    assert not lists.missing and "valid/candidates/own/part-0000.parquet" in lists.reasons
+
+
 @pytest.mark.parametrize(
     ("field", "message"),
     [
         (Alternatives("nobody", "top", (1,)), "no retriever named nobody"),
         (Alternatives("own", "sharpness", (1,)), "the row has no field sharpness"),
-        (Alternatives("own", "seeds.decay", (0.5, 0.7)), "0.1, as the row has it, is not among"),
         (Alternatives("own", "top", (1, 0)), "top is from 1 to"),
         (Alternatives("near_w2v", "power", (1.0, 0.0)), "step 3 cannot tune a row that reads"),
     ],

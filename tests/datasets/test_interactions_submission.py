@@ -43,6 +43,7 @@ def run(tmp_path: Path) -> Run:
         whole(tmp_path / split / "events.parquet", table)
     whole(tmp_path / "items.parquet", pl.DataFrame({"item_id": ITEMS}))
     splits = [Split(name, name, "", 4, 3) for name in ("valid", "test")]
+    splits.append(Split("train_1", "tuning", "", 4, 3))  # the last, and not what is asked
     (tmp_path / "splits.json").write_text(json.dumps([asdict(split) for split in splits]))
     recipe = replace(with_types(ANY.recipe, {"views"}), metric=Recall(3))
     return run_in(tmp_path, recipe, "7_blend.py", dataset=of_flags(recipe, tmp_path))

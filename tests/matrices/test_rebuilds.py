@@ -31,10 +31,13 @@ from src.data.split_data import SplitData
 from src.data.splits import MIN_GROWTH, all_splits, fitted_split, rebuilt_splits
 from src.embeddings.word2vec import Word2VecEmbedding
 from src.features.item_item import EmbeddingFeature, MatrixFeature
+from src.matrices.agreement import AgreementMatrix
 from src.matrices.build import build_group, groups
 from src.matrices.covisitation import CovisitationMatrix
+from src.matrices.ease import EaseMatrix
 from src.matrices.neighbours import all_neighbours, count_matrix_rows, matrix_rows
 from src.matrices.self_merge import self_merge
+from src.matrices.swing import SwingMatrix
 from src.matrices.text import TextMatrix
 
 HOUR = 3600
@@ -126,6 +129,12 @@ def test_a_log_of_one_day_has_an_empty_matrix(tmp_path: Path) -> None:
     (group,) = groups(data)
     assert build_group(data, group) and not rebuilt_splits(data.run, "valid", DAY)
     assert near_of(data, "near", 1) == {}, "nothing was there before the day"
+
+
+def test_every_kind_checks_its_period() -> None:
+    for row in (AgreementMatrix("like"), SwingMatrix("swing"), EaseMatrix("ease")):
+        with pytest.raises(ValueError, match="rebuild is a number of days or hours, 1d or 6h"):
+            replace(BARE, matrices=(replace(row, rebuild="daily"),))
 
 
 def test_what_reads_rebuilt_matrices_alone_stays() -> None:

@@ -84,7 +84,7 @@ class Interactions(Dataset):
 
     def _expected(self) -> tuple[pl.Series, pl.Series]:
         """Read the raw ids of the queries to answer, and of all items, as texts."""
-        names = [split.name for split in splits_in(self.output) if split.role != "train"]
+        names = [split.name for split in splits_in(self.output) if split.role in ("valid", "test")]
         sessions = self.output / names[-1] / "sessions.parquet"
         query = pl.read_parquet(sessions, columns=["query"]).to_series()
         users = session_ids(sessions).filter(query).cast(pl.String)

@@ -43,7 +43,8 @@ def make_splits(
     attributes, (context, context_kinds) = preparation.make_items(), preparation.make_context()
     found = preparation.found(choice, attributes, context_kinds)
     flags = replace(flags, holdout=choice.holdout)
-    run = replace(run, recipe=recipe_of(found))
+    recipe = recipe_of(found)
+    run = replace(run, recipe=recipe.causal() if run.recipe.as_deployed else recipe)
     maker = _Splits(run, log, flags, found, context, preparation.asked())
     write_splits(run, maker.make())
 

@@ -54,7 +54,7 @@ class Playlists(Dataset):
 
     def _shown(self, roles: tuple[str, ...] = ()) -> dict[int, list[str]]:
         """Read pid -> tracks shown, of the queries of some roles, or of those to be answered."""
-        splits = [split for split in splits_in(self.output) if split.role != "train"]
+        splits = [split for split in splits_in(self.output) if split.role in ("valid", "test")]
         splits = [s for s in splits if s.role in roles] if roles else splits[-1:]
         found: dict[int, list[str]] = {}
         ids = item_ids(self.output / "items.parquet")
