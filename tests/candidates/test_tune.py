@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -27,6 +28,8 @@ from src.candidates.seeds import Seeds
 from src.candidates.session_knn import SessionKnnRetriever
 from src.core.store import as_json
 from src.data.recipe import Recipe
+from src.data.splits import Split
+from src.datasets.split_maker import with_training_splits
 from src.tools import status
 
 FIRST, LAST = 2.0, 0.1
@@ -192,6 +195,16 @@ def test_logs_that_teach_nothing(tmp_path: Path, case: str, capsys: Any) -> None
         assert code == 2 and case != "no item twice", capsys.readouterr().err
         return  # step 1 refuses a log without queries
     assert json.loads((tmp_path / "out" / "tuned.json").read_text()) == {}
+
+
+@pytest.mark.parametrize(("windows", "made"), [(1, 1), (0, 0), (-1, 0)])
+def test_a_log_without_another_window_has_no_tuning_split(windows: int, made: int) -> None:
+    recipe = replace(RECIPE, min_train_queries=0)
+    run: Any = SimpleNamespace(recipe=recipe, dataset=SimpleNamespace(recipe=recipe))
+    splits = with_training_splits(
+        run, [], lambda n: Split(f"train_{n}", "train", "", 9, 3), windows
+    )
+    assert [split.role for split in splits] == ["tuning"] * made
 
 
 def test_values_of_any_form() -> None:
