@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import interactions as log
@@ -15,8 +14,6 @@ import polars as pl
 import pytest
 import worlds
 from interactions import DAY, HOUR, T0, Row, csv, of_users, prepare, write
-
-from src.datasets import DATASETS
 
 Histories = dict[str, list[tuple[str, int]]]
 
@@ -252,19 +249,3 @@ def test_a_second_run_makes_nothing_and_another_flag_does(tmp_path: Path) -> Non
     assert prepare(tmp_path, "--split", "last:2") == 0
     changed = {p.relative_to(out).as_posix() for p in before if p.stat().st_mtime_ns != before[p]}
     assert "valid/labels.parquet" in changed and "raw/log-0000.parquet" not in changed
-
-
-@pytest.mark.parametrize("role", ["train", "tuning"])
-def test_as_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    """Sessions of a window have a history of the events before it, and rows may be tuned."""
-    enough = 20_000 if role == "train" else 0
-    few = replace(DATASETS["interactions"].recipe, split_days=3.0, min_train_queries=enough)
-    monkeypatch.setattr("src.datasets.interactions.dataset.recipe_of", lambda *_: few)
-    rows = [(f"s{n}", f"i{n % 9 + k}", T0 + n * DAY // 20 + k) for n in range(400) for k in (0, 1)]
-    log.write(tmp_path, log.csv(rows, "session,item,time"))
-    assert log.prepare(tmp_path, "--split", "time:3d", "--causal") == 0
-    roles = {split["name"]: split["role"] for split in worlds.splits(tmp_path / "out")}
-    assert roles["train_1"] == role and roles["valid_history"] == "history"
-    since = next(s["since"] for s in worlds.splits(tmp_path / "out") if s["name"] == "valid")
-    times = pl.read_parquet(tmp_path / "out" / "valid_history" / "events.parquet")["ts"]
-    assert times.len() > 100 and times.max() < since
