@@ -135,7 +135,7 @@ RETRIEVERS = (
     TwoTowerRetriever("net_orders", "net", ORDER),
 )
 
-ALTERNATIVES = (  # step 3 tries them in this order
+ALTERNATIVES = (  # step 3 tries them in this order; take one out to keep what its row says
     Alternatives("vsknn", "item_decay", (0.0, 2.0, 5.0, 20.0)),
     Alternatives("vsknn", "recency_days", (0.0, 5.0, 20.0)),
     Alternatives("vsknn", "idf", (True, False)),
