@@ -13,8 +13,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
-from src.generation.of_split import generation_memory, generation_of
-from src.generation.windows import Windows
+from src.generation.of_split import generation_memory, generation_of, histories
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -26,7 +25,8 @@ QUERIES_AT_A_TIME = 256
 class GeneratedRetriever(Retriever):
     """Lists the items of the likeliest ids; the score is the log likelihood.
 
-    A query without events gets the list of a session that begins. Lists have at most `beams` items.
+    A query without events gets the list of a session that begins, with its text if the generator
+    reads texts. Lists have at most `beams` items.
     """
 
     made_ahead: ClassVar[bool] = True
@@ -47,9 +47,10 @@ class GeneratedRetriever(Retriever):
             raise ValueError(f"retriever {self.name}: beams is at least top")
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """Return the events, the ids and the net."""
+        """Return the events, the texts of the sessions, the ids and the net."""
         files = (paths.semantic_ids, paths.generator)
-        return [paths.events(run, split), *(path(run, split, self.model) for path in files)]
+        asked = paths.events(run, split), paths.sessions(run, split)
+        return [*asked, *(path(run, split, self.model) for path in files)]
 
     def memory(self, run: Run, split: str) -> float:
         """Count the net and the ids, and the states of the beams."""
@@ -66,9 +67,9 @@ class GeneratedRetriever(Retriever):
         score = np.zeros(item.shape, np.float32)
         width = min(self.beams, self.top)
         for low in range(first, end, QUERIES_AT_A_TIME):
-            session = np.arange(low, min(low + QUERIES_AT_A_TIME, end))
-            windows = Windows.last(data.sessions, session, generation.net.shape.max_len)
-            lists = generation.lists(windows.items(data.sessions), self.beams)
-            rows = slice(low - first, low - first + session.size)
+            high = min(low + QUERIES_AT_A_TIME, end)
+            items, text = histories(data, self.model, low, high)
+            lists = generation.lists(items, self.beams, text)
+            rows = slice(low - first, high - first)
             item[rows, :width], score[rows, :width] = (column[:, :width] for column in lists)
         return item, score

@@ -15,11 +15,14 @@ from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
+from src.data.split_data import SplitData
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
 from src.embeddings.epochs import train_with_checkpoints, write_log
 from src.embeddings.neighbours import neighbours_by_cosine
 from src.generation.ids import Ids, Quantiser, random_ids, semantic_ids
+from src.texts.base import TextEncoder
+from src.texts.session_texts import session_vectors
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -47,6 +50,8 @@ class GeneratorEmbedding(Embedding):
     balance: float = np.inf  # items of a code, at most, in means of all codes; 1 or more
     autoencoder: int | None = None  # epochs of an RQ-VAE that learns centres; None: k-means
     begin_at_centres: bool = True  # codes of shared levels begin at the centres of their clusters
+    texts: TextEncoder | None = None  # of the text of a session, which is read before its events
+    any_order: bool = False  # training shuffles events: any other item of a session is a target
     own_vectors: bool = False  # a history is read by a vector of each item too, which begins at 0
     dim: int = 64
     layers: int = 2  # of the encoder
@@ -93,20 +98,32 @@ class GeneratorEmbedding(Embedding):
         places, tables = self.batch_size * (self.max_len + 1), 30 * (self.layers + 2) * self.dim
         batch = 4 * places * (tables + 4 * codes)
         own = 24 * self.dim if self.own_vectors else 0  # with gradients and state
-        return training_memory(run, split, 100 + own) + 3 * paths.total_size(sources) + batch
+        vectors = training_memory(run, split, 100 + own) + 3 * paths.total_size(sources)
+        return vectors + batch + self._text_memory(run, split)
+
+    def _text_memory(self, run: Run, split: str) -> float:
+        """Estimate the bytes of the texts of all sessions, and of their vectors three times."""
+        if self.texts is None:
+            return 0.0
+        n, characters = count_rows(paths.sessions(run, split)), SplitData(run, split).characters
+        vectors = 3 * 4 * self.texts.most_numbers * n
+        return vectors + 3 * characters + self.texts.memory(n, characters)
 
     def build(self, run: Run, split: str) -> Summary:
         """Make ids, train on the sessions of a split; write all files."""
         training: Summary = {}
         sources = [paths.item_vectors(run, split, name) for name in self.vectors]
-        depends_on = [run.fingerprint(path) for path in sources]
+        depends_on: list[object] = [run.fingerprint(path) for path in sources]
+        if self.texts is not None:
+            depends_on += [self.texts.content(), run.fingerprint(paths.sessions(run, split))]
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.generator_trainer import generator_trainer
 
             sessions, seed = Sessions.load(run, split), run.recipe.seed
             ids = self.ids(sessions, sources, seed)
-            with generator_trainer(sessions, ids, self, seed, run.engine.device) as trainer:
+            texts = self.text_vectors(run, split)
+            with generator_trainer(sessions, ids, self, seed, run.engine.device, texts) as trainer:
                 train_with_checkpoints(run, split, self, trainer, depends_on)
                 training.update(trainer.summary)
                 generation, log = trainer.best_generation(), trainer.log
@@ -134,6 +151,16 @@ class GeneratorEmbedding(Embedding):
         vectors = np.column_stack([load(path) for path in sources])
         listed = listed[vectors[listed].any(axis=1)]
         return semantic_ids(vectors, listed, self.quantiser, seed)
+
+    def text_vectors(self, run: Run, split: str) -> F32 | None:
+        """Encode the texts of all sessions of a split; None where none is read."""
+        if self.texts is None:
+            return None
+        data = SplitData(run, split)
+        try:
+            return session_vectors(data, self.texts, 0, data.n_sessions)
+        except ValueError as error:
+            raise ValueError(f"embedding {self.name}, texts of sessions: {error}") from None
 
     @property
     def quantiser(self) -> Quantiser:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.core.arrays import I64
+from src.core.arrays import F32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
+from src.data.sequence_batch import session_of
 from src.data.sessions import Sessions
 from src.embeddings.base import HELD_OUT_ONE_IN, MAX_HELD_OUT
 from src.embeddings.deterministic import deterministic_pool
@@ -41,14 +42,16 @@ class GeneratorTrainer:
 
     def __init__(
         self, sessions: Sessions, ids: Ids, row: GeneratorEmbedding, seed: int, device: str,
-        pool: ThreadPoolExecutor,
+        pool: ThreadPoolExecutor, texts: F32 | None = None,
     ) -> None:  # fmt: skip
         self.sessions, self.row, self.seed, self.pool = sessions, row, seed, pool
+        self.texts = texts
         self.stopping = EarlyStopping(f"recall_{SCORED}", row.patience, row.epochs)
         self.windows, self.held_out = split_events(sessions, row.max_len, seed)
         torch.manual_seed(seed)
         shape = Shape(ids.sizes, row.dim, row.layers, row.heads, row.max_len, row.dropout,
-                      len(ids.items) if row.own_vectors else 0)  # fmt: skip
+                      len(ids.items) if row.own_vectors else 0,
+                      0 if texts is None else texts.shape[1])  # fmt: skip
         self.net = GeneratorNet(shape)
         if row.begin_at_centres and ids.centres and len(ids.items):
             self.net.begin_at(ids.centres)
@@ -112,16 +115,25 @@ class GeneratorTrainer:
         torch.set_num_threads(1)
         generation = self.generation
         draw_dropout_from(rng)
-        target = self.windows.take(windows).items(self.sessions)
+        some = self.windows.take(windows)
+        target = some.items(self.sessions)
+        if self.row.any_order:
+            target = shuffled(target, some.length, rng)
         hidden = rng.random(target.shape) < self.row.hidden
         read = np.where(hidden, NO_ITEM, target)[:, :-1]
         codes = generation.codes(read)
-        states = self.net.encode(generation.tensor(codes)).flatten(0, 1)
+        states = self.net.encode(generation.tensor(codes), self._text(some.first)).flatten(0, 1)
         place = np.flatnonzero(generation.codes(target)[..., 0].ravel() >= 0)
         found = generation.sum_of_levels(states, place, target.ravel()[place])
         loss = -found.sum() / places
         gradients = torch.autograd.grad(loss, list(self.net.parameters()), materialize_grads=True)
         return float(loss.detach()), gradients
+
+    def _text(self, event: I64) -> Tensor | None:
+        """Return the vectors of the texts of events' sessions, if the net reads texts."""
+        if self.texts is None:
+            return None
+        return self.generation.tensor(self.texts[session_of(self.sessions, event)])
 
     def _batches(self, rng: np.random.Generator) -> list[I64]:
         """Draw the windows of an epoch; those of a batch are of similar lengths."""
@@ -140,10 +152,11 @@ class GeneratorTrainer:
         found = []
         for first in range(0, self.held_out.size, QUERIES_AT_A_TIME):
             event = self.held_out[first : first + QUERIES_AT_A_TIME]
-            session = np.searchsorted(self.sessions.offsets, event, side="right") - 1
+            session = session_of(self.sessions, event)
             begin = np.maximum(self.sessions.offsets[session], event - self.row.max_len)
             items = Windows(begin, event - begin).items(self.sessions)
-            listed = self.generation.lists(items, SCORED)[0]
+            text = None if self.texts is None else self.texts[session]
+            listed = self.generation.lists(items, SCORED, text)[0]
             found.append((listed == self.sessions.item[event][:, None]).any(axis=1))
         return float(np.concatenate(found).mean()) if found else 0.0
 
@@ -171,6 +184,13 @@ class GeneratorTrainer:
         self.best, self.steps, self.log = state["best"], state["steps"], state["log"]
 
 
+def shuffled(items: I64, length: I64, rng: np.random.Generator) -> I64:
+    """Shuffle the items of each row; length: of the rows, behind which nothing moves."""
+    draw = rng.random(items.shape)
+    draw[np.arange(items.shape[1]) >= length[:, None]] = 1.0
+    return np.take_along_axis(items, draw.argsort(axis=1, kind="stable"), 1)
+
+
 def split_events(sessions: Sessions, max_len: int, seed: int) -> tuple[Windows, I64]:
     """Cut sessions of two events and more to windows; hold out the last event of some sessions.
 
@@ -188,8 +208,9 @@ def split_events(sessions: Sessions, max_len: int, seed: int) -> tuple[Windows, 
 
 @contextmanager
 def generator_trainer(
-    sessions: Sessions, ids: Ids, row: GeneratorEmbedding, seed: int, device: str
-) -> Iterator[GeneratorTrainer]:
-    """Yield a trainer inside `deterministic_pool`."""
+    sessions: Sessions, ids: Ids, row: GeneratorEmbedding, seed: int, device: str,
+    texts: F32 | None = None,
+) -> Iterator[GeneratorTrainer]:  # fmt: skip
+    """Yield a trainer inside `deterministic_pool`; texts: vectors of those of all sessions."""
     with deterministic_pool(MICRO_BATCHES) as pool:
-        yield GeneratorTrainer(sessions, ids, row, seed, device, pool)
+        yield GeneratorTrainer(sessions, ids, row, seed, device, pool, texts)

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-
 from src.core.arrays import F32
 from src.core.run import Run
 from src.data import paths
 from src.features.base import FeatureGroup, Memory, QueryBatch
-from src.generation.of_split import generation_memory, generation_of
-from src.generation.windows import Windows
+from src.generation.of_split import generation_memory, generation_of, histories
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -26,7 +23,8 @@ QUERIES_AT_A_TIME = 64
 class GeneratorFeature(FeatureGroup):
     """Computes how likely a generator generates the candidate for the query, and the rank of this.
 
-    NaN for an item without an id. For a session without an event: the likelihood as a first item.
+    NaN for an item without an id. For a session without an event: the likelihood as a first item,
+    given its text if the generator reads texts.
     """
 
     made_ahead: ClassVar[bool] = True
@@ -43,7 +41,8 @@ class GeneratorFeature(FeatureGroup):
         return (0,)
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        return [path(run, split, self.model) for path in (paths.semantic_ids, paths.generator)]
+        files = (paths.semantic_ids, paths.generator)
+        return [paths.sessions(run, split), *(path(run, split, self.model) for path in files)]
 
     def memory(self, run: Run, split: str) -> Memory:
         """Count the net and the ids, and the states of some queries' candidates."""
@@ -57,9 +56,9 @@ class GeneratorFeature(FeatureGroup):
         generation, pool = generation_of(batch.data, self.model), batch.pool
         for low in range(0, pool.offsets.size - 1, QUERIES_AT_A_TIME):
             offsets = pool.offsets[low : low + QUERIES_AT_A_TIME + 1]
-            session = pool.first + low + np.arange(offsets.size - 1)
-            windows = Windows.last(batch.data.sessions, session, generation.net.shape.max_len)
+            session = pool.first + low
+            items, text = histories(batch.data, self.model, session, session + offsets.size - 1)
             rows = slice(offsets[0], offsets[-1])
             X[rows, column] = generation.log_likelihood(
-                windows.items(batch.data.sessions), offsets - offsets[0], pool.item[rows]
+                items, offsets - offsets[0], pool.item[rows], text
             )

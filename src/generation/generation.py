@@ -23,7 +23,8 @@ class Generation:
     """A net with the ids that it generates.
 
     `items` of its methods: int64 (queries, longest), the histories, oldest event first, -1 behind
-    the end; a history may be empty.
+    the end; a history may be empty. `text`: float32 (queries, shape.text), vectors of their texts,
+    if the net reads any.
     """
 
     net: GeneratorNet
@@ -45,7 +46,7 @@ class Generation:
         torch.save({"shape": asdict(self.net.shape), "weights": self.net.state_dict()}, path)
 
     @torch.no_grad()
-    def lists(self, items: I64, width: int) -> TopLists:
+    def lists(self, items: I64, width: int, text: F32 | None = None) -> TopLists:
         """Generate the `width` likeliest items of each query; scores are log likelihoods.
 
         The search keeps `width` prefixes of each length. It is exact where a depth has no more.
@@ -54,7 +55,7 @@ class Generation:
         if not self.trie.item.size:
             shape = len(items), width
             return np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
-        state = self.states(items)
+        state = self.states(items, text)
         node = np.zeros((len(items), 1), np.int32)
         likelihood = np.zeros(node.shape, np.float32)
         prefix = np.zeros((len(items), 1, 0), np.int64)
@@ -75,12 +76,14 @@ class Generation:
         return np.take_along_axis(item, order, 1), np.take_along_axis(score, order, 1)
 
     @torch.no_grad()
-    def log_likelihood(self, items: I64, offsets: I64, candidates: I32) -> F32:
+    def log_likelihood(
+        self, items: I64, offsets: I64, candidates: I32, text: F32 | None = None
+    ) -> F32:
         """Compute the log likelihood of the candidates of each query: float32 (candidates).
 
         offsets: CSR of the candidates by query. An item without an id gets NaN.
         """
-        state = self.states(items)
+        state = self.states(items, text)
         owner = np.repeat(np.arange(len(items)), np.diff(offsets))
         found = np.full(candidates.size, np.nan, np.float32)
         known = self.ids.codes[candidates, 0] >= 0
@@ -111,10 +114,11 @@ class Generation:
         """Codes and number of every item: int64 (items, levels + 1)."""
         return np.column_stack([self.ids.codes, self.trie.node[:, -1]]).astype(np.int64)
 
-    def states(self, items: I64) -> Tensor:
+    def states(self, items: I64, text: F32 | None = None) -> Tensor:
         """Encode histories: (queries, dim), the last state of each."""
         length = self.tensor((items >= 0).sum(axis=1))
-        states = self.net.encode(self.tensor(self.codes(items)))
+        read = None if text is None else self.tensor(text)
+        states = self.net.encode(self.tensor(self.codes(items)), read)
         return states[torch.arange(len(items), device=states.device), length]
 
     def sum_of_levels(self, state: Tensor, owner: I64, item: I32 | I64) -> Tensor:

@@ -5,7 +5,8 @@ one pass over a session trains all its places at once. The decoder of a level is
 the state of a place and the codes so far. Only codes that go on to an item share the probability:
 those of all items add up to 1.
 
-Place 0 is a start vector, which a session without an event has too.
+Place 0 is a start vector, which a session without an event has too. The text of the session, if it
+is read, is added there.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Shape:
     max_len: int  # events, at most, that are read
     dropout: float = 0.0
     own: int = 0  # items that are read by a vector of their own too; 0: by their codes alone
+    text: int = 0  # numbers of the vector of a session's text; 0: no text is read
 
 
 def draw_dropout_from(rng: np.random.Generator) -> None:
@@ -99,6 +101,7 @@ class GeneratorNet(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=STD)
         nn.init.zeros_(self.own.weight)
+        self.text = nn.Linear(shape.text, dim, bias=False) if shape.text else None
 
     @torch.no_grad()
     def begin_at(self, centres: Sequence[F32]) -> None:
@@ -124,14 +127,17 @@ class GeneratorNet(nn.Module):
         total = sum(table(codes[..., level].clamp(min=0)) for level, table in enumerate(tables))
         return total * (codes[..., :1] >= 0)
 
-    def encode(self, codes: Tensor) -> Tensor:
+    def encode(self, codes: Tensor, text: Tensor | None = None) -> Tensor:
         """Encode events to states (n, s + 1, dim): before the first event, and after each.
 
         codes: int64 (n, s, levels + 1), as `items` reads them, oldest event first; an event of
-        codes -1 is not read.
+        codes -1 is not read. text: (n, shape.text), the vectors of the sessions' texts.
         """
         n, s = codes.shape[:2]
-        x = torch.cat([self.start.expand(n, 1, -1), self.items(codes)], 1)
+        start = self.start.expand(n, 1, -1)
+        if self.text is not None:
+            start = start + self.text(text)[:, None]
+        x = torch.cat([start, self.items(codes)], 1)
         x = self.drop(x * self.shape.dim**0.5 + self.place.weight[: s + 1])
         later = torch.full((s + 1, s + 1), -torch.inf, device=x.device).triu(1)
         for layer in self.layers:

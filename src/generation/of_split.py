@@ -1,15 +1,21 @@
-"""Load the generator of a split, and estimate its memory."""
+"""Load the generator of a split, gather what it reads of queries, and estimate its memory."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
+from src.core.arrays import F32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
+from src.generation.windows import Windows
+from src.texts.session_texts import session_vectors
 
 if TYPE_CHECKING:
+    from src.embeddings.generator import GeneratorEmbedding
     from src.generation.generation import Generation
 
 BYTES_PER_ITEM = 100  # codes, nodes and the trie
@@ -23,6 +29,15 @@ def generation_of(data: SplitData, name: str) -> Generation:
     run, split = data.run, data.split
     files = paths.semantic_ids(run, split, name), paths.generator(run, split, name)
     return data.cached(("generation", name), lambda: Generation.load(*files, run.engine.device))
+
+
+def histories(data: SplitData, name: str, first: int, end: int) -> tuple[I64, F32 | None]:
+    """Gather items and texts of sessions first : end, as the methods of Generation read them."""
+    row = next(row for row in data.run.recipe.embeddings if row.name == name)
+    of_row = cast("GeneratorEmbedding", row)
+    windows = Windows.last(data.sessions, np.arange(first, end), of_row.max_len)
+    text = session_vectors(data, of_row.texts, first, end) if of_row.texts else None
+    return windows.items(data.sessions), text
 
 
 def generation_memory(run: Run, split: str, name: str, prefixes: int) -> float:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
-from planted import BARE, small_split
+from planted import BARE, EVENTS, small_split, whole, write_split
 
 from src.candidates.generated import GeneratedRetriever
 from src.candidates.pool import Pool
@@ -20,12 +21,13 @@ from src.data import paths
 from src.data.sessions import Sessions
 from src.embeddings.base import save
 from src.embeddings.generator import GeneratorEmbedding
-from src.embeddings.generator_trainer import generator_trainer, split_events
+from src.embeddings.generator_trainer import generator_trainer, shuffled, split_events
 from src.embeddings.word2vec import Word2VecEmbedding
 from src.features.generator import GeneratorFeature
 from src.features.table import FeatureTable
 from src.generation.generation import Generation
 from src.generation.ids import Ids
+from src.texts.tfidf import TfidfEncoder
 
 RING = 39  # items of the planted world; one more never occurs
 ROW = GeneratorEmbedding("tiger", sizes=(4, 3), dim=32, layers=1, heads=2, max_len=5,
@@ -61,6 +63,38 @@ def test_it_learns_what_comes_next() -> None:
 def test_items_that_are_read_can_have_vectors_of_their_own() -> None:
     net = trained(replace(ROW, own_vectors=True, epochs=2)).net
     assert net.own.weight.shape == (RING, 32) and net.own.weight.abs().amax(1).min() > 0.001
+
+
+def test_the_text_of_a_session_decides(tmp_path: Path) -> None:
+    """Items are drawn from the community that the text names; a query shows its text alone."""
+    rng, n = np.random.default_rng(5), 300
+    community = rng.integers(3, size=n)
+    names = np.array(["rainy sunday", "gym power", "kids party"])
+    events = [
+        (s, int(item), 10 * s + k, 0)
+        for s in range(n - 30)
+        for k, item in enumerate(rng.permutation(4)[:3] + 4 * community[s])
+    ]
+    row = replace(ROW, texts=TfidfEncoder(dim=8, min_texts=1), any_order=True, sizes=(), epochs=8)
+    data = write_split(tmp_path, pl.DataFrame(events, schema=EVENTS, orient="row"), 30, n_items=12,
+                       n_sessions=n, recipe=replace(BARE, embeddings=(row,)))  # fmt: skip
+    titles = pl.Series("text", names[community])
+    titles[-1], titles[-2] = "", "?!"
+    table = pl.read_parquet(paths.sessions(data.run, "valid")).with_columns(titles)
+    whole(paths.sessions(data.run, "valid"), table)
+    row.build(data.run, "valid")
+    item, score = GeneratedRetriever("r", "tiger", top=4, beams=12).lists(data, n - 30, n)
+    assert (np.sort(item[:-2]) == 4 * community[n - 30 : n - 2, None] + np.arange(4)).all()
+    assert (item[-1] == item[-2]).all() and (score[-1] == score[-2]).all(), "no known text"
+
+
+def test_shuffling_keeps_the_items_of_a_row() -> None:
+    items = np.array([[5, 6, 7, 8], [9, 4, -1, -1], [-1, -1, -1, -1]])
+    length, rng = np.array([4, 2, 0]), np.random.default_rng(1)
+    drawn = [shuffled(items, length, rng) for _ in range(200)]
+    assert all((np.sort(one[:1]) == items[:1]).all() and (one[1:, 2:] == -1).all() for one in drawn)
+    assert {tuple(one[1, :2]) for one in drawn} == {(9, 4), (4, 9)}
+    assert len({tuple(one[0]) for one in drawn}) == 24, "every order"
 
 
 def test_same_seed_same_weights() -> None:

@@ -21,33 +21,47 @@ from src.generation.windows import Windows
 ITEMS = 40
 KNOWN = np.arange(ITEMS - 1)  # the last item has no id
 NONE = -1
+TEXTS = np.random.default_rng(4).normal(size=(4, 6)).astype(np.float32)
 HISTORIES = np.array([[3, 17, 25], [8, NONE, NONE], [NONE] * 3, [ITEMS - 1, 4, NONE]])
 
 
 @pytest.fixture(
     scope="module",
-    params=[((4, 3), 0), ((), 0), ((4, 3), KNOWN.size)],
-    ids=["codes", "one code", "own vectors"],
+    params=[((4, 3), 0, 0), ((), 0, 0), ((4, 3), KNOWN.size, 0), ((4, 3), 0, 6)],
+    ids=["codes", "one code", "own vectors", "texts"],
 )
 def generation(request: pytest.FixtureRequest) -> Generation:
     torch.manual_seed(5)
-    sizes, own = request.param
+    sizes, own, text = request.param
     ids = random_ids(ITEMS, KNOWN, sizes, 3)
-    shape = Shape(ids.sizes, dim=16, layers=2, heads=2, max_len=5, dropout=0.5, own=own)
+    shape = Shape(ids.sizes, dim=16, layers=2, heads=2, max_len=5, dropout=0.5, own=own,
+                  text=text)  # fmt: skip
     net = GeneratorNet(shape).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return Generation(net, ids, Trie.of(ids))
 
 
+def text_of(generation: Generation, query: slice = slice(None)) -> np.ndarray | None:
+    """The vectors of the texts of the queries, where the net reads texts."""
+    return TEXTS[query] if generation.net.shape.text else None
+
+
+def encoded(generation: Generation, items: np.ndarray, query: int) -> torch.Tensor:
+    """The states of a history, with the text of a query."""
+    text = text_of(generation, slice(query, query + 1))
+    read = None if text is None else torch.from_numpy(text)
+    return generation.net.encode(torch.from_numpy(generation.codes(items)), read)
+
+
 def scores_of_all(generation: Generation) -> np.ndarray:
     every = np.tile(np.arange(ITEMS, dtype=np.int32), len(HISTORIES))
-    offsets = np.arange(len(HISTORIES) + 1) * ITEMS
-    return generation.log_likelihood(HISTORIES, offsets, every).reshape(-1, ITEMS)
+    offsets, text = np.arange(len(HISTORIES) + 1) * ITEMS, text_of(generation)
+    return generation.log_likelihood(HISTORIES, offsets, every, text).reshape(-1, ITEMS)
 
 
 def test_a_beam_as_wide_as_the_catalogue_scores_all_items(generation: Generation) -> None:
-    found, score = generation.lists(HISTORIES, 60)
+    found, score = generation.lists(HISTORIES, 60, text_of(generation))
     exact = scores_of_all(generation)
     assert np.isnan(exact[:, -1]).all() and (found[:, ITEMS - 1 :] == NONE).all()
     for q in range(len(HISTORIES)):
@@ -58,7 +72,7 @@ def test_a_beam_as_wide_as_the_catalogue_scores_all_items(generation: Generation
 
 
 def test_a_narrow_beam_has_the_likelihoods_of_its_items(generation: Generation) -> None:
-    found, score = generation.lists(HISTORIES, 3)
+    found, score = generation.lists(HISTORIES, 3, text_of(generation))
     exact = np.take_along_axis(scores_of_all(generation), found.astype(np.int64), 1)
     np.testing.assert_allclose(score, exact, rtol=1e-4)
 
@@ -82,9 +96,8 @@ def test_the_likelihood_is_the_product_of_the_steps(generation: Generation) -> N
     """A plain loop over codes, one candidate at a time, through the net alone."""
     net, exact = generation.net, scores_of_all(generation)
     for q, items in enumerate(HISTORIES):
-        codes = generation.codes(items[None, items != NONE])
         with torch.enable_grad():  # not the fast path of torch's layers
-            state = net.encode(torch.from_numpy(codes))[:, -1]
+            state = encoded(generation, items[None, items != NONE], q)[:, -1]
         for item in (0, 7, 22):
             total, want = 0.0, generation.ids.codes[item]
             for depth, code in enumerate(want):
@@ -100,9 +113,10 @@ def test_the_likelihood_is_the_product_of_the_steps(generation: Generation) -> N
 
 
 def test_a_query_does_not_depend_on_its_batch(generation: Generation) -> None:
-    together = generation.lists(HISTORIES, 5)
+    together = generation.lists(HISTORIES, 5, text_of(generation))
     for q, items in enumerate(HISTORIES):
-        alone = generation.lists(items[None, items != NONE], 5)
+        text = text_of(generation, slice(q, q + 1))
+        alone = generation.lists(items[None, items != NONE], 5, text)
         assert (together[0][q] == alone[0][0]).all()
         np.testing.assert_allclose(together[1][q], alone[1][0], rtol=1e-4)
 
@@ -110,12 +124,10 @@ def test_a_query_does_not_depend_on_its_batch(generation: Generation) -> None:
 def test_no_place_reads_a_later_event(generation: Generation) -> None:
     """All places are trained at once; each must see what a query sees that ends there."""
     items = np.array([[3, 17, 25, 9, 11]])
-    whole = generation.net.encode(torch.from_numpy(generation.codes(items)))
+    whole = encoded(generation, items, 0)
     for end in range(6):
-        part = generation.codes(items[:, :end])
-        torch.testing.assert_close(
-            generation.net.encode(torch.from_numpy(part)), whole[:, : end + 1], rtol=1e-4, atol=1e-4
-        )
+        part = encoded(generation, items[:, :end], 0)
+        torch.testing.assert_close(part, whole[:, : end + 1], rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_written_is_read(generation: Generation, tmp_path: Path) -> None:
@@ -123,7 +135,8 @@ def test_what_is_written_is_read(generation: Generation, tmp_path: Path) -> None
     np.save(tmp_path / "ids.npy", generation.ids.codes)
     read = Generation.load(tmp_path / "ids.npy", tmp_path / "net.pt", "cpu")
     assert read.ids.sizes == generation.ids.sizes
-    for ours, theirs in zip(generation.lists(HISTORIES, 9), read.lists(HISTORIES, 9), strict=True):
+    lists = (one.lists(HISTORIES, 9, text_of(generation)) for one in (generation, read))
+    for ours, theirs in zip(*lists, strict=True):
         assert ours.tobytes() == theirs.tobytes()
 
 
