@@ -2,19 +2,22 @@
 
     make submission DATASET=mpd INPUT=folder
     python -m bench.playlists --dataset mpd --output output/mpd [--lists-only]
+    python -m bench.playlists --dataset mpd --output output/mpd --generators codes towers
 
 Each retriever, each ranker and the blend, by the number of tracks that a query shows, with standard
 errors over queries. The first 500 songs of a list count. Scores of rankers are out of fold; the
 blend is chosen on the same playlists.
---lists-only leaves out rankers and blend: steps 1 to 4 are enough. Prints the table and appends it
-to bench/RESULTS.md.
+--lists-only leaves out rankers and blend: steps 1 to 4 are enough. --generators trains generators
+on the playlists of `valid` that are no query, and measures their lists alone. Prints the table and
+appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,22 +25,59 @@ import polars as pl
 
 from bench import measure
 from bench.sequences import STEPS, blended_lists, retrieved_lists
+from bench.vectors import train
+from src.candidates.generated import GeneratedRetriever
+from src.candidates.lists import to_frame
+from src.candidates.unseen import unseen_lists
 from src.cli import parse
 from src.core.run import Run
 from src.data import paths
 from src.data.raw_ids import item_ids, session_ids
+from src.data.split_data import SplitData
+from src.embeddings.generator import GeneratorEmbedding
+from src.embeddings.text import TextEmbedding
+from src.embeddings.word2vec import Word2VecEmbedding
+from src.texts.tfidf import TfidfEncoder
 from src.tools.score import read_labels
 
 SPLIT = "valid"
+LETTERS = TfidfEncoder(dim=128, analyzer="char", ngrams=(2, 4))
+W2V = Word2VecEmbedding("w2v", window=20, epochs=20, min_count=2)
+NAMES = TextEmbedding("names", ("title", "artist", "album"), TfidfEncoder())
+CODES = GeneratorEmbedding(
+    "codes", (W2V.name, NAMES.name), texts=LETTERS, any_order=True, own_vectors=True, max_len=25,
+    epochs=14, learning_rate=0.004,
+)  # fmt: skip
+TOWERS = replace(CODES, name="towers", sizes=(), own_vectors=False, max_items=20_000)
+GENERATORS = {
+    row.name: row
+    for row in (
+        CODES,
+        TOWERS,
+        replace(CODES, name="random", vectors=()),
+        replace(CODES, name="untitled", texts=None),
+        replace(CODES, name="ordered", any_order=False),
+    )
+}
+"""Codes by the songs around and by their names; one code a song; changes of the first one."""
 
 
-def tables_of(run: Run, with_rankers: bool) -> Iterator[pl.DataFrame]:
+def generated_lists(run: Run, names: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Train generators; yield their names and lists: session, item, rank from 0."""
+    for row in (GENERATORS[name] for name in names):
+        of = train(run, [SPLIT], [W2V, NAMES, row])
+        retriever = GeneratedRetriever(row.name, row.name, run.recipe.k, beams=run.recipe.k)
+        data = SplitData(of, SPLIT)
+        lists = unseen_lists(retriever, data, data.first_query, data.n_sessions)
+        yield row.name, to_frame(lists, data.first_query).select("session", "item", "rank")
+
+
+def tables_of(run: Run, listed: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[pl.DataFrame]:
     """Yield the table of each list: a row per number of tracks that queries show, then of all."""
     path = paths.labels(run, SPLIT)
     truth = read_labels(path)
     sessions, items = session_ids(paths.sessions(run, SPLIT)), item_ids(paths.items(run))
-    blended = blended_lists(run, SPLIT, run.recipe.k) if with_rankers else ()
-    for name, dense in chain(retrieved_lists(run, SPLIT), blended):
+    for name, dense in listed:
         first = dense.filter(pl.col("rank") < run.recipe.k)
         lists = first.with_columns(
             session=sessions.gather(first["session"]), item=items.gather(first["item"])
@@ -53,9 +93,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dataset", required=True, help="the dataset of playlists")
     parser.add_argument("--output", type=Path, required=True, help="results of the steps")
     parser.add_argument("--lists-only", action="store_true")
+    parser.add_argument("--generators", nargs="+", default=[], choices=list(GENERATORS))
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", str(args.output), "--engine", "cpu"]
-    table = pl.concat(tables_of(parse("", STEPS[-1], flags), not args.lists_only))
+    run = parse("", STEPS[-1], flags)
+    if args.generators:
+        listed = generated_lists(run, args.generators)
+    elif args.lists_only:
+        listed = retrieved_lists(run, SPLIT)
+    else:
+        listed = chain(retrieved_lists(run, SPLIT), blended_lists(run, SPLIT, run.recipe.k))
+    table = pl.concat(tables_of(run, listed))
     table = table.sort("shows", maintain_order=True, nulls_last=True)
     shows = pl.col("shows").cast(pl.String).fill_null("all")
     table = table.select(shows, "lists", pl.exclude("shows", "lists"))
