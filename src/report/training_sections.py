@@ -74,12 +74,13 @@ def curves(contents: Contents) -> Section:
 
 
 def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFrame:
-    """Compute the share of gain by feature, as a mean over the given folds."""
+    """Compute the mean share of gain by feature, and how many of the folds split by it."""
     folders = [paths.model_logs(run, model.ranker.name, model.target, fold) for fold in folds]
     tables = [pl.read_csv(folder / "importance.csv") for folder in folders]
     shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
               for t in tables]  # fmt: skip
-    sums = pl.concat(shares).group_by("feature").agg(pl.col("gain", "cover", "splits").sum())
+    of_feature = pl.concat(shares).group_by("feature")
+    sums = of_feature.agg(pl.col("gain", "cover", "splits").sum(), pl.len().alias("folds"))
     mean = sums.with_columns(pl.col("gain", "cover", "splits") / len(folds))
     return mean.sort("gain", "feature", descending=[True, False]).rename({"gain": "gain_share"})
 
@@ -95,16 +96,21 @@ def mean_drop(run: Run, model: TrainedModel) -> pl.DataFrame:
 
 def features(contents: Contents) -> Section:
     """Show the features with the largest gain, or whose shuffling costs most."""
-    run, figures = contents.run, []
+    run, figures, folds = contents.run, [], contents.run.recipe.folds
     for model in trained_models(contents.blends):
-        best, column = (
-            (importance(run, model, range(run.recipe.folds)), "gain_share")
-            if model.ranker.features_only
-            else (mean_drop(run, model), "drop")
-        )
-        best = best.head(TOP)
+        name = f"{model.ranker.name}, {model.target}"
+        if model.ranker.features_only:
+            table, column = importance(run, model, range(folds)), "gain_share"
+            stable = table.filter(folds=folds)
+            name += (
+                f": {stable.height} of {table.height} features split in all folds, with "
+                f"{stable['gain_share'].sum():.0%} of the gain"
+            )
+        else:
+            table, column = mean_drop(run, model), "drop"
+        best = table.head(TOP)
         svg = plots.bars(best["feature"].to_list(), {column: best[column].to_list()})
-        figures.append(figure(f"{model.ranker.name}, {model.target}", svg, best))
+        figures.append(figure(name, svg, best))
     text = (
         "Of trees, the share of the total gain by feature. Of nets, how much the metric of early "
         "stopping falls on some held-out queries when the feature is shuffled. Means over the "
