@@ -4,7 +4,8 @@
 
 Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
 labels count; a query without a row scores 0. The first table has the metric of the recipe with
-95 % intervals, the second one other metrics of the same lists, or of the same probabilities.
+95 % intervals, the second one other metrics of the same lists, or of the same probabilities. Below
+lists stands how many items they show, and with a labels.parquet the share of all items.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import polars as pl
 from src.cli import configured, run_cli, tool_flags
 from src.core.arrays import arrays
 from src.core.console import show
+from src.core.parquet import count_rows
 from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.data.recipe import Recipe
@@ -141,6 +143,13 @@ def of_probabilities(
     return pl.DataFrame(rows)
 
 
+def variety(listed: pl.DataFrame, catalogue: int | None) -> str:
+    """Say how many items the lists show; catalogue: how many there are, None if unknown."""
+    items = listed["item"].n_unique()
+    share = f", {items / catalogue:.2%} of the catalogue" if catalogue else ""
+    return f"{items:,} different items in {listed.height:,} places of the lists{share}"
+
+
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
     dataset = configured(args)
@@ -155,6 +164,9 @@ def body(args: argparse.Namespace) -> int:
     of = "probabilities" if metric.pooled else f"lists: {EMPTY_TEXTS['zero']}"
     print(f"\nother metrics of the same {of}")
     show(also(listed, dataset, truth))
+    if not metric.pooled:
+        items = args.labels.parent.parent / "items.parquet"
+        print(variety(listed, count_rows(items) if of_step_1 else None))
     if own is not None:
         print("\nmetrics of this dataset:")
         show(own)

@@ -140,6 +140,12 @@ def test_labels_of_step_1(tmp_path) -> None:
         score.read_labels(tmp_path / "valid" / "labels.parquet")
 
 
+def test_items_of_the_lists_are_counted() -> None:
+    lists = pl.DataFrame({"item": [3, 4, 3, 5]})
+    assert score.variety(lists, None) == "3 different items in 4 places of the lists"
+    assert score.variety(lists, 30).endswith(", 10.00% of the catalogue")
+
+
 def test_other_metrics_of_the_same_lists(tmp_path) -> None:
     """Session 1 has grades 2, 0, 1 by rank; 2 is judged without a positive; 3 has no row."""
     header = NEWS.submission_format().header
@@ -235,6 +241,7 @@ def test_score_as_a_command(tmp_path, capsys) -> None:
     total = organisers_score(lists, truth)["total"]
     assert code == 0 and f"{total:.4f}" in said and "recall@20" in said
     assert "all hits over all min(20, positives)" in said and "ndcg@10" in said
+    assert "different items in" in said and "of the catalogue" not in said
     text = file.read_text()
     for spoilt, told in [
         (text + "x\n", "is not <session>_<objective>,<items>; write it so (make check lists"),
