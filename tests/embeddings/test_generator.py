@@ -73,7 +73,7 @@ def test_the_text_of_a_session_decides(tmp_path: Path) -> None:
     events = [
         (s, int(item), 10 * s + k, 0)
         for s in range(n - 30)
-        for k, item in enumerate(rng.permutation(4)[:3] + 4 * community[s])
+        for k, item in enumerate(np.sort(rng.permutation(4)[:3]) + 4 * community[s])
     ]
     row = replace(ROW, texts=TfidfEncoder(dim=8, min_texts=1), any_order=True, sizes=(), epochs=8)
     data = write_split(tmp_path, pl.DataFrame(events, schema=EVENTS, orient="row"), 30, n_items=12,
@@ -85,6 +85,7 @@ def test_the_text_of_a_session_decides(tmp_path: Path) -> None:
     row.build(data.run, "valid")
     item, score = GeneratedRetriever("r", "tiger", top=4, beams=12).lists(data, n - 30, n)
     assert (np.sort(item[:-2]) == 4 * community[n - 30 : n - 2, None] + np.arange(4)).all()
+    assert np.exp(score[:-2]).min() > 0.1, "in any order: the last items of a session too"
     assert (item[-1] == item[-2]).all() and (score[-1] == score[-2]).all(), "no known text"
 
 
