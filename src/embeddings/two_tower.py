@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ENCODERS = ("pool", "gru", "lags")
 """Names of the encoders in two_tower_nets.py, which is not imported here: it loads torch."""
+MORE = 5
+"""A small log gets so many times the epochs of a row, at most."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class TwoTowerEmbedding(Embedding):
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     learning_rate: float = 0.005  # of Adam
     max_positions: int = 4_000_000  # per epoch; a random part where there are more
+    min_positions: int = 1  # in all epochs: a small log gets more epochs
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,6 +70,11 @@ class TwoTowerEmbedding(Embedding):
         """Raise ValueError where an objective is no event type: the net has no vector of it."""
         if unknown := set(recipe.objective_names) - set(recipe.types):
             raise ValueError(f"embedding {self.name}: {sorted(unknown)} are no event types")
+
+    def epochs_for(self, positions: int) -> int:
+        """Return the most epochs for so many positions of a split."""
+        wanted = -(-self.min_positions // max(positions, 1))
+        return max(self.epochs, min(wanted, MORE * self.epochs))
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
         """List the files of item and query vectors, of the net, of neighbours, and of the log."""

@@ -50,8 +50,9 @@ class TwoTowerTrainer:
         pool: ThreadPoolExecutor,
     ) -> None:  # fmt: skip
         self.sessions, self.row, self.seed, self.pool = sessions, row, seed, pool
-        self.stopping = EarlyStopping("recall_20", row.patience, row.epochs)
         self.positions, self.held_out = split_positions(sessions, seed)
+        most = row.epochs_for(self.positions.size)
+        self.stopping = EarlyStopping("recall_20", row.patience, most)
         self.sampler = NegativeSampler(sessions, row)
         self.state = TrainingState.new(row, sessions.n_items, n_types, seed, device)
 
@@ -79,7 +80,7 @@ class TwoTowerTrainer:
         torch.manual_seed(self.seed * 1009 + number)
         rng = np.random.default_rng([self.seed, 2, number])
         batches = epoch_batches(self.positions, self.row, self.seed, number)
-        total = self.row.epochs * len(batches)
+        total = self.stopping.max_epochs * len(batches)
         self.state.net.train()
         for batch in progress(batches, number):
             rate = self.row.learning_rate * max(1 - self.state.steps / total, 0.0)

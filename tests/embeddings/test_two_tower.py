@@ -201,6 +201,20 @@ def test_it_stops_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     assert some[0].tobytes() == learned[0].tobytes() != items.tobytes()
 
 
+def test_a_small_log_gets_more_epochs() -> None:
+    row = replace(ROW, epochs=2, min_positions=100)
+    assert [row.epochs_for(n) for n in (0, 1, 10, 33, 50, 1000)] == [10, 10, 10, 4, 2, 2]
+    for wanted in (1, 2600 * 8):
+        row = replace(ROW, epochs=2, min_positions=wanted)
+        with deterministic_trainer(ring(), row, 3, 3, "cpu") as trainer:
+            assert trainer.stopping.max_epochs == row.epochs_for(trainer.positions.size)
+            assert (trainer.stopping.max_epochs > 2) == (wanted > 1)
+    with deterministic_trainer(ring(), row, 3, 3, "cpu") as trainer:
+        train_in_epochs(trainer)
+        loss = [line["loss"] for line in trainer.log]
+    assert len(loss) > 4 and loss[-1] < loss[3] < loss[1], "it learns to the end"
+
+
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     events = pl.DataFrame([(0, 1, 5, 0), (1, 2, 6, 0)], schema=EVENTS, orient="row")
     items, queries, log = trained(Sessions.from_events(events, 2, 4, 1), ROW, tmp_path)

@@ -8,7 +8,7 @@ from src.datasets.otto import recipe as otto
 SHORTER: dict[str, dict[str, Any]] = {  # fields of OTTO's embeddings, by name; others stay
     "w2v": {"epochs": 3},
     "mf5": {"epochs": 3, "max_pairs": 1_000_000},
-    "net": {"epochs": 3, "max_positions": 100_000},
+    "net": {"epochs": 3, "max_positions": 100_000, "min_positions": 1},
 }
 
 RECIPE = replace(

@@ -95,7 +95,8 @@ MATRICES = (
 EMBEDDINGS = (
     Word2VecEmbedding("w2v", dim=64, window=3, epochs=20, negative=5, min_count=5),
     FactorizationEmbedding("mf5", max_steps=5, negatives_per_pair=8, epochs=10),  # T MF 1-5
-    TwoTowerEmbedding("net", epochs=6, learning_rate=0.002, temperature=0.1),  # M v42, smaller
+    TwoTowerEmbedding("net", epochs=6, min_positions=2_000_000, learning_rate=0.002,
+                      temperature=0.1),  # M v42, smaller
 )
 
 EVEN = Seeds(decay=1.0)
