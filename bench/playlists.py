@@ -42,7 +42,7 @@ from src.tools.score import read_labels
 
 SPLIT = "valid"
 LETTERS = TfidfEncoder(dim=128, analyzer="char", ngrams=(2, 4))
-W2V = Word2VecEmbedding("w2v", window=20, epochs=20, min_count=2)
+W2V = Word2VecEmbedding("w2v", window=5, epochs=10, min_count=2)
 NAMES = TextEmbedding("names", ("title", "artist", "album"), TfidfEncoder())
 CODES = GeneratorEmbedding(
     "codes", (W2V.name, NAMES.name), texts=LETTERS, any_order=True, own_vectors=True, max_len=25,
