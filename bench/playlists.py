@@ -43,10 +43,10 @@ from src.tools.score import read_labels
 SPLIT = "valid"
 LETTERS = TfidfEncoder(dim=128, analyzer="char", ngrams=(2, 4))
 W2V = Word2VecEmbedding("w2v", window=5, epochs=10, min_count=2)
-NAMES = TextEmbedding("names", ("title", "artist", "album"), TfidfEncoder())
+NAMES = TextEmbedding("names", ("title", "artist", "album"), TfidfEncoder(), max_items=1_000)
 CODES = GeneratorEmbedding(
     "codes", (W2V.name, NAMES.name), texts=LETTERS, any_order=True, own_vectors=True, max_len=25,
-    epochs=14, learning_rate=0.004,
+    epochs=8, learning_rate=0.004,
 )  # fmt: skip
 TOWERS = replace(CODES, name="towers", sizes=(), own_vectors=False, max_items=20_000)
 GENERATORS = {
