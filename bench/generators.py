@@ -4,10 +4,9 @@
     python -m bench.generators --dataset demo --output output/demo --epochs 4 --also random
 
 Needs steps 1 to 4. Trains a generator with ids from the vectors of Word2Vec, and of texts where
---texts names their column, on the events of `valid`; --also adds variants of it. With
---session-texts it reads the texts of sessions. Scores their lists of TOP items for queries of
-`valid` and the first objective; --queries takes so many of them, about, in blocks that are spread
-evenly. The table has hit@5, NDCG@5, hit@10 and NDCG@10 with a 95 %
+--texts names their column, on the events of `valid`; --also adds variants of it. Scores their lists
+of TOP items for queries of `valid` and the first objective; --queries takes so many of them, about,
+in blocks that are spread evenly. The table has hit@5, NDCG@5, hit@10 and NDCG@10 with a 95 %
 interval, the paired difference of NDCG@10 to the first row, the share of right items that are in
 the list and in no list of the recipe, the gain in recall of a pool of the recipe's size by the
 list, paired, and the CPU milliseconds of a query. --test adds the lists of `test`, where step 1 has
@@ -66,12 +65,8 @@ ALSO: dict[str, dict[str, Any]] = {
     "one code an item": {"sizes": ()},
     "RQ-VAE": {"autoencoder": 100},
     "own vectors": {"own_vectors": True},
-    "without texts": {"texts": None},
-    "in order": {"any_order": False},
 }
 """Changes of the first row."""
-LETTERS = TfidfEncoder(dim=128, analyzer="char", ngrams=(2, 4))
-"""Reads the texts of sessions: titles of a few words."""
 
 
 class Lists(NamedTuple):
@@ -206,16 +201,12 @@ def main(argv: list[str]) -> int:
     for flag in ("learning-rate", "dropout", "hidden"):
         parser.add_argument(f"--{flag}", type=float)
     parser.add_argument("--own-vectors", action="store_true", default=None)
-    parser.add_argument("--any-order", action="store_true", default=None)
-    parser.add_argument("--session-texts", action="store_true", help="read the texts of sessions")
     args = vars(parser.parse_args(argv))
     flags = ["--dataset", args["dataset"], "--output", args["output"], "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
     names = ("epochs", "dim", "batch_size", "max_windows", "learning_rate", "dropout", "hidden",
-             "own_vectors", "any_order")  # fmt: skip
+             "own_vectors")  # fmt: skip
     changes = {name: args[name] for name in names if args[name] is not None}
-    if args["session_texts"]:
-        changes["texts"] = LETTERS
     rows = rows_of(run.recipe, args["texts"], args["also"], changes)
     splits = ("valid", "test") if args["test"] else ("valid",)
     others = {split: other_lists(run, split) for split in splits}

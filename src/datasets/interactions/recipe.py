@@ -144,7 +144,7 @@ def _embeddings(found: Found) -> tuple[Embedding, ...]:
         Word2VecEmbedding("w2v", dim=32 if small else 64, epochs=20, min_count=2 if small else 5),
         FactorizationEmbedding("mf5", dim=32 if small else 64, max_steps=5, epochs=10),
         TwoTowerEmbedding("net", dim=32 if small else 64, max_len=20, epochs=10 if small else 6,
-                          min_positions=2_000_000, learning_rate=0.002, temperature=0.1),
+                          learning_rate=0.002, temperature=0.1),
     )  # fmt: skip
 
 
