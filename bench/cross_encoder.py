@@ -5,9 +5,10 @@
 Needs steps 1 to 6. The base is the last ranker of the recipe. --texts names the column of
 items.parquet whose vectors are read (TF-IDF). The rows are a cascade with a perceptron, which reads
 the features and the base alone, and one with a cross-encoder, both with a softmax over the first
---first candidates; also the base blended with each, by equal reciprocal ranks. Scores are out of
-fold, of the queries of `valid` and the first objective. The table has the recipe's metric with a
-95 % interval, its paired difference to the base, and CPU seconds of the training, tables included.
+--first candidates; also the base blended with each, by equal reciprocal ranks. Where sessions have
+texts, such as titles of playlists, both cascades read their vectors too. Scores are out of fold, of
+the queries of `valid` and the first objective. The table has the recipe's metric with a 95 %
+interval, its paired difference to the base, and CPU seconds of the training, tables included.
 Prints the table and appends it to bench/RESULTS.md.
 """
 
@@ -19,14 +20,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from bench import measure
+from bench.playlists import LETTERS
 from bench.vectors import interval, train
 from src.blend import blend_kernel
 from src.cli import parse
 from src.core.arrays import F32
 from src.core.run import Run
+from src.data import paths
 from src.data.splits import labelled_splits
 from src.embeddings.text import TextEmbedding
+from src.features.session_text import SessionTextFeature
 from src.metrics.bootstrap import paired_difference
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel
@@ -48,6 +54,9 @@ def with_cascades(
     """Return a run with the base, and those of the cascades that have one of the names."""
     texts, base = TextEmbedding("texts", (column,), TfidfEncoder()), run.recipe.rankers[-1]
     run = train(run, labelled_splits(run), [texts])
+    if "text" in pl.read_parquet_schema(paths.sessions(run, "valid")):
+        features = (*run.recipe.features, SessionTextFeature("query_text", LETTERS, columns=64))
+        run = replace(run, recipe=replace(run.recipe, features=features))
     perceptron = CascadeRanker(
         NAMES[0], MLP(dropout=0.1), Softmax(), run.recipe.metric, base=base.name, first=first,
         **settings,  # type: ignore[arg-type]
