@@ -128,6 +128,13 @@ class Dataset(ABC):
         """
         return judged_rows.judged_items(path, self.submission_format(), truth)
 
+    def listed_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
+        """Count how often each item, judged or not, is in a list of the truth's queries: item, n.
+
+        Ids are as in the truth, whose file was read by `judged_items` before.
+        """
+        return judged_rows.listed_items(path, self.submission_format(), truth)
+
     def own_scores(
         self, lists: pl.DataFrame, truth: pl.DataFrame, labels: Path
     ) -> pl.DataFrame | None:

@@ -5,7 +5,7 @@
 Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
 labels count; a query without a row scores 0. The first table has the metric of the recipe with
 95 % intervals, the second one other metrics of the same lists, or of the same probabilities. Below
-lists stands how many items they show, and with a labels.parquet the share of all items.
+lists stands how many items they show; with a labels.parquet also coverage and novelty of them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 import polars as pl
 
 from src.cli import configured, run_cli, tool_flags
-from src.core.arrays import arrays
+from src.core.arrays import arrays, count_items
 from src.core.console import show
-from src.core.parquet import count_rows
 from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.data.recipe import Recipe
@@ -27,6 +26,7 @@ from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
 from src.metrics.base import EMPTY_TEXTS, Metric
 from src.metrics.bootstrap import bootstrap, total_score
+from src.metrics.catalogue import coverage, novelty
 from src.metrics.named import companions
 from src.metrics.pooled import PooledMetric, pooled_scores
 from src.metrics.probability import Predictions
@@ -48,11 +48,11 @@ def read_labels(path: Path) -> pl.DataFrame:
 
 
 def numbered(truth: pl.DataFrame, listed: pl.DataFrame) -> list[pl.DataFrame]:
-    """Replace ids that are texts by numbers, the same in both tables; the truth has all of them."""
+    """Replace ids that are texts by numbers, the same in both tables."""
     tables = [truth, listed]
     for column in ("session", "item"):
         if truth.schema[column] == pl.String:
-            ids = truth[column].unique().sort()
+            ids = pl.concat([truth[column], listed[column]]).drop_nulls().unique().sort()
             tables = [t.with_columns(ids.search_sorted(t[column]).alias(column)) for t in tables]
     return tables
 
@@ -143,11 +143,20 @@ def of_probabilities(
     return pl.DataFrame(rows)
 
 
-def variety(listed: pl.DataFrame, catalogue: int | None) -> str:
-    """Say how many items the lists show; catalogue: how many there are, None if unknown."""
-    items = listed["item"].n_unique()
-    share = f", {items / catalogue:.2%} of the catalogue" if catalogue else ""
-    return f"{items:,} different items in {listed.height:,} places of the lists{share}"
+def variety(counts: pl.DataFrame, split: Path | None) -> str:
+    """Say how many items the lists show, and by src/metrics/catalogue.py how novel they are.
+
+    counts: item, n, with raw ids. split: the folder of the split as step 1 wrote it, None if there
+    is none.
+    """
+    said = f"{counts.height:,} different items in {counts['n'].sum():,} places of the lists"
+    if split is None:
+        return said
+    ids = item_ids(split.parent / "items.parquet")
+    found = pl.DataFrame({"item": ids}).join(counts, on="item", how="left", maintain_order="left")
+    listed = found["n"].fill_null(0).to_numpy()
+    seen = count_items(pl.read_parquet(split / "events.parquet")["item"].to_numpy(), len(ids))
+    return f"{said}: coverage {coverage(listed):.2%}, novelty {novelty(listed, seen):.1f} bits"
 
 
 def body(args: argparse.Namespace) -> int:
@@ -155,18 +164,18 @@ def body(args: argparse.Namespace) -> int:
     dataset = configured(args)
     require_file(args.file)
     of_step_1 = args.labels.name == "labels.parquet"
-    truth = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
-    listed, metric = dataset.judged_items(args.file, truth), dataset.recipe.metric
-    own = dataset.own_scores(listed, truth, args.labels)
-    truth, listed = numbered(truth, listed)
+    labels = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
+    judged, metric = dataset.judged_items(args.file, labels), dataset.recipe.metric
+    own = dataset.own_scores(judged, labels, args.labels)
+    truth, listed = numbered(labels, judged)
     print(f"{metric} of {args.file}: {metric.convention}")
     show(score(listed, dataset, truth))
     of = "probabilities" if metric.pooled else f"lists: {EMPTY_TEXTS['zero']}"
     print(f"\nother metrics of the same {of}")
     show(also(listed, dataset, truth))
-    if not metric.pooled:
-        items = args.labels.parent.parent / "items.parquet"
-        print(variety(listed, count_rows(items) if of_step_1 else None))
+    if not metric.pooled and not dataset.recipe.given:
+        counts = dataset.listed_items(args.file, labels)
+        print(variety(counts, args.labels.parent if of_step_1 else None))
     if own is not None:
         print("\nmetrics of this dataset:")
         show(own)

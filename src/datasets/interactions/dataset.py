@@ -23,6 +23,7 @@ from src.datasets.interactions.lists_file import faults, judged_items
 from src.datasets.interactions.recipe import RECIPE, recipe_of
 from src.datasets.interactions.sources import Sources, find_sources
 from src.datasets.interactions.split import make_splits
+from src.datasets.judged_rows import counted
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class Interactions(Dataset):
         query = pl.read_parquet(sessions, columns=["query"]).to_series()
         users = session_ids(sessions).filter(query).cast(pl.String)
         return users, item_ids(self.output / "items.parquet").cast(pl.String)
+
+    def listed_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
+        """Count the items of the lists, as Dataset.listed_items says."""
+        return counted(self.judged_items(path, truth))
 
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         """List the judged items of a submission, as Dataset.judged_items says."""

@@ -15,6 +15,7 @@ from src.data.recipe import Recipe
 from src.data.schemas import FinalLists
 from src.data.splits import splits_in
 from src.datasets.base import Checked, Dataset, Source
+from src.datasets.judged_rows import counted
 from src.datasets.mpd import scores, submission
 from src.datasets.mpd.files import read_slice
 from src.datasets.mpd.recipe import RECIPE
@@ -67,6 +68,10 @@ class Playlists(Dataset):
             for session, item in of_queries.collect().rows():
                 found[pids[session]].append(ids[item])
         return found
+
+    def listed_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
+        """Count the items of the lists, as Dataset.listed_items says."""
+        return counted(self.judged_items(path, truth))
 
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         """List the judged items of an answer, as Dataset.judged_items says."""
