@@ -80,7 +80,8 @@ def importance(run: Run, model: TrainedModel, folds: Sequence[int]) -> pl.DataFr
     shares = [t.with_columns(pl.col("gain") / pl.max_horizontal(pl.col("gain").sum(), 1e-9))
               for t in tables]  # fmt: skip
     of_feature = pl.concat(shares).group_by("feature")
-    sums = of_feature.agg(pl.col("gain", "cover", "splits").sum(), pl.len().alias("folds"))
+    used = (pl.col("splits") > 0).sum().alias("folds")
+    sums = of_feature.agg(pl.col("gain", "cover", "splits").sum(), used)
     mean = sums.with_columns(pl.col("gain", "cover", "splits") / len(folds))
     return mean.sort("gain", "feature", descending=[True, False]).rename({"gain": "gain_share"})
 
