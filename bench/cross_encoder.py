@@ -44,6 +44,7 @@ from src.rankers.oof import EvalBatch, eval_batches, require_trainable
 from src.rankers.train import targets, training_groups
 from src.texts.tfidf import TfidfEncoder
 
+FEW = 1_000  # items that get neighbours, which no row reads
 NAMES = ("perceptron", "cross-encoder")
 HEAD = ("row", "score", "95 %", "to the base", "95 %", "CPU s")
 
@@ -52,7 +53,8 @@ def with_cascades(
     run: Run, column: str, first: int, names: list[str], settings: dict[str, float]
 ) -> Run:
     """Return a run with the base, and those of the cascades that have one of the names."""
-    texts, base = TextEmbedding("texts", (column,), TfidfEncoder()), run.recipe.rankers[-1]
+    texts = TextEmbedding("texts", (column,), TfidfEncoder(), max_items=FEW)
+    base = run.recipe.rankers[-1]
     run = train(run, labelled_splits(run), [texts])
     if "text" in pl.read_parquet_schema(paths.sessions(run, "valid")):
         features = (*run.recipe.features, SessionTextFeature("query_text", LETTERS, columns=64))
