@@ -9,8 +9,9 @@ of TOP items for queries of `valid` and the first objective; --queries takes so 
 in blocks that are spread evenly. The table has hit@5, NDCG@5, hit@10 and NDCG@10 with a 95 %
 interval, the paired difference of NDCG@10 to the first row, the share of right items that are in
 the list and in no list of the recipe, the gain in recall of a pool of the recipe's size by the
-list, paired, and the CPU milliseconds of a query. --test adds the lists of `test`, where step 1 has
-hidden items: look at them once. Prints the table and appends it to bench/RESULTS.md.
+list, paired, the CPU milliseconds of a query, and the CPU seconds of the training, neighbours
+included. --test adds the lists of `test`, where step 1 has hidden items: look at them once. Prints
+the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -55,7 +56,19 @@ from src.metrics.recall import Recall
 from src.texts.tfidf import TfidfEncoder
 
 METRICS = ("hit@5", "ndcg@5", "hit@10", "ndcg@10")
-HEAD = ("row", *METRICS, "95 %", "to the first", "95 %", "alone", "95 %", "pool", "95 %", "ms")
+HEAD = (
+    "row",
+    *METRICS,
+    "95 %",
+    "to the first",
+    "95 %",
+    "alone",
+    "95 %",
+    "pool",
+    "95 %",
+    "ms",
+    "train s",
+)
 BLOCK, TOP = 256, 50
 ALSO: dict[str, dict[str, Any]] = {
     "nested": {"nested": True, "sizes": (64, 16, 16)},
@@ -210,15 +223,22 @@ def main(argv: list[str]) -> int:
     rows = rows_of(run.recipe, args["texts"], args["also"], changes)
     splits = ("valid", "test") if args["test"] else ("valid",)
     others = {split: other_lists(run, split) for split in splits}
-    run, record = train(run, list(splits), rows), measure.origin(argv, "bench.generators")
+    record = measure.origin(argv, "bench.generators")
     for split in splits:
-        found = []
+        found, seconds = [], dict[str, float]()
+        for row in rows:
+            start = time.process_time()
+            run = train(run, [split], [row])
+            seconds[row.name] = time.process_time() - start
         for row in rows:
             if row.makes_generator:
                 with run.step(f"{split} lists of {row.name}"):
                     of = measured(run, split, row.name, others[split], args["queries"])
                 found.append((row.name, of))
-        lines = [line(name, lists, found[0][1], run.recipe.seed) for name, lists in found]
+        lines = [
+            [*line(name, lists, found[0][1], run.recipe.seed), f"{seconds[name]:,.0f}"]
+            for name, lists in found
+        ]
         queries = found[0][1].in_pool.session.size
         facts = f"{split}; {queries} queries; pools of {run.recipe.pool_size}"
         measure.append_table(measure.title(record, facts), measure.table(HEAD, lines))

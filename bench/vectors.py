@@ -229,7 +229,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", args.output, "--engine", "cpu"]
     run = parse(str(__doc__), Path("4_embeddings.py"), flags)
-    changes = {"epochs": args.epochs, "max_positions": args.positions}
+    changes = {"epochs": args.epochs, "max_positions": args.positions,
+               "min_positions": None if args.epochs is None else 1}  # fmt: skip
     changes = {name: value for name, value in changes.items() if value is not None}
     splits = args.splits or labelled_splits(run)
     embeddings = embeddings_of(run, args.rows, args.also, changes)

@@ -13,7 +13,12 @@ from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
-from src.generation.of_split import generation_memory, generation_of, histories
+from src.generation.of_split import (
+    generation_inputs,
+    generation_memory,
+    generation_of,
+    histories,
+)
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -26,7 +31,8 @@ class GeneratedRetriever(Retriever):
     """Lists the items of the likeliest ids; the score is the log likelihood.
 
     A query without events gets the list of a session that begins, with its text if the generator
-    reads texts. Lists have at most `beams` items.
+    reads texts. The search finds `beams` items, whatever else is asked for at a time. So where a
+    recipe leaves out what a query has seen, lists may be shorter than `top`.
     """
 
     made_ahead: ClassVar[bool] = True
@@ -47,10 +53,8 @@ class GeneratedRetriever(Retriever):
             raise ValueError(f"retriever {self.name}: beams is at least top")
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """Return the events, the texts of the sessions, the ids and the net."""
-        files = (paths.semantic_ids, paths.generator)
-        asked = paths.events(run, split), paths.sessions(run, split)
-        return [*asked, *(path(run, split, self.model) for path in files)]
+        """Return the events, the ids and the net, and what the vectors of texts depend on."""
+        return [paths.events(run, split), *generation_inputs(run, split, self.model)]
 
     def memory(self, run: Run, split: str) -> float:
         """Count the net and the ids, and the states of the beams."""

@@ -75,11 +75,6 @@ class SplitData:
             return pl.Series([""] * table.height)
         return table["text"].fill_null("")
 
-    @property
-    def characters(self) -> int:
-        """Bytes of the texts of all sessions."""
-        return int(self.texts.str.len_bytes().sum())
-
     def query_texts(self, first: int, end: int) -> list[str]:
         """Return the texts of sessions first : end."""
         return self.texts[first:end].to_list()

@@ -22,7 +22,7 @@ from src.embeddings.epochs import train_with_checkpoints, write_log
 from src.embeddings.neighbours import neighbours_by_cosine
 from src.generation.ids import Ids, Quantiser, random_ids, semantic_ids
 from src.texts.base import TextEncoder
-from src.texts.session_texts import session_vectors
+from src.texts.session_texts import session_vectors, text_inputs, text_memory
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -51,7 +51,7 @@ class GeneratorEmbedding(Embedding):
     autoencoder: int | None = None  # epochs of an RQ-VAE that learns centres; None: k-means
     begin_at_centres: bool = True  # codes of shared levels begin at the centres of their clusters
     texts: TextEncoder | None = None  # of the text of a session, which is read before its events
-    any_order: bool = False  # training shuffles events: any other item of a session is a target
+    any_order: bool = False  # training shuffles each part: any other item of it is a target
     own_vectors: bool = False  # a history is read by a vector of each item too, which begins at 0
     dim: int = 64
     layers: int = 2  # of the encoder
@@ -102,12 +102,11 @@ class GeneratorEmbedding(Embedding):
         return vectors + batch + self._text_memory(run, split)
 
     def _text_memory(self, run: Run, split: str) -> float:
-        """Estimate the bytes of the texts of all sessions, and of their vectors three times."""
+        """Estimate the bytes of texts and encoder, and of the vectors of all sessions."""
         if self.texts is None:
             return 0.0
-        n, characters = count_rows(paths.sessions(run, split)), SplitData(run, split).characters
-        vectors = 3 * 4 * self.texts.most_numbers * n
-        return vectors + 3 * characters + self.texts.memory(n, characters)
+        vectors = 3.0 * 4 * self.texts.most_numbers * count_rows(paths.sessions(run, split))
+        return vectors + text_memory(run, split, self.texts)
 
     def build(self, run: Run, split: str) -> Summary:
         """Make ids, train on the sessions of a split; write all files."""
@@ -115,7 +114,7 @@ class GeneratorEmbedding(Embedding):
         sources = [paths.item_vectors(run, split, name) for name in self.vectors]
         depends_on: list[object] = [run.fingerprint(path) for path in sources]
         if self.texts is not None:
-            depends_on += [self.texts.content(), run.fingerprint(paths.sessions(run, split))]
+            depends_on += map(run.fingerprint, text_inputs(run, split, self.texts))
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.generator_trainer import generator_trainer
@@ -160,7 +159,7 @@ class GeneratorEmbedding(Embedding):
         try:
             return session_vectors(data, self.texts, 0, data.n_sessions)
         except ValueError as error:
-            raise ValueError(f"embedding {self.name}, texts of sessions: {error}") from None
+            raise ValueError(f"embedding {self.name}: {error}; leave its `texts` out") from None
 
     @property
     def quantiser(self) -> Quantiser:

@@ -85,7 +85,8 @@ class TextEmbedding(Embedding):
             if len(learned := distinct(known.to_list())) < 2:
                 what = f"the text {learned[0][:40]!r} alone" if learned else "no text"
                 raise ValueError(f"known items have {what}; leave the row out")
-            encode = encoder_of(run, self.encoder, learned)
+            known_texts = learned if self.encoder.learns else texts.to_list()
+            encode = encoder_of(run, self.encoder, known_texts)
             vectors = encode_distinct(encode, texts.to_list())
             if self.whitening is not None:
                 whitened = self.whitening.fit(encode_distinct(encode, learned))

@@ -53,11 +53,11 @@ class TwoTowerEmbedding(Embedding):
     ns_exponent: float = 0.5  # drawn by (events of the item) ** ns_exponent; the loss corrects it
     dropout: float = 0.1  # share of the events that are hidden in training
     batch_size: int = 1024  # positions (two_tower_batches.py)
-    epochs: int = 10  # at most; the learning rate falls to 0 over them
+    epochs: int = 10  # at most, or more by min_positions; the learning rate falls to 0 over them
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     learning_rate: float = 0.005  # of Adam
     max_positions: int = 4_000_000  # per epoch; a random part where there are more
-    min_positions: int = 1  # in all epochs: a small log gets more epochs
+    min_positions: int = 1  # in all epochs; a small log gets up to MORE times as many epochs
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,7 +73,7 @@ class TwoTowerEmbedding(Embedding):
 
     def epochs_for(self, positions: int) -> int:
         """Return the most epochs for so many positions of a split."""
-        wanted = -(-self.min_positions // max(positions, 1))
+        wanted = -(-self.min_positions // max(min(positions, self.max_positions), 1))
         return max(self.epochs, min(wanted, MORE * self.epochs))
 
     def files(self, run: Run, split: str) -> Sequence[Path]:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from src.core.arrays import F32
 from src.core.run import Run
-from src.data import paths
 from src.features.base import FeatureGroup, Memory, QueryBatch
-from src.generation.of_split import generation_memory, generation_of, histories
+from src.generation.of_split import (
+    generation_inputs,
+    generation_memory,
+    generation_of,
+    histories,
+)
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -41,8 +45,7 @@ class GeneratorFeature(FeatureGroup):
         return (0,)
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        files = (paths.semantic_ids, paths.generator)
-        return [paths.sessions(run, split), *(path(run, split, self.model) for path in files)]
+        return generation_inputs(run, split, self.model)
 
     def memory(self, run: Run, split: str) -> Memory:
         """Count the net and the ids, and the states of some queries' candidates."""

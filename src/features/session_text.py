@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from src.core.arrays import F32
-from src.core.parquet import count_rows
 from src.core.run import Run
-from src.data import paths
 from src.features.base import FeatureGroup, Memory, QueryBatch
 from src.texts.base import TextEncoder
-from src.texts.session_texts import session_vectors
+from src.texts.session_texts import session_vectors, text_inputs, text_memory
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
-
-LETTERS = 40  # of a text, roughly, to estimate memory
 
 
 @dataclass(frozen=True)
@@ -40,19 +36,20 @@ class SessionTextFeature(FeatureGroup):
         return [f"{self.name}_{number}" for number in range(self.columns)]
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        return [paths.sessions(run, split)]
+        return text_inputs(run, split, self.encoder)
 
     def memory(self, run: Run, split: str) -> Memory:
-        """Estimate the texts of all sessions, and what the encoder learns from them."""
-        n = count_rows(paths.sessions(run, split))
-        return Memory(LETTERS * n + self.encoder.memory(n, LETTERS * n))
+        return Memory(text_memory(run, split, self.encoder))
 
     def causal(self) -> Self:
         """Return the row itself: the encoder learns ahead."""
         return self
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
-        vectors = session_vectors(batch.data, self.encoder, batch.first, batch.end)
+        try:
+            vectors = session_vectors(batch.data, self.encoder, batch.first, batch.end)
+        except ValueError as error:
+            raise ValueError(f"feature {self.name}: {error}; leave the row out") from None
         width = min(self.columns, vectors.shape[1])
         of_rows = np.repeat(vectors[:, :width], np.diff(batch.pool.offsets), axis=0)
         X[:, column : column + width] = of_rows

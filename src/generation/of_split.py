@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
 from src.generation.windows import Windows
-from src.texts.session_texts import session_vectors
+from src.texts.session_texts import session_vectors, text_inputs, text_memory
 
 if TYPE_CHECKING:
     from src.embeddings.generator import GeneratorEmbedding
@@ -33,15 +34,28 @@ def generation_of(data: SplitData, name: str) -> Generation:
 
 def histories(data: SplitData, name: str, first: int, end: int) -> tuple[I64, F32 | None]:
     """Gather items and texts of sessions first : end, as the methods of Generation read them."""
-    row = next(row for row in data.run.recipe.embeddings if row.name == name)
-    of_row = cast("GeneratorEmbedding", row)
+    of_row = _row(data.run, name)
     windows = Windows.last(data.sessions, np.arange(first, end), of_row.max_len)
     text = session_vectors(data, of_row.texts, first, end) if of_row.texts else None
     return windows.items(data.sessions), text
 
 
+def generation_inputs(run: Run, split: str, name: str) -> list[Path]:
+    """List the files that lists and likelihoods of a split depend on, beside its events."""
+    texts = _row(run, name).texts
+    files = [paths.semantic_ids(run, split, name), paths.generator(run, split, name)]
+    return [*files, *(text_inputs(run, split, texts) if texts else ())]
+
+
 def generation_memory(run: Run, split: str, name: str, prefixes: int) -> float:
-    """Estimate the bytes of ids and net, and of so many prefixes that are decoded at a time."""
+    """Estimate the bytes of ids, net and texts, and of prefixes that are decoded at a time."""
+    texts = _row(run, name).texts
     weights = paths.total_size([paths.generator(run, split, name)])
-    items = count_rows(paths.items(run))
-    return weights + BYTES_PER_ITEM * items + BYTES_PER_PREFIX * prefixes
+    items = BYTES_PER_ITEM * count_rows(paths.items(run))
+    of_texts = text_memory(run, split, texts) if texts else 0.0
+    return weights + items + BYTES_PER_PREFIX * prefixes + of_texts
+
+
+def _row(run: Run, name: str) -> GeneratorEmbedding:
+    row = next(row for row in run.recipe.embeddings if row.name == name)
+    return cast("GeneratorEmbedding", row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from src.core import code, store
@@ -41,6 +42,10 @@ class TextEncoder(ABC):
     def most_numbers(self) -> int:
         """The most numbers of a vector, to estimate memory."""
         return 1_024
+
+    def files(self) -> list[Path]:
+        """List the files that the encoder reads: a model on disk."""
+        return []
 
     def content(self) -> str:
         """Hash what the encoder reads from disk; "" where it reads nothing."""

@@ -204,6 +204,7 @@ def test_it_stops_and_keeps_the_best_epoch(tmp_path: Path) -> None:
 def test_a_small_log_gets_more_epochs() -> None:
     row = replace(ROW, epochs=2, min_positions=100)
     assert [row.epochs_for(n) for n in (0, 1, 10, 33, 50, 1000)] == [10, 10, 10, 4, 2, 2]
+    assert replace(row, max_positions=25).epochs_for(1000) == 4, "an epoch reads 25"
     for wanted in (1, 2600 * 8):
         row = replace(ROW, epochs=2, min_positions=wanted)
         with deterministic_trainer(ring(), row, 3, 3, "cpu") as trainer:

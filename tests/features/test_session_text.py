@@ -16,6 +16,7 @@ from planted import BARE, small_split, whole
 from src.candidates.pool import Pool
 from src.data import paths
 from src.data.split_data import SplitData
+from src.data.splits import Split, write_splits
 from src.features.session_text import SessionTextFeature
 from src.features.table import FeatureTable
 from src.texts.session_texts import session_vectors
@@ -57,6 +58,30 @@ def test_all_candidates_of_a_query_have_its_vector(tmp_path: Path) -> None:
     assert X[0, columns].any() and not X[:, columns[3:]].any(), "an encoder of three numbers"
 
 
+def test_a_title_has_the_same_vector_in_every_split(tmp_path: Path) -> None:
+    """The encoder learns from `valid` alone, whatever titles `test` has."""
+    data = titled(tmp_path)
+    others = ["gym gym power", "rainy sunday", "new words", "rainy gym", "sunday gym"]
+    rows = {"session": range(5), "query": [False, True, True, True, True], "text": others}
+    whole(tmp_path / "test" / "sessions.parquet", pl.DataFrame(rows))
+    write_splits(data.run, [Split("valid", "valid", "", 6, 4), Split("test", "test", "", 5, 4)])
+    test = SplitData(data.run, "test")
+    found = session_vectors(test, ENCODER, 1, 5)
+    np.testing.assert_array_equal(found[0], session_vectors(data, ENCODER, 0, 1)[0])
+    np.testing.assert_array_equal(found[2:], session_vectors(data, ENCODER, 1, 6)[[4, 0]])
+    files = SessionTextFeature("title", ENCODER).inputs(data.run, "test")
+    assert files == [paths.sessions(data.run, name) for name in ("test", "valid")]
+    memory = SessionTextFeature("title", ENCODER).memory(data.run, "test").held
+    assert memory > 6 * 60 + 3 * len("".join(TITLES))
+
+
 def test_sessions_without_texts_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="sessions of valid have 1 texts; leave `texts` out"):
-        session_vectors(titled(tmp_path, ["", "a song", " ", "a song", "", ""]), ENCODER, 0, 6)
+    data = titled(tmp_path, ["", "a song", " ", "a song", "", ""])
+    told = "sessions of valid have 1 different texts to learn from"
+    with pytest.raises(ValueError, match=told):
+        session_vectors(data, ENCODER, 0, 6)
+    table = FeatureTable(replace(BARE, features=(SessionTextFeature("title", ENCODER),)))
+    none = np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.float32)
+    pool = Pool(3, np.array([0, 1]), np.array([3], np.int32), none[1][0], *none)
+    with pytest.raises(ValueError, match=f"feature title: {told}; leave the row out"):
+        table.compute(data, pool)

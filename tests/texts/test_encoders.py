@@ -5,6 +5,7 @@ pytest tests/texts/test_encoders.py
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,12 +144,15 @@ def test_each_different_text_is_encoded_once_and_kept(tmp_path: Path) -> None:
     run = run_in(tmp_path)
     Counted.seen.clear()
     texts = ["bb", "a", " bb ", "", " \n", "bb"]
-    vectors = encode_distinct(encoder_of(run, Counted(), []), texts)
+    vectors = encode_distinct(encoder_of(run, Counted(), texts), texts)
     assert vectors.tolist() == [[3, 1], [2, 1], [3, 1], [0, 0], [0, 0], [3, 1]]
-    again = encode_distinct(encoder_of(run, Counted(), []), ["ccc", "", "a"])
-    assert again.tolist() == [[4, 1], [0, 0], [2, 1]]
+    encode = encoder_of(run, Counted(), ["a", "ccc"])
+    shutil.rmtree(tmp_path / "texts")  # what it knows is at hand
+    assert encode_distinct(encode, ["ccc", "", "a"]).tolist() == [[4, 1], [0, 0], [2, 1]]
     assert Counted.seen == ["a", "bb", "ccc"]
-    other = encode_distinct(encoder_of(run, Counted(factor=2.0), []), ["a"])
+    assert encode_distinct(encode, ["new", "a"]).tolist() == [[4, 1], [2, 1]]
+    assert Counted.seen.pop() == "new" and not (tmp_path / "texts").exists()
+    other = encode_distinct(encoder_of(run, Counted(factor=2.0), ["a"]), ["a"])
     assert other.tolist() == [[4, 2]], "another row has its own folder"
     assert encode_distinct(encoder_of(run, Counted(), []), ["", " "]).tolist() == [[0, 0]] * 2
     assert not list(tmp_path.rglob(".part*"))
@@ -164,7 +168,7 @@ def test_a_killed_encoder_keeps_its_parts(tmp_path: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("src.core.run.Run.progress", progress)
-        encode_distinct(encoder_of(run, Counted(), []), texts)
+        encoder_of(run, Counted(), texts)
     Counted.seen.clear()
-    encode_distinct(encoder_of(run, Counted(), []), texts)
+    encoder_of(run, Counted(), texts)
     assert Counted.seen == texts[2:]
