@@ -1,0 +1,44 @@
+"""Items of a submission, judged or not: how many there are, and which are hits.
+
+pytest tests/tools/test_score_items.py
+"""
+
+from __future__ import annotations
+
+from math import log2
+
+import polars as pl
+from worlds import OTTO
+
+from src.datasets import submission_rows
+from src.metrics.recall import Recall
+from src.tools import score
+
+
+def test_all_items_of_the_lists_are_counted(tmp_path) -> None:
+    """Lists 5 6 and 6 7 of queries of the labels, 7 is in none; another query does not count."""
+    split = tmp_path / "valid"
+    split.mkdir()
+    pl.DataFrame({"item_id": [5, 6, 7, 8]}).write_parquet(tmp_path / "items.parquet")
+    pl.DataFrame({"item": [0, 0, 1, 3]}).write_parquet(split / "events.parquet")
+    file = tmp_path / "s.csv"
+    rows = ["1_clicks,5 6", "2_clicks,6 7", "3_clicks,8"]
+    file.write_text("\n".join([OTTO.submission_format().header, *rows]) + "\n")
+    truth = pl.DataFrame([(1, 0, 9, 1), (2, 0, 6, 1)], submission_rows.TRUTH, orient="row")
+    counts = OTTO.listed_items(file, truth)
+    assert dict(counts.iter_rows()) == {5: 1, 6: 2, 7: 1}
+    assert score.variety(counts, None) == "3 different items in 4 places of the lists"
+    bits = -(log2(3 / 8) + 2 * log2(2 / 8) + log2(1 / 8)) / 4
+    told = f"3 different items in 4 places of the lists: coverage 75.00%, novelty {bits:.1f} bits"
+    assert score.variety(counts, split) == told
+
+
+def test_text_ids_that_the_truth_lacks_are_no_hits() -> None:
+    """The only positive is m; a list without it scores 0, whatever stands before it by name."""
+    truth = pl.DataFrame({"session": ["u"], "objective": [0], "item": ["m"], "grade": [1.0]})
+    for items, hit in [(["a", "b", "y"], 0.0), (["a", "m"], 1.0)]:
+        listed = pl.DataFrame({"session": "u", "objective": 0, "item": items, "grade": 1.0,
+                               "rank": range(len(items))})  # fmt: skip
+        truth_numbers, numbers = score.numbered(truth, listed)
+        assert numbers["item"].n_unique() == len(items)
+        assert score.score_one(numbers, truth_numbers, 0, Recall(20)).score() == hit
