@@ -3,13 +3,15 @@
     make submission DATASET=mpd INPUT=folder
     python -m bench.playlists --dataset mpd --output output/mpd [--lists-only]
     python -m bench.playlists --dataset mpd --output output/mpd --generators codes towers
+    python -m bench.playlists --dataset mpd --output output/mpd --sentences
 
 Each retriever, each ranker and the blend, by the number of tracks that a query shows, with standard
 errors over queries. The first 500 songs of a list count. Scores of rankers are out of fold; the
 blend is chosen on the same playlists.
 --lists-only leaves out rankers and blend: steps 1 to 4 are enough. --generators trains generators
 instead, on the visible songs of `valid`, those of queries too, and measures their lists alone; the
-title has the CPU seconds of each training. Prints the table and appends it to bench/RESULTS.md.
+title has the CPU seconds of each training. --sentences compares titles by a SentenceEncoder
+instead (requirements-texts.txt). Prints the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ import polars as pl
 from bench import measure
 from bench.sequences import STEPS, blended_lists, retrieved_lists
 from bench.vectors import train
+from src.candidates.base import Retriever
 from src.candidates.generated import GeneratedRetriever
 from src.candidates.lists import to_frame
+from src.candidates.text_knn import TextKnnRetriever
 from src.candidates.unseen import unseen_lists
 from src.cli import parse
 from src.core.run import Run
@@ -38,6 +42,7 @@ from src.data.split_data import SplitData
 from src.embeddings.generator import GeneratorEmbedding
 from src.embeddings.text import TextEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
+from src.texts.sentence import SentenceEncoder
 from src.texts.tfidf import TfidfEncoder
 from src.tools.score import read_labels
 
@@ -60,6 +65,8 @@ GENERATORS = {
 }
 """Codes by the songs around and by their names; one code a song; codes without titles."""
 
+SENTENCES = TextKnnRetriever("sentences", "vectors", SentenceEncoder(), neighbours=150)
+
 
 def generated_lists(
     run: Run, names: Sequence[str], seconds: dict[str, float]
@@ -73,10 +80,15 @@ def generated_lists(
         start = time.process_time()
         of = train(run, [SPLIT], [row])
         seconds[row.name] = time.process_time() - start
-        k, data = run.recipe.k, SplitData(of, SPLIT)
-        retriever = GeneratedRetriever(row.name, row.name, k, beams=2 * k)  # seen songs drop out
-        lists = unseen_lists(retriever, data, data.first_query, data.n_sessions)
-        yield row.name, to_frame(lists, data.first_query).select("session", "item", "rank")
+        k = run.recipe.k
+        yield lists_of(of, GeneratedRetriever(row.name, row.name, k, beams=2 * k))
+
+
+def lists_of(run: Run, row: Retriever) -> tuple[str, pl.DataFrame]:
+    """Return the name and the lists of a retriever without the songs that a query shows."""
+    data = SplitData(run, SPLIT)
+    lists = unseen_lists(row, data, data.first_query, data.n_sessions)
+    return row.name, to_frame(lists, data.first_query).select("session", "item", "rank")
 
 
 def tables_of(run: Run, listed: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[pl.DataFrame]:
@@ -102,11 +114,14 @@ def main(argv: list[str] | None = None) -> int:
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--lists-only", action="store_true")
     either.add_argument("--generators", nargs="+", default=[], choices=list(GENERATORS))
+    either.add_argument("--sentences", action="store_true")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", str(args.output), "--engine", "cpu"]
     run, seconds = parse("", STEPS[-1], flags), dict[str, float]()
     if args.generators:
         listed = generated_lists(run, args.generators, seconds)
+    elif args.sentences:
+        listed = iter([lists_of(run, replace(SENTENCES, top=run.recipe.k))])
     elif args.lists_only:
         listed = retrieved_lists(run, SPLIT)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from src.candidates import texts
 from src.candidates.base import Retriever
@@ -18,12 +19,14 @@ from src.data import paths
 from src.data.schemas import TopLists
 from src.data.shards import batches
 from src.data.split_data import SplitData
+from src.texts.base import TextEncoder
+from src.texts.session_texts import session_vectors, text_inputs, text_memory
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
 QUERIES = 256  # compared with all sessions at a time
-KINDS = ("exact", "ngrams")
+KINDS = ("exact", "ngrams", "vectors")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class TextKnnRetriever(Retriever):
     other titles count.
     """
 
-    kind: str  # "exact": the texts are equal, once normalised; "ngrams": cosine of TF-IDF
+    kind: str  # "exact": texts are equal, once normalised; "ngrams": TF-IDF; "vectors": encoder
+    encoder: TextEncoder | None = None  # of the kind "vectors", by the cosine
     neighbours: int = 100  # most similar sessions, ties by session; all equal texts for "exact"
     power: float = 1.0  # of the similarity
     popularity: float = 0.0
@@ -52,15 +56,23 @@ class TextKnnRetriever(Retriever):
         super().check(recipe)
         if self.kind not in KINDS:
             raise ValueError(f"retriever {self.name}: kind is one of {', '.join(KINDS)}")
+        if (self.kind == "vectors") != (self.encoder is not None):
+            raise ValueError(f'retriever {self.name}: the kind "vectors" alone has an encoder')
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        """Return the events, and the texts of the sessions."""
-        return [*super().inputs(run, split), paths.sessions(run, split)]
+        """Return the events, the texts of the sessions, and what the encoder reads."""
+        of_encoder = text_inputs(run, split, self.encoder) if self.encoder else []
+        texts_of = paths.sessions(run, split)
+        return list(dict.fromkeys([*super().inputs(run, split), texts_of, *of_encoder]))
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the vectors, of the sessions' items, and of a batch of scores."""
-        sessions = count_rows(paths.sessions(run, split))
-        return 16 * QUERIES * sessions + 1200 * sessions + 16 * count_rows(paths.events(run, split))
+        sessions, events = count_rows(paths.sessions(run, split)), paths.events(run, split)
+        of_encoder = 0.0
+        if self.encoder is not None:
+            of_encoder = 8.0 * self.encoder.most_numbers * sessions
+            of_encoder += text_memory(run, split, self.encoder)
+        return 16 * QUERIES * sessions + 1200 * sessions + 16 * count_rows(events) + of_encoder
 
     def causal(self) -> Self | None:
         """Return None, as neighbours are sessions of the whole split."""
@@ -68,14 +80,12 @@ class TextKnnRetriever(Retriever):
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the items of each query's neighbours."""
-        vectorise, known = data.cached(("text vectors", self.kind), lambda: self._known(data))
         has = data.cached(("items of sessions",), lambda: items_of_sessions(data))
         with_item = data.cached(("sessions of items",), lambda: sessions_of_items(has))
         weight = 1 / np.maximum(with_item, 1) ** self.popularity
         found = []
         for low, high in batches(first, end, QUERIES):
-            asked = [texts.normalised(text) for text in data.query_texts(low, high)]
-            near = sparse.csr_matrix(vectorise(asked) @ known)
+            near = self._similar(data, low, high)
             if self.kind != "exact":
                 near = texts.first_of_csr(near, self.neighbours)
                 near.data **= self.power
@@ -100,6 +110,19 @@ class TextKnnRetriever(Retriever):
         idf, sessions = data.cached(("sessions by their items",), make)
         similar = normalize(items @ idf) @ sessions
         return texts.first_of_csr(sparse.csr_matrix(similar), self.neighbours)
+
+    def _similar(self, data: SplitData, first: int, end: int) -> sparse.csr_matrix:
+        """Compare the texts of queries with those of sessions that are no query."""
+        if self.encoder is not None:
+            encoder = self.encoder
+            vectors = data.cached(("vectors of sessions", encoder), lambda: session_vectors(
+                data, encoder, 0, data.first_query
+            ))  # fmt: skip
+            with threadpool_limits(1):  # threads change the rounding
+                return sparse.csr_matrix(session_vectors(data, encoder, first, end) @ vectors.T)
+        vectorise, known = data.cached(("text vectors", self.kind), lambda: self._known(data))
+        asked = [texts.normalised(text) for text in data.query_texts(first, end)]
+        return sparse.csr_matrix(vectorise(asked) @ known)
 
     def _known(self, data: SplitData) -> tuple[texts.Vectorise, sparse.csr_matrix]:
         """Learn from the texts of sessions that are no query; return their vectors transposed."""

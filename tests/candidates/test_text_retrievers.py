@@ -19,7 +19,10 @@ from src.candidates import item_names, text_knn
 from src.candidates.item_names import K1, B, ItemNameRetriever
 from src.candidates.text_knn import TextKnnRetriever
 from src.candidates.texts import normalised
+from src.data import paths
 from src.data.split_data import SplitData
+from src.texts.session_texts import session_vectors
+from src.texts.tfidf import TfidfEncoder
 
 HISTORIES = [[0, 1], [0, 2, 0], [3], [1, 3, 0], [2], [], [2], [1, 0]]
 TEXTS = ["Rainy Day!", "rainy  day", "rain", "Workout", "🎸", "", "rainy day", "workout"]
@@ -84,6 +87,22 @@ def test_a_title_of_similar_letters(data: SplitData) -> None:
         assert of_query == plain_items(similar, 0.5, 4)
 
 
+def test_a_title_of_a_near_vector(data: SplitData) -> None:
+    encoder = TfidfEncoder(dim=3, min_texts=1, ngrams=(1, 1))
+    row = TextKnnRetriever("means", "vectors", encoder, neighbours=3, power=2.0, top=4)
+    vectors = session_vectors(data, encoder, 0, data.n_sessions)
+    for query, of_query in zip(range(data.first_query, data.n_sessions), lists(row, data),
+                               strict=True):  # fmt: skip
+        cosine = (vectors[: data.first_query] @ vectors[query]).tolist()
+        order = sorted(range(len(cosine)), key=lambda n: (-np.float32(cosine[n]), n))
+        near = {n: cosine[n] ** 2 for n in order[:3] if cosine[n] > 0}
+        wanted = plain_items([near.get(n, 0.0) for n in range(len(cosine))], 0.0, 4)
+        assert of_query == wanted
+    row.check(BARE)
+    assert row.inputs(data.run, "valid").count(paths.sessions(data.run, "valid")) == 1
+    assert row.memory(data.run, "valid") > replace(row, encoder=None).memory(data.run, "valid")
+
+
 def test_feedback_compares_the_songs_of_the_first_list(data: SplitData) -> None:
     """The two best items of the list for the text ask for sessions once more."""
     first = TextKnnRetriever("like", "ngrams", neighbours=3, power=2.0, popularity=0.5, top=2)
@@ -136,5 +155,8 @@ def test_a_long_title_is_cut_and_marks_are_dropped() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind is one of exact, ngrams"):
+    with pytest.raises(ValueError, match="kind is one of exact, ngrams, vectors"):
         replace(BARE, retrievers=(TextKnnRetriever("same", "sound"),))
+    for kind, encoder in [("vectors", None), ("exact", TfidfEncoder())]:
+        with pytest.raises(ValueError, match='retriever same: the kind "vectors" alone has an'):
+            replace(BARE, retrievers=(TextKnnRetriever("same", kind, encoder),))
