@@ -10,8 +10,8 @@ in blocks that are spread evenly. The table has hit@5, NDCG@5, hit@10 and NDCG@1
 interval, the paired difference of NDCG@10 to the first row, the share of right items that are in
 the list and in no list of the recipe, the gain in recall of a pool of the recipe's size by the
 list, paired, the CPU milliseconds of a query, and the CPU seconds of the training, neighbours
-included. --test adds the lists of `test`, where step 1 has hidden items: look at them once. Prints
-the table and appends it to bench/RESULTS.md.
+included, where it was not up to date. --test adds the lists of `test`, where step 1 has hidden
+items: look at them once. Prints the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from bench import measure
-from bench.vectors import interval, on_top, ranks_in_pools, train, with_list
+from bench.vectors import interval, on_top, ranks_in_pools, timed_training, with_list
 from src.candidates.generated import GeneratedRetriever
 from src.candidates.lists import (
     CandidateLists,
@@ -225,18 +225,16 @@ def main(argv: list[str]) -> int:
     others = {split: other_lists(run, split) for split in splits}
     record = measure.origin(argv, "bench.generators")
     for split in splits:
-        found, seconds = [], dict[str, float]()
+        found, seconds = [], dict[str, str]()
         for row in rows:
-            start = time.process_time()
-            run = train(run, [split], [row])
-            seconds[row.name] = time.process_time() - start
+            run, seconds[row.name] = timed_training(run, split, row)
         for row in rows:
             if row.makes_generator:
                 with run.step(f"{split} lists of {row.name}"):
                     of = measured(run, split, row.name, others[split], args["queries"])
                 found.append((row.name, of))
         lines = [
-            [*line(name, lists, found[0][1], run.recipe.seed), f"{seconds[name]:,.0f}"]
+            [*line(name, lists, found[0][1], run.recipe.seed), seconds[name]]
             for name, lists in found
         ]
         queries = found[0][1].in_pool.session.size

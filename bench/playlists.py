@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -28,7 +27,7 @@ import polars as pl
 
 from bench import measure
 from bench.sequences import STEPS, blended_lists, retrieved_lists
-from bench.vectors import train
+from bench.vectors import timed_training, train
 from src.candidates.base import Retriever
 from src.candidates.generated import GeneratedRetriever
 from src.candidates.lists import to_frame
@@ -69,7 +68,7 @@ SENTENCES = TextKnnRetriever("sentences", "vectors", SentenceEncoder(), neighbou
 
 
 def generated_lists(
-    run: Run, names: Sequence[str], seconds: dict[str, float]
+    run: Run, names: Sequence[str], seconds: dict[str, str]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Train generators; yield their names and lists: session, item, rank from 0.
 
@@ -77,9 +76,7 @@ def generated_lists(
     """
     run = train(run, [SPLIT], [W2V, NAMES])
     for row in (GENERATORS[name] for name in names):
-        start = time.process_time()
-        of = train(run, [SPLIT], [row])
-        seconds[row.name] = time.process_time() - start
+        of, seconds[row.name] = timed_training(run, SPLIT, row)
         k = run.recipe.k
         yield lists_of(of, GeneratedRetriever(row.name, row.name, k, beams=2 * k))
 
@@ -117,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
     either.add_argument("--sentences", action="store_true")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", str(args.output), "--engine", "cpu"]
-    run, seconds = parse("", STEPS[-1], flags), dict[str, float]()
+    run, seconds = parse("", STEPS[-1], flags), dict[str, str]()
     if args.generators:
         listed = generated_lists(run, args.generators, seconds)
     elif args.sentences:
@@ -131,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     shows = pl.col("shows").cast(pl.String).fill_null("all")
     table = table.select(shows, "lists", pl.exclude("shows", "lists"))
     rows = [[f"{x:.4f}" if isinstance(x, float) else x for x in row] for row in table.rows()]
-    facts = [f"{name} {spent:,.0f} CPU s" for name, spent in seconds.items()]
+    facts = [f"{name} {spent} CPU s" for name, spent in seconds.items() if spent]
     record = measure.origin(sys.argv[1:] if argv is None else argv, "bench.playlists")
     measure.append_table(measure.title(record, *facts), measure.table(table.columns, rows))
     return 0

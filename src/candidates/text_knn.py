@@ -61,7 +61,7 @@ class TextKnnRetriever(Retriever):
 
     def inputs(self, run: Run, split: str) -> list[Path]:
         """Return the events, the texts of the sessions, and what the encoder reads."""
-        of_encoder = text_inputs(run, split, self.encoder) if self.encoder else []
+        of_encoder = text_inputs(run, split) if self.encoder else []
         texts_of = paths.sessions(run, split)
         return list(dict.fromkeys([*super().inputs(run, split), texts_of, *of_encoder]))
 
@@ -112,17 +112,23 @@ class TextKnnRetriever(Retriever):
         return texts.first_of_csr(sparse.csr_matrix(similar), self.neighbours)
 
     def _similar(self, data: SplitData, first: int, end: int) -> sparse.csr_matrix:
-        """Compare the texts of queries with those of sessions that are no query."""
+        """Compare the texts of queries with those of sessions that are no query.
+
+        The nearest `neighbours` of an encoder; all that are above 0 of other kinds.
+        """
         if self.encoder is not None:
             encoder = self.encoder
             vectors = data.cached(("vectors of sessions", encoder), lambda: session_vectors(
                 data, encoder, 0, data.first_query
             ))  # fmt: skip
+            asked = session_vectors(data, encoder, first, end)
+            rows = np.repeat(asked, 2, axis=0) if len(asked) == 1 else asked  # rounded as of many
             with threadpool_limits(1):  # threads change the rounding
-                return sparse.csr_matrix(session_vectors(data, encoder, first, end) @ vectors.T)
+                cosine = (rows @ vectors.T)[: len(asked)]
+            return texts.first_of_rows(cosine, self.neighbours)
         vectorise, known = data.cached(("text vectors", self.kind), lambda: self._known(data))
-        asked = [texts.normalised(text) for text in data.query_texts(first, end)]
-        return sparse.csr_matrix(vectorise(asked) @ known)
+        names = [texts.normalised(text) for text in data.query_texts(first, end)]
+        return sparse.csr_matrix(vectorise(names) @ known)
 
     def _known(self, data: SplitData) -> tuple[texts.Vectorise, sparse.csr_matrix]:
         """Learn from the texts of sessions that are no query; return their vectors transposed."""

@@ -114,7 +114,7 @@ class GeneratorEmbedding(Embedding):
         sources = [paths.item_vectors(run, split, name) for name in self.vectors]
         depends_on: list[object] = [run.fingerprint(path) for path in sources]
         if self.texts is not None:
-            depends_on += map(run.fingerprint, text_inputs(run, split, self.texts))
+            depends_on += map(run.fingerprint, text_inputs(run, split))
 
         def make(temporary: dict[Path, Path]) -> None:
             from src.embeddings.generator_trainer import generator_trainer

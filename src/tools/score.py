@@ -5,7 +5,8 @@
 Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
 labels count; a query without a row scores 0. The first table has the metric of the recipe with
 95 % intervals, the second one other metrics of the same lists, or of the same probabilities. Below
-lists stands how many items they show; with a labels.parquet also coverage and novelty of them.
+lists stands how many items the lists of all objectives show that have labels; with a labels.parquet
+also their coverage and novelty.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def variety(counts: pl.DataFrame, split: Path | None) -> str:
     counts: item, n, with raw ids. split: the folder of the split as step 1 wrote it, None if there
     is none.
     """
-    said = f"{counts.height:,} different items in {counts['n'].sum():,} places of the lists"
+    said = f"{counts.height:,} different items in {counts['n'].sum():,} places of the judged lists"
     if split is None:
         return said
     ids = item_ids(split.parent / "items.parquet")

@@ -6,7 +6,7 @@ pytest tests/candidates/test_text_retrievers.py
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from src.candidates import item_names, text_knn
 from src.candidates.item_names import K1, B, ItemNameRetriever
+from src.candidates.lists import write_candidates
 from src.candidates.text_knn import TextKnnRetriever
 from src.candidates.texts import normalised
 from src.data import paths
@@ -101,6 +102,40 @@ def test_a_title_of_a_near_vector(data: SplitData) -> None:
     row.check(BARE)
     assert row.inputs(data.run, "valid").count(paths.sessions(data.run, "valid")) == 1
     assert row.memory(data.run, "valid") > replace(row, encoder=None).memory(data.run, "valid")
+
+
+@dataclass(frozen=True)
+class Read(TfidfEncoder):
+    """An encoder that reads a file."""
+
+    file: str = ""
+
+    def content(self) -> str:
+        return Path(self.file).read_text()
+
+
+def test_lists_are_made_anew_for_another_model(data: SplitData, tmp_path: Path) -> None:
+    model = tmp_path / "elsewhere" / "model"
+    model.parent.mkdir()
+    encoder = Read(dim=3, min_texts=1, ngrams=(1, 1), file=str(model))
+    row = TextKnnRetriever("means", "vectors", encoder, top=4)
+    for weights, built in [("1", 1), ("1", 0), ("2", 1), ("2", 0)]:
+        model.write_text(weights)
+        assert write_candidates(data, row)["built"] == built
+
+
+def test_one_query_gets_the_list_that_it_gets_among_many(tmp_path: Path) -> None:
+    """A product of one row is rounded otherwise than one of several."""
+    words = np.random.default_rng(0).choice([f"w{n}" for n in range(40)], (4000, 4))
+    data = small_split(tmp_path, [[(n % 5, 0, 0)] for n in range(4000)], 20)
+    file = tmp_path / "valid" / "sessions.parquet"
+    titles = pl.Series([" ".join(of) for of in words.tolist()])
+    whole(file, pl.read_parquet(file).with_columns(text=titles))
+    row = TextKnnRetriever("means", "vectors", TfidfEncoder(dim=30), neighbours=900, top=5)
+    item, score = row.lists(data, data.first_query, data.n_sessions)
+    for n in range(20):
+        alone = row.lists(data, data.first_query + n, data.first_query + n + 1)
+        assert np.array_equal(alone[0][0], item[n]) and np.array_equal(alone[1][0], score[n])
 
 
 def test_feedback_compares_the_songs_of_the_first_list(data: SplitData) -> None:

@@ -20,6 +20,7 @@ import worlds
 from refusal import assert_refused
 
 from src import cli
+from src.datasets import DATASETS
 from src.datasets.mpd import submission
 from src.datasets.mpd.demo import World, write_world
 from src.datasets.mpd.scores import challenge_scores
@@ -178,3 +179,17 @@ def test_faults_of_an_answer(tmp_path: Path) -> None:
         assert text in found
     path.write_text("1,b,c\n")
     assert "no team_info" in submission.faults(path, 2, shown, known)[0]
+
+
+def test_items_of_an_answer_are_counted_up_to_the_metric(tmp_path: Path) -> None:
+    """A list of 501 tracks counts 500; a playlist has one list."""
+    uris = [f"t{n}" for n in range(501)]
+    rows = {"session": [1, 2], "objective": 0, "item": ["t3", "other"], "grade": 1.0}
+    truth, file = pl.DataFrame(rows), tmp_path / "answer.csv"
+    lines = ["team_info,a,b,c", f"1,{','.join(uris)}", "2,t0,t7"]
+    file.write_text("\n".join(lines))
+    counts = dict(DATASETS["mpd"].listed_items(file, truth).iter_rows())
+    assert counts == {uri: 1 + (uri in ("t0", "t7")) for uri in uris[:500]}
+    file.write_text("\n".join([*lines, "1,t5"]))
+    with pytest.raises(ValueError, match="playlist 1 has two lists; keep one"):
+        DATASETS["mpd"].judged_items(file, truth)

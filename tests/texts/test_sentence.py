@@ -5,6 +5,7 @@ pytest tests/texts/test_sentence.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
@@ -42,13 +43,15 @@ def test_vectors_depend_on_their_text_alone(tmp_path: Path) -> None:
     run = run_in(tmp_path / "one")
     with catch_warnings():
         simplefilter("ignore")  # of the libraries
-        vectors = encode_distinct(encoder_of(run, encoder, []), texts)
+        vectors = encode_distinct(encoder_of(run, encoder, texts), texts)
         alone = encoder.fit([])(["big blue"])
     assert vectors.shape == (5, 16) and np.isfinite(vectors).all()
     assert vectors.any(axis=1).tolist() == [True, False, True, True, True]
     assert np.array_equal(alone[0], vectors[2]) and not np.allclose(vectors[0], vectors[2])
-    kept = encode_distinct(encoder_of(run, encoder, []), texts[::-1])
-    assert np.array_equal(kept[::-1], vectors)
+    assert list((run.output / "texts").rglob("part-*.parquet"))
+    again = encoder_of(run, replace(encoder), texts)
+    again.__dict__["encode"] = None  # it would have to load the model
+    assert np.array_equal(encode_distinct(again, texts[::-1])[::-1], vectors)
 
 
 def test_other_weights_are_another_encoder(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def test_all_items_of_the_lists_are_counted(tmp_path) -> None:
     truth = pl.DataFrame([(1, 0, 9, 1), (2, 0, 6, 1)], submission_rows.TRUTH, orient="row")
     counts = OTTO.listed_items(file, truth)
     assert dict(counts.iter_rows()) == {5: 1, 6: 2, 7: 1}
-    assert score.variety(counts, None) == "3 different items in 4 places of the lists"
+    told = "3 different items in 4 places of the judged lists"
+    assert score.variety(counts, None) == told
     bits = -(log2(3 / 8) + 2 * log2(2 / 8) + log2(1 / 8)) / 4
-    told = f"3 different items in 4 places of the lists: coverage 75.00%, novelty {bits:.1f} bits"
-    assert score.variety(counts, split) == told
+    assert score.variety(counts, split) == f"{told}: coverage 75.00%, novelty {bits:.1f} bits"
 
 
 def test_text_ids_that_the_truth_lacks_are_no_hits() -> None:

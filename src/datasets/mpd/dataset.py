@@ -71,7 +71,8 @@ class Playlists(Dataset):
 
     def listed_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         """Count the items of the lists, as Dataset.listed_items says."""
-        return counted(self.judged_items(path, truth))
+        lists = self.judged_items(path, truth)
+        return counted(lists.filter(pl.col("rank") < self.recipe.k))
 
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         """List the judged items of an answer, as Dataset.judged_items says."""
@@ -79,6 +80,8 @@ class Playlists(Dataset):
         lists = lists.join(truth.select("session").unique(), on="session", how="semi")
         if lists.is_empty():
             raise ValueError(f"{path} has no list for any playlist of the labels; give theirs")
+        for pid in lists.filter(pl.struct("session", "rank").is_duplicated())["session"][:1]:
+            raise ValueError(f"{path}: playlist {pid} has two lists; keep one")
         judged = lists.join(truth, on=["session", "item"], how="left", maintain_order="left")
         objective = pl.lit(0, pl.Int64).alias("objective")
         return judged.select("session", objective, "item", "grade", "rank")
