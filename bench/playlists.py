@@ -9,9 +9,10 @@ Each retriever, each ranker and the blend, by the number of tracks that a query 
 errors over queries. The first 500 songs of a list count. Scores of rankers are out of fold; the
 blend is chosen on the same playlists.
 --lists-only leaves out rankers and blend: steps 1 to 4 are enough. --generators trains generators
-instead, on the visible songs of `valid`, those of queries too, and measures their lists alone; the
-title has the CPU seconds of each training. --sentences compares titles by a SentenceEncoder
-instead (requirements-texts.txt). Prints the table and appends it to bench/RESULTS.md.
+instead, on the visible songs of `valid`, those of queries too, and measures their lists alone.
+--sentences compares titles by a SentenceEncoder instead (requirements-texts.txt). Both say in the
+title which share of the hidden songs no list of the recipe has, and the CPU seconds of training.
+Prints the table and appends it to bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from src.candidates.unseen import unseen_lists
 from src.cli import parse
 from src.core.run import Run
 from src.data import paths
+from src.data.labels import scan_positives
 from src.data.raw_ids import item_ids, session_ids
 from src.data.split_data import SplitData
 from src.embeddings.generator import GeneratorEmbedding
@@ -68,24 +70,34 @@ SENTENCES = TextKnnRetriever("sentences", "vectors", SentenceEncoder(), neighbou
 
 
 def generated_lists(
-    run: Run, names: Sequence[str], seconds: dict[str, str]
+    run: Run, names: Sequence[str], facts: list[str]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """Train generators; yield their names and lists: session, item, rank from 0.
 
-    seconds: gets the CPU seconds of each training by name.
+    facts: get the CPU seconds of each training, and those of `lists_of`.
     """
     run = train(run, [SPLIT], [W2V, NAMES])
     for row in (GENERATORS[name] for name in names):
-        of, seconds[row.name] = timed_training(run, SPLIT, row)
+        of, seconds = timed_training(run, SPLIT, row)
+        facts += [f"{row.name} {seconds} CPU s"] if seconds else []
         k = run.recipe.k
-        yield lists_of(of, GeneratedRetriever(row.name, row.name, k, beams=2 * k))
+        yield lists_of(of, GeneratedRetriever(row.name, row.name, k, beams=2 * k), facts)
 
 
-def lists_of(run: Run, row: Retriever) -> tuple[str, pl.DataFrame]:
-    """Return the name and the lists of a retriever without the songs that a query shows."""
+def lists_of(run: Run, row: Retriever, facts: list[str]) -> tuple[str, pl.DataFrame]:
+    """Return the name and the lists of a retriever without the songs that a query shows.
+
+    facts: get the share of the hidden songs that it alone lists.
+    """
     data = SplitData(run, SPLIT)
     lists = unseen_lists(row, data, data.first_query, data.n_sessions)
-    return row.name, to_frame(lists, data.first_query).select("session", "item", "rank")
+    found = to_frame(lists, data.first_query).select("session", "item", "rank")
+    hidden = scan_positives(paths.labels(run, SPLIT)).select("session", "item").collect()
+    alone = hidden.join(found, on=["session", "item"], how="semi")
+    for _, other in retrieved_lists(run, SPLIT):
+        alone = alone.join(other, on=["session", "item"], how="anti")
+    facts.append(f"{row.name} alone lists {alone.height / hidden.height:.4f} of the hidden songs")
+    return row.name, found
 
 
 def tables_of(run: Run, listed: Iterable[tuple[str, pl.DataFrame]]) -> Iterator[pl.DataFrame]:
@@ -114,11 +126,11 @@ def main(argv: list[str] | None = None) -> int:
     either.add_argument("--sentences", action="store_true")
     args = parser.parse_args(argv)
     flags = ["--dataset", args.dataset, "--output", str(args.output), "--engine", "cpu"]
-    run, seconds = parse("", STEPS[-1], flags), dict[str, str]()
+    run, facts = parse("", STEPS[-1], flags), list[str]()
     if args.generators:
-        listed = generated_lists(run, args.generators, seconds)
+        listed = generated_lists(run, args.generators, facts)
     elif args.sentences:
-        listed = iter([lists_of(run, replace(SENTENCES, top=run.recipe.k))])
+        listed = iter([lists_of(run, replace(SENTENCES, top=run.recipe.k), facts)])
     elif args.lists_only:
         listed = retrieved_lists(run, SPLIT)
     else:
@@ -128,7 +140,6 @@ def main(argv: list[str] | None = None) -> int:
     shows = pl.col("shows").cast(pl.String).fill_null("all")
     table = table.select(shows, "lists", pl.exclude("shows", "lists"))
     rows = [[f"{x:.4f}" if isinstance(x, float) else x for x in row] for row in table.rows()]
-    facts = [f"{name} {spent} CPU s" for name, spent in seconds.items() if spent]
     record = measure.origin(sys.argv[1:] if argv is None else argv, "bench.playlists")
     measure.append_table(measure.title(record, *facts), measure.table(table.columns, rows))
     return 0
