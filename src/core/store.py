@@ -25,7 +25,7 @@ def digest(value: object) -> str:
 def as_json(value: object) -> str:
     """Serialise rows, numbers, strings, paths and containers of them as a manifest has them.
 
-    A row that reads files which no step has made says with `content()` what is in them.
+    A row that reads files which no step has made says with `content_hash()` what is in them.
     """
     return json.dumps(value, default=_plain, sort_keys=True)
 
@@ -33,8 +33,8 @@ def as_json(value: object) -> str:
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        if (content := getattr(value, "content", None)) and (said := content()):
-            parts["content"] = said
+        if (read := getattr(value, "content_hash", None)) and (said := read()):
+            parts["content_hash"] = said
         return {"row": type(value).__name__, **parts}
     if isinstance(value, Path):
         return str(value)

@@ -42,7 +42,7 @@ class TextEncoder(ABC):
         """The most numbers of a vector, to estimate memory."""
         return 1_024
 
-    def content(self) -> str:
+    def content_hash(self) -> str:
         """Hash what the encoder reads from disk; "" where it reads nothing.
 
         Keys of files have it (src/core/store.py), so that another model makes them anew.

@@ -39,7 +39,7 @@ class SentenceEncoder(TextEncoder):
         """List all files of the model."""
         return sorted(path for path in self.path().rglob("*") if path.is_file())
 
-    def content(self) -> str:
+    def content_hash(self) -> str:
         """Hash names and bytes of all files of the model."""
         return hashlib.sha256("".join(map(_digest, self._files())).encode()).hexdigest()[:16]
 

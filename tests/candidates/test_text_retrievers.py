@@ -110,7 +110,7 @@ class Read(TfidfEncoder):
 
     file: str = ""
 
-    def content(self) -> str:
+    def content_hash(self) -> str:
         return Path(self.file).read_text()
 
 
