@@ -56,19 +56,8 @@ from src.metrics.recall import Recall
 from src.texts.tfidf import TfidfEncoder
 
 METRICS = ("hit@5", "ndcg@5", "hit@10", "ndcg@10")
-HEAD = (
-    "row",
-    *METRICS,
-    "95 %",
-    "to the first",
-    "95 %",
-    "alone",
-    "95 %",
-    "pool",
-    "95 %",
-    "ms",
-    "train s",
-)
+HEAD = ("row", *METRICS, "95 %", "to the first", "95 %", "alone", "95 %", "pool", "95 %", "ms",
+        "train s")  # fmt: skip
 BLOCK, TOP = 256, 50
 ALSO: dict[str, dict[str, Any]] = {
     "nested": {"nested": True, "sizes": (64, 16, 16)},
