@@ -7,7 +7,11 @@ returned: no byte depends on blocks or threads.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+from numba import get_num_threads
+from threadpoolctl import threadpool_limits
 
 from src.core import nearest_kernel as kernel
 from src.core.arrays import F32, I32, I64
@@ -29,8 +33,9 @@ def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tupl
     index = np.full((len(queries), top), -1, np.int32)
     items = np.ascontiguousarray(items)
     longest = _longest(items)
-    for q in range(0, len(queries) if top else 0, QUERIES):
-        rows = slice(q, q + QUERIES)
+
+    def search(first: int) -> None:
+        rows = slice(first, first + QUERIES)
         block = np.ascontiguousarray(queries[rows])
         margin = np.float32(ROUNDING * longest * _longest(block))
         for i in range(0, len(items), ITEMS):
@@ -38,6 +43,10 @@ def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tupl
             kernel.insert_best(
                 approximate, block, items, i, skip[rows], margin, score[rows], index[rows]
             )
+
+    # a thread per block of queries: BLAS and a parallel kernel would wait for each other, spinning
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(get_num_threads()) as pool:
+        list(pool.map(search, range(0, len(queries) if top else 0, QUERIES)))
     return index, np.where(index >= 0, score, np.float32(0.0))
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 
 @njit(inline="always")
@@ -22,7 +22,7 @@ def dot(x, y):
     return (a + b) + (c + d)
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def insert_best(approximate, queries, items, first, skip, margin, score, index):
     """Insert items first : first + n into each query's list, by dot(query, item).
 
@@ -32,7 +32,7 @@ def insert_best(approximate, queries, items, first, skip, margin, score, index):
     insertion.
     """
     top = score.shape[1]
-    for q in prange(approximate.shape[0]):
+    for q in range(approximate.shape[0]):
         threshold = score[q, top - 1] - margin
         for j in range(approximate.shape[1]):
             i = first + j
