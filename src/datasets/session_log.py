@@ -19,6 +19,9 @@ SESSION_ROWS = pl.Schema(
 )
 """One session a row, in file order: ms of its first and last event, and the part that holds it."""
 
+STRAY = 0.001  # share of the sessions that may end after the log does
+LONG = 0.05  # of the time before it, that the stray ends must take
+
 
 @dataclass(frozen=True)
 class SessionLog:
@@ -45,8 +48,21 @@ class SessionLog:
         return int(self.sessions().select(pl.col("first").min()).collect().item())
 
     def end(self) -> int:
-        """Time of the last event, in ms."""
-        return int(self.sessions().select(pl.col("last").max()).collect().item())
+        """Time where the log ends, in ms: of its last event, or before a thin tail.
+
+        A few sessions of some logs go on for weeks after all others. A window that ends with them
+        would be empty. So they may be in the last window, but do not say where it ends.
+        """
+        first, last = pl.col("first").min(), pl.col("last")
+        latest = last.top_k(1 + (pl.len() * STRAY).cast(pl.Int64)).sort()
+        rows = self.sessions().select(first.alias("start"), latest.alias("end"))
+        start, end = rows.collect()["start"][0], rows.collect()["end"]
+        return int(end[0] if end[-1] - end[0] > LONG * (end[0] - start) else end[-1])
+
+    def late_sessions(self) -> int:
+        """Count the sessions that go on after `end`."""
+        late = pl.col("last") > self.end()
+        return int(self.sessions().select(late.sum()).collect().item())
 
     def parts(self) -> list[Path]:
         """List the files of all parts."""

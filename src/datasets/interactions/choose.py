@@ -11,8 +11,10 @@ from src.datasets.interactions.holdout import TIME, Holdout
 from src.datasets.interactions.log import InteractionLog
 from src.datasets.times import DAY_MS
 
-LENGTHS = (7, 14, 30, 90, 365)  # days: the first one with ENOUGH queries is chosen
+WEEK = 7
+LENGTHS = (WEEK, 14, 30, 90, 365)  # days: the first one with ENOUGH queries is chosen
 ENOUGH = 1_000
+MANY = 20_000  # queries that are enough in less than a week, where the log is too short for one
 LONGEST = 0.25  # of the log, that a chosen window may take
 RETURNING = 0.1  # share of the users in the window that were there before, for lists for users
 USER, SESSION = "user", "session"
@@ -43,7 +45,8 @@ def choose(log: InteractionLog, who: str, holdout: Holdout) -> Choice:
     lengths = [holdout.amount] if holdout.amount else _lengths(span)
     choices = [_of_length(rows, end, days, who) for days in lengths]
     queries = [count if choice.holdout.amount < span else 0 for choice, count in choices]
-    enough = [n for n, count in enumerate(queries) if count >= ENOUGH]
+    least = [ENOUGH if days >= WEEK else MANY for days in lengths]
+    enough = [n for n, count in enumerate(queries) if count >= least[n]]
     best = enough[0] if enough else queries.index(max(queries))
     _require(queries[best] > 0, log, choices[best][0].holdout)
     return choices[best][0]
@@ -63,7 +66,9 @@ def _lengths(span: float) -> list[float]:
     if fitting:
         return fitting
     days = span * LONGEST
-    return [float(int(days)) if days >= 1 else max(int(days * 24), 1) / 24]
+    if days < 1:
+        return [max(int(days * 24), 1) / 24]
+    return [float(n) for n in range(1, int(days) + 1)]
 
 
 def _of_length(rows: pl.DataFrame, end: int, days: float, who: str) -> tuple[Choice, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -123,6 +124,9 @@ class Preparation:
         before = f"{choice.returning:.0%} of the {who}s in the last window were there before"
         print(f"held out: {choice.holdout.text}; lists for {choice.who}s"
               + (f" ({before})" if holdout.rule == TIME else ""))  # fmt: skip
+        if holdout.rule == TIME and (late := self.log.late_sessions()):
+            print(f"the log ends at {datetime.fromtimestamp(self.log.end() // 1000, UTC):%F %R} "
+                  f"UTC: {late:,} {choice.who}s go on alone, in the last window")  # fmt: skip
         return choice
 
     def _require_ratings(self) -> None:
