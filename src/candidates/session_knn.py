@@ -17,7 +17,12 @@ from src.core.arrays import F64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.data.events_kernel import latest_sessions, session_stats, sessions_by_second
+from src.data.events_kernel import (
+    latest_sessions,
+    second_items,
+    session_stats,
+    sessions_by_second,
+)
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
 
@@ -37,7 +42,8 @@ class KnnIndex(NamedTuple):
 class SessionKnnRetriever(Retriever):
     """Lists items of the sessions that are most similar to the query.
 
-    A decay d gives the weight exp(-x / d), where x is a number of events or days.
+    A session of a single item is no neighbour: it adds nothing, and takes a place. A decay d gives
+    the weight exp(-x / d), where x is a number of events or days.
     """
 
     neighbours: int = 200  # most similar sessions
@@ -91,10 +97,11 @@ class SessionKnnRetriever(Retriever):
             s, none = data.sessions, np.empty(0, np.int32)
             # numpy allocates the copy on huge pages
             stats = session_stats(s.offsets, s.ts).copy()
+            second = second_items(s.offsets, s.item)
             offsets, entries, count = latest_sessions(
-                s.offsets, s.item, stats, s.n_items, self.sample_size
+                s.offsets, s.item, stats, second, s.n_items, self.sample_size
             )
-            idf = np.log(max(s.n_sessions, 2) / np.maximum(count, 1))
+            idf = np.log(max(np.count_nonzero(second >= 0), 2) / np.maximum(count, 1))
             longest = int(np.diff(s.offsets).max(initial=0))
             return KnnIndex(kernel.Postings(offsets, entries, none, none), idf, longest)
 
@@ -108,10 +115,11 @@ class SessionKnnRetriever(Retriever):
             s = data.sessions
             stats = session_stats(s.offsets, s.ts).copy()
             order = np.argsort(s.ts, kind="stable")
+            second = second_items(s.offsets, s.item)
             offsets, entries, met_at = sessions_by_second(
-                s.offsets, s.item, s.ts, stats, order, s.n_items
+                s.offsets, s.item, s.ts, stats, second, order, s.n_items
             )
-            begun = np.sort(s.ts[s.offsets[:-1][np.diff(s.offsets) > 0]])
+            begun = np.sort(s.ts[second[second >= 0]])
             longest = int(np.diff(s.offsets).max(initial=0))
             return KnnIndex(kernel.Postings(offsets, entries, met_at, begun), NO_WEIGHTS, longest)
 

@@ -35,16 +35,17 @@ class Events(NamedTuple):
 
 
 class Postings(NamedTuple):
-    """Sessions of each item as CSR.
+    """Sessions of each item as CSR; those of one item are in none.
 
-    The latest ones (`latest_sessions`); or all, with the second at which each met the item, by that
-    second (`sessions_by_second`). Then a query sees what sessions held before its last event.
+    The latest ones (`latest_sessions`); or all, with the second from which each has the item and
+    another one, by that second (`sessions_by_second`). Then a query sees what sessions held before
+    its last event.
     """
 
     offsets: I64
     entries: I32  # (n, 3): columns BEGIN, SIZE, LAST
     met_at: I32  # (n); empty: sessions are seen as they are, later events included
-    begun_at: I32  # with met_at: seconds at which all sessions begin, ascending
+    begun_at: I32  # with met_at: seconds at which all sessions have two items, ascending
 
 
 class Settings(NamedTuple):

@@ -76,18 +76,34 @@ def session_stats(offsets, ts):
 
 
 @njit(cache=True)
-def latest_sessions(offsets, item, stats, n_items, sample_size):
+def second_items(offsets, item):
+    """Find each session's first event with another item than its first event: int64, -1 for none.
+
+    A session of one item says nothing about other items.
+    """
+    out = np.full(offsets.size - 1, -1, np.int64)
+    for s in range(offsets.size - 1):
+        for i in range(offsets[s] + 1, offsets[s + 1]):
+            if item[i] != item[offsets[s]]:
+                out[s] = i
+                break
+    return out
+
+
+@njit(cache=True)
+def latest_sessions(offsets, item, stats, second_item, n_items, sample_size):
     """List the `sample_size` latest sessions of each item, those that end last first.
 
-    stats: result of `session_stats`. Returns CSR offsets by item (int64), postings (int32: columns
-    BEGIN, the session's first event; SIZE, its number of events; LAST, the second of its last
-    event), and the number of all sessions of each item. Ties go by session.
+    stats, second_item: results of `session_stats` and `second_items`; sessions of one item are left
+    out. Returns CSR offsets by item (int64), postings (int32: columns BEGIN, the session's first
+    event; SIZE, its number of events; LAST, the second of its last event), and the number of all
+    sessions of each item. Ties go by session.
     """
     order = np.argsort(-stats[:, 0].astype(np.int64), kind="mergesort")
     count = np.zeros(n_items, np.int64)
     seen = np.full(n_items, -1, np.int32)  # last session that counted the item
     for s in range(offsets.size - 1):
-        for i in range(offsets[s], offsets[s + 1]):
+        for i in range(offsets[s], offsets[s + 1] if second_item[s] >= 0 else 0):
             if seen[item[i]] != s:
                 seen[item[i]] = s
                 count[item[i]] += 1
@@ -97,7 +113,7 @@ def latest_sessions(offsets, item, stats, n_items, sample_size):
     postings = np.empty((item_offsets[-1], 3), np.int32)
     seen[:] = -1
     for s in order:
-        for i in range(offsets[s], offsets[s + 1]):
+        for i in range(offsets[s], offsets[s + 1] if second_item[s] >= 0 else 0):
             a = item[i]
             if left[a] > 0 and seen[a] != s:
                 seen[a] = s
@@ -110,20 +126,19 @@ def latest_sessions(offsets, item, stats, n_items, sample_size):
 
 
 @njit(cache=True)
-def sessions_by_second(offsets, item, ts, stats, order, n_items):
-    """List all sessions of each item, by the second of their first event on it.
+def sessions_by_second(offsets, item, ts, stats, second_item, order, n_items):
+    """List all sessions of each item, by the second from which they have it and another item.
 
-    stats: result of `session_stats`. order: the events by time; ties of a second keep it. Returns
-    CSR offsets by item (int64), postings as `latest_sessions`, and the seconds (int32).
+    stats, second_item: as for `latest_sessions`. order: the events by time; ties of a second keep
+    it. Returns CSR offsets by item (int64), postings as `latest_sessions`, and the seconds (int32).
     """
-    session = np.empty(item.size, np.int32)  # of a session's first event on an item, else -1
+    session = np.full(item.size, -1, np.int32)  # of a session's first event on an item, else -1
     seen = np.full(n_items, -1, np.int32)
     item_offsets = np.zeros(n_items + 1, np.int64)
     for s in range(offsets.size - 1):
-        for i in range(offsets[s], offsets[s + 1]):
-            session[i] = -1 if seen[item[i]] == s else s
+        for i in range(offsets[s], offsets[s + 1] if second_item[s] >= 0 else 0):
             if seen[item[i]] != s:
-                seen[item[i]] = s
+                session[i] = seen[item[i]] = s
                 item_offsets[item[i] + 1] += 1
     item_offsets = np.cumsum(item_offsets)
     cursor = item_offsets[:-1].copy()
@@ -131,9 +146,12 @@ def sessions_by_second(offsets, item, ts, stats, order, n_items):
     postings, second = np.empty((n, 3), np.int32), np.empty(n, np.int32)
     for i in order:
         s = session[i]
-        if s >= 0:
-            p = cursor[item[i]]
-            cursor[item[i]] += 1
-            postings[p, BEGIN], postings[p, SIZE] = offsets[s], stats[s, 1]
-            postings[p, LAST], second[p] = stats[s, 0], ts[i]
+        if s < 0 or i == offsets[s]:
+            continue
+        for event in (offsets[s], i):  # the first item waits for the second
+            if event == i or i == second_item[s]:
+                p = cursor[item[event]]
+                cursor[item[event]] += 1
+                postings[p, BEGIN], postings[p, SIZE] = offsets[s], stats[s, 1]
+                postings[p, LAST], second[p] = stats[s, 0], ts[i]
     return item_offsets, postings, second

@@ -14,7 +14,7 @@ from numba import get_num_threads
 from src.core.arrays import offsets_of_sizes
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
-from src.data.events_kernel import BEGIN, latest_sessions, session_stats
+from src.data.events_kernel import BEGIN, latest_sessions, second_items, session_stats
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.matrices import swing_kernel
@@ -58,7 +58,10 @@ class SwingMatrix(ItemMatrix):
     def count(self, s: Sessions) -> Iterator[pl.DataFrame]:
         """Yield NEIGHBOURS, range by range of items."""
         stats = session_stats(s.offsets, s.ts)
-        offsets, latest, _ = latest_sessions(s.offsets, s.item, stats, s.n_items, self.max_sessions)
+        second = second_items(s.offsets, s.item)  # a session of one item is in no pair that votes
+        offsets, latest, _ = latest_sessions(
+            s.offsets, s.item, stats, second, s.n_items, self.max_sessions
+        )
         sessions = np.searchsorted(s.offsets, latest[:, BEGIN], side="right") - 1
         item_offsets, items = swing_kernel.latest_items(s.offsets, s.item, self.max_items)
         for low in range(0, s.n_items, RANGE):

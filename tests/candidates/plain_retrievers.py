@@ -127,13 +127,18 @@ def plain_fresh(data: SplitData, row: NewItemRetriever, query: int) -> Scores:
 def plain_knn(data: SplitData, row: SessionKnnRetriever, query: int) -> Scores:
     sessions = [history(data, s) for s in range(data.n_sessions)]
     mine, now = [e[0] for e in sessions[query]], sessions[query][-1][1]
+    if not row.looks_ahead:  # as they were before the query
+        sessions = [[e for e in events if e[1] < now] for events in sessions]
+    # a session of one item is none
+    sessions = [events if len({e[0] for e in events}) > 1 else [] for events in sessions]
     if row.looks_ahead:
-        newest = sorted(range(len(sessions)), key=lambda s: (-sessions[s][-1][1], s))
+        some = [s for s in range(len(sessions)) if sessions[s]]
+        newest = sorted(some, key=lambda s: (-sessions[s][-1][1], s))
         postings = {y: [s for s in newest if y in {e[0] for e in sessions[s]}]
                     for y in range(N_ITEMS)}  # fmt: skip
-    else:  # as they were before the query, those that met the item last
-        sessions = [[e for e in events if e[1] < now] for events in sessions]
+    else:  # those that had the item, and another one, last
         met = [{e[0]: e[1] for e in reversed(events)} for events in sessions]
+        met = [{y: max(ts, sorted(of.values())[1]) for y, ts in of.items()} for of in met]
         postings = {
             y: sorted((s for s in range(len(met)) if y in met[s]), key=lambda s: (-met[s][y], -s))
             for y in range(N_ITEMS)
