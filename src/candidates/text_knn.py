@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from src.candidates import texts
 from src.candidates.base import Retriever
 from src.core.arrays import F64
+from src.core.nearest import nearest
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -122,10 +122,12 @@ class TextKnnRetriever(Retriever):
                 data, encoder, 0, data.first_query
             ))  # fmt: skip
             asked = session_vectors(data, encoder, first, end)
-            rows = np.repeat(asked, 2, axis=0) if len(asked) == 1 else asked  # rounded as of many
-            with threadpool_limits(1):  # threads change the rounding
-                cosine = (rows @ vectors.T)[: len(asked)]
-            return texts.first_of_rows(cosine, self.neighbours)
+            near, cosine = nearest(asked, vectors, min(self.neighbours, len(vectors)))
+            cosine[cosine <= 0] = 0.0  # also where a list ends
+            query, place = np.nonzero(cosine)
+            values = cosine[query, place].astype(np.float64)
+            size = len(asked), len(vectors)
+            return sparse.csr_matrix((values, (query, near[query, place])), size)
         vectorise, known = data.cached(("text vectors", self.kind), lambda: self._known(data))
         names = [texts.normalised(text) for text in data.query_texts(first, end)]
         return sparse.csr_matrix(vectorise(names) @ known)

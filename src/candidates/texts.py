@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import sparse
 
-from src.core.arrays import F32, I64, offsets_of_sizes
+from src.core.arrays import I64
 from src.data.schemas import TopLists
 
 MAX_TEXT = 1_000  # letters of a text that are read
@@ -81,17 +81,6 @@ def first_of_csr(scores: sparse.csr_matrix, top: int) -> sparse.csr_matrix:
     row, rank = np.nonzero(item >= 0)
     values = score[row, rank].astype(np.float64)
     return sparse.csr_matrix((values, (row, item[row, rank])), scores.shape)
-
-
-def first_of_rows(scores: F32, top: int) -> sparse.csr_matrix:
-    """Keep the highest scores above 0 of each row of a dense array, as `first_of_csr` does."""
-    columns = np.arange(scores.shape[1], dtype=np.int32)
-    found = [best(columns, row, top) for row in scores]
-    offsets = offsets_of_sizes(np.array([order.size for order in found]))
-    column = np.concatenate(found) if found else columns[:0]
-    row = np.repeat(np.arange(len(found)), np.diff(offsets))
-    values = scores[row, column].astype(np.float64)
-    return sparse.csr_matrix((values, column, offsets), scores.shape)
 
 
 def best(columns: np.ndarray, values: np.ndarray, top: int) -> I64:
