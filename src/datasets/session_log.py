@@ -7,6 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from src.data.log_end import log_end
+from src.data.units import HOUR
+
 SESSION_ROWS = pl.Schema(
     {
         "line": pl.Int32,
@@ -18,9 +21,6 @@ SESSION_ROWS = pl.Schema(
     }
 )
 """One session a row, in file order: ms of its first and last event, and the part that holds it."""
-
-STRAY = 0.001  # share of the sessions that may end after the log does
-LONG = 0.05  # of the time before it, that the stray ends must take
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,11 @@ class SessionLog:
         return int(self.sessions().select(pl.col("first").min()).collect().item())
 
     def end(self) -> int:
-        """Time where the log ends, in ms: of its last event, or before a thin tail.
+        """Time where the log ends, in ms: of its last event, or before a thin tail (`log_end`).
 
-        A few sessions of some logs go on for weeks after all others. A window that ends with them
-        would be empty. So they may be in the last window, but do not say where it ends.
+        Stray sessions may be in the last window, but do not say where it ends.
         """
-        first, last = pl.col("first").min(), pl.col("last")
-        latest = last.top_k(1 + (pl.len() * STRAY).cast(pl.Int64)).sort()
-        rows = self.sessions().select(first.alias("start"), latest.alias("end"))
-        start, end = rows.collect()["start"][0], rows.collect()["end"]
-        return int(end[0] if end[-1] - end[0] > LONG * (end[0] - start) else end[-1])
+        return log_end(self.sessions().select("last"), HOUR * 1000)
 
     def late_sessions(self) -> int:
         """Count the sessions that go on after `end`."""

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from src.core.arrays import F32
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
+from src.data.log_end import log_end
 from src.data.sessions import Sessions
 from src.data.splits import fitted_split
-from src.data.units import DAY
+from src.data.units import DAY, HOUR
 from src.features.base import Events, FeatureGroup, Memory, QueryBatch, lower_names
 from src.features.item_statistics_kernel import (
     MAX_TYPES,
@@ -92,7 +94,9 @@ class ItemStatisticsFeature(FeatureGroup):
         def make() -> F32:
             s = data.fitted.sessions
             events, ts = Events(s.offsets, s.item, s.ts, s.type), s.ts
-            since = 0 if self.last_days is None else int(ts.max(initial=0) - self.last_days * DAY)
+            since = 0
+            if self.last_days is not None:
+                since = log_end(pl.LazyFrame({"ts": ts}), HOUR) - int(self.last_days * DAY)
             groups = np.cumsum([0, *map(len, column_groups(types))])
             weights = np.array(type_weight, np.float64)
             return item_statistics(events, data.n_items, len(types), since, weights, groups)

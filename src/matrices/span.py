@@ -8,11 +8,13 @@ import polars as pl
 
 from src.core.run import Run
 from src.data import paths
+from src.data.log_end import log_end
+from src.data.units import HOUR
 
 
 @dataclass(frozen=True)
 class Span:
-    """First and last second of a split's events."""
+    """First and last second of a split's events, a thin tail aside (`log_end`)."""
 
     first: int
     last: int
@@ -20,5 +22,5 @@ class Span:
     @classmethod
     def of(cls, run: Run, split: str) -> Span:
         """Read the time range of a split."""
-        events = pl.scan_parquet(paths.events(run, split))
-        return cls(*events.select(first=pl.min("ts"), last=pl.max("ts")).collect().row(0))
+        ts = pl.scan_parquet(paths.events(run, split)).select("ts")
+        return cls(ts.min().collect().item(), log_end(ts, HOUR))

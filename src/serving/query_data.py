@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from src.core.arrays import I32, I64
 from src.core.run import Run
 from src.data import paths
+from src.data.log_end import log_end
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData, T
+from src.data.units import HOUR
 from src.embeddings.base import QueryEncoder
 from src.serving.query import MAX_EVENTS, NEW, Query
 
@@ -55,7 +57,7 @@ class QueryData(SplitData):
         self._offsets = np.append(self.stored.offsets, self.n_events)
         self.stored = replace(self.stored, **self._views(0))  # type: ignore[arg-type]
         self.sessions = self.stored
-        self.now = int(self.stored.ts.max(initial=0))
+        self.now = log_end(pl.LazyFrame({"ts": self.stored.ts}), HOUR)
         self.encoders: dict[str, QueryEncoder] = {
             row.name: row.query_encoder(run, split)
             for row in run.recipe.embeddings

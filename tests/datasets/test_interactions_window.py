@@ -38,9 +38,10 @@ def test_a_window_ends_where_the_log_does(tmp_path: Path, capsys, stray: int) ->
     assert set(log.queries(out, "valid")) == {f"s{n}" for n in range(1529, 2000)}
 
 
-def test_a_short_log_of_many_has_a_window_of_days(tmp_path: Path, monkeypatch) -> None:
+def test_a_short_log_of_many_has_a_window_of_days(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr("src.datasets.interactions.choose.MANY", 200)
     assert log.found(made(tmp_path, sessions_of(17, 2000)))["days"] == 2
     monkeypatch.setattr("src.datasets.interactions.choose.MANY", 2000)
+    assert "go on alone" not in capsys.readouterr().out
     assert prepare(tmp_path) == 0
     assert log.found(tmp_path / "out")["days"] == 4, "as long as can be, where none has enough"
