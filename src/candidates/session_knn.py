@@ -42,8 +42,8 @@ class KnnIndex(NamedTuple):
 class SessionKnnRetriever(Retriever):
     """Lists items of the sessions that are most similar to the query.
 
-    A session of a single item is no neighbour: it adds nothing, and takes a place. A decay d gives
-    the weight exp(-x / d), where x is a number of events or days.
+    A session of a single item is no neighbour: it takes a place, and adds to an item of the query
+    alone. A decay d gives the weight exp(-x / d), where x is a number of events or days.
     """
 
     neighbours: int = 200  # most similar sessions
@@ -109,7 +109,7 @@ class SessionKnnRetriever(Retriever):
         return index if self.idf else index._replace(idf=NO_WEIGHTS)
 
     def _before(self, data: SplitData) -> KnnIndex:
-        """Index all sessions of each item, by the second at which they met it."""
+        """Index all sessions of each item, by the second at which they had it and another item."""
 
         def make() -> KnnIndex:
             s = data.sessions

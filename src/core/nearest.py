@@ -17,7 +17,7 @@ from src.core import nearest_kernel as kernel
 from src.core.arrays import F32, I32, I64
 
 QUERIES, ITEMS = 256, 8192
-"""Rows and columns of a block of products: 8 MiB."""
+"""Rows and columns of a block of products: 8 MiB for each thread."""
 ROUNDING = 1e-5
 """Bound on the difference of two float32 sums of an inner product, for vectors of length 1."""
 
@@ -27,6 +27,7 @@ def nearest(queries: F32, items: F32, top: int, skip: I64 | None = None) -> tupl
 
     queries (n, dim), items (m, dim): float32. skip: int64 (n), row of items to leave out per query,
     or -1. Returns rows (int32, -1 where a list ends) and scores (float32, 0 there), both (n, top).
+    Two threads must not call it at the same time: the limit of BLAS is that of the process.
     """
     skip = np.full(len(queries), -1, np.int64) if skip is None else skip
     score = np.full((len(queries), top), -np.inf, np.float32)

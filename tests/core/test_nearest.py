@@ -35,6 +35,8 @@ def test_search(monkeypatch: pytest.MonkeyPatch, top: int, blocks: tuple[int, in
     numba.set_num_threads(1)
     parts = search.nearest(vectors[:50], vectors, top)
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    threads = search.nearest(vectors[:50], vectors, top)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(whole, threads, strict=True))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(whole, parts, strict=True))
     alone = [search.nearest(vectors[q : q + 1], vectors, top)[0][0].tolist() for q in range(50)]
     assert whole[0].tolist() == alone == plain_nearest(vectors[:50], vectors, top)

@@ -35,7 +35,8 @@ def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]
         items[s], last[s] = set(list(newest)[: row.max_items]), history[-1]["ts"]
     found: dict[int, dict[int, float]] = {}
     for x in range(N_ITEMS):
-        holders = [s for s, h in histories.items() if any(e["item"] == x for e in h)]
+        holders = [s for s, h in histories.items() if x in (has := {e["item"] for e in h})
+                   and len(has) > 1]  # fmt: skip
         holders.sort(key=lambda s: (-last[s], s))
         found[x] = {}
         for u, v in combinations(holders[: row.max_sessions], 2):
@@ -48,7 +49,9 @@ def plain(events: pl.DataFrame, row: SwingMatrix) -> dict[int, dict[int, float]]
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_swing_is_a_loop_over_pairs_of_sessions(row: SwingMatrix) -> None:
-    events = planted_events()
+    """Late sessions of one item take the place of no other."""
+    lone = [(300 + n, n % 40, 2_000_000_000 + n, 0) for n in range(400)]
+    events = pl.concat([planted_events(), pl.DataFrame(lone, schema=EVENTS, orient="row")])
     table, wanted = counted(sessions_of(events), row), plain(events, row)
     assert table.schema == NEIGHBOURS
     for (x,), mine in table.group_by("item_x"):
