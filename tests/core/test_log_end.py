@@ -5,10 +5,15 @@ pytest tests/core/test_log_end.py
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
+from planted import DAY, planted_events, span_of, write_split
 
 from src.data.log_end import log_end
+from src.data.schemas import EVENTS
+from src.matrices.span import Span
 
 HOUR = 3600
 
@@ -39,3 +44,12 @@ def test_few_times() -> None:
     assert log_end(pl.LazyFrame({"ts": [3, 10**9]}), HOUR) == 10**9, "one of two is no stray"
     assert log_end(pl.LazyFrame({"ts": [7] * 5000}), HOUR) == 7
     assert log_end(pl.LazyFrame({"ts": []}, schema={"ts": pl.Int32}), HOUR) == 0
+
+
+def test_the_windows_of_matrices_end_there(tmp_path: Path) -> None:
+    events = planted_events()
+    span = span_of(events)
+    stray = pl.DataFrame([(300, 0, span.last + 40 * DAY, 0)], schema=EVENTS, orient="row")
+    data = write_split(tmp_path, pl.concat([events, stray]), 40)
+    found = Span.of(data.run, "valid")
+    assert found.first == span.first and span.last - DAY < found.last <= span.last
