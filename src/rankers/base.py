@@ -221,12 +221,12 @@ class FitTask:
     ) -> None:  # fmt: skip
         """Write curve.csv, params.json and fold.json; fold.json last: then all logs are there.
 
-        curve: a row per round, with the columns `round` and the metrics. best: the round that is
+        curve: rows of rounds, with the columns `round` and the metrics. best: the round that is
         kept. counts: of TrainSet.counts.
         """
         store.write_text(self.logs / "curve.csv", curve.write_csv())
         store.write_text(self.logs / "params.json", json.dumps(params, indent=1))
-        metrics = curve.drop("round").row(best, named=True)
+        metrics = curve.filter(round=best).drop("round").row(0, named=True)
         summary = {"best_round": best, **metrics, **counts,
                    "seconds": round(seconds, 2), "peak_gib": round(peak_gib(), 3)}  # fmt: skip
         store.write_text(self.logs / FOLD_LOG, json.dumps(summary, indent=1))

@@ -17,7 +17,7 @@ from src.rankers.base import FitTask
 from src.rankers.lgbm import LightGBMRanker
 from src.rankers.rounds import Rounds
 from src.rankers.train_set import TrainSet
-from src.rankers.trees_training import LOG_LOSS, FoldRows, curve_table, write_importance
+from src.rankers.trees_training import LOG_LOSS, Curve, FoldRows, write_importance
 
 FIXED: dict[str, Any] = {
     "num_threads": 1, "verbosity": -1, "deterministic": True, "force_col_wise": True,
@@ -130,34 +130,38 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     metrics = list(dict.fromkeys([metric, "auc", *losses]))  # the first one decides when to stop
     params = dict(ranker.params) | FIXED | {"seed": task.seed, "metric": metrics}
     params |= {"eval_at": [int(at)]} if at else {}
-    curve: dict[str, dict[str, list[float]]] = {}
-    with Rounds(task, ranker.num_boost_round) as rounds:
-
-        def follow(env: lgb.callback.CallbackEnv) -> None:
-            found = env.evaluation_result_list or []
-            if len(found) != 2 * len(metrics):
-                raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
-            rounds.bar.update()
-            rounds.end(env.iteration, {str(e[1]): float(e[2]) for e in found if e[0] == "valid"})
-
-        stop = lgb.early_stopping(
-            ranker.early_stopping_rounds, first_metric_only=True, verbose=False
-        )
-        try:
-            model = lgb.train(
-                params, data.dtrain, ranker.num_boost_round, [data.dtrain, data.dvalid],
-                ["train", "valid"], callbacks=[follow, lgb.record_evaluation(curve), stop],
-            )  # fmt: skip
-        except lgb.basic.LightGBMError as error:
-            raise ValueError(f"ranker {ranker.name}: {error}") from error
-    best = model.best_iteration
-    text = model.model_to_string(num_iteration=best)
+    try:
+        model = lgb.Booster(params, data.dtrain).set_train_data_name("train")
+        model.add_valid(data.dvalid, "valid")
+        first = model.eval_valid()
+        if len(first) != len(metrics):
+            raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
+        curve = Curve(ranker, str(first[0][1]), bool(first[0][3]))
+        boost(task, model, curve)
+    except lgb.basic.LightGBMError as error:
+        raise ValueError(f"ranker {ranker.name}: {error}") from error
+    text = model.model_to_string(num_iteration=curve.best + 1)
     write_importance(task, data.rows.names, importances(text, len(data.rows.names)))
     seconds = time.perf_counter() - start
-    task.write_logs(
-        curve_table(curve, ranker.eval_metric), best - 1, params, data.rows.counts, seconds
-    )
+    task.write_logs(curve.table(), curve.best, params, data.rows.counts, seconds)
     return text
+
+
+def boost(task: FitTask, model: lgb.Booster, curve: Curve) -> None:
+    """Grow trees until the curve says stop."""
+    total = curve.ranker.num_boost_round
+    with Rounds(task, total) as rounds:
+        for number in range(total):
+            model.update()
+            rounds.bar.update()
+            if not curve.is_due(number):
+                continue
+            values: dict[str, dict[str, float]] = {"train": {}, "valid": {}}
+            for rows, metric, value, _ in [*model.eval_train(), *model.eval_valid()]:
+                values[str(rows)][str(metric)] = float(value)
+            rounds.end(number, values["valid"])
+            if curve.add(number, values):
+                return
 
 
 def importances(text: str, n: int) -> dict[str, list[float]]:

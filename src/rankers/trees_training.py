@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from src.core import store
@@ -17,6 +18,8 @@ from src.rankers.trees import TreesRanker
 LOG_LOSS = ("logloss", "binary_logloss")
 """Names of the log loss of two classes: XGBoost's and LightGBM's."""
 IMPORTANCES = ("gain", "cover", "splits")
+EVERY = 5
+"""Rounds from one evaluation to the next."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,46 @@ class FoldRows:
         return train, valid
 
 
-def curve_table(curve: Mapping[str, Mapping[str, Sequence[float]]], stop: str) -> pl.DataFrame:
-    """Make a table of evaluations: round, train_auc, ..., valid_auc, ...
+@dataclass
+class Curve:
+    """The metrics of every fifth round of a model, and the round that is the best.
 
-    curve: "train" and "valid" -> metric -> value of each round. stop: the metric that decides when
-    to stop; it comes last, and of the others AUC first.
+    To evaluate all rows, train and valid, takes as long as to grow a tree.
     """
-    columns = {
-        f"{rows}_{metric.replace('@', '_')}": metrics[metric]
-        for rows, metrics in curve.items()
-        for metric in sorted(metrics, key=lambda name: (name == stop, name != "auc"))
-    }
-    return pl.DataFrame({"round": range(len(curve["valid"]["auc"]))} | columns)
+
+    ranker: TreesRanker
+    metric: str  # the one that stops the training
+    larger_is_better: bool
+    rounds: list[int] = field(default_factory=list)  # counted from 0
+    values: dict[str, list[float]] = field(default_factory=dict)  # train_auc, ..., valid_auc, ...
+    best: int = 0  # round
+
+    def is_due(self, number: int) -> bool:
+        """Return whether to evaluate a round: the last one is, too."""
+        return (number + 1) % EVERY == 0 or number + 1 == self.ranker.num_boost_round
+
+    def add(self, number: int, values: Mapping[str, Mapping[str, float]]) -> bool:
+        """Log the metrics of a round; return whether early_stopping_rounds were no better.
+
+        values: "train" and "valid" -> metric -> value.
+        """
+        self.rounds.append(number)
+        for rows, metrics in values.items():
+            for name, value in metrics.items():
+                self.values.setdefault(f"{rows}_{name}", []).append(value)
+        stop = np.array(self.values[f"valid_{self.metric}"])
+        self.best = self.rounds[int((stop if self.larger_is_better else -stop).argmax())]
+        return number - self.best >= self.ranker.early_stopping_rounds
+
+    def table(self) -> pl.DataFrame:
+        """Make a table: round, train_auc, ..., valid_auc, ...; what stops the training is last."""
+
+        def place(column: str) -> tuple[bool, bool, bool]:
+            rows, _, metric = column.partition("_")
+            return rows == "valid", metric == self.metric, metric != "auc"
+
+        columns = {c.replace("@", "_"): self.values[c] for c in sorted(self.values, key=place)}
+        return pl.DataFrame({"round": self.rounds} | columns)
 
 
 def write_importance(

@@ -15,7 +15,7 @@ from src.core.arrays import F32, Mask
 from src.rankers.base import FitTask
 from src.rankers.rounds import Rounds
 from src.rankers.train_set import TrainSet
-from src.rankers.trees_training import LOG_LOSS, FoldRows, curve_table, write_importance
+from src.rankers.trees_training import LOG_LOSS, Curve, FoldRows, write_importance
 from src.rankers.xgb import METRICS_OF_QUERIES, SOFTMAX, XGBoostRanker
 from src.rankers.xgb_softmax import softmax_gradient
 
@@ -23,6 +23,8 @@ IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
 """Columns of importance.csv, and XGBoost's names of these importances."""
 PROBABILITIES = ("binary:logistic", "reg:logistic")
 """Losses whose scores are probabilities, so that their log loss says something."""
+LARGER_IS_BETTER = ("auc", *METRICS_OF_QUERIES)
+"""Names of such metrics begin with these; all others are losses."""
 MAX_GRADE = 31
 """With the gain 2^grade - 1; XGBoost's limit."""
 SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+: (Check failed: )?")
@@ -137,38 +139,38 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
     # the last one decides when to stop
     metrics = [*(m for m in ("auc", *losses) if m != ranker.eval_metric), ranker.eval_metric]
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
-    curve: dict[str, dict[str, list[float]]] = {}
+    metric = ranker.eval_metric
+    curve = Curve(ranker, metric, metric.startswith(LARGER_IS_BETTER))
     with Rounds(task, ranker.num_boost_round) as rounds:
-        model = boost(
-            ranker, data.dtrain, ranker.num_boost_round, params,
-            evals=[(data.dtrain, "train"), (data.dvalid, "valid")], evals_result=curve,
-            early_stopping_rounds=ranker.early_stopping_rounds, verbose_eval=False,
-            callbacks=[Following(rounds)],
-        )  # fmt: skip
-    best = model.best_iteration
-    model = model[: best + 1]
+        evaluation = Evaluation(data, curve, rounds)
+        model = boost(ranker, data.dtrain, ranker.num_boost_round, params, callbacks=[evaluation])
+    model = model[: curve.best + 1]
     names = data.rows.names
     scores = {c: model.get_score(importance_type=i) for c, i in IMPORTANCES.items()}
     of_features = {c: [float(np.max(s.get(n, 0.0))) for n in names] for c, s in scores.items()}
     write_importance(task, names, of_features)
     seconds = time.perf_counter() - start
-    task.write_logs(
-        curve_table(curve, ranker.eval_metric),
-        best,
-        dict(ranker.params) | params,
-        data.rows.counts,
-        seconds,
-    )
+    params = dict(ranker.params) | params
+    task.write_logs(curve.table(), curve.best, params, data.rows.counts, seconds)
     return model
 
 
-class Following(xgb.callback.TrainingCallback):
-    """Shows the rounds."""
+class Evaluation(xgb.callback.TrainingCallback):
+    """Shows the rounds, evaluates every fifth one, and stops the training."""
 
-    def __init__(self, rounds: Rounds) -> None:
-        self.rounds = rounds
+    def __init__(self, data: FoldMatrices, curve: Curve, rounds: Rounds) -> None:
+        self.parts = [(data.dtrain, "train"), (data.dvalid, "valid")]
+        self.curve, self.rounds = curve, rounds
 
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict) -> bool:
         self.rounds.bar.update()
-        self.rounds.end(epoch, {name: values[-1] for name, values in evals_log["valid"].items()})
-        return False
+        if not self.curve.is_due(epoch):
+            return False
+        text = model.eval_set(self.parts, epoch)  # [9], train-auc:0.7, train-ndcg@20:0.5, ...
+        values: dict[str, dict[str, float]] = {"train": {}, "valid": {}}
+        for part in text.split()[1:]:
+            name, _, value = part.rpartition(":")
+            rows, _, metric = name.partition("-")
+            values[rows][metric] = float(value)
+        self.rounds.end(epoch, values["valid"])
+        return self.curve.add(epoch, values)

@@ -129,14 +129,17 @@ def test_the_same_bytes_on_any_number_of_threads(rows: TrainSet, tmp_path: Path)
 
 
 def test_the_best_round_is_kept(rows: TrainSet, tmp_path: Path) -> None:
-    ranker = replace(LAMBDA, params=(("objective", "lambdarank"), ("learning_rate", 0.5)))
+    params = (("objective", "lambdarank"), ("learning_rate", 0.5))
+    ranker = replace(LAMBDA, params=params, num_boost_round=99)
     path = trained(ranker, rows, tmp_path)
     curve = pl.read_csv(tmp_path / "lambda" / "curve.csv")
     log = json.loads((tmp_path / "lambda" / "fold.json").read_text())
     assert curve.columns == ["round", "train_auc", "train_ndcg_5", "valid_auc", "valid_ndcg_5"]
-    best = int(curve["valid_ndcg_5"].arg_max())
-    assert log["best_round"] == best and log["valid_ndcg_5"] == curve["valid_ndcg_5"][best]
-    assert curve.height == best + 1 + ranker.early_stopping_rounds < ranker.num_boost_round
+    assert curve["round"].to_list() == list(range(4, 5 * curve.height, 5))
+    row = int(curve["valid_ndcg_5"].arg_max())
+    best = curve["round"][row]
+    assert log["best_round"] == best and log["valid_ndcg_5"] == curve["valid_ndcg_5"][row]
+    assert curve["round"][-1] == best + ranker.early_stopping_rounds < ranker.num_boost_round - 1
     assert lgb.Booster(model_file=str(path)).num_trees() == best + 1
     table = pl.read_csv(tmp_path / "lambda" / "importance.csv")
     model = lgb.Booster(model_file=str(path))
