@@ -86,8 +86,6 @@ class Recipe:
         for row in self.rankers:
             if unknown := sorted(set(row.objectives) - set(self.objective_names)):
                 raise ValueError(f"ranker {row.name}: the recipe has no objectives {unknown}")
-        if not self.refit and any(row.makes_query_vectors for row in self.embeddings):
-            raise ValueError(f"recipe {self.name}: without refit, test has no vectors of queries")
         self.check_weights("type_weight", self.type_weight)
         for rows in self.tables().values():
             for row in rows:

@@ -98,8 +98,8 @@ class Embedding(ABC):
         if fitted != split:
             self.build(run, fitted)
             self._remove_others(run, split)
-            copies = run.copy(dict(zip(files, self.files(run, fitted), strict=True)))
-            return Summary(count_built(file in copies for file in files))
+            taken = self.take(run, split, fitted)
+            return Summary(count_built(file in taken for file in files))
 
         def make_files(temporary: dict[Path, Path]) -> None:
             run.budget.claim(f"{split} {self.name}", self.memory(run, split))
@@ -111,6 +111,14 @@ class Embedding(ABC):
         built = run.build_many(dict.fromkeys(files, row), make_files, inputs, code=make)
         store.remove(paths.checkpoint(run, split, self.name))
         return Summary(count_built(file in built for file in files))
+
+    def take(self, run: Run, split: str, fitted: str) -> Sequence[Path]:
+        """Bring the files of a split up to date from those of the split that it is fitted to.
+
+        Returns the files that were made.
+        """
+        files = zip(self.files(run, split), self.files(run, fitted), strict=True)
+        return run.copy(dict(files))
 
     def _remove_others(self, run: Run, split: str) -> None:
         """Remove the files that a row of another kind left under the same name."""

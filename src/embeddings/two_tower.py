@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -113,16 +113,16 @@ class TwoTowerEmbedding(Embedding):
                 training.update(trainer.summary)
                 log, towers = trainer.log, trainer.best_towers()
                 items = towers.item_vectors()
-                asking_towers = replace(towers, sessions=Sessions.load(run, asking))
+                asking_sessions = Sessions.load(run, asking)
                 queries = towers.single_event_queries(target_types[0])
                 write_missing(temporary, {
                     paths.query_vectors(run, split, self.name): partial(
-                        asking_towers.write_query_vectors, target_types
+                        towers.query_tower.write_vectors, asking_sessions, target_types
                     ),
                     paths.query_encoder(run, split, self.name): towers.query_tower.save,
                 })  # fmt: skip
             # frees their tables before the search for neighbours
-            del trainer, towers, asking_towers
+            del trainer, towers, asking_sessions
             write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, items),
                 paths.neighbours(run, split, self.name): partial(
@@ -133,3 +133,31 @@ class TwoTowerEmbedding(Embedding):
 
         asked_events = run.fingerprint(paths.events(run, asking))
         return self.build_files(run, split, make, types, target_types, asked_events) | training
+
+    def take(self, run: Run, split: str, fitted: str) -> Sequence[Path]:
+        """Copy the files of the split that a split is fitted to, but encode its own queries.
+
+        The net of a history has encoded those of the split that it precedes.
+        """
+        copies = dict(zip(self.files(run, split), self.files(run, fitted), strict=True))
+        if preceded_split(run, fitted) == split:
+            return run.copy(copies)
+        vectors, target_types = (
+            paths.query_vectors(run, split, self.name),
+            self.target_types(run.recipe),
+        )
+        del copies[vectors]
+
+        def write(path: Path) -> None:
+            from src.embeddings.two_tower_vectors import QueryTower
+
+            run.budget.claim(f"{split} {self.name}", training_memory(run, split, 4 * self.dim))
+            tower = QueryTower.load(run, fitted, self)
+            tower.write_vectors(Sessions.load(run, split), target_types, path)
+
+        net = (
+            paths.query_encoder(run, fitted, self.name),
+            paths.item_vectors(run, fitted, self.name),
+        )
+        made = run.build(vectors, write, (self, target_types), [*net, paths.events(run, split)])
+        return [*run.copy(copies), *([vectors] if made else [])]

@@ -70,6 +70,21 @@ class QueryTower:
             vectors[:, last >= 0] = self.queries(sequences, event_types).cpu().numpy()
         return vectors
 
+    def write_vectors(self, sessions: Sessions, event_types: Sequence[int], path: Path) -> None:
+        """Write unit query vectors (event types, queries, dim) in the .npy format, float32.
+
+        They are of the queries among the sessions. That of a query without an event is 0.
+        """
+        shape = (len(event_types), sessions.n_queries, self.row.dim)
+        with open(path, "wb") as file:  # numpy's memory map needs a name that ends in .npy
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+            )
+            of_queries = sessions.first_query, sessions.n_sessions
+            for event_type in event_types:
+                for first, end in batches(*of_queries, SESSIONS_AT_A_TIME):
+                    file.write(self.of_sessions(sessions, first, end, [event_type]).tobytes())
+
     @torch.no_grad()
     def queries(self, sequences: SequenceBatch, event_types: Sequence[int]) -> Tensor:
         """Encode sequences to unit query vectors (event types, n, dim), by one thread.
@@ -108,21 +123,6 @@ class TrainedTowers:
             batch = self.items[first : first + ITEMS_AT_A_TIME]
             vectors[batch] = normalize(self.state.vectors[self.state.tensor(batch)]).cpu().numpy()
         return vectors
-
-    def write_query_vectors(self, event_types: list[int], path: Path) -> None:
-        """Write unit query vectors (event types, queries, dim) in the .npy format, float32.
-
-        The vector of a query without an event is 0.
-        """
-        s, tower = self.sessions, self.query_tower
-        shape = (len(event_types), s.n_queries, self.row.dim)
-        with open(path, "wb") as file:  # numpy's memory map needs a name that ends in .npy
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": "<f4", "fortran_order": False, "shape": shape}
-            )
-            for event_type in event_types:
-                for first, end in batches(s.first_query, s.n_sessions, SESSIONS_AT_A_TIME):
-                    file.write(tower.of_sessions(s, first, end, [event_type]).tobytes())
 
     def single_event_queries(self, event_type: int) -> F32:
         """Return query vectors (items, dim) of sessions of a single event, one for each item.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -20,8 +21,11 @@ from refusal import assert_refused
 from src import cli
 from src.candidates.pool import Pool
 from src.candidates.popular import PopularRetriever
+from src.data import paths
+from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.datasets.interactions.types import ONLY
+from src.datasets.sequences.recipe import NET
 from src.features.base import QueryBatch
 from src.features.item_statistics import ItemStatisticsFeature
 
@@ -119,6 +123,23 @@ def test_nothing_of_test_counts_the_items_of_valid_without_refit(
     table = group.statistics(QueryBatch(run.recipe, data, nothing))
     events = table[:, group.names(run.recipe).index(f"item_events_{ONLY}_all")]
     assert dict(zip(items, events, strict=True)) == {item: count[item] for item in items}
+
+
+def test_without_refit_the_net_of_valid_encodes_the_queries_of_test(out: Path) -> None:
+    argv = ["--dataset", "sequences", "--output", str(out), "--engine", "cpu"]
+    run, row = cli.parse("", Path("4_embeddings.py"), argv), replace(NET, dim=8, epochs=2)
+    assert [row.build(run, "test")["built"] for _ in range(2)] == [5, 0]
+    same = (paths.item_vectors, paths.query_encoder, paths.neighbours)
+    for path in same:
+        files = [path(run, split, row.name).read_bytes() for split in ("valid", "test")]
+        assert files[0] == files[1]
+    asked = Sessions.load(run, "test")
+    queries = np.load(paths.query_vectors(run, "test", row.name))[0]
+    encode = row.query_encoder(run, "valid")
+    for query, session in enumerate(range(asked.first_query, asked.n_sessions)):
+        (vector,) = encode(asked, session, session + 1)[0]
+        np.testing.assert_array_equal(queries[query], vector)
+    assert len(queries) == len(log.queries(out, "test")) > len(log.queries(out, "valid"))
 
 
 WRONG: dict[str, tuple[dict[str, str | bytes], tuple[str, ...]]] = {

@@ -80,7 +80,7 @@ def trained(
             trainer.load(state)
         train_in_epochs(trainer)
         towers = trainer.best_towers()
-        towers.write_query_vectors([CLICK, BUY], file)
+        towers.query_tower.write_vectors(sessions, [CLICK, BUY], file)
         return Trained(towers.item_vectors(), np.load(file), trainer.log)
 
 
@@ -155,7 +155,7 @@ def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None
     each = Sessions.from_events(
         pl.DataFrame(events, schema=EVENTS, orient="row"), RING, RING + 1, 0
     )
-    replace(towers, sessions=each).write_query_vectors([CLICK], tmp_path / "q.npy")
+    towers.query_tower.write_vectors(each, [CLICK], tmp_path / "q.npy")
     wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
     np.testing.assert_allclose(single[:RING], wanted, rtol=1e-4, atol=1e-5)
     near = neighbours_by_likelihood(single, items, 1, np.bincount(s.item, minlength=RING + 1), RING)

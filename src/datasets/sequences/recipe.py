@@ -8,15 +8,18 @@ from src.candidates.base import Baseline
 from src.candidates.item_to_item import ItemToItemRetriever
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import Seeds
+from src.candidates.two_tower import TwoTowerRetriever
 from src.data.recipe import Objective, Recipe
 from src.datasets.interactions.flags import DEFAULTS, UNSEEN, Flags
 from src.datasets.interactions.found import Found
 from src.datasets.interactions.types import ONLY
 from src.datasets.otto import recipe as otto
+from src.embeddings.two_tower import TwoTowerEmbedding
 from src.features.item_item import MatrixFeature
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.pool import PoolFeature
 from src.features.session import SessionFeature
+from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.ease import EaseMatrix
 from src.matrices.text import TextMatrix
@@ -30,6 +33,8 @@ MATRICES = (
     EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),
 )
 TEXT = TextMatrix("text", top_n=100)
+NET = TwoTowerEmbedding("net", max_len=20, n_targets=1, epochs=20, temperature=0.1,
+                        learning_rate=0.002, batch_negatives=20_000, max_positions=500_000)
 
 FAST, SLOW = Seeds(decay=0.5), Seeds(decay=0.7)
 RETRIEVERS = (
@@ -39,6 +44,7 @@ RETRIEVERS = (
     ItemToItemRetriever("cosine", "cosine", SLOW, neighbours=200, power=0.0, top=100),
     ItemToItemRetriever("ease", "ease", SLOW, neighbours=300, power=0.0, top=150),
     ItemToItemRetriever("text", "text", SLOW, neighbours=100, power=0.0, top=100),
+    TwoTowerRetriever("net", "net", 0),
     PopularRetriever("popular", window_s=None, top=20),
 )
 BASELINES = (
@@ -62,20 +68,24 @@ def recipe_of(found: Found) -> Recipe:
         objectives=(Objective(ONLY, 1.0),),
         metric=flags.metric,
         matrices=matrices,
-        embeddings=(),
+        embeddings=(NET,),
         retrievers=retrievers,
         baselines=BASELINES,
         features=(
             PoolFeature(),
             SessionFeature(),
             *(MatrixFeature(row.name, WEIGHED, ("sum", "max")) for row in matrices),
+            TwoTowerFeature("net"),
             ItemStatisticsFeature(),
         ),
-        rankers=(replace(otto.RANKERS[1], name="ndcg", shared=False, eval_metric="ndcg@10"),),
+        rankers=(
+            otto.RANKERS[0],
+            replace(otto.RANKERS[1], name="ndcg", shared=False, eval_metric="ndcg@10"),
+        ),
         type_weight=(1.0,),
         exclude_seen=flags.candidates == UNSEEN,
         refit=refit,
-        min_train_queries=40_000,
+        min_train_queries=60_000,
         folds=4 if refit else 1,  # with one fold, rankers learn from no item of valid
     )
 
