@@ -19,6 +19,7 @@ from src import cli
 from src.candidates.generated import GeneratedRetriever
 from src.datasets.interactions import cuts
 from src.datasets.sequences import recipe
+from src.datasets.sequences.recipe import NET
 from src.embeddings.generator import GeneratorEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
 from src.features.generator import GeneratorFeature
@@ -61,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def small(found):
         recipe, row = made(found), XGBoostRanker("ndcg", TREES, 20, eval_metric="ndcg@10")
         return replace(
-            recipe, rankers=(row,), embeddings=GENERATOR,
+            recipe, rankers=(row,), embeddings=(*GENERATOR, replace(NET, dim=8, epochs=4)),
             retrievers=(*recipe.retrievers, GeneratedRetriever("generated", "ids", 20, 40)),
             features=(*recipe.features, GeneratorFeature("ids")),
         )  # fmt: skip
