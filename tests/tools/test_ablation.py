@@ -93,8 +93,11 @@ def test_every_retriever_has_a_group(name: str) -> None:
     groups = retriever_groups(recipe)
     names = [retriever for group in groups.values() for retriever in group]
     assert sorted(names) == sorted(row.name for row in recipe.retrievers)
-    of_embeddings = {"TwoTowerRetriever", "ItemToItemRetriever of embeddings"}
-    assert {"ItemToItemRetriever", *(of_embeddings if recipe.embeddings else ())} <= set(groups)
+    embeddings = {row.name for row in recipe.embeddings}
+    kinds = {(type(row).__name__, bool(embeddings & {*row.tables})) for row in recipe.retrievers}
+    assert {kind for kind, _ in kinds} <= set(groups)
+    of_both = ("ItemToItemRetriever", True) in kinds
+    assert ("ItemToItemRetriever of embeddings" in groups) == of_both
 
 
 def test_every_column_has_a_variant() -> None:
