@@ -59,7 +59,7 @@ class ItemStatisticsFeature(FeatureGroup):
 
     made_ahead: ClassVar[bool] = True
 
-    last_days: float | None = None  # of the split, from its last event back; None: all events
+    last_days: float | None = None  # of the split, from the end of its log back; None: all events
 
     def check(self, recipe: Recipe) -> None:
         if len(recipe.types) > MAX_TYPES:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from planted import DAY, planted_events, span_of, write_split
 
+from src.candidates.pool import Pool
 from src.data.log_end import log_end
 from src.data.schemas import EVENTS
+from src.features.base import QueryBatch
+from src.features.item_statistics import ItemStatisticsFeature
 from src.matrices.span import Span
+from src.serving.query_data import QueryData
 
 HOUR = 3600
 
@@ -25,6 +30,12 @@ def times(stray: list[int], n: int = 2000, days: int = 10) -> pl.LazyFrame:
 
 
 LAST = 1999 * 10 * 24 * HOUR // 2000
+
+
+def with_a_tail(events: pl.DataFrame) -> pl.DataFrame:
+    """One more session, alone, 40 days after all others."""
+    last = span_of(events).last + 40 * DAY
+    return pl.concat([events, pl.DataFrame([(300, 0, last, 0)], schema=EVENTS, orient="row")])
 
 
 @pytest.mark.parametrize(("stray", "end"), [
@@ -47,9 +58,25 @@ def test_few_times() -> None:
 
 
 def test_the_windows_of_matrices_end_there(tmp_path: Path) -> None:
-    events = planted_events()
-    span = span_of(events)
-    stray = pl.DataFrame([(300, 0, span.last + 40 * DAY, 0)], schema=EVENTS, orient="row")
-    data = write_split(tmp_path, pl.concat([events, stray]), 40)
+    span = span_of(planted_events())
+    data = write_split(tmp_path, with_a_tail(planted_events()), 40)
     found = Span.of(data.run, "valid")
     assert found.first == span.first and span.last - DAY < found.last <= span.last
+
+
+def test_the_last_days_of_statistics_end_there(tmp_path: Path) -> None:
+    """The end is some hours earlier than without a tail, not 40 days later."""
+    counts = []
+    for name, events in (("plain", planted_events()), ("tail", with_a_tail(planted_events()))):
+        data = write_split(tmp_path / name, events, 40)
+        nothing = Pool.without_lists(data.first_query, np.zeros(1, np.int64), np.empty(0, np.int32))
+        batch = QueryBatch(data.run.recipe, data, nothing)
+        counts.append(ItemStatisticsFeature(last_days=3).statistics(batch)[:, 0].sum())
+    assert counts[0] > 100 and counts[1] == pytest.approx(counts[0], rel=0.3)
+
+
+def test_a_query_without_times_is_asked_there(tmp_path: Path) -> None:
+    events = planted_events()
+    data = write_split(tmp_path, with_a_tail(events), 40)
+    end = span_of(events).last
+    assert end - DAY < QueryData(data.run, "valid").now <= end
