@@ -62,10 +62,10 @@ class Recipe:
     given_columns: tuple[str, ...] = ()  # feature columns of given candidates, found by step 1
     type_weight: Weights = (1.0, 1.0, 1.0)  # for the weighting "type" of features
     split_days: float | None = None  # length of `valid`; None: the length of the test files
-    min_train_queries: int = 20_000  # with fewer queries in `valid`, step 1 adds training splits
+    min_train_queries: int = 20_000  # with fewer to learn from, step 1 adds training splits
     by_window: bool = False  # queries of a split have a window: --causal keeps rows made ahead
     as_deployed: bool = False  # no query sees a later event: --causal
-    refit: bool = True  # test: matrices and vectors of its own events; else those of valid
+    refit: bool = True  # test: matrices and models of its own events; else those of valid
     exclude_seen: bool = False  # the items of a query's own history are no candidates
     pool_size: int = 150  # candidates of a query; given ones are all kept
     max_train_rows: int = 2_000_000  # per objective, about; bounds the sampled negatives

@@ -71,11 +71,14 @@ def with_training_splits(
 ) -> list[Split]:
     """Add at most `count` training splits, until there are `min_train_queries` labelled queries.
 
+    Those of `valid` count, unless rankers learn nothing from it: with one fold.
+
     If none is needed, the first one is made to tune retrievers, if the recipe has alternatives.
 
     make: makes training split n, from 1; None where it would have no queries.
     """
-    splits, queries = list(splits), sum(s.queries for s in splits if s.role == "valid")
+    learned = ("valid",) if run.recipe.folds > 1 else ()
+    splits, queries = list(splits), sum(s.queries for s in splits if s.role in learned)
     for n in range(1, count + 1):
         if queries >= run.recipe.min_train_queries:
             break

@@ -16,7 +16,7 @@ from src.core.parquet import count_rows
 from src.core.run import Run, count_built
 from src.data import paths
 from src.data.sessions import Sessions
-from src.data.splits import fitted_split
+from src.data.splits import fitted_split, preceded_split
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -44,6 +44,7 @@ class Embedding(ABC):
     A kind is a subclass in a module of this folder; a recipe holds its rows. Every kind writes
     paths.item_vectors (float32, (items, dim), unit length; 0 for items without a vector) and
     paths.neighbours; some also paths.source_vectors, or paths.query_vectors and query_encoder.
+    A split that is fitted to another one has its files: `take` brings them.
     """
 
     made_ahead: ClassVar[bool] = True  # of the query: from the events of SplitData.fitted
@@ -115,8 +116,11 @@ class Embedding(ABC):
     def take(self, run: Run, split: str, fitted: str) -> Sequence[Path]:
         """Bring the files of a split up to date from those of the split that it is fitted to.
 
-        Returns the files that were made.
+        Returns the files that were made. They are copies; a kind that makes query vectors encodes
+        the queries of the split itself.
         """
+        if self.makes_query_vectors and preceded_split(run, fitted) != split:
+            raise ValueError(f"embedding {self.name}: {split} needs vectors of its own queries")
         files = zip(self.files(run, split), self.files(run, fitted), strict=True)
         return run.copy(dict(files))
 

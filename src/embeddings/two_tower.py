@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
@@ -83,9 +84,14 @@ class TwoTowerEmbedding(Embedding):
         return [path(run, split, self.name) for path in file_of]
 
     def memory(self, run: Run, split: str) -> float:
-        """Count item vectors, Adam's two moments, the vectors of the best epoch and of queries."""
+        """Count item vectors, Adam's two moments, the vectors of the best epoch and of queries.
+
+        A batch has a score of each drawn item, its gradient, and a copy.
+        """
         vectors, other = 5, 400  # other: bytes an item, for counts, draws and gathered rows
-        return training_memory(run, split, vectors * 4 * self.dim + other)
+        drawn = min(count_rows(paths.items(run)), self.batch_negatives)
+        scores = 3 * 4 * self.batch_size * drawn
+        return training_memory(run, split, vectors * 4 * self.dim + other) + scores
 
     def target_types(self, recipe: Recipe) -> list[int]:
         """Return the event type of each objective."""
@@ -139,9 +145,9 @@ class TwoTowerEmbedding(Embedding):
 
         The net of a history has encoded those of the split that it precedes.
         """
-        copies = dict(zip(self.files(run, split), self.files(run, fitted), strict=True))
         if preceded_split(run, fitted) == split:
-            return run.copy(copies)
+            return super().take(run, split, fitted)
+        copies = dict(zip(self.files(run, split), self.files(run, fitted), strict=True))
         vectors, target_types = (
             paths.query_vectors(run, split, self.name),
             self.target_types(run.recipe),

@@ -221,8 +221,8 @@ class FitTask:
     ) -> None:  # fmt: skip
         """Write curve.csv, params.json and fold.json; fold.json last: then all logs are there.
 
-        curve: rows of rounds, with the columns `round` and the metrics. best: the round that is
-        kept. counts: of TrainSet.counts.
+        curve: a row per evaluated round, or per epoch: the columns `round` and the metrics. best:
+        the round that is kept. counts: of TrainSet.counts.
         """
         store.write_text(self.logs / "curve.csv", curve.write_csv())
         store.write_text(self.logs / "params.json", json.dumps(params, indent=1))

@@ -78,6 +78,8 @@ class LightGBMRanker(TreesRanker):
         super().check(recipe)
         if self.loss not in LOSSES:
             raise ValueError(f"ranker {self.name}: objective {self.loss} is none of {LOSSES}")
+        if "dart" in dict(self.params).values():
+            raise ValueError(f"ranker {self.name}: dart changes earlier trees, none can be cut off")
         names = {name for row in recipe.features for name in row.all_names(recipe)}
         if unknown := sorted(set(self.categories) - names):
             raise ValueError(f"ranker {self.name}: categories {unknown} are no features")

@@ -112,8 +112,14 @@ def check_labels(ranker: LightGBMRanker, target: str, label: F32) -> None:
 
 
 def check_params(ranker: LightGBMRanker) -> None:
-    """Raise ValueError for a parameter that LightGBM lacks: it would ignore it in silence."""
+    """Raise ValueError for a parameter that LightGBM lacks, or another name of a reserved one.
+
+    LightGBM would ignore the first, and the trainer the second, in silence.
+    """
     known = lgb.basic._ConfigAliases._get_all_param_aliases()
+    for key, setter in ranker.reserved.items():
+        if others := dict(ranker.params).keys() & known.get(key, []):
+            raise ValueError(f"ranker {ranker.name}: leave {min(others)} to {setter}")
     names = {*known, *(alias for aliases in known.values() for alias in aliases)}
     if unknown := sorted(dict(ranker.params).keys() - names):
         raise ValueError(f"ranker {ranker.name}: LightGBM has no parameter {unknown[0]}")
@@ -130,38 +136,32 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
     metrics = list(dict.fromkeys([metric, "auc", *losses]))  # the first one decides when to stop
     params = dict(ranker.params) | FIXED | {"seed": task.seed, "metric": metrics}
     params |= {"eval_at": [int(at)]} if at else {}
-    try:
-        model = lgb.Booster(params, data.dtrain).set_train_data_name("train")
-        model.add_valid(data.dvalid, "valid")
-        first = model.eval_valid()
-        if len(first) != len(metrics):
-            raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
-        curve = Curve(ranker, str(first[0][1]), bool(first[0][3]))
-        boost(task, model, curve)
-    except lgb.basic.LightGBMError as error:
-        raise ValueError(f"ranker {ranker.name}: {error}") from error
+    curve = Curve(ranker)
+    with Rounds(task, ranker.num_boost_round) as rounds:
+
+        def evaluate(env: lgb.callback.CallbackEnv) -> None:
+            rounds.bar.update()
+            if not curve.is_due(env.iteration):
+                return
+            found = {"train": env.model.eval_train(), "valid": env.model.eval(data.dvalid, "valid")}
+            if len(found["valid"]) != len(metrics):
+                raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
+            curve.larger_is_better = bool(found["valid"][0][3])
+            values = {rows: {str(of[1]): float(of[2]) for of in reversed(results)}
+                      for rows, results in found.items()}  # fmt: skip
+            rounds.end(env.iteration, values["valid"])
+            if curve.add(env.iteration, values):
+                raise lgb.callback.EarlyStopException(curve.best, [])
+
+        try:
+            model = lgb.train(params, data.dtrain, ranker.num_boost_round, callbacks=[evaluate])
+        except lgb.basic.LightGBMError as error:
+            raise ValueError(f"ranker {ranker.name}: {error}") from error
     text = model.model_to_string(num_iteration=curve.best + 1)
     write_importance(task, data.rows.names, importances(text, len(data.rows.names)))
     seconds = time.perf_counter() - start
     task.write_logs(curve.table(), curve.best, params, data.rows.counts, seconds)
     return text
-
-
-def boost(task: FitTask, model: lgb.Booster, curve: Curve) -> None:
-    """Grow trees until the curve says stop."""
-    total = curve.ranker.num_boost_round
-    with Rounds(task, total) as rounds:
-        for number in range(total):
-            model.update()
-            rounds.bar.update()
-            if not curve.is_due(number):
-                continue
-            values: dict[str, dict[str, float]] = {"train": {}, "valid": {}}
-            for rows, metric, value, _ in [*model.eval_train(), *model.eval_valid()]:
-                values[str(rows)][str(metric)] = float(value)
-            rounds.end(number, values["valid"])
-            if curve.add(number, values):
-                return
 
 
 def importances(text: str, n: int) -> dict[str, list[float]]:

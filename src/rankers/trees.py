@@ -38,7 +38,7 @@ class TreesRanker(Ranker):
 
     params: Params
     num_boost_round: int = 1000
-    early_stopping_rounds: int = 50
+    early_stopping_rounds: int = 50  # every fifth one is evaluated, and the last
     eval_metric: str = "auc"  # of early stopping, on the valid rows; AUC is logged too
     max_features: int | None = None  # the best by gain (selection.py); None: all
     shared: bool = False
@@ -69,7 +69,11 @@ class TreesRanker(Ranker):
         """Whether the loss knows two classes only."""
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where the params have no loss, or what is set elsewhere."""
+        """Raise ValueError for rounds below 1, and params without a loss or set elsewhere."""
+        if min(self.num_boost_round, self.early_stopping_rounds) < 1:
+            raise ValueError(
+                f"ranker {self.name}: num_boost_round and early_stopping_rounds are at least 1"
+            )
         if "objective" not in dict(self.params):
             raise ValueError(f"ranker {self.name}: its params name no objective (the loss)")
         for key in dict(self.params):

@@ -69,11 +69,11 @@ class Curve:
     """
 
     ranker: TreesRanker
-    metric: str  # the one that stops the training
-    larger_is_better: bool
+    larger_is_better: bool = True  # of the metric that stops the training
     rounds: list[int] = field(default_factory=list)  # counted from 0
     values: dict[str, list[float]] = field(default_factory=dict)  # train_auc, ..., valid_auc, ...
     best: int = 0  # round
+    metric: str = ""  # the one that stops the training
 
     def is_due(self, number: int) -> bool:
         """Return whether to evaluate a round: the last one is, too."""
@@ -82,14 +82,16 @@ class Curve:
     def add(self, number: int, values: Mapping[str, Mapping[str, float]]) -> bool:
         """Log the metrics of a round; return whether early_stopping_rounds were no better.
 
-        values: "train" and "valid" -> metric -> value.
+        values: "train" and "valid" -> metric -> value; the last metric decides. NaN is the worst.
         """
         self.rounds.append(number)
         for rows, metrics in values.items():
             for name, value in metrics.items():
                 self.values.setdefault(f"{rows}_{name}", []).append(value)
+        self.metric = list(values["valid"])[-1]
         stop = np.array(self.values[f"valid_{self.metric}"])
-        self.best = self.rounds[int((stop if self.larger_is_better else -stop).argmax())]
+        stop = np.where(np.isnan(stop), -np.inf, stop if self.larger_is_better else -stop)
+        self.best = self.rounds[int(stop.argmax())]
         return number - self.best >= self.ranker.early_stopping_rounds
 
     def table(self) -> pl.DataFrame:

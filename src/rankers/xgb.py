@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SOFTMAX = "softmax"
 """The loss of xgb_softmax.py over all candidates of a query; rank:ndcg compares pairs."""
 METRICS_OF_QUERIES = ("ndcg", "map", "pre")
-"""XGBoost's names of metrics that are means over queries begin with these."""
+"""XGBoost's names of metrics that are means over queries, without "@5" or "-"."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,13 @@ class XGBoostRanker(TreesRanker):
 
         AUC of grades does: without queries XGBoost computes it for two classes only.
         """
-        by_query = self.eval_metric.startswith(METRICS_OF_QUERIES)
+        by_query = self.metric_kind in METRICS_OF_QUERIES
         return self.is_listwise or by_query or not self.is_binary
+
+    @property
+    def metric_kind(self) -> str:
+        """The name of eval_metric without its cut: "ndcg" of "ndcg@5-"."""
+        return self.eval_metric.partition("@")[0].rstrip("-")
 
     @property
     def max_bin(self) -> int:

@@ -23,8 +23,8 @@ IMPORTANCES = {"gain": "total_gain", "cover": "cover", "splits": "weight"}
 """Columns of importance.csv, and XGBoost's names of these importances."""
 PROBABILITIES = ("binary:logistic", "reg:logistic")
 """Losses whose scores are probabilities, so that their log loss says something."""
-LARGER_IS_BETTER = ("auc", *METRICS_OF_QUERIES)
-"""Names of such metrics begin with these; all others are losses."""
+LARGER_IS_BETTER = ("auc", "aucpr", *METRICS_OF_QUERIES)
+"""All other metrics are losses."""
 MAX_GRADE = 31
 """With the gain 2^grade - 1; XGBoost's limit."""
 SOURCE_LINE = re.compile(r"^\[[\d:]+\] \S+: (Check failed: )?")
@@ -95,14 +95,13 @@ class FoldMatrices:
 
 def check_labels(ranker: XGBoostRanker, target: str, label: F32) -> None:
     """Raise ValueError where the loss or the metric of early stopping cannot take the labels."""
-    metric, gains = ranker.eval_metric, dict(ranker.params).get("ndcg_exp_gain", True)
-    who = f"ranker {ranker.name}, {target}"
-    if metric.startswith(METRICS_OF_QUERIES[1:]) and label.max() > 1:
+    gains, who = dict(ranker.params).get("ndcg_exp_gain", True), f"ranker {ranker.name}, {target}"
+    if ranker.metric_kind in METRICS_OF_QUERIES[1:] and label.max() > 1:
         raise ValueError(
-            f"{who}: eval_metric {metric} takes no grade above 1, but {label.max():g} is one; "
-            'take "ndcg@10", or the objective rank:map'
+            f"{who}: eval_metric {ranker.eval_metric} takes no grade above 1, but {label.max():g} "
+            'is one; take "ndcg@10", or the objective rank:map'
         )
-    reads_gains = ranker.loss.startswith("rank:") or metric.startswith(METRICS_OF_QUERIES[0])
+    reads_gains = ranker.loss.startswith("rank:") or ranker.metric_kind == METRICS_OF_QUERIES[0]
     wrong = label[(label % 1 != 0) | (label > MAX_GRADE)]
     if reads_gains and wrong.size and str(gains).lower() not in ("0", "false"):
         raise ValueError(
@@ -139,8 +138,7 @@ def fit(ranker: XGBoostRanker, task: FitTask, data: FoldMatrices) -> xgb.Booster
     # the last one decides when to stop
     metrics = [*(m for m in ("auc", *losses) if m != ranker.eval_metric), ranker.eval_metric]
     params = {"device": task.engine.device, "seed": task.seed, "eval_metric": metrics}
-    metric = ranker.eval_metric
-    curve = Curve(ranker, metric, metric.startswith(LARGER_IS_BETTER))
+    curve = Curve(ranker, ranker.metric_kind in LARGER_IS_BETTER)
     with Rounds(task, ranker.num_boost_round) as rounds:
         evaluation = Evaluation(data, curve, rounds)
         model = boost(ranker, data.dtrain, ranker.num_boost_round, params, callbacks=[evaluation])

@@ -5,6 +5,7 @@ pytest tests/datasets/test_sequences.py
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -21,11 +22,15 @@ from refusal import assert_refused
 from src import cli
 from src.candidates.pool import Pool
 from src.candidates.popular import PopularRetriever
+from src.core import store
 from src.data import paths
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.datasets.interactions.types import ONLY
+from src.datasets.sequences import dataset
 from src.datasets.sequences.recipe import NET
+from src.embeddings.base import Embedding
+from src.embeddings.two_tower import TwoTowerEmbedding
 from src.features.base import QueryBatch
 from src.features.item_statistics import ItemStatisticsFeature
 
@@ -125,7 +130,9 @@ def test_nothing_of_test_counts_the_items_of_valid_without_refit(
     assert dict(zip(items, events, strict=True)) == {item: count[item] for item in items}
 
 
-def test_without_refit_the_net_of_valid_encodes_the_queries_of_test(out: Path) -> None:
+def test_without_refit_the_net_of_valid_encodes_the_queries_of_test(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     argv = ["--dataset", "sequences", "--output", str(out), "--engine", "cpu"]
     run, row = cli.parse("", Path("4_embeddings.py"), argv), replace(NET, dim=8, epochs=2)
     assert [row.build(run, "test")["built"] for _ in range(2)] == [5, 0]
@@ -140,6 +147,27 @@ def test_without_refit_the_net_of_valid_encodes_the_queries_of_test(out: Path) -
         (vector,) = encode(asked, session, session + 1)[0]
         np.testing.assert_array_equal(queries[query], vector)
     assert len(queries) == len(log.queries(out, "test")) > len(log.queries(out, "valid"))
+    with monkeypatch.context() as patch:
+        patch.setattr(TwoTowerEmbedding, "take", Embedding.take)
+        with pytest.raises(ValueError, match="test needs vectors of its own queries"):
+            replace(row, name="other").build(run, "test")
+    key = json.loads(store.manifest_path(paths.query_vectors(run, "test", row.name)).read_text())
+    of_valid = [path(run, "valid", row.name) for path in (paths.query_encoder, paths.item_vectors)]
+    wanted = {str(f.relative_to(out)) for f in [*of_valid, paths.events(run, "test")]}
+    assert wanted == set(key["key"]["inputs"])
+
+
+def test_rankers_have_a_split_to_learn_from_however_many_queries_valid_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one fold they learn nothing from valid."""
+    log.write(tmp_path, GOOD, "user_sequence.txt")
+    made = dataset.recipe_of
+    monkeypatch.setattr(dataset, "recipe_of", lambda f: replace(made(f), min_train_queries=30))
+    for flags, names in ((), ["valid", "test", "train_1"]), (("--refit",), ["valid", "test"]):
+        assert prepare(tmp_path, *flags) == 0
+        splits = json.loads((tmp_path / "out" / "splits.json").read_text())
+        assert [split["name"] for split in splits] == names
 
 
 WRONG: dict[str, tuple[dict[str, str | bytes], tuple[str, ...]]] = {

@@ -85,7 +85,7 @@ def recipe_of(found: Found) -> Recipe:
         type_weight=(1.0,),
         exclude_seen=flags.candidates == UNSEEN,
         refit=refit,
-        min_train_queries=60_000,
+        min_train_queries=40_000,
         folds=4 if refit else 1,  # with one fold, rankers learn from no item of valid
     )
 
