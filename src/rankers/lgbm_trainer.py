@@ -143,7 +143,9 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
             rounds.bar.update()
             if not curve.is_due(env.iteration):
                 return
-            found = {"train": env.model.eval_train(), "valid": env.model.eval(data.dvalid, "valid")}
+            model = env.model
+            assert isinstance(model, lgb.Booster)
+            found = {"train": model.eval_train(), "valid": model.eval(data.dvalid, "valid")}
             if len(found["valid"]) != len(metrics):
                 raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
             curve.larger_is_better = bool(found["valid"][0][3])
