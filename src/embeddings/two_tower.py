@@ -148,10 +148,8 @@ class TwoTowerEmbedding(Embedding):
         if preceded_split(run, fitted) == split:
             return super().take(run, split, fitted)
         copies = dict(zip(self.files(run, split), self.files(run, fitted), strict=True))
-        vectors, target_types = (
-            paths.query_vectors(run, split, self.name),
-            self.target_types(run.recipe),
-        )
+        vectors = paths.query_vectors(run, split, self.name)
+        target_types = self.target_types(run.recipe)
         del copies[vectors]
 
         def write(path: Path) -> None:
@@ -161,9 +159,9 @@ class TwoTowerEmbedding(Embedding):
             tower = QueryTower.load(run, fitted, self)
             tower.write_vectors(Sessions.load(run, split), target_types, path)
 
-        net = (
-            paths.query_encoder(run, fitted, self.name),
-            paths.item_vectors(run, fitted, self.name),
-        )
-        made = run.build(vectors, write, (self, target_types), [*net, paths.events(run, split)])
+        inputs = [
+            path(run, fitted, self.name) for path in (paths.query_encoder, paths.item_vectors)
+        ]
+        inputs.append(paths.events(run, split))
+        made = run.build(vectors, write, (self, target_types), inputs)
         return [*run.copy(copies), *([vectors] if made else [])]
