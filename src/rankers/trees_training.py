@@ -65,7 +65,7 @@ class FoldRows:
 class Curve:
     """The metrics of every fifth round of a model, and the round that is the best.
 
-    To evaluate all rows, train and valid, takes as long as to grow a tree.
+    To evaluate all rows, train and valid, takes almost as long as to grow a tree.
     """
 
     ranker: TreesRanker
