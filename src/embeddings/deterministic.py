@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -27,3 +31,19 @@ def deterministic_pool(threads: int) -> Iterator[ThreadPoolExecutor]:
     finally:
         torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)
+
+
+def made_ahead(
+    pool: ThreadPoolExecutor, make: Callable[[S], T], sources: Iterable[S]
+) -> Iterator[T]:
+    """Yield make(source) of each source, in order; a thread makes the next one meanwhile.
+
+    One is made at a time, as `make` may draw from a generator of random numbers.
+    """
+    waiting: Future[T] | None = None
+    for source in sources:
+        made = [] if waiting is None else [waiting.result()]
+        waiting = pool.submit(make, source)
+        yield from made
+    if waiting is not None:
+        yield waiting.result()

@@ -21,6 +21,9 @@ from src.embeddings.base import HELD_OUT_ONE_IN, MAX_HELD_OUT
 if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
 
+MICRO_BATCHES = 2
+"""Shares of a batch, a thread each. The result depends on this number, not on that of threads."""
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -123,6 +126,36 @@ class NegativeSampler:
         index = np.searchsorted(self.cumulative, rng.random(self.draws), side="right")
         drawn: NDArray[np.int64] = np.unique(np.minimum(index, self.items.size - 1))
         return self.items[drawn], self.log_chance[drawn]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The positions of a step of the optimizer, with all that the net reads.
+
+    items: int64, ascending, all that occur; their vectors are gathered once. local_row: for each
+    micro-batch, the row of each of its items in these vectors.
+    """
+
+    size: int  # positions
+    items: I64
+    negatives: SampledNegatives
+    micro_batches: list[MicroBatch]
+    local_row: list[I64]
+
+    @classmethod
+    def of(
+        cls, sessions: Sessions, position: I32, row: TwoTowerEmbedding, sampler: NegativeSampler,
+        rng: np.random.Generator,
+    ) -> Batch:  # fmt: skip
+        """Draw the negatives of a batch, and gather sequences and targets of its positions."""
+        drawn, log_chance = sampler.draw(rng)
+        shares = [share for share in np.array_split(position, MICRO_BATCHES) if share.size]
+        micro_batches = [MicroBatch.of(sessions, share, row, rng) for share in shares]
+        ids = [drawn, *(batch.item for batch in micro_batches)]
+        items, local = np.unique(np.concatenate(ids), return_inverse=True)
+        of_drawn, *local_row = np.split(local, np.cumsum([each.size for each in ids])[:-1])
+        negatives = SampledNegatives(of_drawn, log_chance, items.size)
+        return cls(position.size, items, negatives, micro_batches, local_row)
 
 
 def split_positions(sessions: Sessions, seed: int) -> tuple[I32, I64]:

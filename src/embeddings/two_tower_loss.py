@@ -29,7 +29,8 @@ def sampled_softmax(
         return torch.from_numpy(values).to(unit.device)
 
     correction = tensor(-negatives.log_chance)
-    logits = torch.addmm(correction, query, unit[tensor(negatives.local_row)].T)
+    drawn = unit.index_select(0, tensor(negatives.local_row))
+    logits = torch.addmm(correction, query, drawn.T)
     negative = negatives.negative_of_row[target_row]
     hit = np.flatnonzero(negative >= 0)
     logits[tensor(targets.query[hit]), tensor(negative[hit])] = -torch.inf

@@ -119,7 +119,9 @@ class TwoTowerNet(nn.Module):
 
     def encode(self, vectors: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Encode sessions to vectors (n, dim); batch["local_row"] holds rows of `vectors`."""
-        return self.encoder(vectors[batch["local_row"]], batch)
+        row = batch["local_row"]
+        events = vectors.index_select(0, row.flatten()).view(*row.shape, -1)
+        return self.encoder(events, batch)
 
     def query(self, session: Tensor, event_type: Tensor) -> Tensor:
         """Combine session vectors (n, dim) and event types (n) to unit query vectors (n, dim)."""

@@ -73,17 +73,21 @@ class TrainingState:
             self.net.load_state_dict(self.best["net"])
             self.vectors = self.best["vectors"]
 
-    def update(self, items: Tensor, gradient: Tensor, rate: float) -> None:
-        """Take one step of Adam (Kingma and Ba, 2015) on the vectors of these items alone."""
+    def update(self, items: Tensor, vectors: Tensor, gradient: Tensor, rate: float) -> None:
+        """Take one step of Adam (Kingma and Ba, 2015) on the vectors of these items alone.
+
+        vectors, gradient: (items, dim), the vectors now and the gradient of the loss.
+        """
+        means = []
         for moment, beta, value in zip(
             self.moments, BETAS, (gradient, gradient * gradient), strict=True
         ):
-            moment[items] = torch.lerp(value, moment[items], beta)
-        first, second = (
-            moment[items] / (1 - beta**self.steps)
-            for moment, beta in zip(self.moments, BETAS, strict=True)
-        )
-        self.vectors[items] -= rate * first / (second.sqrt() + EPSILON)
+            mean = torch.lerp(value, moment.index_select(0, items), beta)
+            moment.index_copy_(0, items, mean)
+            means.append(mean / (1 - beta**self.steps))
+        first, second = means
+        step = rate * first / (second.sqrt() + EPSILON)
+        self.vectors.index_copy_(0, items, vectors - step)
 
     def tensor(self, array: NDArray[Any]) -> Tensor:
         """Copy an array to the device of the vectors."""
@@ -91,7 +95,7 @@ class TrainingState:
 
     def unit_vectors(self, items: I64) -> Tensor:
         """Return the vectors of items at length 1: (items, dim)."""
-        return normalize(self.vectors[self.tensor(items)])
+        return normalize(self.vectors.index_select(0, self.tensor(items)))
 
     def encode(self, batch: SequenceBatch) -> Tensor:
         """Encode sessions, each of one event or more, to vectors (n, dim)."""

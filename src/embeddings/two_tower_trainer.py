@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,12 @@ from torch.nn.functional import normalize
 from src.core.arrays import I32, I64
 from src.core.training import EarlyStopping, Line, Log, Progress, all_batches
 from src.data.sessions import Sessions
-from src.embeddings.deterministic import deterministic_pool
+from src.embeddings.deterministic import deterministic_pool, made_ahead
 from src.embeddings.two_tower_batches import (
+    MICRO_BATCHES,
+    Batch,
     MicroBatch,
     NegativeSampler,
-    SampledNegatives,
     epoch_batches,
     split_positions,
 )
@@ -37,9 +39,6 @@ from src.embeddings.two_tower_vectors import TrainedTowers
 
 if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
-
-MICRO_BATCHES = 2
-"""Shares of a batch, a thread each. The result depends on this number, not on that of threads."""
 
 
 class TwoTowerTrainer:
@@ -82,36 +81,28 @@ class TwoTowerTrainer:
         batches = epoch_batches(self.positions, self.row, self.seed, number)
         total = self.stopping.max_epochs * len(batches)
         self.state.net.train()
-        for batch in progress(batches, number):
+
+        def batch_of(position: I32) -> Batch:
+            return Batch.of(self.sessions, position, self.row, self.sampler, rng)
+
+        for batch in made_ahead(self.pool, batch_of, progress(batches, number)):
             rate = self.row.learning_rate * max(1 - self.state.steps / total, 0.0)
-            losses.append(self.train_batch(batch, rng, rate) * batch.size)
-        loss = sum(losses) / sum(batch.size for batch in batches)
+            losses.append(self.train_batch(batch, rate) * batch.size)
+        loss = sum(losses) / sum(position.size for position in batches)
         scores = held_out_scores(
             self.state, self.sessions, self.row, self.held_out, self.sampler.items, self.seed
         )
         return {"epoch": number, "loss": loss, **scores}
 
-    def train_batch(self, position: I32, rng: np.random.Generator, rate: float) -> float:
-        """Train on a batch of positions with this learning rate; return their mean loss."""
+    def train_batch(self, batch: Batch, rate: float) -> float:
+        """Train on a batch with this learning rate; return the mean loss of its positions."""
         state = self.state
         state.steps += 1
-        drawn, log_chance = self.sampler.draw(rng)
-        micro_batches = [MicroBatch.of(self.sessions, share, self.row, rng)
-                         for share in np.array_split(position, MICRO_BATCHES)
-                         if share.size]  # fmt: skip
-        ids = [drawn, *(batch.item for batch in micro_batches)]
-        unique_ids, local = np.unique(np.concatenate(ids), return_inverse=True)
-        local_rows = np.split(local, np.cumsum([each.size for each in ids])[:-1])
-        negatives = SampledNegatives(local_rows[0], log_chance, unique_ids.size)
-        items = state.tensor(unique_ids)
-        vectors = state.vectors[items].requires_grad_()
+        items = state.tensor(batch.items)
+        vectors = state.vectors.index_select(0, items).requires_grad_()
         unit = normalize(vectors)
-        results = self.pool.map(
-            lambda batch, local_row: self._gradients(
-                batch, local_row, unit.detach(), negatives, position.size
-            ),
-            micro_batches, local_rows[1:],
-        )  # fmt: skip
+        gradients_of = partial(self._gradients, batch, unit.detach().requires_grad_())
+        results = self.pool.map(gradients_of, batch.micro_batches, batch.local_row)
         losses, gradients = zip(*results, strict=True)  # in order, whichever thread ends first
         of_unit, *of_net = (sum(terms) for terms in zip(*gradients, strict=True))
         for parameter, gradient in zip(state.net.parameters(), of_net, strict=True):
@@ -122,25 +113,24 @@ class TwoTowerTrainer:
         torch.autograd.backward(unit, of_unit)
         assert vectors.grad is not None
         with torch.no_grad():
-            state.update(items, vectors.grad, rate)
+            state.update(items, vectors, vectors.grad, rate)
         return float(sum(losses))
 
     def _gradients(
-        self, batch: MicroBatch, local_row: I64, unit: Tensor, negatives: SampledNegatives, n: int
+        self, batch: Batch, unit: Tensor, part: MicroBatch, local_row: I64
     ) -> tuple[float, tuple[Tensor, ...]]:
         """Compute the loss, and its gradients by the unit vectors and the parameters of the net.
 
-        local_row: rows in `unit` of the micro-batch's items. n: positions of the whole batch.
+        local_row: rows in `unit` of the micro-batch's items.
         """
         torch.set_num_threads(1)
-        state, targets = self.state, batch.targets
-        unit.requires_grad_()
-        event_row, target_row = np.split(local_row, [batch.sequences.item.size])
-        inputs = net_inputs(batch.sequences, event_row, batch.mask, unit.device)
+        state, targets = self.state, part.targets
+        event_row, target_row = np.split(local_row, [part.sequences.item.size])
+        inputs = net_inputs(part.sequences, event_row, part.mask, unit.device)
         session = state.net.encode(unit, inputs)
         query = state.net.query(session[state.tensor(targets.position)], state.tensor(targets.type))
         query = query / self.row.temperature
-        loss = sampled_softmax(query, unit, targets, target_row, negatives) / n
+        loss = sampled_softmax(query, unit, targets, target_row, batch.negatives) / batch.size
         return float(loss.detach()), torch.autograd.grad(loss, [unit, *state.net.parameters()])
 
     def keep(self) -> None:
@@ -166,6 +156,6 @@ class TwoTowerTrainer:
 def deterministic_trainer(
     sessions: Sessions, row: TwoTowerEmbedding, n_types: int, seed: int, device: str
 ) -> Iterator[TwoTowerTrainer]:
-    """Yield a trainer inside `deterministic_pool`."""
-    with deterministic_pool(MICRO_BATCHES) as pool:
+    """Yield a trainer inside `deterministic_pool`; a thread of it makes the next batch."""
+    with deterministic_pool(MICRO_BATCHES + 1) as pool:
         yield TwoTowerTrainer(sessions, row, n_types, seed, device, pool)

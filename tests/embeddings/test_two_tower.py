@@ -25,10 +25,7 @@ from src.data.sessions import Sessions
 from src.embeddings import two_tower_metrics, two_tower_nets
 from src.embeddings.neighbours import neighbours_by_likelihood
 from src.embeddings.two_tower import ENCODERS, TwoTowerEmbedding
-from src.embeddings.two_tower_batches import (
-    Targets,
-    split_positions,
-)
+from src.embeddings.two_tower_batches import Batch, Targets, split_positions
 from src.embeddings.two_tower_trainer import deterministic_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +95,9 @@ def test_the_loss_is_a_softmax_over_the_drawn_items(negatives: int) -> None:
         session = trainer.state.encode(sequences)[torch.from_numpy(t.position)]
         query = trainer.state.net.query(session, torch.from_numpy(t.type)).detach().double()
         score = np.exp(query.numpy() @ items.T / row.temperature)
-        loss = trainer.train_batch(position, np.random.default_rng(1), rate=0.0)
+        rng = np.random.default_rng(1)
+        batch = Batch.of(s, position, row, trainer.sampler, rng)
+        loss = trainer.train_batch(batch, rate=0.0)
     assert drawn.size == RING if negatives == 100 else drawn.size < 13
     stands_for = dict(zip(drawn.tolist(), np.exp(-log_chance.astype(np.float64)), strict=True))
     wanted = 0.0
