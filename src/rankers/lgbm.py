@@ -68,6 +68,11 @@ class LightGBMRanker(TreesRanker):
         return self.loss in BINARY
 
     @property
+    def is_of_odds(self) -> bool:
+        """See TreesRanker; XE-NDCG has targets of its own for negatives."""
+        return super().is_of_odds and self.loss != "rank_xendcg"
+
+    @property
     def bin_params(self) -> dict[str, float | int | str]:
         """Params of the binned datasets."""
         chosen = {key: value for key, value in self.params if key in OF_DATASET}

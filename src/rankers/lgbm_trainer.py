@@ -85,11 +85,16 @@ class FoldDatasets:
         return cls(rows, dtrain, binned(rows.valid, dtrain))
 
     def set_labels(self, ranker: LightGBMRanker, target: str) -> None:
-        """Set the labels of the ranker's loss; ValueError where loss or metric cannot take them."""
-        datasets = (self.dtrain, self.dvalid)
-        for data, label in zip(datasets, self.rows.labels(ranker, target), strict=True):
+        """Set the labels and corrections of the ranker's loss.
+
+        Raises ValueError where loss or metric cannot take the labels.
+        """
+        corrections = self.rows.corrections(ranker) or (None, None)
+        datasets, labels = (self.dtrain, self.dvalid), self.rows.labels(ranker, target)
+        for data, label, added in zip(datasets, labels, corrections, strict=True):
             check_labels(ranker, target, label)
             data.set_label(label)
+            data.set_init_score(added)
 
 
 def check_labels(ranker: LightGBMRanker, target: str, label: F32) -> None:

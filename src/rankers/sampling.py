@@ -1,4 +1,10 @@
-"""Sample the candidates that rankers are trained on: all positives, and some or all negatives."""
+"""Sample the candidates that rankers are trained on: all positives, and some or all negatives.
+
+Negatives are drawn more often from the top of the pool, where the order decides the metric. What is
+drawn so is no picture of the pool: among equals, those of the top look worse than they are. So
+rankers learn the score minus ln of the chance of a draw, and give the score (the logQ correction of
+src/embeddings/two_tower_loss.py).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from src.candidates.pool import Pool
-from src.core.arrays import F32, F64, Mask, hash_unit, offsets_of_sizes
+from src.core.arrays import F32, F64, Mask, hash_unit, positions
 from src.core.run import Run
 from src.data import paths
 from src.data.labels import grades_of, scan_labels, scan_positives
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
 MIN_NEGATIVES = 2
 """Negatives per positive, at least; where these are too many rows, queries are sampled too."""
+HALF = 20
+"""Position in the pool, from 0, of a candidate with half of the first one's chance to be drawn."""
 NEGATIVES_SEED, QUERIES_SEED = 2, 6
 """Added to the recipe's seed: each draw has numbers of its own (folds add 1, blends 3)."""
 
@@ -38,20 +46,32 @@ class Sampler:
         label: grades, float32 (candidates); those above 0 are positives.
         """
         size = np.diff(pool.offsets)
-        mask: Mask = label > 0
-        if self.negative_rate == inf:
-            mask = np.ones(label.size, np.bool_)
-        else:
-            positives = np.diff(offsets_of_sizes(mask)[pool.offsets])
-            share = self.negative_rate * positives / np.maximum(size - positives, 1)
+        mask: Mask = np.ones(label.size, np.bool_)
+        if self.negative_rate < inf:
             unit = _hash_candidates(pool, self.seed + NEGATIVES_SEED)
-            mask = mask | (unit < np.repeat(share, size))
+            mask = (label > 0) | (unit < self.chances(pool, label))
         if self.query_rate < 1:
             query = pl.DataFrame({"session": np.arange(size.size) + pool.first})
             unit_of_query = query.select(hash_unit(pl.col("session"), self.seed + QUERIES_SEED))
             sampled = unit_of_query.to_series().to_numpy() < self.query_rate
             mask &= np.repeat(sampled, size)
         return mask
+
+    def chances(self, pool: Pool, label: F32) -> F64:
+        """Return the chance of each candidate to be drawn as a negative of its query.
+
+        It falls with the position in the pool: at HALF it is half of the first one's. So
+        negative_rate per positive are drawn, or fewer where a chance would be above 1.
+        """
+        if self.negative_rate == inf:
+            return np.ones(label.size)
+        positive, query = label > 0, pool.session - pool.first
+        weight = HALF / (HALF + positions(pool.offsets))
+        positives, of_negatives = (  # sums of a query, whatever the batch
+            np.bincount(query, x, pool.n_queries) for x in (positive, weight * ~positive)
+        )
+        rate = self.negative_rate * positives / np.maximum(of_negatives, 1e-9)
+        return np.minimum(rate[query] * weight, 1.0)
 
     def expected_rows(self, positives: int, candidates: int) -> float:
         """Estimate the rows of a split with so many positives among so many candidates."""

@@ -34,18 +34,27 @@ def select_features(
     X = train_set.load(rows, names)
     grade = train_set.label[rows]
     is_high = grade > (grade.mean() if grade.min() > 0 else 0)
-    return top_features_by_gain(X, is_high, names, max_features, task.engine.device, task.seed)
+    matrix = matrix_of(X, is_high, names, train_set.correction(task.fold)[rows])
+    return top_features_by_gain(matrix, max_features, task.engine.device, task.seed)
+
+
+def matrix_of(X: F32, label: NDArray, names: list[str], correction: F32) -> xgb.QuantileDMatrix:
+    """Bin the named columns of X; label: bool (rows); correction: see TrainSet.correction."""
+    margin = correction if correction.any() else None
+    return xgb.QuantileDMatrix(
+        X, label, feature_names=names, nthread=1, max_bin=MAX_BIN, base_margin=margin
+    )
 
 
 def top_features_by_gain(
-    X: F32, label: NDArray, names: list[str], max_features: int, device: str, seed: int
+    rows: xgb.QuantileDMatrix, max_features: int, device: str, seed: int
 ) -> list[str]:
-    """Return the names of the columns of X with the highest total gain, in the order of X.
+    """Return the names of the columns with the highest total gain, in their order.
 
     Ties go by name. Columns without a split are left out; if no column has one, the first column is
-    returned. label: bool (rows).
+    returned.
     """
-    rows = xgb.QuantileDMatrix(X, label, feature_names=names, nthread=1, max_bin=MAX_BIN)
+    names = list(rows.feature_names or [])
     params = dict(PARAMS) | {"device": device, "seed": seed}
     gain = xgb.train(params, rows, ROUNDS).get_score(importance_type="total_gain")
     best = sorted(gain, key=lambda name: (-np.max(gain[name]), name))[:max_features] or names[:1]

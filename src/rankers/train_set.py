@@ -14,8 +14,8 @@ import polars as pl
 from src.core.arrays import F32, I8, I32, I64, Mask, arrays, offsets_of_sizes
 
 KEYS = ("session", "item", "fold")
-LABEL = "label_"
-"""Columns that are no features: KEYS, and those whose names begin with LABEL."""
+LABEL, CHANCE = "label_", "log_chance_"
+"""Columns that are no features: KEYS, and those whose names begin with LABEL or CHANCE."""
 SELECTION_ROWS = 15_000
 """Rows, about, by which features are selected."""
 
@@ -27,7 +27,8 @@ class TrainSet:
     Arrays (rows): session; item; fold, -1 where all folds learn from the row; query, a number per
     file and session, ascending; label, 0 for a negative. With one objective, the label is the
     grade. With several, it is n for a positive of the n-th objective (from 1; the largest n
-    counts). file_offsets: CSR of the files.
+    counts). file_offsets: CSR of the files. log_chance: ln of the chance that a negative is sampled
+    for some objective, 0 where all are.
     """
 
     files: tuple[Path, ...]
@@ -38,6 +39,7 @@ class TrainSet:
     fold: I8
     query: I32
     file_offsets: I64
+    log_chance: F32
 
     @classmethod
     def read(cls, files: Sequence[Path], objectives: Sequence[str]) -> TrainSet:
@@ -45,9 +47,15 @@ class TrainSet:
         labels = [pl.col(f"{LABEL}{name}") for name in objectives]
         if len(labels) > 1:
             labels = [(label > 0) * pl.lit(n, pl.Float32) for n, label in enumerate(labels, 1)]
+        known = [f"{CHANCE}{n}" for n in objectives if f"{CHANCE}{n}" in _columns(files)]
+        chance = pl.max_horizontal(known) if known else pl.lit(0.0)
         heads = [
             pl.scan_parquet(file)
-            .select(*KEYS, label=pl.max_horizontal(labels).cast(pl.Float32))
+            .select(
+                *KEYS,
+                label=pl.max_horizontal(labels).cast(pl.Float32),
+                log_chance=chance.cast(pl.Float32),
+            )
             .drop_nulls("label")
             .with_columns(file=pl.lit(n, pl.Int32))
             .collect()
@@ -55,18 +63,20 @@ class TrainSet:
         ]
         head = pl.concat(heads)
         query = head.select(pl.struct("file", "session").rle_id()).to_series()
-        session, item, label, fold = arrays(head, "session", "item", "label", "fold")
+        session, item, label, fold, log_chance = arrays(
+            head, "session", "item", "label", "fold", "log_chance"
+        )
         offsets = np.cumsum([0, *(h.height for h in heads)])
         return cls(
             tuple(files), tuple(objectives), session, item, label, fold,
-            query.to_numpy().astype(np.int32), offsets,
+            query.to_numpy().astype(np.int32), offsets, log_chance,
         )  # fmt: skip
 
     @cached_property
     def names(self) -> list[str]:
         """Names of all features, in the order of the table."""
-        names = pl.read_parquet_schema(self.files[0])
-        return [name for name in names if name not in KEYS and not name.startswith(LABEL)]
+        no_features = (LABEL, CHANCE)
+        return [n for n in _columns(self.files) if n not in KEYS and not n.startswith(no_features)]
 
     @cached_property
     def offsets(self) -> I64:
@@ -78,9 +88,27 @@ class TrainSet:
 
         A grade is NaN where the row is not sampled for the objective.
         """
-        names = [f"{LABEL}{name}" for name in self.objectives]
+        return self._of_objectives(LABEL, np.nan)
+
+    def correction(self, fold: int) -> F32:
+        """Return what a loss of log-odds adds to the scores: float32 (rows), of a model of a fold.
+
+        It is minus log_chance (sampling.py), and a constant: its mean over the train rows is the
+        log-odds of a positive, from where a training begins. 0 where all negatives are sampled.
+        """
+        return _correction(self.log_chance, self.label, self.fold != fold)
+
+    def corrections(self, fold: int) -> F32:
+        """Return the correction of each objective: float32 (rows, objectives)."""
+        if not self.log_chance.any():
+            return np.zeros((self.label.size, len(self.objectives)), np.float32)
+        pairs = zip(self._of_objectives(CHANCE, 0.0).T, self.grades().T, strict=True)
+        return np.column_stack([_correction(*pair, self.fold != fold) for pair in pairs])
+
+    def _of_objectives(self, prefix: str, missing: float) -> F32:
+        names = [f"{prefix}{name}" for name in self.objectives]
         tables = (self._sampled(file).select(names).collect() for file in self.files)
-        return np.concatenate([t.cast(pl.Float32).fill_null(np.nan).to_numpy() for t in tables])
+        return np.concatenate([t.cast(pl.Float32).fill_null(missing).to_numpy() for t in tables])
 
     def _sampled(self, file: Path) -> pl.LazyFrame:
         """Return the rows of a file that are sampled for some objective."""
@@ -141,3 +169,16 @@ class TrainSet:
     def cells(self, max_features: int | None) -> int:
         """Return rows x features of a ranker that reads at most max_features."""
         return self.label.size * min(max_features or len(self.names), len(self.names))
+
+
+def _columns(files: Sequence[Path]) -> list[str]:
+    return list(pl.read_parquet_schema(files[0]))
+
+
+def _correction(log_chance: F32, grade: F32, train: Mask) -> F32:
+    if not log_chance.any():
+        return np.zeros_like(log_chance)
+    known = train & ~np.isnan(grade)
+    positives = np.mean(grade[known] > 0).clip(1e-6, 1 - 1e-6)
+    constant = np.log(positives / (1 - positives)) + log_chance[known].mean(dtype=np.float64)
+    return (constant - log_chance).astype(np.float32)

@@ -68,6 +68,11 @@ class TreesRanker(Ranker):
     def is_binary(self) -> bool:
         """Whether the loss knows two classes only."""
 
+    @property
+    def is_of_odds(self) -> bool:
+        """Whether scores, or their differences, are log-odds: the draw is corrected."""
+        return self.is_listwise or self.is_binary
+
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError for rounds below 1, and params without a loss or set elsewhere."""
         if min(self.num_boost_round, self.early_stopping_rounds) < 1:

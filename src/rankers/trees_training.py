@@ -30,6 +30,7 @@ class FoldRows:
     names: list[str]  # of the features that the models read
     train: Mask
     valid: Mask
+    of_fold: int
     counts: dict[str, int]  # of rows and positives
 
     @classmethod
@@ -45,7 +46,7 @@ class FoldRows:
         chosen = {*features_of(task, train_set, max_features), *always}
         train = train_set.fold != task.fold
         names = [name for name in train_set.names if name in chosen]
-        return cls(train_set, names, train, ~train, train_set.counts(task.fold))
+        return cls(train_set, names, train, ~train, task.fold, train_set.counts(task.fold))
 
     def labels(self, ranker: TreesRanker, target: str) -> tuple[F32, F32]:
         """Return the labels of the train and of the valid rows for the loss of a ranker.
@@ -59,6 +60,13 @@ class FoldRows:
                 "all rows of a fold are on one side; take a loss of grades, rank:ndcg or lambdarank"
             )
         return train, valid
+
+    def corrections(self, ranker: TreesRanker) -> tuple[F32, F32] | None:
+        """Return TrainSet.correction of the train and of the valid rows, if the loss takes it."""
+        if not (ranker.is_of_odds and self.train_set.log_chance.any()):
+            return None
+        correction = self.train_set.correction(self.of_fold)
+        return correction[self.train], correction[self.valid]
 
 
 @dataclass

@@ -71,8 +71,8 @@ class XGBoostRanker(TreesRanker):
             raise ValueError(f"ranker {self.name}: {self.loss} scores classes; take rank:ndcg")
 
     def group_key(self) -> Hashable:
-        """Return what the binned matrices depend on."""
-        return type(self).__name__, self.max_features, self.unread, self.max_bin
+        """Return what the binned matrices depend on; once set, a matrix keeps its correction."""
+        return type(self).__name__, self.max_features, self.unread, self.max_bin, self.is_of_odds
 
     @property
     def fit_order(self) -> int:

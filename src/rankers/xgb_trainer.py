@@ -79,16 +79,18 @@ class FoldMatrices:
         return cls(rows, dtrain, dvalid)
 
     def set_labels(self, ranker: XGBoostRanker, target: str) -> None:
-        """Set the labels of the ranker's loss and, if it needs them, the queries of the rows.
+        """Set labels and corrections of the ranker's loss and, if it needs them, the queries.
 
         Queries cannot be unset, and AUC becomes a mean over queries. Raises ValueError where loss
         or metric cannot take the labels.
         """
         query = self.rows.train_set.query
         parts = ((self.dtrain, self.rows.train), (self.dvalid, self.rows.valid))
-        for (matrix, mask), label in zip(parts, self.rows.labels(ranker, target), strict=True):
+        corrections = self.rows.corrections(ranker) or (None, None)
+        labels = self.rows.labels(ranker, target)
+        for (matrix, mask), label, added in zip(parts, labels, corrections, strict=True):
             check_labels(ranker, target, label)
-            matrix.set_info(label=label)
+            matrix.set_info(label=label, base_margin=added)
             if ranker.needs_queries:
                 matrix.set_info(qid=query[mask])
 

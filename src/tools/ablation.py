@@ -40,7 +40,7 @@ from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel
 from src.rankers.compiled_trees import tree_model
 from src.rankers.oof import EvalBatch, eval_batches, require_trainable, with_all_folds
-from src.rankers.selection import top_features_by_gain
+from src.rankers.selection import matrix_of, top_features_by_gain
 from src.rankers.train import in_parallel
 from src.rankers.train_set import SELECTION_ROWS, TrainSet
 from src.rankers.train_table import train_files
@@ -60,11 +60,12 @@ class Variant(NamedTuple):
 
 
 class TrainRows(NamedTuple):
-    """Training rows in memory; query: numbers, ascending."""
+    """Training rows in memory; query: numbers, ascending; correction: see TrainSet."""
 
     X: F32
     label: F32
     query: I64
+    correction: F32
 
 
 class Kept(NamedTuple):
@@ -130,21 +131,21 @@ def variants(recipe: Recipe) -> list[Variant]:
 
 def train(run: Run, ranker: XGBoostRanker, variant: Variant, rows: TrainRows) -> RankerModel:
     """Train a model on the columns that are left, selected as in step 6."""
-    names, (X, label, query) = FeatureTable(run.recipe).names, rows
+    names, (X, label, query, added) = FeatureTable(run.recipe).names, rows
     if variant.retrievers:
         mask, X = without(X, query, names, run.recipe, variant.retrievers)
-        label, query = label[mask], query[mask]
+        label, query, added = label[mask], query[mask], added[mask]
     columns = np.flatnonzero([name not in set(variant.columns) for name in names])
     left, device = [names[c] for c in columns], run.engine.device
     sampled = query % max(1, round(len(X) / SELECTION_ROWS)) == 0  # rows that select features
     used, max_features = left, ranker.max_features or len(left)
     if max_features < len(left):
-        used = top_features_by_gain(
-            X[sampled][:, columns], label[sampled] > 0, left, max_features, device, variant.seed
-        )
+        some = matrix_of(X[sampled][:, columns], label[sampled] > 0, left, added[sampled])
+        used = top_features_by_gain(some, max_features, device, variant.seed)
     matrix = xgb.QuantileDMatrix(
         X[:, [names.index(name) for name in used]], ranker.labels(label), feature_names=used,
         max_bin=ranker.max_bin, nthread=1, **({"qid": query} if ranker.is_listwise else {}),
+        base_margin=added if ranker.is_of_odds and added.any() else None,
     )  # fmt: skip
     model = boost(ranker, matrix, ROUNDS, {"device": device, "seed": variant.seed})
     return tree_model(model, run.engine.threads)
@@ -157,7 +158,8 @@ def train_all(run: Run, objective: str, plan: list[Variant]) -> list[list[Ranker
     mask = train_set.subsample(np.ones(train_set.fold.size, np.bool_), ROWS)
     fold, X = train_set.fold[mask], train_set.load(mask, FeatureTable(run.recipe).names)
     query = np.unique(train_set.query[mask], return_inverse=True)[1]
-    rows = TrainRows(X, train_set.label[mask], query)
+    correction = train_set.correction(fold=0)[mask]  # folds differ by a constant alone
+    rows = TrainRows(X, train_set.label[mask], query, correction)
 
     def train_fold(variant: Variant, f: int) -> RankerModel:
         return train(run, ranker, variant, TrainRows(*(column[fold != f] for column in rows)))

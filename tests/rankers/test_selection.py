@@ -13,7 +13,7 @@ import polars as pl
 
 from src.core.engines import resolve
 from src.rankers.base import FitTask
-from src.rankers.selection import features_of, select_features, top_features_by_gain
+from src.rankers.selection import features_of, matrix_of, select_features, top_features_by_gain
 from src.rankers.train_set import TrainSet
 from src.rankers.xgb import XGBoostRanker
 
@@ -21,9 +21,24 @@ from src.rankers.xgb import XGBoostRanker
 def test_a_feature_is_kept_where_nothing_splits() -> None:
     """A label that no column tells: one column stays, for a model needs one."""
     X, names = np.zeros((40, 3), np.float32), ["a", "b", "c"]
-    assert top_features_by_gain(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["a"]
-    X[:, 1] = np.arange(40) % 2
-    assert top_features_by_gain(X, np.arange(40) % 2, names, 2, "cpu", 0) == ["b"]
+    label, none = np.arange(40) % 2, np.zeros(40, np.float32)
+    assert top_features_by_gain(matrix_of(X, label, names, none), 2, "cpu", 0) == ["a"]
+    X[:, 1] = label
+    assert top_features_by_gain(matrix_of(X, label, names, none), 2, "cpu", 0) == ["b"]
+
+
+def test_what_the_draw_made_is_no_reason_for_a_feature() -> None:
+    """Half of the negatives were drawn from a tenth of the rows, which one column marks."""
+    rng = np.random.default_rng(1)
+    label = np.arange(8000) % 2
+    often = np.where(label == 0, rng.random(8000) < 0.5, rng.random(8000) < 0.1)
+    X = np.column_stack([often, rng.random(8000) < 0.5 + 0.1 * label]).astype(np.float32)
+    for correction, best in (
+        (np.zeros(8000), ["often"]),
+        (-np.log(np.where(often, 9.0, 1)), ["told"]),
+    ):
+        matrix = matrix_of(X, label, ["often", "told"], correction.astype(np.float32))
+        assert top_features_by_gain(matrix, 1, "cpu", 0) == best
 
 
 def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ def test_the_table_holds_all_positives_and_sampled_negatives(first: Path) -> Non
     run = run_in(first, RECIPE)
     table = pl.read_parquet(train_files(run))
     names = FeatureTable(RECIPE).names
-    assert table.columns == ["session", "item", "fold", "label_clicks", "label_carts", *names]
+    labels = [f"{prefix}_{name}" for name in OBJECTIVES for prefix in ("label", "log_chance")]
+    assert table.columns == ["session", "item", "fold", *labels, *names]
     counts, truth = count_rows_and_positives(run, "valid"), ground_truth(run, "valid")
     assert counts["rows"] == table.height
     assert counts["clicks"] == truth[0].height == count_positives(run)["clicks"]

@@ -179,7 +179,12 @@ XGB: tuple[tuple[str, float | int | str], ...] = (
     ("min_child_weight", 5), ("alpha", 0.01), ("lambda", 1.0), ("max_bin", 128),
 )  # fmt: skip
 RANKERS = (
-    XGBoostRanker("logistic", (("objective", "binary:logistic"), *XGB), max_features=150),
+    XGBoostRanker(
+        "logistic",
+        (("objective", "binary:logistic"), *XGB),
+        eval_metric="logloss",
+        max_features=150,
+    ),
     XGBoostRanker(
         "graded",
         (("objective", "rank:ndcg"), *XGB),

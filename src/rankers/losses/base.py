@@ -31,6 +31,11 @@ class Loss(ABC):
         Raises ValueError where a loss draws and has no generator.
         """
 
+    @property
+    def is_of_odds(self) -> bool:
+        """Whether scores, or their differences, are log-odds: the draw is corrected."""
+        return True
+
     def at(self, progress: float) -> Loss:
         """Return the row for a moment of the training; progress: from 0 at its start to 1."""
         return self

@@ -30,6 +30,10 @@ class Hybrid(Loss):
         if not 0 < self.warm_up_share <= 1:
             raise ValueError("Hybrid: warm_up_share is above 0, and at most 1")
 
+    @property
+    def is_of_odds(self) -> bool:
+        return all(loss.is_of_odds for _, loss in self.terms)
+
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
     ) -> Tensor:

@@ -52,6 +52,10 @@ class BCE(Pointwise):
 class SquaredError(Pointwise):
     """Square of score minus grade."""
 
+    @property
+    def is_of_odds(self) -> bool:
+        return False
+
     def costs(self, scores: Tensor, grades: Tensor) -> Tensor:
         """Compute the squared error of each item."""
         return (scores - grades).square()

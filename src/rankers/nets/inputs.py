@@ -35,7 +35,8 @@ class QueryRows:
     """Candidates of whole queries as a net reads them: a row each.
 
     offsets: CSR of the queries. (rows): label; item, its code. (rows, names): numbers. (rows,
-    categories): codes. (queries, max_len), of the last events of the session: history, the codes of
+    categories): codes. correction: as label, what a loss of log-odds adds to the scores; see
+    TrainSet. (queries, max_len), of the last events of the session: history, the codes of
     the items; mask, event_type and recency of SequenceBatch. The label of a multi-task net is
     (rows, objectives), NaN where nothing is known.
     """
@@ -50,16 +51,17 @@ class QueryRows:
     mask: NDArray[np.bool_]
     event_type: I64
     recency: I64
+    correction: F32
 
     @classmethod
     def of(
         cls, scaler: InputScaler, offsets: I64, label: F32, item: I32, files: Iterable[F32],
-        histories: SequenceBatch,
+        histories: SequenceBatch, correction: F32 | None = None,
     ) -> QueryRows:  # fmt: skip
         """Convert raw rows.
 
         files: X of the scaler's columns, in parts of the rows. They are converted in small batches:
-        the numbers between take several times the memory.
+        the numbers between take several times the memory. correction: None for 0.
         """
         numbers = np.empty((item.size, len(scaler.names)), np.float16)
         codes, row = np.empty((item.size, len(scaler.values)), np.int32), 0
@@ -69,13 +71,13 @@ class QueryRows:
         return cls(
             scaler, offsets, label, codes_of(scaler.items, item), numbers, codes,
             codes_of(scaler.items, histories.item), histories.mask, histories.event_type,
-            histories.recency,
+            histories.recency, np.zeros_like(label) if correction is None else correction,
         )  # fmt: skip
 
     def take(self, queries: I64) -> QueryRows:
         """Keep the rows and histories of some queries, in their order."""
         rows = np.concatenate([np.arange(self.offsets[q], self.offsets[q + 1]) for q in queries])
-        of_row = ("label", "item", "numbers", "codes")
+        of_row = ("label", "item", "numbers", "codes", "correction")
         of_query = ("history", "mask", "event_type", "recency")
         taken = {name: getattr(self, name)[rows] for name in of_row}
         taken |= {name: getattr(self, name)[queries] for name in of_query}
@@ -83,8 +85,15 @@ class QueryRows:
 
     def labels(self, queries: I64) -> F32:
         """Return the labels of the rows of queries, in the order of the queries."""
+        return self.label[self._rows(queries)]
+
+    def corrections(self, queries: I64) -> F32:
+        """Return the correction of the rows of queries, in the order of the queries."""
+        return self.correction[self._rows(queries)]
+
+    def _rows(self, queries: I64) -> I64:
         ends = zip(self.offsets[queries], self.offsets[queries + 1], strict=True)
-        return np.concatenate([self.label[a:b] for a, b in ends])
+        return np.concatenate([np.arange(a, b) for a, b in ends])
 
     def batch(self, queries: I64) -> dict[str, NDArray]:
         """Gather the rows and histories of queries.
@@ -103,7 +112,7 @@ class QueryRows:
             "item": self.item[rows], "numbers": self.scaler.inputs(self.numbers[rows]),
             "codes": self.codes[rows], "history": self.history[queries],
             "mask": self.mask[queries], "event_type": self.event_type[queries],
-            "recency": self.recency[queries],
+            "recency": self.recency[queries], "correction": self.correction[rows],
         }  # fmt: skip
 
 
@@ -149,6 +158,7 @@ class FoldQueries:
             scaler, offsets, train_set.grades() if objectives else train_set.label, train_set.item,
             (train_set.file_features(file, columns) for file in range(len(train_set.files))),
             histories,
+            (train_set.corrections if objectives else train_set.correction)(task.fold),
         )  # fmt: skip
         return cls(
             rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),

@@ -69,6 +69,7 @@ class OneNet:
         if self.weights:
             loss_at = PerTask(loss_at, self.weights)
         for weight, scores in self.net.branches(batch):
+            scores = scores + batch["correction"] if ranker.loss.is_of_odds else scores
             loss = loss + weight * loss_at(scores, batch["label"], batch["offsets"], draws)
         for optimizer in self.optimizers:
             optimizer.param_groups[0]["lr"] = ranker.learning_rate * (1 - self.progress)

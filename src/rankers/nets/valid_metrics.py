@@ -29,6 +29,8 @@ def valid_metrics(model: NetModel, rows: QueryRows, queries: I64) -> dict[str, f
     all are means over the objectives.
     """
     score, label = model.score_queries(rows, queries), rows.labels(queries)
+    if model.ranker.loss.is_of_odds:
+        score = score + rows.corrections(queries)
     query = np.repeat(np.arange(queries.size), np.diff(rows.offsets)[queries])
     metrics_of = partial(metrics_by, model.ranker.stop, model.ranker.loss)
     if not model.objectives:
