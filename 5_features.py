@@ -6,12 +6,13 @@ Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embe
 Writes output/<dataset>/<split>/preranked/part-*.parquet: the candidates that a pre-ranker keeps, as
        in the pool, and its score; only for a recipe with a pre-ranker. Its models are in models/
        output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
-       features; for `valid` and the splits with role "train"
+       log_chance_<objective>, features; for `valid` and the splits with role "train"
        output/<dataset>/logs/positives.json: positives in the pools, by objective
 
 A label is the grade of the item; 0 is a negative, null is not sampled for the objective. All
-positives in the pools are kept, and as many negatives as the recipe allows. Step 6 computes the
-features of all candidates in batches and stores none: they would take 340 GB for OTTO.
+positives in the pools are kept, and as many negatives as the recipe allows, more from the top of
+the pool; log_chance is ln of the chance of a negative. Step 6 computes the features of all
+candidates in batches and stores none: they would take 340 GB for OTTO.
 """
 
 from src.candidates.pool import pool_files

@@ -70,7 +70,8 @@ class LightGBMRanker(TreesRanker):
     @property
     def is_of_odds(self) -> bool:
         """See TreesRanker; XE-NDCG has targets of its own for negatives."""
-        return super().is_of_odds and self.loss != "rank_xendcg"
+        scaled = float(dict(self.params).get("sigmoid", 1)) != 1
+        return super().is_of_odds and self.loss != "rank_xendcg" and not scaled
 
     @property
     def bin_params(self) -> dict[str, float | int | str]:
@@ -90,9 +91,10 @@ class LightGBMRanker(TreesRanker):
             raise ValueError(f"ranker {self.name}: categories {unknown} are no features")
 
     def group_key(self) -> Hashable:
-        """Return what the binned datasets depend on."""
+        """Return what the binned datasets depend on; once set, one keeps its correction."""
         bins = tuple(sorted(self.bin_params.items()))
-        return type(self).__name__, self.max_features, self.unread, self.categories, bins
+        columns = self.max_features, self.unread, self.categories
+        return type(self).__name__, *columns, bins, self.is_of_odds
 
     def memory(self, train_set: TrainSet, models_at_a_time: int) -> float:
         """Count a byte per cell for the bins, .25 for the rest, and what reading takes."""

@@ -94,7 +94,8 @@ class FoldDatasets:
         for data, label, added in zip(datasets, labels, corrections, strict=True):
             check_labels(ranker, target, label)
             data.set_label(label)
-            data.set_init_score(added)
+            if added is not None:
+                data.set_init_score(added)
 
 
 def check_labels(ranker: LightGBMRanker, target: str, label: F32) -> None:

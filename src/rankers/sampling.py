@@ -1,9 +1,11 @@
 """Sample the candidates that rankers are trained on: all positives, and some or all negatives.
 
 Negatives are drawn more often from the top of the pool, where the order decides the metric. What is
-drawn so is no picture of the pool: among equals, those of the top look worse than they are. So
-rankers learn the score minus ln of the chance of a draw, and give the score (the logQ correction of
-src/embeddings/two_tower_loss.py).
+drawn so is no picture of the pool: among equals, those of the top look worse than they are. So the
+losses add minus ln of the chance of a draw to the score (the logQ correction of two_tower_loss.py).
+That is exact for rows alone, for pairs of a positive and a negative, and for a softmax with one
+positive a query. Chances are relative to the first candidate of the query: the number of negatives
+follows that of the positives, which no ranker may see.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ MIN_NEGATIVES = 2
 """Negatives per positive, at least; where these are too many rows, queries are sampled too."""
 HALF = 20
 """Position in the pool, from 0, of a candidate with half of the first one's chance to be drawn."""
+TINY = 1e-9  # no chance at all, in a query without a positive; its logarithm is a number
 NEGATIVES_SEED, QUERIES_SEED = 2, 6
 """Added to the recipe's seed: each draw has numbers of its own (folds add 1, blends 3)."""
 
@@ -39,6 +42,7 @@ class Sampler:
     negative_rate: float  # negatives per positive of a query; inf: all, without a positive too
     seed: int  # of the recipe
     query_rate: float = 1.0  # share of the queries that are sampled
+    alike: bool = False  # whether all negatives of a query have the same chance
 
     def sample(self, pool: Pool, label: F32) -> Mask:
         """Mark the sampled candidates: all positives and some negatives of the sampled queries.
@@ -49,7 +53,7 @@ class Sampler:
         mask: Mask = np.ones(label.size, np.bool_)
         if self.negative_rate < inf:
             unit = _hash_candidates(pool, self.seed + NEGATIVES_SEED)
-            mask = (label > 0) | (unit < self.chances(pool, label))
+            mask = (label > 0) | (unit < self._chances(pool, label)[0])
         if self.query_rate < 1:
             query = pl.DataFrame({"session": np.arange(size.size) + pool.first})
             unit_of_query = query.select(hash_unit(pl.col("session"), self.seed + QUERIES_SEED))
@@ -57,21 +61,30 @@ class Sampler:
             mask &= np.repeat(sampled, size)
         return mask
 
-    def chances(self, pool: Pool, label: F32) -> F64:
-        """Return the chance of each candidate to be drawn as a negative of its query.
+    def log_chances(self, pool: Pool, label: F32) -> F32:
+        """Return ln of each candidate's chance to be drawn, by the first one's: float32, up to 0.
 
-        It falls with the position in the pool: at HALF it is half of the first one's. So
-        negative_rate per positive are drawn, or fewer where a chance would be above 1.
+        The chance of a candidate at position HALF of the pool, by RRF, is half of the first one's.
+        """
+        chance, first = self._chances(pool, label)
+        return np.log(chance / first).astype(np.float32)
+
+    def _chances(self, pool: Pool, label: F32) -> tuple[F64, F64]:
+        """Return the chance of each candidate, and of the first one of its query, as negatives.
+
+        They sum up to negative_rate per positive. Where the first ones would be above 1 they are 1,
+        and fewer are drawn.
         """
         if self.negative_rate == inf:
-            return np.ones(label.size)
+            return np.ones(label.size), np.ones(label.size)
         positive, query = label > 0, pool.session - pool.first
-        weight = HALF / (HALF + positions(pool.offsets))
+        half = inf if self.alike else HALF
+        weight = 1 / (1 + positions(pool.offsets) / half)
         positives, of_negatives = (  # sums of a query, whatever the batch
             np.bincount(query, x, pool.n_queries) for x in (positive, weight * ~positive)
         )
-        rate = self.negative_rate * positives / np.maximum(of_negatives, 1e-9)
-        return np.minimum(rate[query] * weight, 1.0)
+        rate = (self.negative_rate * positives / np.maximum(of_negatives, TINY))[query]
+        return np.clip(rate * weight, TINY * weight, 1.0), np.clip(rate, TINY, 1.0)
 
     def expected_rows(self, positives: int, candidates: int) -> float:
         """Estimate the rows of a split with so many positives among so many candidates."""
@@ -102,7 +115,8 @@ def samplers(recipe: Recipe, positives: list[int], candidates: int) -> list[Samp
     negative_rate = recipe.max_train_rows / (query_rate * count) - 1
     negative_rate = np.minimum(negative_rate, recipe.negatives_per_positive)
     rates = zip(negative_rate.tolist(), query_rate.tolist(), strict=True)
-    return [Sampler(n, recipe.seed, q) for n, q in rates]
+    # given candidates are in the order of their items, which says nothing
+    return [Sampler(n, recipe.seed, q, alike=recipe.given) for n, q in rates]
 
 
 def ground_truth(run: Run, split: str, judged: bool = False) -> list[pl.DataFrame]:

@@ -27,8 +27,8 @@ class TrainSet:
     Arrays (rows): session; item; fold, -1 where all folds learn from the row; query, a number per
     file and session, ascending; label, 0 for a negative. With one objective, the label is the
     grade. With several, it is n for a positive of the n-th objective (from 1; the largest n
-    counts). file_offsets: CSR of the files. log_chance: ln of the chance that a negative is sampled
-    for some objective, 0 where all are.
+    counts). file_offsets: CSR of the files. log_chance: of Sampler.log_chances, the highest of all
+    objectives; 0 in a table without it.
     """
 
     files: tuple[Path, ...]
@@ -93,17 +93,21 @@ class TrainSet:
     def correction(self, fold: int) -> F32:
         """Return what a loss of log-odds adds to the scores: float32 (rows), of a model of a fold.
 
-        It is minus log_chance (sampling.py), and a constant: its mean over the train rows is the
-        log-odds of a positive, from where a training begins. 0 where all negatives are sampled.
+        It is minus log_chance, and a constant: its mean over the train rows is the log-odds of a
+        positive, from where a training begins. 0 where all negatives have the same chance.
         """
-        return _correction(self.log_chance, self.label, self.fold != fold)
-
-    def corrections(self, fold: int) -> F32:
-        """Return the correction of each objective: float32 (rows, objectives)."""
         if not self.log_chance.any():
+            return np.zeros_like(self.log_chance)
+        train = self.fold != fold
+        positives = (self.label[train] > 0).mean()
+        constant = np.log(positives / (1 - positives)) + self.log_chance[train].mean()
+        return (constant - self.log_chance).astype(np.float32)
+
+    def corrections(self) -> F32:
+        """Return minus log_chance of each objective: float32 (rows, objectives)."""
+        if f"{CHANCE}{self.objectives[0]}" not in _columns(self.files):
             return np.zeros((self.label.size, len(self.objectives)), np.float32)
-        pairs = zip(self._of_objectives(CHANCE, 0.0).T, self.grades().T, strict=True)
-        return np.column_stack([_correction(*pair, self.fold != fold) for pair in pairs])
+        return -self._of_objectives(CHANCE, 0.0)
 
     def _of_objectives(self, prefix: str, missing: float) -> F32:
         names = [f"{prefix}{name}" for name in self.objectives]
@@ -173,12 +177,3 @@ class TrainSet:
 
 def _columns(files: Sequence[Path]) -> list[str]:
     return list(pl.read_parquet_schema(files[0]))
-
-
-def _correction(log_chance: F32, grade: F32, train: Mask) -> F32:
-    if not log_chance.any():
-        return np.zeros_like(log_chance)
-    known = train & ~np.isnan(grade)
-    positives = np.mean(grade[known] > 0).clip(1e-6, 1 - 1e-6)
-    constant = np.log(positives / (1 - positives)) + log_chance[known].mean(dtype=np.float64)
-    return (constant - log_chance).astype(np.float32)

@@ -26,7 +26,6 @@ from src.rankers.train_set import CHANCE, LABEL
 BYTES_OF_CELL = 1.2
 BYTES_IN_MEMORY = 6.0
 """Bytes of a feature of a sampled candidate: on disk, and in memory while a shard is written."""
-MIN_CHANCE = 1e-9  # so that its logarithm is a number; no candidate with less is drawn
 
 
 def table_files(run: Run, split: str) -> list[Path]:
@@ -153,9 +152,10 @@ class TrainTableBuilder:
         pl.concat(tables).write_parquet(path)
 
     def sample(self, pool: Pool, samplers: list[Sampler]) -> pl.DataFrame:
-        """Sample the candidates of a pool: session, item, fold, features; for each objective
+        """Sample the candidates of a pool.
 
-        label_<objective>, and log_chance_<objective>, ln of the chance of a draw as a negative.
+        Columns: session, item, fold, features; for each objective label_<objective>, and
+        log_chance_<objective> of Sampler.log_chances.
 
         A label is the grade, and null where the candidate is not sampled for the objective; given
         candidates that are not judged never are. A query without a positive in its pool has no
@@ -182,8 +182,7 @@ class TrainTableBuilder:
         for name, label, mask, sampler in zip(names, labels, by_objective, samplers, strict=True):
             grade = pl.Series(np.where(mask, label, np.nan)[sampled], dtype=pl.Float32)
             columns[f"{LABEL}{name}"] = grade.fill_nan(None)
-            chance = sampler.chances(pool, label)[sampled].clip(MIN_CHANCE)
-            columns[f"{CHANCE}{name}"] = pl.Series(np.log(chance), dtype=pl.Float32)
+            columns[f"{CHANCE}{name}"] = pl.Series(sampler.log_chances(pool, label)[sampled])
         wanted = np.zeros(pool.n_queries, np.bool_)  # columns compare the candidates of a query
         wanted[session - pool.first] = True
         rows = np.repeat(wanted, np.diff(pool.offsets))

@@ -46,6 +46,11 @@ class XGBoostRanker(TreesRanker):
         return self.loss.startswith(("binary:", "reg:logistic", "rank:map"))
 
     @property
+    def is_of_odds(self) -> bool:
+        """See TreesRanker; the scores of a hinge loss are no log-odds."""
+        return super().is_of_odds and self.loss != "binary:hinge"
+
+    @property
     def needs_queries(self) -> bool:
         """Whether loss or metrics need the query of a row.
 

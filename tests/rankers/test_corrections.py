@@ -18,9 +18,13 @@ from src.candidates.pool import Pool
 from src.core.engines import resolve
 from src.rankers.base import FitTask, Ranker
 from src.rankers.lgbm import LightGBMRanker
+from src.rankers.losses.approx_ndcg import ApproxNDCG
 from src.rankers.losses.base import Loss
 from src.rankers.losses.hybrid import Hybrid
 from src.rankers.losses.lambdas import LambdaRank
+from src.rankers.losses.listmle import ListMLE
+from src.rankers.losses.listnet import ListNet
+from src.rankers.losses.neural_ndcg import NeuralNDCG
 from src.rankers.losses.pointwise import BCE, SquaredError
 from src.rankers.losses.softmax import Softmax
 from src.rankers.net import NetRanker
@@ -55,7 +59,7 @@ def sampled(folder: Path, known: bool) -> TrainSet:
 
 def trees(row: type[XGBoostRanker] | type[LightGBMRanker], loss: str) -> Ranker:
     params = DEPTH if row is XGBoostRanker else LEAVES
-    metric = "auc" if "r" in loss[:3] else "ndcg@5"
+    metric = {"binary:logistic": "logloss", "binary": "binary_logloss"}.get(loss, "ndcg@5")
     return row(loss.replace(":", "_"), (("objective", loss), *params), 80, 80, metric)
 
 
@@ -115,8 +119,34 @@ def test_a_score_that_is_no_log_odds_is_not_corrected(ranker: Ranker, tmp_path: 
         (tmp_path / f"model {known}").mkdir()
         files.append(trained(ranker, rows, tmp_path / f"model {known}").read_bytes())
     assert files[0] == files[1]
-    assert not SquaredError().is_of_odds and BCE().is_of_odds
-    assert not Hybrid(((1.0, Softmax()), (0.1, SquaredError()))).is_of_odds
+
+
+def test_losses_say_whether_their_scores_are_log_odds() -> None:
+    squares = SquaredError()
+    assert all(loss.is_of_odds for loss in (BCE(), Softmax(), LambdaRank(), ListMLE()))
+    for loss in (squares, ListNet(), ApproxNDCG(), NeuralNDCG(), LambdaRank(sigma=2.0)):
+        assert not loss.is_of_odds
+    assert Hybrid(((1.0, Softmax()),)).is_of_odds
+    assert not Hybrid(((1.0, Softmax()), (0.1, squares))).is_of_odds
+    assert not Hybrid(((1.0, Softmax()),), warm_up=squares).is_of_odds
+    for params in ("rank_xendcg", "regression"):
+        assert not trees(LightGBMRanker, params).is_of_odds  # type: ignore[attr-defined]
+    assert not trees(XGBoostRanker, "binary:hinge").is_of_odds  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("row", "losses"),
+    [
+        (XGBoostRanker, ("binary:logistic", "reg:squarederror")),
+        (LightGBMRanker, ("lambdarank", "rank_xendcg")),
+    ],
+    ids=["XGBoost", "LightGBM"],
+)
+def test_what_is_corrected_shares_no_matrix_with_what_is_not(
+    row: type[XGBoostRanker] | type[LightGBMRanker], losses: tuple[str, str]
+) -> None:
+    """A matrix keeps its correction: neither library takes it back."""
+    assert len({trees(row, loss).group_key() for loss in losses}) == 2
 
 
 def test_the_first_candidates_of_the_pool_are_drawn_most() -> None:
@@ -128,14 +158,31 @@ def test_the_first_candidates_of_the_pool_are_drawn_most() -> None:
     label = np.zeros((queries, size), np.float32)
     label[np.arange(queries), np.arange(queries) % size] = 1
     sampler = Sampler(8.0, 3)
-    chance = sampler.chances(pool, label.ravel()).reshape(label.shape)
-    assert chance[:, 0] == pytest.approx(2 * chance[:, HALF])
-    assert (chance * (label == 0)).sum(axis=1) == pytest.approx(8)
+    chance = np.exp(sampler.log_chances(pool, label.ravel())).reshape(label.shape)
+    assert chance[:, [0, HALF, 3 * HALF]] == pytest.approx(np.tile([1, 0.5, 0.25], (queries, 1)))
     drawn = sampler.sample(pool, label.ravel()).reshape(label.shape)
     assert drawn[label > 0].all()
     negative = label == 0
     share = (drawn & negative).sum(axis=0) / negative.sum(axis=0)
-    assert share == pytest.approx(chance.mean(axis=0), abs=0.03)
+    assert share == pytest.approx(8 / chance[0].sum() * chance[0], abs=0.03)
+    assert drawn[negative].sum() == pytest.approx(8 * queries, rel=0.02)
+    alike = Sampler(8.0, 3, alike=True)
+    assert not alike.log_chances(pool, label.ravel()).any()
+    share = alike.sample(pool, label.ravel()).reshape(label.shape).mean(axis=0)
+    assert share == pytest.approx(np.full(size, 0.09), abs=0.03)
+
+
+def test_a_chance_does_not_tell_how_many_positives_a_query_has() -> None:
+    """Queries of one positive and of nine have the same chances, those of none too."""
+    item = np.tile(np.arange(200, dtype=np.int32), 3)
+    zeros = np.zeros((600, 1), np.float32)
+    pool = Pool(0, np.arange(4) * 200, item, zeros[:, 0], zeros.astype(np.uint16), zeros)
+    label = np.zeros((3, 200), np.float32)
+    label[0, 5], label[1, ::23] = 1, 1
+    one, nine, none = Sampler(1.0, 3).log_chances(pool, label.ravel()).reshape(3, 200)
+    assert one == pytest.approx(nine) and one == pytest.approx(none)
+    every = Sampler(100.0, 3).log_chances(pool, label.ravel()).reshape(3, 200)
+    assert every[0, -1] > one[-1] and every[1].tolist() == [0.0] * 200, "all are drawn"
 
 
 def test_of_several_objectives_the_highest_chance_counts(tmp_path: Path) -> None:
@@ -152,7 +199,6 @@ def test_of_several_objectives_the_highest_chance_counts(tmp_path: Path) -> None
         -0.5,
         -0.25,
     ]
-    of_a, of_b = both.corrections(fold=1).T
-    assert np.diff(of_a).tolist() == pytest.approx([0.5, 7.5])
-    assert np.diff(of_b).tolist() == pytest.approx([-1.5, -0.25])
+    assert both.corrections().tolist() == [[1.0, 2.0], [1.5, 0.5], [9.0, 0.25]]
+    assert np.diff(both.correction(fold=1)).tolist() == pytest.approx([-0.5, -0.25])
     assert both.correction(1).mean() == pytest.approx(np.log(0.5)), "one of three is positive"

@@ -34,7 +34,7 @@ class Loss(ABC):
     @property
     def is_of_odds(self) -> bool:
         """Whether scores, or their differences, are log-odds: the draw is corrected."""
-        return True
+        return False
 
     def at(self, progress: float) -> Loss:
         """Return the row for a moment of the training; progress: from 0 at its start to 1."""

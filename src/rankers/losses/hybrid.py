@@ -32,7 +32,8 @@ class Hybrid(Loss):
 
     @property
     def is_of_odds(self) -> bool:
-        return all(loss.is_of_odds for _, loss in self.terms)
+        losses = [loss for _, loss in self.terms]
+        return all(loss.is_of_odds for loss in (*losses, self.warm_up or losses[0]))
 
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None

@@ -37,6 +37,10 @@ class ListMLE(ListLoss):
     reduction: Reduction = "mean"
 
     @property
+    def is_of_odds(self) -> bool:
+        return True
+
+    @property
     def draws(self) -> int:
         return int(self.ties == "shuffle")
 

@@ -24,11 +24,6 @@ class ListNet(ListLoss):
     temperature: float = 1.0  # of the scores
     grade_temperature: float = 1.0
 
-    @property
-    def is_of_odds(self) -> bool:
-        """See Loss: a negative has a share of its own in the target."""
-        return False
-
     def values(self, lists: Lists) -> Tensor:
         """Compute the cross-entropy of each list."""
         grades = lists.grades.masked_fill(~lists.mask, -float("inf"))

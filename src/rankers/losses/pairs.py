@@ -30,6 +30,10 @@ class PairLoss(ListLoss):
     reduction: Reduction = "mean"
 
     @property
+    def is_of_odds(self) -> bool:
+        return self.sigma == 1
+
+    @property
     def quadratic(self) -> bool:
         return True
 

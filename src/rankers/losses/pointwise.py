@@ -38,6 +38,10 @@ class BCE(Pointwise):
 
     threshold: float = 0.0  # items of higher grades are relevant
 
+    @property
+    def is_of_odds(self) -> bool:
+        return True
+
     def costs(self, scores: Tensor, grades: Tensor) -> Tensor:
         """Compute the cross-entropy of each item."""
         import torch
@@ -51,10 +55,6 @@ class BCE(Pointwise):
 @dataclass(frozen=True)
 class SquaredError(Pointwise):
     """Square of score minus grade."""
-
-    @property
-    def is_of_odds(self) -> bool:
-        return False
 
     def costs(self, scores: Tensor, grades: Tensor) -> Tensor:
         """Compute the squared error of each item."""

@@ -26,6 +26,10 @@ class Softmax(ListLoss):
     gain: Gain = "linear"
     over: Literal["positives", "lists"] = "positives"
 
+    @property
+    def is_of_odds(self) -> bool:
+        return True
+
     def usable(self, lists: Lists) -> Tensor:
         """Return which lists have a gain, and two items where lists weigh the same."""
         if self.over == "positives":

@@ -158,7 +158,7 @@ class FoldQueries:
             scaler, offsets, train_set.grades() if objectives else train_set.label, train_set.item,
             (train_set.file_features(file, columns) for file in range(len(train_set.files))),
             histories,
-            (train_set.corrections if objectives else train_set.correction)(task.fold),
+            train_set.corrections() if objectives else train_set.correction(task.fold),
         )  # fmt: skip
         return cls(
             rows, np.flatnonzero(fold != task.fold), np.flatnonzero(fold == task.fold),
