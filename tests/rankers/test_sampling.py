@@ -85,6 +85,13 @@ def test_a_budget_of_rows_sets_negatives_then_queries() -> None:
     assert rates == [(15.0, 1.0), (15.0, 1.0), (3.0, 1.0), (2.0, pytest.approx(0.4))]
 
 
+def test_given_candidates_are_drawn_alike() -> None:
+    """They are in the order of their items, which says nothing."""
+    for given in (True, False):
+        (sampler,) = samplers(replace(BARE, given=given), [10], 1000)
+        assert sampler.alike == given
+
+
 def test_whole_lists_are_all_candidates_of_as_many_queries_as_fit(pool: Pool) -> None:
     recipe, n = replace(BARE, negatives_per_positive=inf), pool.item.size
     (every,) = samplers(replace(recipe, max_train_rows=n), [7], n)

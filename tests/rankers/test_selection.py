@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from planted_rows import write_rows
 
 from src.core.engines import resolve
 from src.rankers.base import FitTask
@@ -39,6 +40,21 @@ def test_what_the_draw_made_is_no_reason_for_a_feature() -> None:
     ):
         matrix = matrix_of(X, label, ["often", "told"], correction.astype(np.float32))
         assert top_features_by_gain(matrix, 1, "cpu", 0) == best
+
+
+def test_features_are_selected_with_the_correction_of_the_table(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    label = np.arange(8000) % 2
+    often = np.where(label == 0, rng.random(8000) < 0.5, rng.random(8000) < 0.1)
+    told = rng.random(8000) < 0.5 + 0.1 * label
+    for known, best in ((False, ["often"]), (True, ["told"])):
+        columns = {"often": often, "told": told}
+        if known:
+            columns["log_chance_x"] = np.log(np.where(often, 1, 1 / 9))
+        train_set = write_rows(tmp_path, columns, label, [20] * 400)
+        ranker = XGBoostRanker("x", (("objective", "binary:logistic"),))
+        task = FitTask(ranker, "x", 2, tmp_path, resolve("cpu"), 1)
+        assert select_features(task, train_set, ["often", "told"], 1) == best
 
 
 def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None:
