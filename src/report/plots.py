@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 3.9, 2.3  # inches; an inch is 72 units of the SVG
 BELOW, ABOVE = 0.42, 0.22  # inches around the axes: room for tick labels, and for the legend
 RIGHT = 0.2  # inches: room for half of the last tick label
 TICKS = 5  # along x, about
+MAX_NAME = 36  # letters of a name beside an axis
 INK, FAINT = "#0a00f0", "#0a00f1"
 SERIES = tuple(f"#0a000{n}" for n in range(6))
 COLOURS = {INK: "--ink", FAINT: "--line"} | {c: f"--c{n}" for n, c in enumerate(SERIES)}
@@ -62,6 +63,14 @@ def draw(paint: Callable[[Axes], object], left: float = 0.45, height: float = HE
 def room(names: Sequence[str]) -> float:
     """Estimate the inches that the names beside an axis take."""
     return 0.15 + 0.078 * max(map(len, names))
+
+
+def shortened(names: Sequence[str]) -> list[str]:
+    """Take out the middle of names that would leave no room for the axes."""
+    return [
+        n if len(n) <= MAX_NAME else f"{n[: MAX_NAME // 2]}…{n[-MAX_NAME // 2 + 1 :]}"
+        for n in names
+    ]
 
 
 def _inline(svg: str) -> str:
@@ -109,14 +118,14 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], x: str = "
         at = np.arange(len(names))[::-1]
         for n, (name, values) in enumerate(series.items()):
             axes.barh(at, values, height=0.8 - 0.22 * n, color=SERIES[n], label=name)
-        axes.set_yticks(at, list(names))
+        axes.set_yticks(at, shortened(names))
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.locator_params(axis="x", nbins=TICKS)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(x)
         _legend(axes, len(series) if len(series) > 1 else 0)
 
-    return draw(paint, room(names), BELOW + ABOVE + 0.17 * len(names))
+    return draw(paint, room(shortened(names)), BELOW + ABOVE + 0.17 * len(names))
 
 
 def columns(names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
@@ -153,11 +162,11 @@ def intervals(
             axes.plot(values, [y - 0.22] * len(values), "|", color=SERIES[1], markersize=7)
         if zero:
             axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(at, list(names))
+        axes.set_yticks(at, shortened(names))
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.grid(visible=False, axis="y")
 
-    return draw(paint, room(names), BELOW + ABOVE + 0.24 * len(names))
+    return draw(paint, room(shortened(names)), BELOW + ABOVE + 0.24 * len(names))
 
 
 def histogram(edges: Sequence[float], series: Mapping[str, Sequence[float]], x: str) -> str:
