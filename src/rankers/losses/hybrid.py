@@ -32,8 +32,8 @@ class Hybrid(Loss):
 
     @property
     def is_of_odds(self) -> bool:
-        losses = [loss for _, loss in self.terms]
-        return all(loss.is_of_odds for loss in (*losses, self.warm_up or losses[0]))
+        losses = [*(loss for _, loss in self.terms), self.warm_up]
+        return all(loss.is_of_odds for loss in losses if loss is not None)
 
     def __call__(
         self, scores: Tensor, grades: Tensor, offsets: Tensor, generator: Generator | None = None
