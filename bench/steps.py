@@ -1,15 +1,21 @@
 """Measure every step at one size: seconds, CPU, peak memory, bytes, and events per second.
 
-    python -m bench.steps --dataset otto --size 0.01 [--last 3] [--data folder] [--output folder]
+    python -m bench.steps --dataset otto --size 0.01 [--last 3] [--go-on] [--data folder]
+                          [--output folder]
 
 The size is a share of OTTO's 12,899,779 train sessions. Raw files are simulated if the data folder
 has none; this is measured too. Flags that are not listed go to the steps. Each step is a process of
 its own, and the output folder is emptied before. All steps run on 2,000 sessions first, to compile
 numba's kernels. The page cache is not cleared. A step that fails is reported and ends the run.
 
+--go-on keeps the output folder: steps that ended are not run again, and a step that was killed goes
+on. Its row sums the seconds of all its runs, so a long bench can be run in parts. Kill the step,
+not the bench: a run is written to <output>/bench.jsonl when it ends.
+
 Events are those of the raw files for the simulation and step 1, and those of all splits for other
-steps. Prints a table and appends it to bench/RESULTS.md. Appends a line per process to
-bench/results.jsonl, and all output of the steps to <output>/bench.log.
+steps. The disk is the most that the output folder took while a step ran. Prints a table and appends
+it to bench/RESULTS.md. Appends a line per step to bench/results.jsonl, and all output of the steps
+to <output>/bench.log.
 """
 
 from __future__ import annotations
@@ -17,8 +23,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 
 from bench import measure
 from bench.measure import Record
@@ -29,7 +38,10 @@ STEPS = ("1_preparation", "2_matrices", "3_candidates", "4_embeddings", "5_featu
          "7_blend")  # fmt: skip
 SIMULATE = "simulate"
 HEAD = ("step", "seconds", "CPU s", "cores busy", "peak GiB", "read GiB", "written GiB",
-        "events", "events/s", "exit")  # fmt: skip
+        "disk GiB", "runs", "events", "events/s", "exit")  # fmt: skip
+SUMMED = ("seconds", "cpu_seconds", "read_bytes", "written_bytes")  # over the runs of a step
+LARGEST = ("peak_gib", "disk_bytes")
+LOOK_S = 2.0  # between two looks at the size of the output folder
 NO_COUNTS: Record = {"events": {}, "sessions": {}, "items": None}
 
 
@@ -41,6 +53,62 @@ def fresh(output: Path) -> None:
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
     (output / "bench.log").touch()
+
+
+def runs_file(output: Path) -> Path:
+    return output / "bench.jsonl"
+
+
+def former_runs(output: Path, go_on: bool) -> list[Record]:
+    """Read the runs of an earlier bench to go on with; else empty the folder."""
+    if go_on and runs_file(output).exists():
+        return measure.read_lines(runs_file(output))
+    fresh(output)
+    return []
+
+
+def folder_size(folder: Path) -> int:
+    """Sum the bytes on disk of all files in a folder; files may vanish meanwhile."""
+    size = 0
+    for path in folder.rglob("*"):
+        try:
+            size += path.lstat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return size
+
+
+@contextmanager
+def largest_size(folder: Path) -> Iterator[list[int]]:
+    """Look at the size of a folder again and again; the list has the largest in the end."""
+    largest, ended = [folder_size(folder)], Event()
+
+    def look() -> None:
+        while not ended.wait(LOOK_S):
+            largest[0] = max(largest[0], folder_size(folder))
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield largest
+    finally:
+        ended.set()
+        thread.join()
+        largest[0] = max(largest[0], folder_size(folder))
+
+
+def summed(runs: list[Record]) -> list[Record]:
+    """Sum the runs of each step; what is not a sum is that of its last run."""
+    steps: dict[str, list[Record]] = {}
+    for run in runs:
+        steps.setdefault(run["step"], []).append(run)
+    return [
+        of_step[-1]
+        | {name: sum(run[name] for run in of_step) for name in SUMMED}
+        | {name: max(run[name] for run in of_step) for name in LARGEST}
+        | {"runs": len(of_step)}
+        for of_step in steps.values()
+    ]
 
 
 def has_raw(data: Path) -> bool:
@@ -94,6 +162,8 @@ def row(record: Record) -> list[str]:
         f"{record['peak_gib']:.2f}",
         measure.gib(record["read_bytes"]),
         measure.gib(record["written_bytes"]),
+        measure.gib(record["disk_bytes"]),
+        str(record["runs"]),
         f"{events:,}" if events else "",
         f"{events / seconds:,.0f}" if events else "",
         measure.state(record["code"]),
@@ -123,6 +193,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--size", type=float, default=0.01, help="share of OTTO's sessions (0.01)")
     parser.add_argument("--last", type=int, default=len(STEPS), choices=range(1, len(STEPS) + 1),
                         help="the last step to run (7)")  # fmt: skip
+    parser.add_argument("--go-on", action="store_true",
+                        help="go on with the bench in the output folder")  # fmt: skip
     parser.add_argument("--data", type=Path, help="folder of raw files (input/bench-<size>)")
     parser.add_argument("--output", type=Path, help="folder for results (output/bench-<size>)")
     args, flags = parser.parse_known_args(argv)
@@ -134,29 +206,30 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(argv: list[str]) -> int:
     """Measure all processes; return 1 if one failed."""
     args, flags = parse(argv)
-    fresh(args.output)
-    origin, counts = measure.origin(argv, "bench.steps"), NO_COUNTS
+    runs = former_runs(args.output, args.go_on)
+    origin, done = measure.origin(argv, "bench.steps"), {r["step"] for r in runs if not r["code"]}
     print(f"a warm-up on {WARM_UP:,} sessions ...", flush=True)
     warm_up(args.dataset, flags, args.output / "warm-up.log", args.last)
     sessions = max(10, round(args.size * SESSIONS))
-    records: list[Record] = []
-    written = 0  # records in results.jsonl
     settings = args.dataset, sessions, args.data, args.output
-    for name, command in commands(*settings, flags, args.last):
-        done = measure.run(command, args.output / "bench.log")
-        print(f"== {name}: {done.seconds:.1f} s, {measure.state(done.code)}", flush=True)
-        records.append({**origin, "kind": "step", "step": name, "size": args.size, **done.record()})
-        if name == SIMULATE and not done.code:
-            continue  # step 1 counts its events
-        counts = counted(args.output)
-        records = [with_counts(record, counts) for record in records]
-        for record in records[written:]:
-            measure.append_line(record)
-        written = len(records)
-        if done.code:
+    todo = [pair for pair in commands(*settings, flags, args.last) if pair[0] not in done]
+    for name, command in todo:
+        with largest_size(args.output) as disk:
+            ended = measure.run(command, args.output / "bench.log")
+        print(f"== {name}: {ended.seconds:.1f} s, {measure.state(ended.code)}", flush=True)
+        run = {"kind": "step", "step": name, "size": args.size, "disk_bytes": disk[0]}
+        runs.append(origin | run | ended.record())
+        measure.append_line(runs[-1], runs_file(args.output))
+        if ended.code:
             break
+    counts = counted(args.output)
+    records = [with_counts(record, counts) for record in summed(runs)]
+    names = {name for name, _ in todo}
+    for record in records:
+        if record["step"] in names:
+            measure.append_line(record)
     report(records, args.size, counts)
-    return int(records[-1]["code"] != 0)
+    return int(runs[-1]["code"] != 0)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,25 @@ def test_only_a_folder_of_a_bench_is_emptied(tmp_path: Path) -> None:
         steps.fresh(tmp_path)
 
 
+def test_going_on_keeps_the_folder_and_sums_the_runs_of_a_step(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert steps.former_runs(folder, go_on=True) == []  # nothing to go on with: the folder is new
+    for code, seconds, disk in ((-9, 5.0, 300), (0, 2.0, 200)):
+        run = dict.fromkeys((*steps.SUMMED, *steps.LARGEST), 1.0)
+        run |= {"step": "6_xgb", "code": code, "seconds": seconds, "disk_bytes": disk}
+        measure.append_line(run, steps.runs_file(folder))
+    (total,) = steps.summed(steps.former_runs(folder, go_on=True))
+    names = ("seconds", "cpu_seconds", "disk_bytes", "runs", "code")
+    assert [total[name] for name in names] == [7.0, 2.0, 300, 2, 0]
+    assert steps.former_runs(folder, go_on=False) == [] and not steps.runs_file(folder).exists()
+
+
+def test_the_largest_size_of_a_folder_is_seen(tmp_path: Path) -> None:
+    with steps.largest_size(tmp_path) as largest:
+        (tmp_path / "part").write_bytes(b"1" * 1_000_000)
+    assert largest[0] >= 1_000_000
+
+
 def test_flags_of_the_steps_go_to_the_steps_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
