@@ -30,17 +30,15 @@ def fit_stacks(
     truth: session, item, grade; fold: of each session of the split. A fold is absent where the
     candidates of the other folds are all positive or all negative.
     """
-    sessions = truth["session"].unique().sort().to_numpy().astype(np.int64)
-    share = QUERIES / max(sessions.size, 1)
+    sessions = truth.select(pl.col("session").unique().sort())
+    unit = hash_unit(pl.col("session"), seed + SEED_OFFSET)
+    drawn = sessions.filter(unit < QUERIES / max(sessions.height, 1))["session"].to_numpy()
     features, labels, row_folds = [], [], []
     for file in files:
-        candidates = ScoredCandidates.load(file, columns, sessions)
-        unit = hash_unit(pl.col("session"), seed + SEED_OFFSET)
-        drawn = pl.DataFrame({"session": candidates.session}).select(unit < share).to_series()
-        rows = candidates.per_row(drawn.to_numpy())
-        features.append(candidates.meta_features[rows])
-        labels.append(candidates.grades(truth)[rows] > 0)
-        row_folds.append(candidates.per_row(fold[candidates.session])[rows])
+        candidates = ScoredCandidates.load(file, columns, drawn.astype(np.int64))
+        features.append(candidates.meta_features)
+        labels.append(candidates.grades(truth) > 0)
+        row_folds.append(candidates.per_row(fold[candidates.session]))
     X, y, row_fold = np.concatenate(features), np.concatenate(labels), np.concatenate(row_folds)
     stacks = {}
     for f in (ALL_FOLDS, *range(folds)):

@@ -21,6 +21,6 @@ class Span:
 
     @classmethod
     def of(cls, run: Run, split: str) -> Span:
-        """Read the time range of a split."""
+        """Read the time range of a split; 0 to 0 without events."""
         ts = pl.scan_parquet(paths.events(run, split)).select("ts")
-        return cls(ts.min().collect().item(), log_end(ts, HOUR))
+        return cls(ts.min().collect().item() or 0, log_end(ts, HOUR))

@@ -1,0 +1,82 @@
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+"""Fit the ridge regression of each item on the items nearest to it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from src.core.topk_kernel import insert_top
+
+SMALLEST_PIVOT = 1e-9
+
+
+@njit(parallel=True, cache=True)
+def fit(offsets, item, count, sessions, ridge, nearest, n_threads):
+    """Fit each item: the number of its nearest, and these with their weights (items, nearest).
+
+    offsets, item, count: sessions that have both of two items, as a symmetric CSR. sessions: that
+    have each item, float64.
+    """
+    n_items = offsets.size - 1
+    size = np.zeros(n_items, np.int64)
+    near = np.zeros((n_items, nearest), np.int32)
+    weight = np.zeros((n_items, nearest), np.float32)
+    for t in prange(n_threads):
+        place = np.full(n_items, -1, np.int64)  # of each item among the nearest
+        gram = np.empty((nearest, nearest), np.float64)
+        cosine = np.empty(nearest, np.float32)
+        solved = np.empty(nearest, np.float64)
+        for y in range(t, n_items, n_threads):  # interleaved, as close ids cost about the same
+            n = 0
+            for i in range(offsets[y], offsets[y + 1]):
+                x = item[i]
+                closeness = count[i] / math.sqrt((sessions[x] + ridge) * (sessions[y] + ridge))
+                n = insert_top(near[y], cosine, n, x, np.float32(closeness))
+            for k in range(n):
+                place[near[y, k]] = k
+            for i in range(offsets[y], offsets[y + 1]):
+                if place[item[i]] >= 0:
+                    solved[place[item[i]]] = count[i]
+            gram[:n, :n] = 0.0
+            for k in range(n):
+                x = near[y, k]
+                gram[k, k] = sessions[x] + ridge
+                for i in range(offsets[x], offsets[x + 1]):
+                    if place[item[i]] > k:
+                        gram[k, place[item[i]]] = count[i]
+            for k in range(n):
+                place[near[y, k]] = -1
+            _solve(gram, solved, n)
+            for k in range(n):
+                weight[y, k] = solved[k]
+            size[y] = n
+    return size, near, weight
+
+
+@njit(inline="always")
+def _solve(gram, vector, n):
+    """Solve gram[:n, :n] x = vector[:n] in place, by Cholesky; reads the upper triangle.
+
+    Counts of rare pairs are missing, so gram may not be positive definite: an unknown without a
+    pivot becomes 0. Rows are subtracted from rows, which needs no sum in another order.
+    """
+    for k in range(n):
+        pivot = gram[k, k]
+        scale = 1.0 / math.sqrt(pivot) if pivot > SMALLEST_PIVOT else 0.0
+        for j in range(k, n):
+            gram[k, j] *= scale
+        vector[k] *= scale
+        for i in range(k + 1, n):
+            factor = gram[k, i]
+            if factor != 0.0:
+                for j in range(i, n):
+                    gram[i, j] -= factor * gram[k, j]
+                vector[i] -= factor * vector[k]
+    for k in range(n - 1, -1, -1):
+        if gram[k, k] > 0.0:
+            vector[k] /= gram[k, k]
+        for i in range(k):
+            vector[i] -= gram[i, k] * vector[k]
