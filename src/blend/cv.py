@@ -120,15 +120,15 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
         kind = PooledSearch if metric.pooled else BlendSearch
         run.budget.claim(f"blend {name}", kind.memory(recipe, len(scored), truth, files))
         blends = kind(recipe, files, scored, truth, fold, metric)
-        scores, blend = blends.cross_fitted(), blends.best()
+        others, blend = () if metric.pooled else metrics, blends.best()
+        scores, *also = blends.cross_fitted(others)
         rankers = [row.name for row in recipe.rankers_of(name)] if scored else []
         weights = {r: w / TENTHS for r, w in zip(rankers, blend.weights, strict=False)}
         stack = blends.stacks[ALL_FOLDS] if blend.transform == STACK else None
         alternatives = blends.best_by_transform()
-        also = [] if metric.pooled else zip(map(str, metrics), blends.also(metrics), strict=True)
         outcomes[name] = Outcome(
             scores, blends.oracle_score, blend, weights, alternatives, stack,
-            {metric: of_metric.score() for metric, of_metric in also},
+            {str(m): of_metric.score() for m, of_metric in zip(others, also, strict=True)},
             {} if recipe.given else catalogue(run, scored, blend, stack),
             *calibrated(blends, blend, rankers, scene),
         )  # fmt: skip

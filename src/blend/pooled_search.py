@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from src.blend.blend import POOLED, SCORE, STACK, Blend, single
 from src.blend.judged_rows import JudgedRows, Weighted
 from src.blend.search import BlendSearch
-from src.core.arrays import F32, F64, Mask, hash_unit
+from src.core.arrays import F32, F64, Mask
 from src.metrics.base import Metric
 from src.metrics.pooled import PooledMetric, pooled_scores
 from src.metrics.query_scores import QueryScores
-
-SEARCHED = 100_000
-"""Queries with a judged item, about, on which blends are compared.
-
-AUCs of so many rows tell blends apart that differ by .0005; more would take time and memory. The
-chosen blends are scored on all rows.
-"""
-SEED_OFFSET = 7  # so that the drawn queries do not follow another draw of the recipe's seed
 
 
 class PooledSearch(BlendSearch):
@@ -31,14 +22,8 @@ class PooledSearch(BlendSearch):
     """
 
     transforms = POOLED
-    max_queries = SEARCHED
+    max_queries = 100_000  # AUCs of so many rows tell blends apart that differ by .0005
     metric: PooledMetric
-
-    def searched(self) -> pl.DataFrame:
-        """Return the labels of about SEARCHED queries, drawn by a hash."""
-        share = self.max_queries / max(self.truth["session"].n_unique(), 1)
-        unit = hash_unit(pl.col("session"), self.recipe.seed + SEED_OFFSET)
-        return self.truth if share >= 1 else self.truth.filter(unit < share)
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries); a perfect order has the score 1."""
@@ -77,14 +62,14 @@ class PooledSearch(BlendSearch):
         every = np.ones(self.rows.session.size, np.bool_)
         return self._pooled(self._row_scores(blend, every), every)
 
-    def cross_fitted(self) -> QueryScores:
-        """Score all queries, those of each fold under its blend in `of_fold`."""
+    def cross_fitted(self, also: Sequence[Metric] = ()) -> list[QueryScores]:
+        """Score all queries, those of each fold under its blend in `of_fold`.
+
+        There are no other metrics: masked rows make no lists.
+        """
+        assert not also
         fold = self.fold[self.rows.session]
         score = np.zeros(fold.size)
         for f, blend in self.of_fold.items():
             score[fold == f] = self._row_scores(blend, fold == f)
-        return self._pooled(score, np.ones(fold.size, np.bool_))
-
-    def also(self, metrics: Sequence[Metric]) -> list[QueryScores]:
-        """Return nothing: lists of masked rows have no metric of lists."""
-        return []
+        return [self._pooled(score, np.ones(fold.size, np.bool_))]

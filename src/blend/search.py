@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from math import inf
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +19,7 @@ from src.blend.blend import STACK, TENTHS, TRANSFORMS, Blend, all_blends
 from src.blend.judged_rows import Weighted
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.stacking import fit_stacks
-from src.core.arrays import F32, F64, I64, Mask, arrays
+from src.core.arrays import F32, F64, I64, Mask, arrays, hash_unit
 from src.core.parquet import count_rows
 from src.data import shards
 from src.data.recipe import Recipe
@@ -29,15 +28,19 @@ from src.metrics.bootstrap import bootstrap
 from src.metrics.judged import Judged, best_lists
 from src.metrics.query_scores import QueryScores
 
+SEED_OFFSET = 7  # so that the drawn queries do not follow another draw of the recipe's seed
+
 
 class BlendSearch:
-    """Score every query under every blend, and choose between the blends.
+    """Score queries under every blend, and choose between the blends.
 
-    values: float32 (blends, queries with a judged item); session: dense, of each of these queries.
+    The blends are compared on all queries with a judged item, or on about `max_queries` of them.
+    The chosen blends score all. values: float32 (blends, compared queries); session: dense, of each
+    of these queries.
     """
 
     transforms: ClassVar[Sequence[str]] = TRANSFORMS
-    max_queries: ClassVar[float] = inf  # about, that the blends are compared on
+    max_queries: ClassVar[int] = 200_000  # their recalls tell blends apart that differ by .001
 
     def __init__(
         self, recipe: Recipe, files: Sequence[Path], columns: Sequence[str], truth: pl.DataFrame,
@@ -52,11 +55,8 @@ class BlendSearch:
         self.recipe, self.files, self.columns, self.fold = recipe, files, columns, fold
         self.truth, self.metric = truth, metric or recipe.metric
         self.width = max(1, len(columns))
-        session, grade = arrays(self.searched().sort("session"), "session", "grade")
-        self.session: I64 = np.unique(session).astype(np.int64)
-        query = np.searchsorted(self.session, session)
-        self.judged = Judged.of_queries(query, grade, self.session.size)
-        self.norms = self.metric.norms(self.judged)
+        self.session, judged = judged_queries(self.searched())
+        self.norms = self.metric.norms(judged)
         self.blends = all_blends(self.width, self.transforms)
         self.stacks: dict[int, F64] = {}
         if Blend(STACK, ()) in self.blends:
@@ -81,8 +81,10 @@ class BlendSearch:
         return values + rows * (40 + 40 * rankers) + 40 * ranks + (40 + calibrated) * labels.height
 
     def searched(self) -> pl.DataFrame:
-        """Return the labels of the queries that the blends are compared on: all."""
-        return self.truth
+        """Return the labels of the queries that the blends are compared on, drawn by a hash."""
+        share = self.max_queries / max(self.truth["session"].n_unique(), 1)
+        unit = hash_unit(pl.col("session"), self.recipe.seed + SEED_OFFSET)
+        return self.truth if share >= 1 else self.truth.filter(unit < share)
 
     def _score_all(self) -> tuple[F32, float]:
         """Compute the values (blends, queries), and the score of a perfect order of the pool."""
@@ -118,7 +120,7 @@ class BlendSearch:
         return Weighted(blend, stack, self.metric.pooled)
 
     def query_scores(self, blend: Blend) -> QueryScores:
-        """Score all queries under one blend."""
+        """Score the compared queries under one blend."""
         values = self.values[self.blends.index(blend)].astype(np.float64)
         return QueryScores(self.session, values, self.norms.ideal)
 
@@ -164,25 +166,20 @@ class BlendSearch:
         fold = self.fold[self.session]
         return {int(f): self.best(fold != f) for f in np.unique(fold)}
 
-    def cross_fitted(self) -> QueryScores:
-        """Score all queries, those of each fold under its blend in `of_fold`."""
-        fold, values = self.fold[self.session], np.zeros(self.session.size)
-        for f, blend in self.of_fold.items():
-            values[fold == f] = self.values[self.blends.index(blend)][fold == f]
-        return QueryScores(self.session, values, self.norms.ideal)
+    def cross_fitted(self, also: Sequence[Metric] = ()) -> list[QueryScores]:
+        """Score all queries, those of each fold under its blend in `of_fold`.
 
-    def also(self, metrics: Sequence[Metric]) -> list[QueryScores]:
-        """Score the lists of `cross_fitted` by other metrics; reads the score files again.
-
-        The lists are as long as a metric needs.
+        Returns the scores by the metric of the search, then those of the same lists by other
+        metrics, as long as a metric needs. Reads the score files again.
         """
+        metrics, (session, judged) = [self.metric, *also], judged_queries(self.truth)
         k = max(metric.k for metric in metrics)
-        norms = [metric.norms(self.judged) for metric in metrics]
+        norms = [metric.norms(judged) for metric in metrics]
         values = [of_metric.empty.copy() for of_metric in norms]
         for file in self.files:
-            candidates = ScoredCandidates.load(file, self.columns, self.session)
+            candidates = ScoredCandidates.load(file, self.columns, session)
             grade, fold = candidates.grades(self.truth), self.fold[candidates.session]
-            query = np.searchsorted(self.session, candidates.session)
+            query = np.searchsorted(session, candidates.session)
             for blend in set(self.of_fold.values()):
                 score = self._score(candidates, blend)
                 listed = candidates.top_grades(score, grade, k)
@@ -191,7 +188,7 @@ class BlendSearch:
                     raw = metric.raw_values(listed[own])
                     value[query[own]] = of_metric.values(raw, query[own])
         pairs = zip(values, norms, strict=True)
-        return [QueryScores(self.session, value, n.ideal) for value, n in pairs]
+        return [QueryScores(session, value, n.ideal) for value, n in pairs]
 
     def best_by_transform(self) -> dict[str, float]:
         """Find in hindsight the best score of each transform and the score of each ranker alone."""
@@ -203,3 +200,10 @@ class BlendSearch:
             named.setdefault(name, []).append(number)
         best = {n: self.blends[self._best_of(np.array(g), every)] for n, g in named.items()}
         return {name: self.query_scores(blend).score() for name, blend in best.items()}
+
+
+def judged_queries(truth: pl.DataFrame) -> tuple[I64, Judged]:
+    """Return the sessions of a table of labels, ascending, and what is judged of each."""
+    row_session, grade = arrays(truth.sort("session"), "session", "grade")
+    session = np.unique(row_session).astype(np.int64)
+    return session, Judged.of_queries(np.searchsorted(session, row_session), grade, session.size)

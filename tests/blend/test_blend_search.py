@@ -134,8 +134,13 @@ def test_other_metrics_score_the_lists_of_the_folds_own_blends(tmp_path: Path) -
     search = BlendSearch(recipe, files, names, truth, fold)
     own = [search.blends[i] for i in (1, 2, 5, len(search.blends) - 1)]
     search.of_fold = dict(enumerate(own))  # a different one in each fold
-    again, first, hit, deeper = search.also([NDCG(5), NDCG(1), HitRate(5), HitRate(6)])
-    assert again.value == pytest.approx(search.cross_fitted().value)
+    own_metric, again, first, hit, deeper = search.cross_fitted(
+        [NDCG(5), NDCG(1), HitRate(5), HitRate(6)]
+    )
+    assert again.value.tolist() == own_metric.value.tolist()
+    for f, blend in search.of_fold.items():
+        found = search.query_scores(blend).value[fold == f]
+        assert own_metric.value[fold == f] == pytest.approx(found)
     assert len({search.query_scores(blend).score() for blend in own}) > 2
     graded = truth["grade"].to_numpy() > 0
     assert ((again.value > 0) == hit.value).all() and (first.value[~graded] == 0).all()
@@ -193,7 +198,7 @@ def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
     assert search.best() == Blend(RANK, (5, 5))  # nothing is significantly better
     every = np.arange(len(search.blends))
     monkeypatch.setattr(search, "best", lambda mask: search.blends[search._best_of(every, mask)])
-    scores = search.cross_fitted()
+    (scores,) = search.cross_fitted()
     assert scores.value.tolist() == [0, 0, 0, 0] and scores.ideal.tolist() == [1, 1, 1, 1]
     assert search.query_scores(Blend(RANK, (10, 0))).value.tolist() == [1, 1, 0, 0]
     assert search.oracle_score == 1.0
@@ -217,7 +222,7 @@ def test_a_ranker_of_noise_is_not_kept(seed: int, tmp_path: Path) -> None:
     names, fold = ["a", "good", "b"], np.arange(1500) % 4
     c, truth = noisy(np.random.default_rng(seed), 1500, [9.0, 1.0, 9.0])
     search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
-    scores, blend = search.cross_fitted(), search.best()
+    (scores,), blend = search.cross_fitted(), search.best()
     assert blend == Blend(RANK, (0, 10, 0))
     assert scores.value.tolist() == search.query_scores(blend).value.tolist()
     assert search.values.sum(axis=1).max() > scores.value.sum()  # one of so many blends is lucky
@@ -227,9 +232,31 @@ def test_rankers_that_help_each_other_are_kept(tmp_path: Path) -> None:
     names, fold = ["a", "b", "noise"], np.arange(3000) % 4
     c, truth = noisy(np.random.default_rng(7), 3000, [0.6, 0.6, 9.0])
     search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
-    scores, blend = search.cross_fitted(), search.best()
+    (scores,), blend = search.cross_fitted(), search.best()
     assert min(blend.weights[:2]) > 0 == blend.weights[2]
     assert scores.score() > search.query_scores(Blend(RANK, (10, 0, 0))).score() + 0.05
+
+
+def test_many_queries_are_searched_by_a_part_and_scored_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, n = ["a", "b"], 3000
+    fold = np.arange(n) % 4
+    c, truth = noisy(np.random.default_rng(7), n, [0.6, 9.0])
+    files = stored(tmp_path, halves(c, 1000), names)
+    whole = BlendSearch(ONE, files, names, truth, fold)
+    monkeypatch.setattr(BlendSearch, "max_queries", 1200)
+    search = BlendSearch(ONE, files, names, truth, fold)
+    assert 1000 < search.session.size == search.values.shape[1] < 1400
+    compared = np.isin(whole.session, search.session)
+    assert search.values.tolist() == whole.values[:, compared].tolist()
+    (chosen,) = search.cross_fitted()
+    assert chosen.session.tolist() == whole.session.tolist() and chosen.ideal.sum() == n
+    for f, blend in search.of_fold.items():
+        wanted = whole.query_scores(blend).value[fold == f]
+        assert chosen.value[fold == f] == pytest.approx(wanted)
+    memory = [BlendSearch.memory(ONE, 2, truth[:few], files) for few in (1200, n)]
+    assert memory[1] - memory[0] == 40 * (n - 1200), "labels alone: of 1,200 queries the values"
 
 
 def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_many_queries_are_searched_by_a_part_and_scored_whole(
         assert found.ideal.sum() == known and found.value.tolist() == wanted.value.tolist()
     best, equal = (whole.query_scores(b).score() for b in (search.best(), Blend(SCORE, (5, 5))))
     assert best > equal + 0.02
-    chosen = search.cross_fitted()
+    (chosen,) = search.cross_fitted()
     for f, blend in search.of_fold.items():
         own = world.fold[chosen.session] == f
         assert chosen.score(own) == whole.query_scores(blend).score(own)
