@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from blends_world import candidates, halves, noisy, stored
 from planted import BARE
 
 from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends
@@ -22,7 +23,6 @@ from src.metrics import ranking_kernel
 from src.metrics.average_precision import MAP
 from src.metrics.base import Metric
 from src.metrics.err import ERR
-from src.metrics.hit_rate import HitRate
 from src.metrics.mrr import MRR
 from src.metrics.ndcg import NDCG
 from src.metrics.query_scores import score_lists
@@ -32,38 +32,8 @@ RECIPE = replace(BARE, metric=Recall(3))
 ONE = replace(BARE, metric=Recall(1))
 
 
-def candidates(rng: np.random.Generator, rankers: int = 2, queries: int = 10) -> ScoredCandidates:
-    """Queries of up to 12 candidates, scores full of ties."""
-    sizes = rng.integers(1, 13, queries)
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    item = np.concatenate([rng.permutation(20)[:n] for n in sizes]).astype(np.int32)
-    scores = [rng.integers(0, 4, item.size).astype(np.float32) for _ in range(rankers)]
-    session = np.arange(5, 5 + queries, dtype=np.int32)
-    return ScoredCandidates(session, offsets, item, scores)
-
-
 def plain_order(c: ScoredCandidates, q: int, score: np.ndarray) -> list[int]:
     return sorted(range(c.offsets[q], c.offsets[q + 1]), key=lambda r: (-score[r], c.item[r]))
-
-
-def stored(folder: Path, shards: list[ScoredCandidates], names: list[str]) -> list[Path]:
-    """Score files of some shards."""
-    files = [folder / f"scores-{n}.parquet" for n in range(len(shards))]
-    for shard, file in zip(shards, files, strict=True):
-        session = np.repeat(shard.session, np.diff(shard.offsets))
-        columns = dict(zip(names, shard.scores, strict=True))
-        pl.DataFrame({"session": session, "item": shard.item} | columns).write_parquet(file)
-    return files
-
-
-def halves(c: ScoredCandidates, cut: int) -> list[ScoredCandidates]:
-    """The same queries in two shards."""
-    at = c.offsets[cut]
-    scores = [s[:at] for s in c.scores], [s[at:] for s in c.scores]
-    return [
-        ScoredCandidates(c.session[:cut], c.offsets[: cut + 1], c.item[:at], scores[0]),
-        ScoredCandidates(c.session[cut:], c.offsets[cut:] - at, c.item[at:], scores[1]),
-    ]
 
 
 def test_kernels() -> None:
@@ -124,30 +94,6 @@ def test_a_search_scores_as_the_metric_does(metric: Metric, tmp_path: Path) -> N
     assert search.oracle_score == pytest.approx(oracle)
 
 
-def test_other_metrics_score_the_lists_of_the_folds_own_blends(tmp_path: Path) -> None:
-    """Cross-fitted: the metric of the search, asked for once more, has the same values."""
-    rng, names, n = np.random.default_rng(11), ["a", "b"], 400
-    c, truth = noisy(rng, n, [0.6, 9.0])
-    truth = truth.with_columns(grade=pl.Series(rng.integers(0, 4, n), dtype=pl.Float32))
-    fold = rng.integers(0, 4, n)
-    recipe, files = replace(BARE, metric=NDCG(5)), stored(tmp_path, halves(c, 150), names)
-    search = BlendSearch(recipe, files, names, truth, fold)
-    own = [search.blends[i] for i in (1, 2, 5, len(search.blends) - 1)]
-    search.of_fold = dict(enumerate(own))  # a different one in each fold
-    own_metric, again, first, hit, deeper = search.cross_fitted(
-        [NDCG(5), NDCG(1), HitRate(5), HitRate(6)]
-    )
-    assert again.value.tolist() == own_metric.value.tolist()
-    for f, blend in search.of_fold.items():
-        found = search.query_scores(blend).value[fold == f]
-        assert own_metric.value[fold == f] == pytest.approx(found)
-    assert len({search.query_scores(blend).score() for blend in own}) > 2
-    graded = truth["grade"].to_numpy() > 0
-    assert ((again.value > 0) == hit.value).all() and (first.value[~graded] == 0).all()
-    assert first.session.tolist() == search.session.tolist() and 0 < first.score() < 1
-    assert deeper.value.tolist() == graded.tolist(), "all six candidates"
-
-
 def test_all_blends() -> None:
     assert all_blends(1) == [Blend(RANK, (10,))]
     two = all_blends(2)
@@ -183,40 +129,6 @@ def test_a_list_of_all_candidates_begins_with_the_first_k(tmp_path: Path) -> Non
     assert (every.first(20)[:, 12:] == -1).all()
 
 
-def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # the first ranker is right in fold 0 only, the second in fold 1 only: who looks at the own
-    # fold hits everything, who looks at the other fold nothing; ties go to the smaller, wrong, item
-    offsets, item = np.arange(0, 9, 2), np.array([1, 2] * 4, np.int32)
-    first = np.array([1, 2, 1, 2, 2, 1, 2, 1], np.float32)
-    c = ScoredCandidates(np.arange(4, dtype=np.int32), offsets, item, [first, 3 - first])
-    truth = pl.DataFrame({"session": [0, 1, 2, 3], "item": [2, 2, 2, 2]}).cast(pl.Int32)
-    truth = truth.with_columns(POSITIVE)
-    recipe, fold = replace(ONE, folds=2), np.array([0, 0, 1, 1])
-    search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
-    assert search.best() == Blend(RANK, (5, 5))  # nothing is significantly better
-    every = np.arange(len(search.blends))
-    monkeypatch.setattr(search, "best", lambda mask: search.blends[search._best_of(every, mask)])
-    (scores,) = search.cross_fitted()
-    assert scores.value.tolist() == [0, 0, 0, 0] and scores.ideal.tolist() == [1, 1, 1, 1]
-    assert search.query_scores(Blend(RANK, (10, 0))).value.tolist() == [1, 1, 0, 0]
-    assert search.oracle_score == 1.0
-
-
-def noisy(
-    rng: np.random.Generator, n: int, noise: list[float]
-) -> tuple[ScoredCandidates, pl.DataFrame]:
-    """Queries with 6 candidates, one of them positive; each ranker sees it, with noise."""
-    true = rng.integers(0, 6, n)
-    seen = np.where(np.arange(6) == true[:, None], 1.0, 0.0).ravel()
-    scores = [(seen + rng.normal(0, s, seen.size)).astype(np.float32) for s in noise]
-    offsets, item = np.arange(0, 6 * n + 1, 6), np.tile(np.arange(6, dtype=np.int32), n)
-    truth = pl.DataFrame({"session": np.arange(n), "item": true}).cast(pl.Int32)
-    truth = truth.with_columns(POSITIVE)
-    return ScoredCandidates(np.arange(n, dtype=np.int32), offsets, item, scores), truth
-
-
 @pytest.mark.parametrize("seed", [0, 2, 5])
 def test_a_ranker_of_noise_is_not_kept(seed: int, tmp_path: Path) -> None:
     names, fold = ["a", "good", "b"], np.arange(1500) % 4
@@ -235,28 +147,6 @@ def test_rankers_that_help_each_other_are_kept(tmp_path: Path) -> None:
     (scores,), blend = search.cross_fitted(), search.best()
     assert min(blend.weights[:2]) > 0 == blend.weights[2]
     assert scores.score() > search.query_scores(Blend(RANK, (10, 0, 0))).score() + 0.05
-
-
-def test_many_queries_are_searched_by_a_part_and_scored_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names, n = ["a", "b"], 3000
-    fold = np.arange(n) % 4
-    c, truth = noisy(np.random.default_rng(7), n, [0.6, 9.0])
-    files = stored(tmp_path, halves(c, 1000), names)
-    whole = BlendSearch(ONE, files, names, truth, fold)
-    monkeypatch.setattr(BlendSearch, "max_queries", 1200)
-    search = BlendSearch(ONE, files, names, truth, fold)
-    assert 1000 < search.session.size == search.values.shape[1] < 1400
-    compared = np.isin(whole.session, search.session)
-    assert search.values.tolist() == whole.values[:, compared].tolist()
-    (chosen,) = search.cross_fitted()
-    assert chosen.session.tolist() == whole.session.tolist() and chosen.ideal.sum() == n
-    for f, blend in search.of_fold.items():
-        wanted = whole.query_scores(blend).value[fold == f]
-        assert chosen.value[fold == f] == pytest.approx(wanted)
-    memory = [BlendSearch.memory(ONE, 2, truth[:few], files) for few in (1200, n)]
-    assert memory[1] - memory[0] == 40 * (n - 1200), "labels alone: of 1,200 queries the values"
 
 
 def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
