@@ -16,6 +16,24 @@ from src.features.base import FeatureGroup, QueryBatch
 from src.features.rank_kernel import rank_columns
 
 
+class Buffer:
+    """Memory for the features of one batch after another.
+
+    A batch takes hundreds of megabytes; to map them anew takes longer than many a feature.
+    """
+
+    def __init__(self) -> None:
+        self.cells = np.empty((0, 0), np.float32)
+
+    def zeros(self, rows: int, columns: int) -> F32:
+        """Return zeros, float32 (rows, columns), in the memory of the batch before."""
+        if self.cells.shape[0] < rows or self.cells.shape[1] != columns:
+            self.cells = np.empty((rows, columns), np.float32)
+        X = self.cells[:rows]
+        X.fill(0.0)
+        return X
+
+
 class FeatureTable:
     """The columns of all feature groups of a recipe, in its order, then the columns of ranks."""
 
@@ -45,13 +63,17 @@ class FeatureTable:
             names.setdefault(type(group).__name__, []).extend(group.all_names(self.recipe))
         return names
 
-    def compute(self, data: SplitData, pool: Pool, wanted: Collection[str] | None = None) -> F32:
+    def compute(
+        self, data: SplitData, pool: Pool, wanted: Collection[str] | None = None,
+        buffer: Buffer | None = None,
+    ) -> F32:  # fmt: skip
         """Compute the features X of the candidates of a pool: float32 (candidates, names).
 
         wanted: names of columns (None: all). Groups and ranks without a wanted column stay 0.
+        buffer: where X lies, until the next X is computed in it (None: in memory of its own).
         """
-        batch = QueryBatch(self.recipe, data, pool)
-        return self._compute(pool.offsets, wanted, lambda group: partial(group.fill, batch))
+        batch, X = QueryBatch(self.recipe, data, pool), self._zeros(pool.offsets, buffer)
+        return self._fill(X, pool.offsets, wanted, lambda group: partial(group.fill, batch))
 
     def compute_given(self, offsets: I64, values: F32) -> F32:
         """Compute all features from given columns alone: float32 (candidates, names).
@@ -59,16 +81,19 @@ class FeatureTable:
         The arguments are those of FeatureGroup.fill_given, which raises ValueError where a group
         reads more.
         """
-        return self._compute(
-            offsets, None, lambda group: partial(group.fill_given, offsets, values)
+        X = self._zeros(offsets, None)
+        return self._fill(
+            X, offsets, None, lambda group: partial(group.fill_given, offsets, values)
         )
 
-    def _compute(
-        self, offsets: I64, wanted: Collection[str] | None,
+    def _zeros(self, offsets: I64, buffer: Buffer | None) -> F32:
+        return (buffer or Buffer()).zeros(int(offsets[-1]), len(self.names))
+
+    def _fill(
+        self, X: F32, offsets: I64, wanted: Collection[str] | None,
         filler: Callable[[FeatureGroup], Callable[[F32, int], None]],
     ) -> F32:  # fmt: skip
         """Let each group with a wanted column fill its columns of X; then compute the ranks."""
-        X = np.zeros((int(offsets[-1]), len(self.names)), np.float32)
         names = frozenset(self.names if wanted is None else wanted)
         groups = zip(self.recipe.features, self.names_of, self.first_columns, strict=True)
         for group, of_group, column in groups:

@@ -16,6 +16,7 @@ from src.data.folds import all_folds
 from src.data.shards import Shard, shard_file, shard_files, shards
 from src.data.split_data import SplitData
 from src.data.splits import all_splits, labelled_splits, split_named
+from src.features.table import Buffer
 from src.prerankers.base import PreRanker, stage_of
 from src.prerankers.comparison import first_candidates
 from src.rankers.batches import CandidateBatch, batch_inputs, pools
@@ -92,19 +93,22 @@ class PoolCutter(SplitScorer):
     def write(self, shard: Shard, path: Path) -> None:
         """Write the kept candidates of a shard."""
         names = [row.name for row in self.run.recipe.retrievers]
-        tables = []
+        tables, buffer = [], Buffer()
         for pool in pools(self.data, shard):
-            score = self.order(pool)
+            score = self.order(pool, buffer)
             kept = first_candidates(pool, score, self.row.keep)
             table = pool.keep_rows(kept).to_frame(names)
             tables.append(table.with_columns(pl.Series(SCORE, score[kept])))
         pl.concat(tables).write_parquet(path)
 
-    def order(self, pool: Pool) -> F32:
-        """Score the candidates of a pool; without a model, minus the rank in the pool."""
+    def order(self, pool: Pool, buffer: Buffer | None = None) -> F32:
+        """Score the candidates of a pool; without a model, minus the rank in the pool.
+
+        buffer: where the features lie.
+        """
         if not self.models:
             return -positions(pool.offsets).astype(np.float32)
         (models,) = self.models.values()
         names = {name for model in models for name in model.names}
-        batch = CandidateBatch.compute(self.features, self.data, pool, names)
+        batch = CandidateBatch.compute(self.features, self.data, pool, names, buffer)
         return self.score(models, batch)

@@ -16,7 +16,7 @@ from src.data import paths
 from src.data.given import given_offsets
 from src.data.shards import Shard
 from src.data.split_data import SplitData
-from src.features.table import FeatureTable
+from src.features.table import Buffer, FeatureTable
 
 QUERIES_PER_BATCH = 500
 ROWS_PER_BATCH = 75_000
@@ -43,10 +43,13 @@ class CandidateBatch:
     @classmethod
     def compute(
         cls, features: FeatureTable, data: SplitData, pool: Pool,
-        wanted: Collection[str] | None = None,
+        wanted: Collection[str] | None = None, buffer: Buffer | None = None,
     ) -> CandidateBatch:  # fmt: skip
-        """Compute the features of a pool; those that are not wanted may be 0 (None: all are)."""
-        X = features.compute(data, pool, wanted)
+        """Compute the features of a pool; those that are not wanted may be 0 (None: all are).
+
+        buffer: where they lie, until those of the next batch are computed in it.
+        """
+        X = features.compute(data, pool, wanted, buffer)
         return cls(data, pool, features.names, X, np.arange(len(X)))
 
     def keep_queries(self, mask: Mask) -> CandidateBatch:

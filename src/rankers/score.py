@@ -16,7 +16,7 @@ from src.data.folds import folds
 from src.data.shards import Shard, in_turn, missing_queries, shard_file, shards
 from src.data.split_data import SplitData
 from src.data.splits import split_named
-from src.features.table import FeatureTable
+from src.features.table import Buffer, FeatureTable
 from src.rankers.base import RankerModel, mean_scores, out_of_fold_scores
 from src.rankers.batches import CandidateBatch, batch_inputs, claim_batches, pools
 from src.rankers.train import Target, load_models, targets
@@ -87,9 +87,9 @@ class SplitScorer:
         """Write the scores of a shard: session, item, and the score columns of the targets."""
         models_of = self.models
         names = {n for models in models_of.values() for model in models for n in model.names}
-        tables = []
+        tables, buffer = [], Buffer()
         for pool in pools(self.data, shard):
-            batch = CandidateBatch.compute(self.features, self.data, pool, names)
+            batch = CandidateBatch.compute(self.features, self.data, pool, names, buffer)
             scores = {"session": pl.Series(pool.session), "item": pl.Series(pool.item)}
             scores |= {c: pl.Series(self.score(m, batch)) for c, m in models_of.items()}
             tables.append(pl.DataFrame(scores))

@@ -18,7 +18,7 @@ from src.data.folds import folds
 from src.data.shards import Shard, missing_queries, shard_file, shard_files, shards
 from src.data.split_data import SplitData
 from src.data.splits import labelled_splits
-from src.features.table import FeatureTable
+from src.features.table import Buffer, FeatureTable
 from src.rankers.batches import batch_inputs, claim_batches, pools
 from src.rankers.sampling import Sampler, ground_truth, labels_of, samplers
 from src.rankers.train_set import CHANCE, LABEL
@@ -147,12 +147,12 @@ class TrainTableBuilder:
 
     def write(self, shard: Shard, path: Path) -> None:
         """Write the sampled candidates of a shard."""
-        samplers = self.samplers
-        tables = [self.sample(pool, samplers) for pool in pools(self.data, shard)]
+        samplers, buffer = self.samplers, Buffer()
+        tables = [self.sample(pool, samplers, buffer) for pool in pools(self.data, shard)]
         pl.concat(tables).write_parquet(path)
 
-    def sample(self, pool: Pool, samplers: list[Sampler]) -> pl.DataFrame:
-        """Sample the candidates of a pool.
+    def sample(self, pool: Pool, samplers: list[Sampler], buffer: Buffer) -> pl.DataFrame:
+        """Sample the candidates of a pool; buffer: where all their features lie.
 
         Columns: session, item, fold, features; for each objective label_<objective>, and
         log_chance_<objective> of Sampler.log_chances.
@@ -186,5 +186,5 @@ class TrainTableBuilder:
         wanted = np.zeros(pool.n_queries, np.bool_)  # columns compare the candidates of a query
         wanted[session - pool.first] = True
         rows = np.repeat(wanted, np.diff(pool.offsets))
-        X = self.features.compute(self.data, pool.keep(wanted))[sampled[rows]]
+        X = self.features.compute(self.data, pool.keep(wanted), buffer=buffer)[sampled[rows]]
         return pl.DataFrame(columns).hstack(pl.from_numpy(X, schema=self.features.names))

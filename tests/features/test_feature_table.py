@@ -26,7 +26,7 @@ from src.datasets import DATASETS
 from src.features.base import WEIGHTINGS, FeatureGroup
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.popularity import PopularityFeature
-from src.features.table import FeatureTable
+from src.features.table import Buffer, FeatureTable
 
 COUNTED = ("sessions", "sessions_clicks", "sessions_carts", "sessions_orders", "weight_position",
            "weight_type", "weight_day", "weight_time", "weight_recsys")  # fmt: skip
@@ -164,6 +164,18 @@ def test_ranks_within_the_query(pool: Pool, X: F32) -> None:
         queries = np.split(X[:, at(name)], pool.offsets[1:-1])
         wanted = [(values > v).sum() for values in queries for v in values]  # ties share the best
         assert X[:, at(f"{name}_rank")].tolist() == wanted
+
+
+def test_a_buffer_is_used_again_and_changes_no_byte(data: SplitData, pool: Pool, X: F32) -> None:
+    buffer = Buffer()
+    for first, end in ((0, 2), (2, pool.n_queries), (0, 1), (0, pool.n_queries)):
+        rows = slice(*pool.offsets[[first, end]])
+        found = TABLE.compute(data, pool.batch(first, end), buffer=buffer)
+        assert found.tobytes() == X[rows].tobytes()
+        assert found.base is buffer.cells
+    held = buffer.cells
+    TABLE.compute(data, pool.batch(0, 1), ["near_equal_sum"], buffer)
+    assert buffer.cells is held and TABLE.compute(data, pool).base is not held
 
 
 def test_batches_and_threads_change_no_byte(data: SplitData, pool: Pool, X: F32) -> None:
