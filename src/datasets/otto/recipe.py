@@ -27,7 +27,7 @@ from src.features.session import SessionFeature
 from src.features.session_item import SessionItemFeature
 from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
-from src.matrices.sparse_ease import SparseEaseMatrix
+from src.matrices.ease import EaseMatrix
 from src.metrics.recall import Recall
 from src.prerankers.base import PreRanker
 from src.rankers.xgb import XGBoostRanker
@@ -89,7 +89,7 @@ MATRICES = (
                        target_weight=(1, 9, 6), top_n=100),  # M 17
     CovisitationMatrix("ahead2_orders", dedupe=False, direction="forward", max_steps=2,
                        target_weight=(1, 15, 20), top_n=100),  # M 18
-    SparseEaseMatrix("ease"),
+    EaseMatrix("ease", ridge=50.0, max_items=5_000),
 )
 
 EMBEDDINGS = (
