@@ -13,9 +13,9 @@ on. Its row sums the seconds of all its runs, so a long bench can be run in part
 not the bench: a run is written to <output>/bench.jsonl when it ends.
 
 Events are those of the raw files for the simulation and step 1, and those of all splits for other
-steps. The disk is the most that the output folder took while a step ran. Prints a table and appends
-it to bench/RESULTS.md. Appends a line per step to bench/results.jsonl, and all output of the steps
-to <output>/bench.log.
+steps. The disk is the output folder at its largest while a step runs, with files that have no name;
+other writers on that disk count too. Prints a table and appends it to bench/RESULTS.md. Appends a
+line per step to bench/results.jsonl, and all output of the steps to <output>/bench.log.
 """
 
 from __future__ import annotations
@@ -59,33 +59,31 @@ def runs_file(output: Path) -> Path:
     return output / "bench.jsonl"
 
 
-def former_runs(output: Path, go_on: bool) -> list[Record]:
+def former_runs(output: Path, go_on: bool, size: float) -> list[Record]:
     """Read the runs of an earlier bench to go on with; else empty the folder."""
-    if go_on and runs_file(output).exists():
-        return measure.read_lines(runs_file(output))
-    fresh(output)
-    return []
+    if not go_on or not (output / "bench.log").exists():
+        fresh(output)
+        return []
+    runs = measure.read_lines(runs_file(output))
+    if other := {run["size"] for run in runs} - {size}:
+        raise SystemExit(f"{output} has a bench of size {other.pop()}; give another --output")
+    return runs
 
 
 def folder_size(folder: Path) -> int:
-    """Sum the bytes on disk of all files in a folder; files may vanish meanwhile."""
-    size = 0
-    for path in folder.rglob("*"):
-        try:
-            size += path.lstat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return size
+    """Sum the bytes on disk of all files in a folder."""
+    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 @contextmanager
 def largest_size(folder: Path) -> Iterator[list[int]]:
-    """Look at the size of a folder again and again; the list has the largest in the end."""
-    largest, ended = [folder_size(folder)], Event()
+    """Watch the use of a folder's disk; the list has the largest size of the folder in the end."""
+    size, before, ended = folder_size(folder), shutil.disk_usage(folder).used, Event()
+    largest = [size]
 
     def look() -> None:
         while not ended.wait(LOOK_S):
-            largest[0] = max(largest[0], folder_size(folder))
+            largest[0] = max(largest[0], size + shutil.disk_usage(folder).used - before)
 
     thread = Thread(target=look)
     thread.start()
@@ -170,14 +168,14 @@ def row(record: Record) -> list[str]:
     ]
 
 
-def report(records: list[Record], size: float, counts: Record) -> None:
+def report(origin: Record, records: list[Record], size: float, counts: Record) -> None:
     """Print and append the table."""
     facts = [f"size {size}"]
     if counts["events"]:
         events = [f"{split} {n:,}" for split, n in counts["events"].items()]
         sessions, items = max(counts["sessions"].values()), counts["items"]
         facts += [f"events: {', '.join(events)}", f"{sessions:,} sessions", f"{items:,} items"]
-    heading = measure.title(records[0], *facts)
+    heading = measure.title(origin, *facts)
     measure.append_table(heading, measure.table(HEAD, map(row, records)))
 
 
@@ -206,29 +204,34 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(argv: list[str]) -> int:
     """Measure all processes; return 1 if one failed."""
     args, flags = parse(argv)
-    runs = former_runs(args.output, args.go_on)
+    runs = former_runs(args.output, args.go_on, args.size)
     origin, done = measure.origin(argv, "bench.steps"), {r["step"] for r in runs if not r["code"]}
     print(f"a warm-up on {WARM_UP:,} sessions ...", flush=True)
     warm_up(args.dataset, flags, args.output / "warm-up.log", args.last)
     sessions = max(10, round(args.size * SESSIONS))
     settings = args.dataset, sessions, args.data, args.output
-    todo = [pair for pair in commands(*settings, flags, args.last) if pair[0] not in done]
-    for name, command in todo:
+    unwritten: set[str] = set()  # steps that are not in results.jsonl yet
+    for name, command in commands(*settings, flags, args.last):
+        if name in done:
+            continue
         with largest_size(args.output) as disk:
             ended = measure.run(command, args.output / "bench.log")
         print(f"== {name}: {ended.seconds:.1f} s, {measure.state(ended.code)}", flush=True)
         run = {"kind": "step", "step": name, "size": args.size, "disk_bytes": disk[0]}
         runs.append(origin | run | ended.record())
         measure.append_line(runs[-1], runs_file(args.output))
+        unwritten.add(name)
+        if name == SIMULATE and not ended.code:
+            continue  # step 1 counts its events
+        counts = counted(args.output)
+        for record in summed(runs):
+            if record["step"] in unwritten:
+                measure.append_line(with_counts(record, counts))
+        unwritten.clear()
         if ended.code:
             break
     counts = counted(args.output)
-    records = [with_counts(record, counts) for record in summed(runs)]
-    names = {name for name, _ in todo}
-    for record in records:
-        if record["step"] in names:
-            measure.append_line(record)
-    report(records, args.size, counts)
+    report(origin, [with_counts(r, counts) for r in summed(runs)], args.size, counts)
     return int(runs[-1]["code"] != 0)
 
 

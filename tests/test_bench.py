@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -106,21 +108,37 @@ def test_only_a_folder_of_a_bench_is_emptied(tmp_path: Path) -> None:
 
 def test_going_on_keeps_the_folder_and_sums_the_runs_of_a_step(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    assert steps.former_runs(folder, go_on=True) == []  # nothing to go on with: the folder is new
+    assert steps.former_runs(folder, True, 1.0) == []  # nothing to go on with: the folder is new
+    (folder / "made").touch()
+    assert steps.former_runs(folder, True, 1.0) == [] and (folder / "made").exists()
     for code, seconds, disk in ((-9, 5.0, 300), (0, 2.0, 200)):
         run = dict.fromkeys((*steps.SUMMED, *steps.LARGEST), 1.0)
-        run |= {"step": "6_xgb", "code": code, "seconds": seconds, "disk_bytes": disk}
+        run |= {"step": "6_xgb", "code": code, "seconds": seconds, "disk_bytes": disk, "size": 1.0}
         measure.append_line(run, steps.runs_file(folder))
-    (total,) = steps.summed(steps.former_runs(folder, go_on=True))
+    (total,) = steps.summed(steps.former_runs(folder, True, 1.0))
     names = ("seconds", "cpu_seconds", "disk_bytes", "runs", "code")
     assert [total[name] for name in names] == [7.0, 2.0, 300, 2, 0]
-    assert steps.former_runs(folder, go_on=False) == [] and not steps.runs_file(folder).exists()
+    with pytest.raises(SystemExit, match=r"a bench of size 1\.0"):
+        steps.former_runs(folder, True, 0.5)
+    assert steps.former_runs(folder, False, 0.5) == [] and not (folder / "made").exists()
 
 
-def test_the_largest_size_of_a_folder_is_seen(tmp_path: Path) -> None:
+def test_the_largest_size_of_a_folder_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk in use grows by 1,000 bytes and shrinks again: an unnamed file, say."""
+    used, looked = iter([500, 700, 1500, 600]), Event()
+
+    def disk_usage(folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(used=next(used, None) or (looked.set(), 600)[1])
+
+    monkeypatch.setattr(steps.shutil, "disk_usage", disk_usage)
+    monkeypatch.setattr(steps, "LOOK_S", 0.001)
+    (tmp_path / "part").write_bytes(b"1" * 10_000)
+    size = steps.folder_size(tmp_path)
     with steps.largest_size(tmp_path) as largest:
-        (tmp_path / "part").write_bytes(b"1" * 1_000_000)
-    assert largest[0] >= 1_000_000
+        assert looked.wait(10)
+    assert size >= 10_000 and largest == [size + 1000]
 
 
 def test_flags_of_the_steps_go_to_the_steps_only(

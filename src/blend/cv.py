@@ -1,7 +1,8 @@
 """Choose a blend for each objective; write cv.json and logs/query_scores.parquet.
 
 cv.json holds for each objective the out-of-fold score with interval and folds, the chosen blend,
-and the scores of the alternatives; `also` holds other metrics of the same out-of-fold lists.
+and the scores of the alternatives on the queries that blends are compared on. `also` holds other
+metrics of the same out-of-fold lists.
 `catalogue` holds what lists under the chosen blend show of all items (src/metrics/catalogue.py).
 query_scores.parquet holds the value and the ideal of every query with a judged item, for
 comparisons with baselines and with former runs. probabilities.parquet, with a calibrator, holds the
@@ -127,7 +128,7 @@ def search(run: Run, columns: dict[str, list[str]]) -> dict[str, Outcome]:
         stack = blends.stacks[ALL_FOLDS] if blend.transform == STACK else None
         alternatives = blends.best_by_transform()
         outcomes[name] = Outcome(
-            scores, blends.oracle_score, blend, weights, alternatives, stack,
+            scores, blends.oracle_score(), blend, weights, alternatives, stack,
             {str(m): of_metric.score() for m, of_metric in zip(others, also, strict=True)},
             {} if recipe.given else catalogue(run, scored, blend, stack),
             *calibrated(blends, blend, rankers, scene),

@@ -25,8 +25,8 @@ class PooledSearch(BlendSearch):
     max_queries = 100_000  # AUCs of so many rows tell blends apart that differ by .0005
     metric: PooledMetric
 
-    def _score_all(self) -> tuple[F32, float]:
-        """Compute the values (blends, queries); a perfect order has the score 1."""
+    def _score_all(self) -> F32:
+        """Compute the values of the compared queries: (blends, queries)."""
         rankers = [Weighted(single(SCORE, n, self.width), None, True) for n in range(self.width)]
         stacks = [Weighted(Blend(STACK, ()), self.stack_of(f), True)
                   for f in range(self.recipe.folds)]  # fmt: skip
@@ -41,7 +41,11 @@ class PooledSearch(BlendSearch):
             values[number, query] = found.value
             ideal[query] = found.ideal  # the same for all blends
         self.norms = self.norms._replace(ideal=ideal)
-        return values, float(ideal.any())
+        return values
+
+    def oracle_score(self) -> float:
+        """Return 1, which a perfect order has; 0 where nothing can be ordered."""
+        return float(self.norms.ideal.any())
 
     def _row_scores(self, blend: Blend, mask: Mask) -> F64:
         """Blend the scores of the masked rows; those of STACK are fitted without the row's fold."""

@@ -61,7 +61,7 @@ class BlendSearch:
         self.stacks: dict[int, F64] = {}
         if Blend(STACK, ()) in self.blends:
             self.stacks = fit_stacks(files, columns, truth, fold, recipe.folds, recipe.seed)
-        self.values, self.oracle_score = self._score_all()
+        self.values = self._score_all()
 
     @classmethod
     def memory(
@@ -70,11 +70,12 @@ class BlendSearch:
         """Bytes of a search: the values of all blends, the labels, and one file of candidates.
 
         A candidate takes 40 bytes, and 40 per ranker: scores, transforms and meta-features. A rank
-        of a list takes 40. A label takes 40 and, where rows are calibrated, 100 per ranker and 16
-        per fold.
+        of a list takes 40. A query takes 300: its values and norms by the metrics. A label takes 40
+        and, where rows are calibrated, 100 per ranker and 16 per fold.
         """
-        queries = min(labels["session"].n_unique(), cls.max_queries)
-        values = 4.0 * len(all_blends(max(1, rankers), cls.transforms)) * queries
+        queries = labels["session"].n_unique()
+        blends = len(all_blends(max(1, rankers), cls.transforms))
+        values = 300.0 * queries + 4.0 * blends * min(queries, cls.max_queries)
         rows = max(map(count_rows, files))
         ranks = min(rows, shards.QUERIES_PER_SHARD * recipe.k)
         calibrated = (100 * (rankers + 1) + 16 * recipe.folds) * (recipe.calibrator is not None)
@@ -86,10 +87,10 @@ class BlendSearch:
         unit = hash_unit(pl.col("session"), self.recipe.seed + SEED_OFFSET)
         return self.truth if share >= 1 else self.truth.filter(unit < share)
 
-    def _score_all(self) -> tuple[F32, float]:
-        """Compute the values (blends, queries), and the score of a perfect order of the pool."""
-        metric, oracle = self.metric, self.norms.empty.copy()
-        values = np.tile(oracle.astype(np.float32), (len(self.blends), 1))
+    def _score_all(self) -> F32:
+        """Compute the values of the compared queries: (blends, queries)."""
+        metric = self.metric
+        values = np.tile(self.norms.empty.astype(np.float32), (len(self.blends), 1))
         for file in self.files:
             candidates = ScoredCandidates.load(file, self.columns, self.session)
             grade = candidates.grades(self.truth)
@@ -97,10 +98,20 @@ class BlendSearch:
             for number, blend in enumerate(self.blends):
                 listed = candidates.top_grades(self._score(candidates, blend), grade, metric.k)
                 values[number, query] = self.norms.values(metric.raw_values(listed), query)
+        return values
+
+    def oracle_score(self) -> float:
+        """Score all queries as if their pools were in a perfect order; reads the score files."""
+        session, judged = judged_queries(self.truth)
+        norms = self.metric.norms(judged)
+        values = norms.empty.copy()
+        for file in self.files:
+            candidates = ScoredCandidates.load(file, [], session)
+            query, k = np.searchsorted(session, candidates.session), self.metric.k
             row_query = candidates.per_row(np.arange(query.size))
-            best = best_lists(row_query, grade, query.size, metric.k)
-            oracle[query] = self.norms.values(metric.raw_values(best), query)
-        return values, QueryScores(self.session, oracle, self.norms.ideal).score()
+            best = best_lists(row_query, candidates.grades(self.truth), query.size, k)
+            values[query] = norms.values(self.metric.raw_values(best), query)
+        return QueryScores(session, values, norms.ideal).score()
 
     def _score(self, candidates: ScoredCandidates, blend: Blend) -> F32:
         """Blend the scores of each candidate; those of STACK are fitted without its fold."""
@@ -162,9 +173,9 @@ class BlendSearch:
 
     @cached_property
     def of_fold(self) -> dict[int, Blend]:
-        """For each fold the blend that is best on the other folds."""
-        fold = self.fold[self.session]
-        return {int(f): self.best(fold != f) for f in np.unique(fold)}
+        """For each fold with a judged item the blend that is best on the other folds."""
+        fold, folds = self.fold[self.session], np.unique(self.fold[self.truth["session"]])
+        return {int(f): self.best(fold != f) for f in folds}
 
     def cross_fitted(self, also: Sequence[Metric] = ()) -> list[QueryScores]:
         """Score all queries, those of each fold under its blend in `of_fold`.

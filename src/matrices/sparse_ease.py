@@ -15,7 +15,7 @@ import polars as pl
 from numba import get_num_threads
 from scipy import sparse
 
-from src.core.arrays import I64, count_items, most_frequent
+from src.core.arrays import I64, count_items, most_frequent, offsets_of_sizes, positions
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
 from src.data.sessions import Sessions
@@ -33,10 +33,11 @@ from src.matrices.span import Span
 class SparseEaseMatrix(ItemMatrix):
     """Weights w of item y that minimise |x_y - X_S w|^2 + ridge |w|^2 over its nearest items S.
 
-    X holds 1 where a session has an item, x_y is the column of y. S holds the items with the
-    largest cosine of their columns with that of y. An item x has the neighbours y whose w is above
-    0 at x. So the cost grows with the items, and with the cube of `nearest`. Of each item, only the
-    counts of its `pairs` most frequent partners are known; all others are taken as 0.
+    X holds 1 where the last events of a session have an item; x_y is the column of y. With n
+    sessions that have an item, and c that have both of two, S holds the items with the largest
+    c / sqrt((n_x + ridge) (n_y + ridge)). The neighbours of item x are the items y with a weight
+    above 0 at x. A pair is known if it is among the `pairs` most frequent of one of its items; all
+    others count 0. Time grows with the items, and with the cube of `nearest`.
     """
 
     ridge: float = 50.0  # added to the number of sessions of each item
@@ -59,8 +60,9 @@ class SparseEaseMatrix(ItemMatrix):
         for path, row in rows.items():
             memory = event_index.memory(events, data.n_sessions, items, run.engine.threads)
             memory += 2 * row_memory(items, run.engine.threads)
-            memory += min(items, row.max_items) * (40 * row.pairs + 12 * row.nearest)
-            run.budget.claim(f"{split} {row.name}", memory, 8 * items * row.top_n)
+            fitted = min(items, row.max_items)
+            memory += fitted * (60 * row.pairs + 12 * row.nearest)
+            run.budget.claim(f"{split} {row.name}", memory, 8 * fitted * min(row.top_n, fitted))
             weights = row.weights(data)
             with TableWriter(path, NEIGHBOURS) as writer:
                 for table in top_of(weights, row.top_n):
@@ -69,7 +71,10 @@ class SparseEaseMatrix(ItemMatrix):
     def weights(self, data: SplitData) -> sparse.csr_matrix:
         """Fit the weights: float32 (items, items), of neighbour y, the column, of item x."""
         s = Sessions.load(data.run, data.split)
-        _, listed = swing_kernel.latest_items(s.offsets, s.item, self.last_events)
+        size = np.diff(s.offsets)
+        last = positions(s.offsets) >= np.repeat(size - self.last_events, size)
+        offsets = offsets_of_sizes(np.minimum(size, self.last_events))
+        _, listed = swing_kernel.latest_items(offsets, s.item[last], self.last_events)
         sessions = count_items(listed, s.n_items)  # that have the item
         items = most_frequent(sessions, self.max_items)
         pairs = self.pair_counts(data, items)
@@ -86,7 +91,11 @@ class SparseEaseMatrix(ItemMatrix):
 
         Rows and columns are in the order of the items.
         """
-        row = CovisitationMatrix(self.name, last_events=self.last_events, top_n=self.pairs)
+        alike = (1.0,) * len(data.run.recipe.types)
+        row = CovisitationMatrix(
+            self.name, last_events=self.last_events, top_n=self.pairs, source_weight=alike,
+            target_weight=alike,
+        )  # fmt: skip
         index, span = event_index.of_split(data, None), Span.of(data.run, data.split)
         number = np.full(index.n_items, -1, np.int32)
         number[items] = np.arange(items.size)
@@ -98,7 +107,9 @@ class SparseEaseMatrix(ItemMatrix):
             parts.append((x[kept], y[kept], near.weight[kept]))
         x, y, n = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         counts = sparse.csr_matrix((n, (x, y)), (items.size, items.size))
-        return counts.maximum(counts.T).tocsr()
+        known = counts.maximum(counts.T).tocsr()
+        known.sort_indices()
+        return known
 
 
 def top_of(weights: sparse.csr_matrix, top: int) -> Iterator[pl.DataFrame]:

@@ -10,15 +10,15 @@ from numba import njit, prange
 
 from src.core.topk_kernel import insert_top
 
-SMALLEST_PIVOT = 1e-9
+LOOK_UP = 16  # steps that a search in a list takes, about
 
 
 @njit(parallel=True, cache=True)
 def fit(offsets, item, count, sessions, ridge, nearest, n_threads):
     """Fit each item: the number of its nearest, and these with their weights (items, nearest).
 
-    offsets, item, count: sessions that have both of two items, as a symmetric CSR. sessions: that
-    have each item, float64.
+    offsets, item, count: sessions that have both of two items, as a symmetric CSR, items ascending.
+    sessions: that have each item, float64.
     """
     n_items = offsets.size - 1
     size = np.zeros(n_items, np.int64)
@@ -44,12 +44,10 @@ def fit(offsets, item, count, sessions, ridge, nearest, n_threads):
             for k in range(n):
                 x = near[y, k]
                 gram[k, k] = sessions[x] + ridge
-                for i in range(offsets[x], offsets[x + 1]):
-                    if place[item[i]] > k:
-                        gram[k, place[item[i]]] = count[i]
+                _known(item, count, offsets[x], offsets[x + 1], near[y, :n], place, k, gram[k])
             for k in range(n):
                 place[near[y, k]] = -1
-            _solve(gram, solved, n)
+            _solve(gram, solved, n, ridge)
             for k in range(n):
                 weight[y, k] = solved[k]
             size[y] = n
@@ -57,15 +55,34 @@ def fit(offsets, item, count, sessions, ridge, nearest, n_threads):
 
 
 @njit(inline="always")
-def _solve(gram, vector, n):
+def _known(item, count, first, end, near, place, k, row):
+    """Write the counts of item k of `near` with those after it into a row of the Gram matrix.
+
+    first : end are the pairs of item k; place: of each item in `near`. Walks through the pairs, or
+    looks each item up where the item has far more pairs.
+    """
+    if end - first < LOOK_UP * near.size:
+        for i in range(first, end):
+            if place[item[i]] > k:
+                row[place[item[i]]] = count[i]
+    else:
+        for j in range(k + 1, near.size):
+            i = first + np.searchsorted(item[first:end], near[j])
+            if i < end and item[i] == near[j]:
+                row[j] = count[i]
+
+
+@njit(inline="always")
+def _solve(gram, vector, n, ridge):
     """Solve gram[:n, :n] x = vector[:n] in place, by Cholesky; reads the upper triangle.
 
-    Counts of rare pairs are missing, so gram may not be positive definite: an unknown without a
-    pivot becomes 0. Rows are subtracted from rows, which needs no sum in another order.
+    Pivots of a full Gram matrix are at least the ridge. Where counts of rare pairs are missing they
+    may be less: an unknown with less than half the ridge becomes 0. Rows are subtracted from rows,
+    which needs no sum in another order.
     """
     for k in range(n):
         pivot = gram[k, k]
-        scale = 1.0 / math.sqrt(pivot) if pivot > SMALLEST_PIVOT else 0.0
+        scale = 1.0 / math.sqrt(pivot) if pivot > 0.5 * ridge else 0.0
         for j in range(k, n):
             gram[k, j] *= scale
         vector[k] *= scale

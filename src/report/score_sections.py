@@ -107,7 +107,8 @@ def blends(contents: Contents) -> Section:
     text = (
         "The transform of the scores and the weight of each ranker. An objective that no ranker "
         "is trained for keeps the order of the pool. Rankers: the out-of-fold score of each one. "
-        "Alternatives: each ranker alone, and the best blend of each transform in hindsight. "
+        "Alternatives: each ranker alone, and the best blend of each transform in hindsight, on at "
+        "most 200,000 queries. "
         "The plots show the out-of-fold scores of the best ranker of trees, for the positives and "
         "for the other candidates. "
         f"Counted on {contents.counted_on}."

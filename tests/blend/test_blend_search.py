@@ -91,7 +91,7 @@ def test_a_search_scores_as_the_metric_does(metric: Metric, tmp_path: Path) -> N
         rank=pl.int_range(pl.len()).over("session")
     )
     oracle = score_lists(best.drop("grade").lazy(), truth.lazy(), metric).score()
-    assert search.oracle_score == pytest.approx(oracle)
+    assert search.oracle_score() == pytest.approx(oracle)
 
 
 def test_all_blends() -> None:

@@ -67,7 +67,7 @@ def test_a_fold_is_scored_under_the_blend_that_the_others_chose(
     (scores,) = search.cross_fitted()
     assert scores.value.tolist() == [0, 0, 0, 0] and scores.ideal.tolist() == [1, 1, 1, 1]
     assert search.query_scores(Blend(RANK, (10, 0))).value.tolist() == [1, 1, 0, 0]
-    assert search.oracle_score == 1.0
+    assert search.oracle_score() == 1.0
 
 
 def test_many_queries_are_searched_by_a_part_and_scored_whole(
@@ -88,5 +88,22 @@ def test_many_queries_are_searched_by_a_part_and_scored_whole(
     for f, blend in search.of_fold.items():
         wanted = whole.query_scores(blend).value[fold == f]
         assert chosen.value[fold == f] == pytest.approx(wanted)
+    assert (np.histogram(search.session, 10, (0, n))[0] > 60).all(), "drawn from all over"
+    assert search.oracle_score() == whole.oracle_score() == 1.0
     memory = [BlendSearch.memory(ONE, 2, truth[:few], files) for few in (1200, n)]
-    assert memory[1] - memory[0] == 40 * (n - 1200), "labels alone: of 1,200 queries the values"
+    assert memory[1] - memory[0] == 340 * (n - 1200), "labels, norms: of 1,200 queries the blends"
+
+
+def test_a_fold_without_a_compared_query_is_scored_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, names = 400, ["a", "b"]
+    c, truth = noisy(np.random.default_rng(3), n, [0.6, 9.0])
+    monkeypatch.setattr(BlendSearch, "max_queries", 50)
+    files = stored(tmp_path, [c], names)
+    drawn = BlendSearch(ONE, files, names, truth, np.zeros(n, np.int64)).session
+    fold = np.where(np.isin(np.arange(n), drawn), np.arange(n) % 3, 3)
+    search = BlendSearch(ONE, files, names, truth, fold)
+    (scores,) = search.cross_fitted()
+    assert sorted(search.of_fold) == [0, 1, 2, 3]
+    assert scores.score(fold[scores.session] == 3) > 0.3

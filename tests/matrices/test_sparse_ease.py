@@ -12,14 +12,16 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import BARE, N_ITEMS, PER_COMMUNITY, planted_events, write_split
+from scipy import sparse
 
 from src.data import paths
 from src.data.schemas import EVENTS
 from src.data.split_data import SplitData
+from src.matrices import sparse_ease_kernel
 from src.matrices.build import build_group, groups
 from src.matrices.ease import EaseMatrix
 from src.matrices.neighbours import NEIGHBOURS
-from src.matrices.sparse_ease import SparseEaseMatrix
+from src.matrices.sparse_ease import SparseEaseMatrix, top_of
 
 ALL = SparseEaseMatrix("ease", ridge=10.0, nearest=500, pairs=1000, last_events=10_000, top_n=500)
 
@@ -74,11 +76,21 @@ def test_with_all_items_near_it_is_ease(tmp_path: Path) -> None:
     assert np.count_nonzero(wanted) > 40
 
 
-def test_repeats_and_events_before_the_last_count_once_or_never(tmp_path: Path) -> None:
-    """With a ridge of 1 and one session, the weight is 1 / 2; item 0 is before the last three."""
-    data = split_with(tmp_path, [[0, 1, 2, 2]], ALL)
-    found = replace(ALL, ridge=1.0, last_events=3).weights(data).toarray()
-    assert found[1, 2] == found[2, 1] == pytest.approx(1 / 2) and found.sum() == pytest.approx(1)
+def test_only_the_last_events_count_and_each_item_once(tmp_path: Path) -> None:
+    """Ridge 1. Among the last two events, item 1 is in one session, item 2 in both."""
+    data = split_with(tmp_path, [[0, 1, 2], [1, 2, 2]], ALL)
+    found = replace(ALL, ridge=1.0, last_events=2).weights(data).toarray()
+    assert found[1, 2] == pytest.approx(1 / 2) and found[2, 1] == pytest.approx(1 / 3)
+    assert found.sum() == pytest.approx(1 / 2 + 1 / 3)
+
+
+def test_all_event_types_count_alike(tmp_path: Path) -> None:
+    types = tuple("abcde")
+    rows = [(s, item, 10 * s, (s + item) % 5) for s in range(40) for item in range(s % 3, 6)]
+    data = write_split(tmp_path, pl.DataFrame(rows, schema=EVENTS, orient="row"), 3,
+                       recipe=replace(BARE, types=types, type_weight=(1.0,) * 5))  # fmt: skip
+    wanted = regressions(incidence(data), 10.0, 500)
+    np.testing.assert_allclose(ALL.weights(data).toarray(), wanted, atol=1e-7)
 
 
 def test_only_the_most_frequent_items_take_part(tmp_path: Path) -> None:
@@ -90,14 +102,40 @@ def test_only_the_most_frequent_items_take_part(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-7)
 
 
-def test_unknown_pairs_leave_finite_weights(tmp_path: Path) -> None:
+def test_a_pair_is_known_if_one_of_its_items_lists_it(tmp_path: Path) -> None:
+    """Item 0 is with all others, item 3 with 0 alone: 0 does not list 3, but 3 lists 0."""
+    histories = [[0, 1]] * 5 + [[0, 2]] * 4 + [[0, 3]]
+    data = split_with(tmp_path, histories, ALL)
+    found = replace(ALL, ridge=1.0, pairs=1).weights(data).toarray()
+    np.testing.assert_allclose(found, regressions(incidence(data), 1.0, 500), atol=1e-7)
+    assert found[0, 3] > 0 and found[3, 0] > 0
+
+
+@pytest.mark.parametrize("ridge", [1.0, 50.0])
+def test_unknown_pairs_leave_small_weights(tmp_path: Path, ridge: float) -> None:
     """The counts that are left are no sum of squares, so a Cholesky factor may not exist."""
     rng = np.random.default_rng(1)
-    histories = [sorted({0, 1, *rng.choice(40, 20).tolist()}) for _ in range(300)]
+    histories = [sorted({0, 1, *rng.choice(80, 20).tolist()}) for _ in range(600)]
     data = split_with(tmp_path, histories, ALL)
-    for pairs in (1, 2, 5):
-        found = replace(ALL, ridge=1e-6, pairs=pairs).weights(data)
-        assert np.isfinite(found.data).all() and found.nnz
+    for pairs in (1, 2, 5, 20):
+        found = replace(ALL, ridge=ridge, pairs=pairs).weights(data)
+        assert found.nnz and found.data.max() < 10, "they were thousands"
+
+
+def test_items_of_many_pairs_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_split(tmp_path, planted_events(), 3)
+    wanted = regressions(incidence(data), 10.0, 4)
+    for steps in (0, 1000):  # look up always, never
+        monkeypatch.setattr(sparse_ease_kernel, "LOOK_UP", steps)
+        fit = sparse_ease_kernel.fit.py_func
+        pairs = ALL.pair_counts(data, np.arange(N_ITEMS))
+        sessions = incidence(data).sum(axis=0)
+        known = pairs.indptr.astype(np.int64), pairs.indices, pairs.data
+        size, near, weight = fit(*known, sessions, 10.0, 4, 1)
+        found = np.zeros((N_ITEMS, N_ITEMS))
+        for y in range(N_ITEMS):
+            found[near[y, : size[y]], y] = weight[y, : size[y]]
+        np.testing.assert_allclose(np.maximum(found, 0), wanted, atol=1e-6)
 
 
 def test_step_2_writes_the_heaviest_and_an_empty_split_has_no_neighbours(tmp_path: Path) -> None:
@@ -111,15 +149,21 @@ def test_step_2_writes_the_heaviest_and_an_empty_split_has_no_neighbours(tmp_pat
         table = pl.read_parquet(paths.neighbours(data.run, "valid", "ease"))
         assert table.schema == NEIGHBOURS
         assert table.is_empty() == events.is_empty()
-    ordered = table.sort("item_x", "weight", "item_y", descending=[False, True, False])
-    assert table.equals(ordered)
     full = pl.read_parquet(tmp_path / "full" / "valid" / "matrices" / "ease.parquet")
+    ordered = full.sort("item_x", "weight", "item_y", descending=[False, True, False])
+    assert full.equals(ordered)
     weights = ALL.weights(write_split(tmp_path / "full", planted_events(), 3)).toarray()
     for (x,), near in full.group_by("item_x", maintain_order=True):
         heaviest = np.sort(weights[x])[::-1][: near.height]
         assert near["weight"].to_list() == heaviest.tolist() and near.height <= 3
     strong = full.filter(pl.col("weight") > 1e-6)
     assert (strong["item_x"] // PER_COMMUNITY == strong["item_y"] // PER_COMMUNITY).all()
+
+
+def test_ties_go_by_item() -> None:
+    weights = sparse.csr_matrix(np.array([[0, 0.5, 0.5, 0.7, 0.5], *np.zeros((4, 5))]))
+    (table,) = top_of(weights, 3)
+    assert table["item_y"].to_list() == [3, 1, 2] and table["item_x"].to_list() == [0, 0, 0]
 
 
 def test_what_makes_no_sense_is_refused() -> None:
