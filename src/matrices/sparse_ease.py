@@ -37,7 +37,8 @@ class SparseEaseMatrix(ItemMatrix):
     sessions that have an item, and c that have both of two, S holds the items with the largest
     c / sqrt((n_x + ridge) (n_y + ridge)). The neighbours of item x are the items y with a weight
     above 0 at x. A pair is known if it is among the `pairs` most frequent of one of its items; all
-    others count 0. Time grows with the items, and with the cube of `nearest`.
+    others count 0. Where no sessions could have such counts, the ridge of y grows fourfold until
+    the equations can be solved. Time grows with the items, and with the cube of `nearest`.
     """
 
     ridge: float = 50.0  # added to the number of sessions of each item

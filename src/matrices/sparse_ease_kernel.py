@@ -40,14 +40,18 @@ def fit(offsets, item, count, sessions, ridge, nearest, n_threads):
             for i in range(offsets[y], offsets[y + 1]):
                 if place[item[i]] >= 0:
                     solved[place[item[i]]] = count[i]
-            gram[:n, :n] = 0.0
-            for k in range(n):
-                x = near[y, k]
-                gram[k, k] = sessions[x] + ridge
-                _known(item, count, offsets[x], offsets[x + 1], near[y, :n], place, k, gram[k])
+            added, solvable = ridge, False
+            while not solvable:
+                gram[:n, :n] = 0.0
+                for k in range(n):
+                    x = near[y, k]
+                    gram[k, k] = sessions[x] + added
+                    _known(item, count, offsets[x], offsets[x + 1], near[y, :n], place, k, gram[k])
+                solvable = _factorise(gram, n, ridge)
+                added *= 4.0
             for k in range(n):
                 place[near[y, k]] = -1
-            _solve(gram, solved, n, ridge)
+            _solve(gram, solved, n)
             for k in range(n):
                 weight[y, k] = solved[k]
             size[y] = n
@@ -73,27 +77,35 @@ def _known(item, count, first, end, near, place, k, row):
 
 
 @njit(inline="always")
-def _solve(gram, vector, n, ridge):
-    """Solve gram[:n, :n] x = vector[:n] in place, by Cholesky; reads the upper triangle.
+def _factorise(gram, n, least):
+    """Turn the upper triangle of gram[:n, :n] into its Cholesky factor; False if it has none.
 
-    Pivots of a full Gram matrix are at least the ridge. Where counts of rare pairs are missing they
-    may be less: an unknown with less than half the ridge becomes 0. Rows are subtracted from rows,
-    which needs no sum in another order.
+    Pivots of a full Gram matrix are at least the ridge. With counts missing one may be less than
+    `least`: then the matrix needs a larger ridge. Rows are subtracted from rows, which needs no sum
+    in another order.
     """
     for k in range(n):
-        pivot = gram[k, k]
-        scale = 1.0 / math.sqrt(pivot) if pivot > 0.5 * ridge else 0.0
+        if gram[k, k] < least * (1.0 - 1e-9):
+            return False
+        scale = 1.0 / math.sqrt(gram[k, k])
         for j in range(k, n):
             gram[k, j] *= scale
-        vector[k] *= scale
         for i in range(k + 1, n):
             factor = gram[k, i]
             if factor != 0.0:
                 for j in range(i, n):
                     gram[i, j] -= factor * gram[k, j]
-                vector[i] -= factor * vector[k]
+    return True
+
+
+@njit(inline="always")
+def _solve(factor, vector, n):
+    """Solve F'F x = vector[:n] in place; factor: F in its upper triangle."""
+    for k in range(n):
+        vector[k] /= factor[k, k]
+        for j in range(k + 1, n):
+            vector[j] -= factor[k, j] * vector[k]
     for k in range(n - 1, -1, -1):
-        if gram[k, k] > 0.0:
-            vector[k] /= gram[k, k]
-        for i in range(k):
-            vector[i] -= gram[i, k] * vector[k]
+        for j in range(k + 1, n):
+            vector[k] -= factor[k, j] * vector[j]
+        vector[k] /= factor[k, k]
