@@ -3,11 +3,11 @@
     python -m bench.scoring --dataset otto --output output/taobao [--queries 200]
 
 Needs steps 1 to 6. The tree models of all folds score the first queries of `test`, or of `valid`
-without a test split. Measured are all feature columns, the columns that some model uses, the same
-in memory that is used again, XGBoost's own prediction, and the compiled trees. CPU seconds are the
-best of three, as other work may share the cores. `same` is whether XGBoost and the compiled trees
-agree bit by bit; the exit code is 1 otherwise. The hours hold for OTTO's test sessions on two busy
-cores. Prints a table, appends it to bench/RESULTS.md, and a line to bench/results.jsonl.
+without a test split. Measured are all feature columns, the columns that some model uses, XGBoost's
+own prediction, and the compiled trees. CPU seconds are the best of three, as other work may share
+the cores. `same` is whether XGBoost and the compiled trees agree bit by bit; the exit code is 1
+otherwise. The hours hold for OTTO's test sessions on two busy cores. Prints a table, appends it to
+bench/RESULTS.md, and a line to bench/results.jsonl.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from src.rankers.train_table import trainable_objectives
 SESSIONS = 1_671_803  # of OTTO's test file
 CORES = 2  # of the extrapolation
 REPEATS = 3
-IN_BUFFER = "used columns, memory used again"
 
 
 def cheapest(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -79,15 +78,14 @@ def main(argv: list[str]) -> int:
     used = {name for group in compiled for model in group for name in model.names}
     features.compute(data, pool)  # compiles the kernels, and loads the data
     times = {"all columns": cheapest(lambda: features.compute(data, pool))[0]}
-    times["used columns"] = cheapest(lambda: features.compute(data, pool, used))[0]
     buffer = Buffer()
-    times[IN_BUFFER], X = cheapest(lambda: features.compute(data, pool, used, buffer))
+    times["used columns"], X = cheapest(lambda: features.compute(data, pool, used, buffer))
     batch = CandidateBatch(data, pool, features.names, X, np.arange(len(X)))
     times["XGBoost"], expected = cheapest(lambda: [by_xgboost(g, X, column) for g in boosters])
     times["compiled trees"], scores = cheapest(lambda: [mean_scores(g, batch) for g in compiled])
     same = all(np.array_equal(a, b) for a, b in zip(expected, scores, strict=True))
     before = times["all columns"] + times["XGBoost"]
-    now = times[IN_BUFFER] + times["compiled trees"]
+    now = times["used columns"] + times["compiled trees"]
     trees = sum(b.num_boosted_rounds() for group in boosters for b in group)
     summary = {
         "queries": pool.n_queries, "rows": len(X), "models": sum(map(len, groups)),
