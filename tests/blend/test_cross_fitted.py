@@ -14,9 +14,11 @@ import pytest
 from blends_world import halves, noisy, stored
 from planted import BARE
 
+from src.blend import stacking
 from src.blend.blend import RANK, Blend
 from src.blend.scored_candidates import ScoredCandidates
 from src.blend.search import BlendSearch
+from src.core.arrays import hash_unit
 from src.data.schemas import POSITIVE
 from src.metrics.hit_rate import HitRate
 from src.metrics.ndcg import NDCG
@@ -107,3 +109,23 @@ def test_a_fold_without_a_compared_query_is_scored_too(
     (scores,) = search.cross_fitted()
     assert sorted(search.of_fold) == [0, 1, 2, 3]
     assert scores.score(fold[scores.session] == 3) > 0.3
+
+
+def test_a_stack_is_fitted_on_the_drawn_queries_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, names, fold = 400, ["a", "b"], np.arange(400) % 4
+    c, truth = noisy(np.random.default_rng(5), n, [0.6, 2.0])
+    monkeypatch.setattr(stacking, "QUERIES", 100)
+    unit = truth.select(hash_unit(pl.col("session"), 1 + stacking.SEED_OFFSET)).to_series()
+    drawn = np.repeat((unit < 100 / n).to_numpy(), 6)
+    assert 60 < drawn.sum() / 6 < 140
+
+    def stacks(changed: np.ndarray) -> list[float]:
+        scores = [np.where(changed, -s, s).astype(np.float32) for s in c.scores]
+        files = stored(tmp_path, [replace(c, scores=scores)], names)
+        found = stacking.fit_stacks(files, names, truth, fold, 4, seed=1)
+        return [weight for f in sorted(found) for weight in found[f]]
+
+    fitted = stacks(np.zeros(drawn.size, np.bool_))
+    assert stacks(~drawn) == fitted != stacks(drawn)
