@@ -1,16 +1,23 @@
-"""Every row of a co-visitation matrix that a recipe has, and some that none has."""
+"""Every row of a co-visitation matrix that a recipe has, some that none has, and files of any."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from hypothesis import strategies as st
-from planted import sessions_of
+from planted import BARE, sessions_of, write_split
 from polars.testing import assert_frame_equal
 
+from src.data import paths
 from src.data.schemas import EVENTS
+from src.data.split_data import SplitData
 from src.data.units import DAY, HOUR
 from src.datasets import DATASETS
+from src.matrices.base import ItemMatrix
+from src.matrices.build import build_group, groups
 from src.matrices.count import count_whole
 from src.matrices.covisitation import CovisitationMatrix
 from src.matrices.event_index import index_events
@@ -87,3 +94,13 @@ def both(events: pl.DataFrame, row: CovisitationMatrix, span: Span) -> pl.DataFr
     frame = count_whole(view, row, span).to_frame()
     assert_frame_equal(frame, self_merge(events.lazy(), row, span).collect(), check_exact=True)
     return frame
+
+
+def written(folder: Path, events: pl.DataFrame, row: ItemMatrix) -> tuple[SplitData, pl.DataFrame]:
+    """Let step 2 write a matrix of a split; return the split and the NEIGHBOURS of the file."""
+    folder.mkdir()
+    recipe = replace(BARE, matrices=(row,))
+    data = write_split(folder, events, 3, recipe=recipe, n_sessions=300)
+    for group in groups(data):
+        build_group(data, group)
+    return data, pl.read_parquet(paths.neighbours(data.run, "valid", row.name))

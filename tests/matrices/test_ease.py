@@ -12,12 +12,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from planted import BARE, N_ITEMS, PER_COMMUNITY, planted_events, sessions_of, write_split
+from matrix_rows import written
+from planted import N_ITEMS, PER_COMMUNITY, planted_events, sessions_of
 
-from src.data import paths
 from src.data.schemas import EVENTS
 from src.data.sessions import Sessions
-from src.matrices.build import build_group, groups
 from src.matrices.ease import EaseMatrix, inverted
 from src.matrices.neighbours import NEIGHBOURS
 
@@ -158,13 +157,8 @@ def test_threads_change_no_byte_of_the_inverse() -> None:
 
 
 def test_step_2_writes_it_and_an_empty_split_has_no_neighbours(tmp_path: Path) -> None:
-    recipe = replace(BARE, matrices=(ALL,))
     for folder, events in (("full", planted_events()), ("empty", pl.DataFrame(schema=EVENTS))):
-        (tmp_path / folder).mkdir()
-        data = write_split(tmp_path / folder, events, 3, recipe=recipe, n_sessions=300)
-        for group in groups(data):
-            build_group(data, group)
-        table = pl.read_parquet(paths.neighbours(data.run, "valid", "ease"))
+        data, table = written(tmp_path / folder, events, ALL)
         assert table.schema == NEIGHBOURS
         assert table.equals(computed(data.sessions, ALL))
         assert table.is_empty() == events.is_empty()

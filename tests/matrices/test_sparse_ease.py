@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matrix_rows import written
 from planted import BARE, N_ITEMS, PER_COMMUNITY, planted_events, write_split
 from scipy import sparse
 
-from src.data import paths
 from src.data.schemas import EVENTS
 from src.data.split_data import SplitData
 from src.matrices import sparse_ease_kernel
-from src.matrices.build import build_group, groups
 from src.matrices.ease import EaseMatrix
 from src.matrices.neighbours import NEIGHBOURS
 from src.matrices.sparse_ease import SparseEaseMatrix, top_of
@@ -140,19 +139,12 @@ def test_items_of_many_pairs_are_looked_up(tmp_path: Path, monkeypatch: pytest.M
 
 def test_step_2_writes_the_heaviest_and_an_empty_split_has_no_neighbours(tmp_path: Path) -> None:
     row = replace(ALL, top_n=3)
-    recipe = replace(BARE, matrices=(row,))
-    for folder, events in (("full", planted_events()), ("empty", pl.DataFrame(schema=EVENTS))):
-        (tmp_path / folder).mkdir()
-        data = write_split(tmp_path / folder, events, 3, recipe=recipe, n_sessions=300)
-        for group in groups(data):
-            build_group(data, group)
-        table = pl.read_parquet(paths.neighbours(data.run, "valid", "ease"))
-        assert table.schema == NEIGHBOURS
-        assert table.is_empty() == events.is_empty()
-    full = pl.read_parquet(tmp_path / "full" / "valid" / "matrices" / "ease.parquet")
+    assert written(tmp_path / "empty", pl.DataFrame(schema=EVENTS), row)[1].is_empty()
+    data, full = written(tmp_path / "full", planted_events(), row)
+    assert full.schema == NEIGHBOURS
     ordered = full.sort("item_x", "weight", "item_y", descending=[False, True, False])
     assert full.equals(ordered)
-    weights = ALL.weights(write_split(tmp_path / "full", planted_events(), 3)).toarray()
+    weights = ALL.weights(data).toarray()
     for (x,), near in full.group_by("item_x", maintain_order=True):
         heaviest = np.sort(weights[x])[::-1][: near.height]
         assert near["weight"].to_list() == heaviest.tolist() and near.height <= 3
