@@ -40,7 +40,7 @@ class BlendSearch:
     """
 
     transforms: ClassVar[Sequence[str]] = TRANSFORMS
-    max_queries: ClassVar[int] = 200_000  # their recalls tell blends apart that differ by .001
+    max_queries: ClassVar[int] = 200_000
 
     def __init__(
         self, recipe: Recipe, files: Sequence[Path], columns: Sequence[str], truth: pl.DataFrame,
