@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from planted import BARE, DAY, START, run_in, whole, write_split
+from stored_pools import write_stored
 
 from src.candidates.history import HistoryRetriever
-from src.candidates.pool import Pool, pool_file
+from src.candidates.pool import Pool
 from src.candidates.seeds import Seeds
 from src.core import store
 from src.core.run import Run
 from src.data import paths
 from src.data.schemas import EVENTS, LABELS
-from src.data.shards import Shard
 from src.data.splits import Split, write_splits
 from src.embeddings.base import save
 from src.embeddings.text import TextEmbedding
@@ -76,7 +76,7 @@ def write_one(folder: Path, name: str, rng: np.random.Generator) -> None:
     found = (rng.integers(1, 20, flat.shape) * (flat > 0)).astype(np.uint16)
     offsets = np.arange(0, item.size + 1, CANDIDATES)
     pool = Pool(0, offsets, item.ravel(), rng.random(item.size, np.float32), found, flat)
-    whole(pool_file(run_in(folder, RECIPE), "valid", Shard(0, 0, 0)), pool.to_frame(["own"]))
+    write_stored(run_in(folder, RECIPE), pool)
     rows = [(q, 0, int(right[q]), 1.0) for q in range(QUERIES)]
     whole(folder / "valid" / "labels.parquet", pl.DataFrame(rows, LABELS, orient="row"))
     vectors = np.eye(KINDS, dtype=np.float32)[np.arange(ITEMS) // PER_KIND]

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from planted import BARE, planted_events, run_in, whole, write_split
+from stored_pools import write_stored
 
 from src.candidates.history import HistoryRetriever
-from src.candidates.pool import Pool, pool_file
+from src.candidates.pool import Pool
 from src.candidates.seeds import Seeds
 from src.core.run import Run
-from src.data.shards import Shard
 from src.data.splits import Split, write_splits
 from src.features.pool import PoolFeature
 from src.features.session import SessionFeature
@@ -42,7 +42,6 @@ RECIPE = replace(
     preranker=CHEAP, negatives_per_positive=5.0, pool_size=CANDIDATES,
 )  # fmt: skip
 WHOLE = replace(RECIPE, preranker=None)
-NAMES = ["own"]
 
 
 def sizes_of(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -68,8 +67,7 @@ def write_world(folder: Path) -> Path:
     rrf_score = np.linspace(1, 0, n).astype(np.float32)
     scores = (ranks / 20).astype(np.float32)
     pool = Pool(s.first_query, offsets, np.concatenate(item), rrf_score, ranks, scores)
-    file = pool_file(run_in(folder, WHOLE), "valid", Shard(0, 0, 0))
-    whole(file, pool.to_frame(NAMES))
+    write_stored(run_in(folder, WHOLE), pool)
     schema = {"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32, "grade": pl.Float32}
     table = pl.DataFrame(labels, schema=schema, orient="row").sort("session", "objective")
     whole(folder / "valid" / "labels.parquet", table)

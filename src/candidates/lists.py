@@ -34,6 +34,7 @@ from src.data.split_data import SplitData
 MIN_QUERIES = 100  # whose lists are made at a time, even if memory is short
 BYTES_ON_DISK = 2.5  # per candidate, about
 BYTES = 14 + 8  # per candidate: a row of CANDIDATES, and item and score in arrays
+BYTES_READ = 40  # per candidate, while the lists of a shard are read
 
 
 class CandidateLists(NamedTuple):
@@ -47,6 +48,14 @@ class CandidateLists(NamedTuple):
     rank: np.ndarray  # uint16, from 0
     item: I32
     score: F32
+
+    def batch(self, first: int, end: int) -> CandidateLists:
+        """Return the lists of queries first : end, counted from the first query."""
+        rows = slice(self.offsets[first], self.offsets[end])
+        return CandidateLists(
+            self.offsets[first : end + 1] - self.offsets[first], self.retriever[rows],
+            self.rank[rows], self.item[rows], self.score[rows],
+        )  # fmt: skip
 
 
 def retrievers_of_step(run: Run, embeddings: bool) -> list[Retriever]:
@@ -122,8 +131,23 @@ def to_frame(lists: TopLists, first: int) -> pl.DataFrame:
 
 
 def lists_function(run: Run, row: Retriever) -> Callable[[SplitData, int, int], TopLists]:
-    """Return the function that lists candidates: without seen items, if the recipe says so."""
-    return partial(unseen_lists, row) if run.recipe.exclude_seen else row.lists
+    """Return the function that lists candidates: without seen items, if the recipe says so.
+
+    Their scores are rounded to 16 of 24 bits, as the rest only takes disk.
+    """
+    of_row = partial(unseen_lists, row) if run.recipe.exclude_seen else row.lists
+
+    def lists(data: SplitData, first: int, end: int) -> TopLists:
+        item, score = of_row(data, first, end)
+        return item, rounded(score)
+
+    return lists
+
+
+def rounded(score: F32) -> F32:
+    """Round to 16 significant bits, a relative error of 2^-16 at most; halves away from 0."""
+    bits = np.ascontiguousarray(score).view(np.uint32)
+    return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view(np.float32)
 
 
 def claim(data: SplitData, row: Retriever, written: int) -> int:

@@ -11,7 +11,12 @@ import polars as pl
 
 from src.candidates import pool_kernel
 from src.candidates.base import Retriever
-from src.candidates.lists import CandidateLists, read_candidates, shard_candidates
+from src.candidates.lists import (
+    BYTES_READ,
+    CandidateLists,
+    read_candidates,
+    shard_candidates,
+)
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes
 from src.core.parquet import count_rows
 from src.core.run import Run, count_built
@@ -29,7 +34,22 @@ from src.data.split_data import SplitData
 from src.data.splits import split_named
 
 MERGED = "pool"  # folder of the whole pool
-BYTES_ON_DISK = 0.6  # per number of a pool, about
+BYTES_ON_DISK = 6  # per candidate of a pool, about
+
+
+class TopCandidates(NamedTuple):
+    """Candidates of queries as CSR, highest RRF score first."""
+
+    offsets: I64
+    item: I32
+    rrf_score: F32
+
+    def to_frame(self, first: int) -> pl.DataFrame:
+        """Convert to a row per candidate, as the files of pools; `first`: that of the queries."""
+        sessions = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
+        session = np.repeat(sessions, np.diff(self.offsets))
+        columns = {"session": session, "item": self.item, "rrf_score": self.rrf_score}
+        return pl.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -63,28 +83,9 @@ class Pool:
         sessions = np.arange(self.first, self.end, dtype=np.int32)
         return np.repeat(sessions, np.diff(self.offsets))
 
-    def to_frame(self, names: list[str]) -> pl.DataFrame:
-        """Convert to a row per candidate; names: those of the retrievers."""
-        columns: dict[str, object] = {
-            "session": self.session, "item": self.item, "rrf_score": self.rrf_score,
-        }  # fmt: skip
-        for r, name in enumerate(names):
-            columns[f"rank_{name}"] = self.ranks[:, r]
-            columns[f"score_{name}"] = self.scores[:, r]
-        return pl.DataFrame(columns)
-
-    @classmethod
-    def load(cls, run: Run, split: str, shard: Shard) -> Pool:
-        """Read the pool of a shard."""
-        names = [row.name for row in run.recipe.retrievers]
-        frame = pl.read_parquet(pool_file(run, split, shard))
-        session, item, rrf_score = arrays(frame, "session", "item", "rrf_score")
-        offsets = offsets_of_ids(session, shard.first, shard.end)
-        if not names:
-            return cls.without_lists(shard.first, offsets, item)
-        ranks = frame.select(f"rank_{name}" for name in names).to_numpy(order="c")
-        scores = frame.select(f"score_{name}" for name in names).to_numpy(order="c")
-        return cls(shard.first, offsets, item, rrf_score, ranks, scores)
+    def to_frame(self) -> pl.DataFrame:
+        """Convert to a row per candidate, as the files of pools: without ranks and scores."""
+        return TopCandidates(self.offsets, self.item, self.rrf_score).to_frame(self.first)
 
     @classmethod
     def without_lists(cls, first: int, offsets: I64, item: I32) -> Pool:
@@ -92,6 +93,22 @@ class Pool:
         nothing = np.empty((item.size, 0), np.float32)
         score = np.zeros(item.size, np.float32)
         return cls(first, offsets, item, score, nothing.astype(np.uint16), nothing)
+
+    @classmethod
+    def of_lists(
+        cls, first: int, top: TopCandidates, lists: CandidateLists, n_retrievers: int
+    ) -> Pool:
+        """Look up the ranks and scores of the candidates of queries from session `first` on."""
+        ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint16)
+        scores = np.zeros((top.item.size, n_retrievers), np.float32)
+        if n_retrievers:
+            pool_kernel.attach_ranks(*lists, top.offsets, top.item, ranks, scores)
+        return cls(first, *top, ranks, scores)
+
+    @classmethod
+    def load(cls, run: Run, split: str, shard: Shard) -> Pool:
+        """Read the pool of a shard."""
+        return StoredPool.read(run, split, shard).batch(0, shard.end - shard.first)
 
     def batch(self, first: int, end: int) -> Pool:
         """Return queries first : end, counted from the first query of the pool."""
@@ -114,6 +131,36 @@ class Pool:
         return self.keep_rows(np.repeat(mask, np.diff(self.offsets)))
 
 
+@dataclass(frozen=True)
+class StoredPool:
+    """The pool of a shard and the lists it was merged from.
+
+    The file of a pool has no ranks and scores, as the lists have them.
+    """
+
+    first: int
+    top: TopCandidates
+    lists: CandidateLists
+    n_retrievers: int
+
+    @classmethod
+    def read(cls, run: Run, split: str, shard: Shard) -> StoredPool:
+        """Read the pool of a shard."""
+        file, *lists = pool_inputs(run, split, shard)
+        session, item, rrf_score = arrays(pl.read_parquet(file), "session", "item", "rrf_score")
+        offsets = offsets_of_ids(session, shard.first, shard.end)
+        top = TopCandidates(offsets, item, rrf_score)
+        return cls(shard.first, top, read_candidates(lists, shard), len(lists))
+
+    def batch(self, first: int, end: int) -> Pool:
+        """Return the pool of queries first : end, counted from the first query of the shard."""
+        offsets, item, rrf_score = self.top
+        rows = slice(offsets[first], offsets[end])
+        offsets = offsets[first : end + 1] - offsets[first]
+        top, lists = TopCandidates(offsets, item[rows], rrf_score[rows]), self.lists
+        return Pool.of_lists(self.first + first, top, lists.batch(first, end), self.n_retrievers)
+
+
 def pool_folder(run: Run) -> str:
     """Return the folder, within a split, of the candidates that rankers score."""
     return "preranked" if run.recipe.preranker else MERGED
@@ -129,6 +176,12 @@ def pool_files(run: Run, split: str) -> list[Path]:
     return shard_files(run, split, pool_folder(run))
 
 
+def pool_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
+    """List the files that a pool is read from: its own, and the lists of all retrievers."""
+    lists = shard_candidates(run, split, run.recipe.retrievers, shard)
+    return [pool_file(run, split, shard), *lists]
+
+
 def candidates_per_query(run: Run, split: str) -> float:
     """Estimate the candidates of a query that rankers score: at most so many, or given on average.
 
@@ -141,14 +194,6 @@ def candidates_per_query(run: Run, split: str) -> float:
     return min(size, recipe.preranker.keep) if recipe.preranker else size
 
 
-class TopCandidates(NamedTuple):
-    """Candidates of queries as CSR, highest RRF score first."""
-
-    offsets: I64
-    item: I32
-    rrf_score: F32
-
-
 def top_candidates(lists: CandidateLists, size: int) -> TopCandidates:
     """Select the `size` items of each query with the highest RRF score; ties by item."""
     item, rrf_score = pool_kernel.rrf(lists.offsets, lists.rank, lists.item, size)
@@ -158,11 +203,7 @@ def top_candidates(lists: CandidateLists, size: int) -> TopCandidates:
 
 def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Pool:
     """Merge the lists of queries from session `first` on into a pool of `size` candidates each."""
-    top = top_candidates(lists, size)
-    ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint16)
-    scores = np.zeros((top.item.size, n_retrievers), np.float32)
-    pool_kernel.attach_ranks(*lists, top.offsets, top.item, ranks, scores)
-    return Pool(first, *top, ranks, scores)
+    return Pool.of_lists(first, top_candidates(lists, size), lists, n_retrievers)
 
 
 def given_pool(data: SplitData, shard: Shard) -> Pool:
@@ -185,11 +226,11 @@ def write_pool(data: SplitData) -> dict[str, int]:
             nonlocal claimed
             claimed = claimed or _claim(data, rows)
             if recipe.given:
-                pool = given_pool(data, shard)
+                table = given_pool(data, shard).to_frame()
             else:
-                lists = read_candidates(files, shard)
-                pool = merge(lists, len(rows), shard.first, recipe.pool_size)
-            pool.to_frame([row.name for row in rows]).write_parquet(path)
+                top = top_candidates(read_candidates(files, shard), recipe.pool_size)
+                table = top.to_frame(shard.first)
+            table.write_parquet(path)
 
         key = (shard.first, shard.end, [row.name for row in rows], recipe.pool_size)
         return run.build(shard_file(run.output / split / MERGED, shard), make, key, files)
@@ -200,9 +241,9 @@ def write_pool(data: SplitData) -> dict[str, int]:
 def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     """Claim memory for merging a shard, and disk for all missing shards; return True."""
     run = data.run
-    numbers = candidates_per_query(run, data.split) * (2 * len(rows) + 3)
+    candidates = candidates_per_query(run, data.split)
     listed = sum(row.length for row in rows)
-    memory = min(QUERIES_PER_SHARD, data.n_queries) * (40 * listed + 6 * numbers)
+    memory = min(QUERIES_PER_SHARD, data.n_queries) * (BYTES_READ * listed + 24 * candidates)
     missing = missing_queries(run, data.split, MERGED)
-    run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * numbers * missing)
+    run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * candidates * missing)
     return True

@@ -92,12 +92,11 @@ class PoolCutter(SplitScorer):
 
     def write(self, shard: Shard, path: Path) -> None:
         """Write the kept candidates of a shard."""
-        names = [row.name for row in self.run.recipe.retrievers]
         tables, buffer = [], Buffer()
         for pool in pools(self.data, shard):
             score = self.order(pool, buffer)
             kept = first_candidates(pool, score, self.row.keep)
-            table = pool.keep_rows(kept).to_frame(names)
+            table = pool.keep_rows(kept).to_frame()
             tables.append(table.with_columns(pl.Series(SCORE, score[kept])))
         pl.concat(tables).write_parquet(path)
 

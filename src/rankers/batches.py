@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.candidates.pool import Pool, candidates_per_query, pool_file
+from src.candidates.lists import BYTES_READ
+from src.candidates.pool import Pool, StoredPool, candidates_per_query, pool_inputs
 from src.core.arrays import F32, I64, Mask
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.given import given_offsets
-from src.data.shards import Shard
+from src.data.shards import QUERIES_PER_SHARD, Shard
 from src.data.split_data import SplitData
 from src.features.table import Buffer, FeatureTable
 
@@ -60,12 +61,13 @@ class CandidateBatch:
 
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
-    whole, first = Pool.load(data.run, data.split, shard), 0
+    stored, first = StoredPool.read(data.run, data.split, shard), 0
+    offsets, n_queries = stored.top.offsets, shard.end - shard.first
     most = queries_per_batch(data.run, data.split)
-    while first < whole.n_queries:
-        fits = np.searchsorted(whole.offsets, whole.offsets[first] + ROWS_PER_BATCH, side="right")
-        end = min(max(int(fits) - 1, first + 1), first + most, whole.n_queries)
-        yield whole.batch(first, end)
+    while first < n_queries:
+        fits = np.searchsorted(offsets, offsets[first] + ROWS_PER_BATCH, side="right")
+        end = min(max(int(fits) - 1, first + 1), first + most, n_queries)
+        yield stored.batch(first, end)
         first = end
 
 
@@ -79,14 +81,15 @@ def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
     tables = [file for row in run.recipe.features for file in row.inputs(run, split)]
     if paths.log(run, "visits").exists():  # the histories that nets read
         tables += [paths.impressions(run, split), paths.log(run, "visits")]
-    return list(dict.fromkeys([paths.events(run, split), pool_file(run, split, shard), *tables]))
+    pool = pool_inputs(run, split, shard)
+    return list(dict.fromkeys([paths.events(run, split), *pool, *tables]))
 
 
 def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0) -> None:
     """Claim memory for the batches of a split and `held` bytes, and `written` bytes of disk.
 
-    Memory holds 16 bytes per event and per session. A batch takes 12 bytes per cell: X, the rows
-    that are kept, and a table of these, in float32.
+    Memory holds 16 bytes per event and per session, and the lists of a shard. A batch takes 12
+    bytes per cell: X, the rows that are kept, and a table of these, in float32.
     """
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
@@ -95,5 +98,7 @@ def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0)
     if recipe.given:
         rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
     cells = rows * len(FeatureTable(recipe).names)
-    memory = sessions + sum(group.held for group in groups) + 12 * cells + held
+    listed = sum(row.length for row in recipe.retrievers)
+    lists = BYTES_READ * listed * min(QUERIES_PER_SHARD, data.n_queries)
+    memory = sessions + lists + sum(group.held for group in groups) + 12 * cells + held
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import polars as pl
 
-from src.candidates.pool_kernel import ABSENT
+from src.candidates.lists import candidate_files
 from src.core.run import Run
 from src.data import paths
 from src.data.raw_ids import item_ids
-from src.data.shards import shard_files
 from src.report.sample import Blends, Sample, of_sessions
 
 QUERIES = 100  # to browse
 FIRST = 30  # candidates of each objective
 HISTORY = 50  # last events of a session
+
+Sources = dict[tuple[int, int], list[list[int]]]  # session, item -> [number of a retriever, rank]
 
 
 def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
@@ -23,13 +26,8 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
     sessions = chosen["session"].to_list()
     # as text: a number of JavaScript is exact up to 2^53 only
     names = item_ids(paths.items(run)).cast(pl.String)
-    ranks = [f"rank_{row.name}" for row in recipe.retrievers]
-    pool = pl.concat(
-        of_sessions(pl.scan_parquet(file).select("session", "item", *ranks), sessions)
-        for file in shard_files(run, "valid", "pool")
-    )
+    sources = _sources(run, sessions)
     candidates = sample.candidates.filter(pl.col("session").is_in(sessions))
-    candidates = candidates.join(pool, on=["session", "item"], maintain_order="left")
     queries = []
     for session, raw in chosen.select("session", "raw").iter_rows():
         positives = sample.positives.filter(pl.col("session") == session)
@@ -43,7 +41,7 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
             "positives": [[names[item], *rest] for item, *rest in
                           positives.select("item", "objective", "pool_rank", "rank").iter_rows()],
             "candidates": rows.height,
-            "rows": _rows(rows, positives, blends, ranks, names),
+            "rows": _rows(rows, positives, blends, sources, names),
         })  # fmt: skip
     return {
         "types": recipe.types, "objectives": list(blends), "k": recipe.k, "first": FIRST,
@@ -53,8 +51,21 @@ def browse(run: Run, sample: Sample, blends: Blends) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _sources(run: Run, sessions: list[int]) -> Sources:
+    """Find the retrievers that list each item for some sessions, best rank first."""
+    sources: Sources = defaultdict(list)
+    for number, row in enumerate(run.recipe.retrievers):
+        lists = pl.scan_parquet(candidate_files(run, "valid", [row]))
+        table = of_sessions(lists.select("session", "item", "rank"), sessions)
+        for session, item, rank in table.iter_rows():
+            sources[session, item].append([number, rank])
+    for found in sources.values():
+        found.sort(key=lambda source: source[1])
+    return sources
+
+
 def _rows(
-    candidates: pl.DataFrame, positives: pl.DataFrame, blends: Blends, ranks: list[str],
+    candidates: pl.DataFrame, positives: pl.DataFrame, blends: Blends, sources: Sources,
     names: pl.Series,
 ) -> list[list[object]]:  # fmt: skip
     """Select the best candidates of one query for each objective, and all positives in the pool.
@@ -70,10 +81,9 @@ def _rows(
     shown = candidates.filter(best | pl.col("item").is_in(list(positive_for)))
     rows: list[list[object]] = []
     for row in shown.iter_rows(named=True):
-        lists = [[n, row[rank]] for n, rank in enumerate(ranks) if row[rank] != ABSENT]
         scores = [[round(row[c], 3) for c in final.columns] for final in blends.values()]
         rows.append([
-            names[row["item"]], row["pool_rank"], sorted(lists, key=lambda pair: pair[1]),
+            names[row["item"]], row["pool_rank"], sources[row["session"], row["item"]],
             [row[rank] for rank in final_ranks], scores, positive_for.get(row["item"], []),
         ])  # fmt: skip
     return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -16,9 +15,8 @@ from numba import get_num_threads, set_num_threads
 from src.blend.cv import cv_path
 from src.blend.final_blend import FinalBlend, final_blends
 from src.blend.scored_candidates import ScoredCandidates
-from src.candidates.lists import lists_of_query
+from src.candidates.lists import lists_function, lists_of_query
 from src.candidates.pool import Pool, merge
-from src.candidates.unseen import unseen_lists
 from src.core.arrays import count_items
 from src.core.parquet import count_rows
 from src.core.run import Run
@@ -114,10 +112,9 @@ class Recommender:
     def pool(self, fold: int | None) -> Pool:
         """Merge the lists of all retrievers, and keep what the pre-ranker keeps."""
         recipe, data, query = self.run.recipe, self.data, self.data.query_session
-        tables = []
-        for row in recipe.retrievers:
-            lists_of = partial(unseen_lists, row) if recipe.exclude_seen else row.lists
-            tables.append(lists_of(data, query, query + 1))
+        tables = [
+            lists_function(self.run, row)(data, query, query + 1) for row in recipe.retrievers
+        ]
         pool = merge(lists_of_query(tables), len(tables), query, recipe.pool_size)
         if recipe.preranker is None or self.preranker is None:
             return pool

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import BARE, planted_split, run_in
+from stored_pools import write_stored
 
 from src.candidates import pool, pool_kernel
 from src.candidates.base import MAX_LENGTH
@@ -21,11 +22,12 @@ from src.candidates.lists import (
     CandidateLists,
     read_candidates,
     retrievers_of_step,
+    rounded,
     shard_candidates,
     to_frame,
     write_candidates,
 )
-from src.candidates.pool import Pool
+from src.candidates.pool import Pool, StoredPool, pool_inputs
 from src.candidates.pool_kernel import ABSENT
 from src.candidates.popular import PopularRetriever
 from src.candidates.recall_kernel import ranks_in_lists
@@ -126,18 +128,38 @@ def test_the_ranks_of_the_longest_list_are_kept(tmp_path: Path) -> None:
 
 
 def test_borders_of_shards_do_not_matter(ranked: Ranked, tmp_path: Path) -> None:
-    names, blocks = list(NAMES), shards.batches(FIRST, END, 11)
+    blocks = shards.batches(FIRST, END, 11)
     assert blocks == [(10, 21), (21, 32), (32, 34)]
     one = pool.merge(listed(ranked, tmp_path), 4, FIRST, SIZE)
     parts = [Shard(n, *block) for n, block in enumerate(blocks)]
     many = [pool.merge(listed(ranked, tmp_path, s), 4, s.first, SIZE) for s in parts]
-    assert pl.concat(p.to_frame(names) for p in many).equals(one.to_frame(names))
-    rows = tuple(HistoryRetriever(name, Seeds()) for name in names)
+    assert pl.concat(p.to_frame() for p in many).equals(one.to_frame())
+    assert np.concatenate([p.ranks for p in many]).tobytes() == one.ranks.tobytes()
+    assert np.concatenate([p.scores for p in many]).tobytes() == one.scores.tobytes()
+
+
+def test_a_stored_pool_has_the_ranks_of_its_lists(ranked: Ranked, tmp_path: Path) -> None:
+    """Whole, and in batches of queries."""
+    one = pool.merge(listed(ranked, tmp_path), 4, FIRST, SIZE)
+    rows = tuple(HistoryRetriever(name, Seeds()) for name in NAMES)
     run = run_in(tmp_path, replace(BARE, retrievers=rows))
-    file = pool.pool_file(run, "valid", SHARD)
-    file.parent.mkdir(parents=True)
-    one.to_frame(names).write_parquet(file)
+    write_stored(run, one)
+    file, *_ = pool_inputs(run, "valid", SHARD)
+    assert pl.read_parquet_schema(file).names() == ["session", "item", "rrf_score"]
     same(one, Pool.load(run, "valid", SHARD))
+    stored = StoredPool.read(run, "valid", SHARD)
+    for first, end in shards.batches(0, END - FIRST, 5):
+        same(one.batch(first, end), stored.batch(first, end))
+
+
+def test_scores_are_rounded_to_16_bits() -> None:
+    rng = np.random.default_rng(0)
+    wanted = rng.normal(size=10_000) * 10.0 ** rng.integers(-20, 20, 10_000)
+    score = np.append(wanted, [0, 1, 3, 65_535, -7]).astype(np.float32)
+    found = rounded(score)
+    assert found.dtype == np.float32 and found[-5:].tolist() == score[-5:].tolist()
+    assert np.all(np.abs(found - score) <= np.abs(score) * 2.0**-16)
+    assert not (found.view(np.uint32) & 0xFF).any()
 
 
 def same(one: Pool, two: Pool) -> None:

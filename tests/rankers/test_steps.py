@@ -15,9 +15,10 @@ import polars as pl
 import pytest
 from planted import BARE, planted_events, run_in, whole, write_split
 from polars.testing import assert_frame_equal
+from stored_pools import write_stored
 
 from src.candidates.history import HistoryRetriever
-from src.candidates.pool import Pool, pool_file
+from src.candidates.pool import Pool
 from src.candidates.seeds import Seeds
 from src.core.run import Run
 from src.data import shards
@@ -94,7 +95,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pool = Pool(
         s.first_query, offsets, np.concatenate(item), rrf_score, ranks, ranks / np.float32(20)
     )
-    whole(pool_file(run_in(folder), "valid", shards.Shard(0, 0, 0)), pool.to_frame(["own"]))
+    write_stored(run_in(folder, RECIPE), pool)
     rows = [(*row, 1.0) for row in sorted(labels)]
     whole(folder / "valid" / "labels.parquet", pl.DataFrame(rows, LABELS, orient="row"))
     return folder

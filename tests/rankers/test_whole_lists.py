@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from planted import BARE, planted_events, run_in, whole, write_split
 from polars.testing import assert_frame_equal
+from stored_pools import write_stored
 
-from src.candidates.pool import Pool, pool_file
-from src.data import shards
+from src.candidates.pool import Pool
 from src.features.pool import PoolFeature
 from src.rankers.train_set import TrainSet
 from src.rankers.train_table import (
@@ -42,7 +42,7 @@ def judged(folder: Path, grades: np.ndarray) -> pl.DataFrame:
     pool = Pool(
         first, np.arange(0, n + 1, CANDIDATES), item, np.zeros(n, np.float32), ranks, ranks
     )  # fmt: skip
-    whole(pool_file(data.run, "valid", shards.Shard(0, 0, 0)), pool.to_frame([]))
+    write_stored(data.run, pool)
     table = {"session": pool.session, "objective": 0, "item": item, "grade": grades.ravel()}
     labels = pl.DataFrame(table, schema_overrides=LABELS)
     whole(folder / "valid" / "labels.parquet", labels)

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import polars as pl
 import pytest
 from planted import run_in
 from tiny import GRADED, RECIPE
 
 from src.blend.final_blend import final_blends, list_of
-from src.candidates.pool import pool_files
+from src.candidates.pool import Pool
+from src.candidates.pool_kernel import ABSENT
+from src.data.shards import shards
 from src.prerankers.base import PreRanker
 from src.serving import effects
 from src.serving.query import NEW, Query
@@ -37,13 +38,15 @@ def test_a_query_has_the_lists_of_its_session(first: Path, split: str) -> None:
     run = run_in(first, RECIPE, "ask.py")
     of = Recommender(run, split)
     lists = {name: list_of(run, split, final, None) for name, final in final_blends(run).items()}
-    table = pl.concat(map(pl.read_parquet, pool_files(run, split)))
-    pools = table.partition_by("session", as_dict=True, include_key=False)
+    (shard,) = shards(run, split)
+    pool = Pool.load(run, split, shard)
     sessions = range(of.data.stored.first_query, of.data.query_session)[:QUERIES]
     assert split != "valid" or len(sessions) == QUERIES
     for session in sessions:
         answer = of.answer(of.data.stored_query(session))
-        assert answer.pool.to_frame(NAMES).drop("session").equals(pools[(session,)])
+        stored = pool.batch(session - pool.first, session - pool.first + 1)
+        for name in ("item", "rrf_score", "ranks", "scores"):
+            assert getattr(answer.pool, name).tobytes() == getattr(stored, name).tobytes()
         for name, final in answer.lists.items():
             at = int(np.searchsorted(lists[name].session, session))
             rows = slice(*lists[name].offsets[at : at + 2])
@@ -107,10 +110,11 @@ def test_the_table(recommender: Recommender) -> None:
     for row in table.iter_rows(named=True):
         final = answer.lists[row["objective"]]
         assert (final.item[row["rank"] - 1], item.ids[row["item"]]) == (row["item"], int(row["id"]))
-        pool = answer.pool.to_frame(NAMES).row(row["pool_rank"] - 1, named=True)
-        assert pool["item"] == row["item"]
+        at = row["pool_rank"] - 1
+        assert answer.pool.item[at] == row["item"]
         proposed = {s["retriever"]: s["rank"] for s in row["proposed_by"]}
-        assert proposed == {n: pool[f"rank_{n}"] + 1 for n in NAMES if pool[f"rank_{n}"] < 255}
+        ranks = dict(zip(NAMES, answer.pool.ranks[at].tolist(), strict=True))
+        assert proposed == {name: rank + 1 for name, rank in ranks.items() if rank < ABSENT}
         assert list(proposed.values()) == sorted(proposed.values())
         assert 1 <= len(row["features"]) <= 2
 
