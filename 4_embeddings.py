@@ -13,7 +13,7 @@ Writes output/<dataset>/<split>/embeddings/<name>.npy: float32 (items, dim), uni
        output/<dataset>/texts/<encoder>/part-*.parquet: text, vector, of pretrained encoders
        output/<dataset>/logs/embeddings/<split>/<name>.csv: loss and metrics of every epoch
        output/<dataset>/<split>/candidates/<retriever>/part-*.parquet: session, rank, item, score
-       output/<dataset>/<split>/pool/part-*.parquet: candidates, rank and score of every retriever
+       output/<dataset>/<split>/pool/part-*.parquet: session, item, rrf_score, merged candidates
        output/<dataset>/logs/pool/{retrievers,hits,pool,baselines}.csv: as those of step 3
 """
 
