@@ -76,7 +76,6 @@ def write_one(folder: Path, name: str, rng: np.random.Generator) -> None:
     found = (rng.integers(1, 20, flat.shape) * (flat > 0)).astype(np.uint16)
     offsets = np.arange(0, item.size + 1, CANDIDATES)
     pool = Pool(0, offsets, item.ravel(), rng.random(item.size, np.float32), found, flat)
-    write_stored(run_in(folder, RECIPE), pool)
     rows = [(q, 0, int(right[q]), 1.0) for q in range(QUERIES)]
     whole(folder / "valid" / "labels.parquet", pl.DataFrame(rows, LABELS, orient="row"))
     vectors = np.eye(KINDS, dtype=np.float32)[np.arange(ITEMS) // PER_KIND]
@@ -84,6 +83,7 @@ def write_one(folder: Path, name: str, rng: np.random.Generator) -> None:
     store.build(file, {"rows": "kinds"}, partial(save, vectors))
     if name != "valid":
         (folder / "valid").rename(folder / name)
+    write_stored(run_in(folder, RECIPE), pool, name)
 
 
 def write_world(folder: Path) -> Path:

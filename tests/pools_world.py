@@ -67,12 +67,13 @@ def write_world(folder: Path) -> Path:
     rrf_score = np.linspace(1, 0, n).astype(np.float32)
     scores = (ranks / 20).astype(np.float32)
     pool = Pool(s.first_query, offsets, np.concatenate(item), rrf_score, ranks, scores)
-    write_stored(run_in(folder, WHOLE), pool)
     schema = {"session": pl.Int32, "objective": pl.Int8, "item": pl.Int32, "grade": pl.Float32}
     table = pl.DataFrame(labels, schema=schema, orient="row").sort("session", "objective")
     whole(folder / "valid" / "labels.parquet", table)
     for name in SPLITS[1:]:
         shutil.copytree(folder / "valid", folder / name)
+    for name in SPLITS:
+        write_stored(run_in(folder, WHOLE), pool, name)
     roles = [Split(name, name.split("_")[0], "", s.n_sessions, QUERIES) for name in SPLITS]
     write_splits(run_in(folder), roles)
     return folder

@@ -32,9 +32,10 @@ from src.data.shards import (
 from src.data.split_data import SplitData
 
 MIN_QUERIES = 100  # whose lists are made at a time, even if memory is short
-BYTES_ON_DISK = 2.5  # per candidate, about
+BYTES_ON_DISK = 2.5  # per place of a list, about: some lists are short
 BYTES = 14 + 8  # per candidate: a row of CANDIDATES, and item and score in arrays
-BYTES_READ = 40  # per candidate, while the lists of a shard are read
+BYTES_WHILE_READ = 28  # per candidate of a shard, about, and in CandidateLists:
+BYTES_HELD = 12
 
 
 class CandidateLists(NamedTuple):
@@ -145,8 +146,8 @@ def lists_function(run: Run, row: Retriever) -> Callable[[SplitData, int, int], 
 
 
 def rounded(score: F32) -> F32:
-    """Round to 16 significant bits, a relative error of 2^-16 at most; halves away from 0."""
-    bits = np.ascontiguousarray(score).view(np.uint32)
+    """Round to 16 significant bits: normal numbers by 2^-16 at most, halves away from 0."""
+    bits = np.ascontiguousarray(score, np.float32).view(np.uint32)
     return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view(np.float32)
 
 

@@ -12,11 +12,12 @@ import polars as pl
 from src.candidates import pool_kernel
 from src.candidates.base import Retriever
 from src.candidates.lists import (
-    BYTES_READ,
+    BYTES_WHILE_READ,
     CandidateLists,
     read_candidates,
     shard_candidates,
 )
+from src.core import store
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes
 from src.core.parquet import count_rows
 from src.core.run import Run, count_built
@@ -34,18 +35,18 @@ from src.data.split_data import SplitData
 from src.data.splits import split_named
 
 MERGED = "pool"  # folder of the whole pool
-BYTES_ON_DISK = 6  # per candidate of a pool, about
+BYTES_ON_DISK = 7  # per candidate of a pool, about
 
 
-class TopCandidates(NamedTuple):
-    """Candidates of queries as CSR, highest RRF score first."""
+class PoolItems(NamedTuple):
+    """Items of the pools of queries as CSR, with their RRF scores, in the order of the pool."""
 
     offsets: I64
     item: I32
     rrf_score: F32
 
     def to_frame(self, first: int) -> pl.DataFrame:
-        """Convert to a row per candidate, as the files of pools; `first`: that of the queries."""
+        """Convert to a row per candidate, as files have it; `first`: session of the first query."""
         sessions = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
         session = np.repeat(sessions, np.diff(self.offsets))
         columns = {"session": session, "item": self.item, "rrf_score": self.rrf_score}
@@ -84,8 +85,8 @@ class Pool:
         return np.repeat(sessions, np.diff(self.offsets))
 
     def to_frame(self) -> pl.DataFrame:
-        """Convert to a row per candidate, as the files of pools: without ranks and scores."""
-        return TopCandidates(self.offsets, self.item, self.rrf_score).to_frame(self.first)
+        """Convert to a row per candidate, as files have it: without ranks and scores."""
+        return PoolItems(self.offsets, self.item, self.rrf_score).to_frame(self.first)
 
     @classmethod
     def without_lists(cls, first: int, offsets: I64, item: I32) -> Pool:
@@ -95,15 +96,14 @@ class Pool:
         return cls(first, offsets, item, score, nothing.astype(np.uint16), nothing)
 
     @classmethod
-    def of_lists(
-        cls, first: int, top: TopCandidates, lists: CandidateLists, n_retrievers: int
+    def with_ranks(
+        cls, first: int, items: PoolItems, lists: CandidateLists, n_retrievers: int
     ) -> Pool:
-        """Look up the ranks and scores of the candidates of queries from session `first` on."""
-        ranks = np.full((top.item.size, n_retrievers), pool_kernel.ABSENT, np.uint16)
-        scores = np.zeros((top.item.size, n_retrievers), np.float32)
-        if n_retrievers:
-            pool_kernel.attach_ranks(*lists, top.offsets, top.item, ranks, scores)
-        return cls(first, *top, ranks, scores)
+        """Look up the ranks and scores of the items of queries from session `first` on."""
+        ranks = np.full((items.item.size, n_retrievers), pool_kernel.ABSENT, np.uint16)
+        scores = np.zeros((items.item.size, n_retrievers), np.float32)
+        pool_kernel.attach_ranks(*lists, items.offsets, items.item, ranks, scores)
+        return cls(first, *items, ranks, scores)
 
     @classmethod
     def load(cls, run: Run, split: str, shard: Shard) -> Pool:
@@ -133,32 +133,32 @@ class Pool:
 
 @dataclass(frozen=True)
 class StoredPool:
-    """The pool of a shard and the lists it was merged from.
-
-    The file of a pool has no ranks and scores, as the lists have them.
-    """
+    """The file of a shard's pool, and the lists where ranks and scores are looked up."""
 
     first: int
-    top: TopCandidates
+    items: PoolItems
     lists: CandidateLists
     n_retrievers: int
 
     @classmethod
     def read(cls, run: Run, split: str, shard: Shard) -> StoredPool:
-        """Read the pool of a shard."""
-        file, *lists = pool_inputs(run, split, shard)
+        """Read the pool of a shard; raise ValueError where lists are not those of the pool."""
+        file, *lists = files_of_pool(run, split, shard)
+        made_from = store.inputs(file) if lists else {}
+        for path in lists:
+            if made_from.get(str(path.relative_to(run.output))) != run.fingerprint(path):
+                raise ValueError(f"{file} is older than {path}; run the steps from 4 on")
         session, item, rrf_score = arrays(pl.read_parquet(file), "session", "item", "rrf_score")
-        offsets = offsets_of_ids(session, shard.first, shard.end)
-        top = TopCandidates(offsets, item, rrf_score)
-        return cls(shard.first, top, read_candidates(lists, shard), len(lists))
+        items = PoolItems(offsets_of_ids(session, shard.first, shard.end), item, rrf_score)
+        return cls(shard.first, items, read_candidates(lists, shard), len(lists))
 
     def batch(self, first: int, end: int) -> Pool:
         """Return the pool of queries first : end, counted from the first query of the shard."""
-        offsets, item, rrf_score = self.top
+        offsets, item, rrf_score = self.items
         rows = slice(offsets[first], offsets[end])
         offsets = offsets[first : end + 1] - offsets[first]
-        top, lists = TopCandidates(offsets, item[rows], rrf_score[rows]), self.lists
-        return Pool.of_lists(self.first + first, top, lists.batch(first, end), self.n_retrievers)
+        items, lists = PoolItems(offsets, item[rows], rrf_score[rows]), self.lists.batch(first, end)
+        return Pool.with_ranks(self.first + first, items, lists, self.n_retrievers)
 
 
 def pool_folder(run: Run) -> str:
@@ -176,7 +176,7 @@ def pool_files(run: Run, split: str) -> list[Path]:
     return shard_files(run, split, pool_folder(run))
 
 
-def pool_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
+def files_of_pool(run: Run, split: str, shard: Shard) -> list[Path]:
     """List the files that a pool is read from: its own, and the lists of all retrievers."""
     lists = shard_candidates(run, split, run.recipe.retrievers, shard)
     return [pool_file(run, split, shard), *lists]
@@ -194,16 +194,16 @@ def candidates_per_query(run: Run, split: str) -> float:
     return min(size, recipe.preranker.keep) if recipe.preranker else size
 
 
-def top_candidates(lists: CandidateLists, size: int) -> TopCandidates:
+def top_candidates(lists: CandidateLists, size: int) -> PoolItems:
     """Select the `size` items of each query with the highest RRF score; ties by item."""
     item, rrf_score = pool_kernel.rrf(lists.offsets, lists.rank, lists.item, size)
     listed = item >= 0
-    return TopCandidates(offsets_of_sizes(listed.sum(axis=1)), item[listed], rrf_score[listed])
+    return PoolItems(offsets_of_sizes(listed.sum(axis=1)), item[listed], rrf_score[listed])
 
 
 def merge(lists: CandidateLists, n_retrievers: int, first: int, size: int) -> Pool:
     """Merge the lists of queries from session `first` on into a pool of `size` candidates each."""
-    return Pool.of_lists(first, top_candidates(lists, size), lists, n_retrievers)
+    return Pool.with_ranks(first, top_candidates(lists, size), lists, n_retrievers)
 
 
 def given_pool(data: SplitData, shard: Shard) -> Pool:
@@ -228,8 +228,8 @@ def write_pool(data: SplitData) -> dict[str, int]:
             if recipe.given:
                 table = given_pool(data, shard).to_frame()
             else:
-                top = top_candidates(read_candidates(files, shard), recipe.pool_size)
-                table = top.to_frame(shard.first)
+                lists = read_candidates(files, shard)
+                table = top_candidates(lists, recipe.pool_size).to_frame(shard.first)
             table.write_parquet(path)
 
         key = (shard.first, shard.end, [row.name for row in rows], recipe.pool_size)
@@ -243,7 +243,7 @@ def _claim(data: SplitData, rows: tuple[Retriever, ...]) -> bool:
     run = data.run
     candidates = candidates_per_query(run, data.split)
     listed = sum(row.length for row in rows)
-    memory = min(QUERIES_PER_SHARD, data.n_queries) * (BYTES_READ * listed + 24 * candidates)
+    memory = min(QUERIES_PER_SHARD, data.n_queries) * (BYTES_WHILE_READ * listed + 24 * candidates)
     missing = missing_queries(run, data.split, MERGED)
     run.budget.claim(f"{data.split} pool", memory, BYTES_ON_DISK * candidates * missing)
     return True

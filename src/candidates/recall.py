@@ -18,7 +18,7 @@ from src.candidates.lists import (
     read_candidates,
     shard_candidates,
 )
-from src.candidates.pool import TopCandidates, top_candidates
+from src.candidates.pool import PoolItems, top_candidates
 from src.candidates.pool_kernel import ABSENT
 from src.core.arrays import I32, arrays
 from src.core.console import show
@@ -71,7 +71,7 @@ class CandidateRecall:
         self.ranks: list[LabelRanks] = []
         self.candidates = self.queries = 0
 
-    def add(self, lists: CandidateLists, pool: TopCandidates, shard: Shard) -> None:
+    def add(self, lists: CandidateLists, pool: PoolItems, shard: Shard) -> None:
         """Find the ranks of a shard's labels in its lists, its pool and its baselines."""
         low, high = np.searchsorted(self.session, (shard.first, shard.end))
         query, positive = self.session[low:high] - shard.first, self.item[low:high]

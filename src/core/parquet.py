@@ -12,7 +12,7 @@ class TableWriter:
     """Appends frames of one schema to a parquet file, a row group each.
 
     A context manager. No more than a frame has to be in memory. Numbers are encoded so that they
-    take little disk. Spark reads the integers, but no column of floats.
+    take little disk. Spark's vectorised reader reads the integers, but no column of floats.
     """
 
     def __init__(self, path: Path, schema: pl.Schema) -> None:

@@ -55,6 +55,12 @@ def fingerprint(path: Path) -> str | None:
         return None
 
 
+def inputs(path: Path) -> dict[str, str]:
+    """Return what a file was made from: the inputs of its manifest, path -> fingerprint."""
+    made_from: dict[str, str] = json.loads(manifest_path(path).read_text())["key"]["inputs"]
+    return made_from
+
+
 def remove(path: Path) -> None:
     """Remove a file and its manifest; either may be missing."""
     for file in (path, manifest_path(path)):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.candidates.lists import BYTES_READ
-from src.candidates.pool import Pool, StoredPool, candidates_per_query, pool_inputs
+from src.candidates.lists import BYTES_HELD, BYTES_WHILE_READ
+from src.candidates.pool import Pool, StoredPool, candidates_per_query, files_of_pool
 from src.core.arrays import F32, I64, Mask
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.given import given_offsets
-from src.data.shards import QUERIES_PER_SHARD, Shard
+from src.data.shards import Shard, shards
 from src.data.split_data import SplitData
 from src.features.table import Buffer, FeatureTable
 
@@ -62,7 +62,7 @@ class CandidateBatch:
 def pools(data: SplitData, shard: Shard) -> Iterator[Pool]:
     """Yield the pool of a shard in batches of queries."""
     stored, first = StoredPool.read(data.run, data.split, shard), 0
-    offsets, n_queries = stored.top.offsets, shard.end - shard.first
+    offsets, n_queries = stored.items.offsets, shard.end - shard.first
     most = queries_per_batch(data.run, data.split)
     while first < n_queries:
         fits = np.searchsorted(offsets, offsets[first] + ROWS_PER_BATCH, side="right")
@@ -81,15 +81,15 @@ def batch_inputs(run: Run, split: str, shard: Shard) -> list[Path]:
     tables = [file for row in run.recipe.features for file in row.inputs(run, split)]
     if paths.log(run, "visits").exists():  # the histories that nets read
         tables += [paths.impressions(run, split), paths.log(run, "visits")]
-    pool = pool_inputs(run, split, shard)
+    pool = files_of_pool(run, split, shard)
     return list(dict.fromkeys([paths.events(run, split), *pool, *tables]))
 
 
 def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0) -> None:
     """Claim memory for the batches of a split and `held` bytes, and `written` bytes of disk.
 
-    Memory holds 16 bytes per event and per session, and the lists of a shard. A batch takes 12
-    bytes per cell: X, the rows that are kept, and a table of these, in float32.
+    Memory holds 16 bytes per event and per session, and the pool and the lists of a shard. A batch
+    takes 12 bytes per cell: X, the rows that are kept, and a table of these, in float32.
     """
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
@@ -98,7 +98,9 @@ def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0)
     if recipe.given:
         rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
     cells = rows * len(FeatureTable(recipe).names)
-    listed = sum(row.length for row in recipe.retrievers)
-    lists = BYTES_READ * listed * min(QUERIES_PER_SHARD, data.n_queries)
-    memory = sessions + lists + sum(group.held for group in groups) + 12 * cells + held
+    in_shard = max(shard.end - shard.first for shard in shards(run, split))
+    listed = in_shard * sum(row.length for row in recipe.retrievers)
+    pool = 12 * in_shard * candidates_per_query(run, split)
+    at_once = max(BYTES_WHILE_READ * listed, BYTES_HELD * listed + pool + 12 * cells)
+    memory = sessions + sum(group.held for group in groups) + at_once + held
     run.budget.claim(f"{split} {step}", memory, written + sum(group.mapped for group in groups))

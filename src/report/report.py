@@ -14,6 +14,7 @@ from src.blend.comparisons import vs_baselines_path
 from src.blend.cv import cv_path, probabilities_path, read_cv
 from src.blend.experiments import experiments_path
 from src.blend.final_blend import final_blends
+from src.candidates.lists import candidate_files
 from src.core.run import Run
 from src.data import paths
 from src.data.shards import shard_files
@@ -79,6 +80,7 @@ def _inputs(run: Run, blends: Blends) -> list[Path]:
     inputs += [run.output / "logs" / f"{name}.csv" for name in tables]
     for folder in ("pool", "train", "scores"):
         inputs += shard_files(run, "valid", folder)
+    inputs += candidate_files(run, "valid", run.recipe.retrievers)
     if run.recipe.slices:
         inputs += [probabilities_path(run), *(table_path(run, name) for name in TABLES)]
     cv = read_cv(run)

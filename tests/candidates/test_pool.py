@@ -27,7 +27,7 @@ from src.candidates.lists import (
     to_frame,
     write_candidates,
 )
-from src.candidates.pool import Pool, StoredPool, pool_inputs
+from src.candidates.pool import Pool, StoredPool, files_of_pool
 from src.candidates.pool_kernel import ABSENT
 from src.candidates.popular import PopularRetriever
 from src.candidates.recall_kernel import ranks_in_lists
@@ -144,7 +144,7 @@ def test_a_stored_pool_has_the_ranks_of_its_lists(ranked: Ranked, tmp_path: Path
     rows = tuple(HistoryRetriever(name, Seeds()) for name in NAMES)
     run = run_in(tmp_path, replace(BARE, retrievers=rows))
     write_stored(run, one)
-    file, *_ = pool_inputs(run, "valid", SHARD)
+    file, *_ = files_of_pool(run, "valid", SHARD)
     assert pl.read_parquet_schema(file).names() == ["session", "item", "rrf_score"]
     same(one, Pool.load(run, "valid", SHARD))
     stored = StoredPool.read(run, "valid", SHARD)
@@ -152,7 +152,19 @@ def test_a_stored_pool_has_the_ranks_of_its_lists(ranked: Ranked, tmp_path: Path
         same(one.batch(first, end), stored.batch(first, end))
 
 
-def test_scores_are_rounded_to_16_bits() -> None:
+def test_a_pool_is_not_read_with_later_lists(tmp_path: Path) -> None:
+    recipe = replace(BARE, retrievers=(OWN,))
+    data = planted_split(tmp_path, recipe)
+    step_3(data)
+    StoredPool.read(data.run, "valid", shards.shards(data.run, "valid")[0])
+    later = SplitData(run_in(tmp_path, replace(recipe, retrievers=(replace(OWN, top=9),))), "valid")
+    write_candidates(later, later.run.recipe.retrievers[0])
+    with pytest.raises(ValueError, match=r"pool/part-0000.parquet is older than .*/own/part-0000"):
+        StoredPool.read(later.run, "valid", shards.shards(data.run, "valid")[0])
+
+
+def test_scores_are_rounded_to_16_bits(tmp_path: Path) -> None:
+    """In the files of lists, too."""
     rng = np.random.default_rng(0)
     wanted = rng.normal(size=10_000) * 10.0 ** rng.integers(-20, 20, 10_000)
     score = np.append(wanted, [0, 1, 3, 65_535, -7]).astype(np.float32)
@@ -160,9 +172,17 @@ def test_scores_are_rounded_to_16_bits() -> None:
     assert found.dtype == np.float32 and found[-5:].tolist() == score[-5:].tolist()
     assert np.all(np.abs(found - score) <= np.abs(score) * 2.0**-16)
     assert not (found.view(np.uint32) & 0xFF).any()
+    assert rounded(np.array([3, 2])).tolist() == [3, 2], "whatever the dtype"
+    row = HistoryRetriever("own", Seeds(decay=0.9))
+    data = planted_split(tmp_path, replace(BARE, retrievers=(row,)))
+    write_candidates(data, row)
+    file = shard_candidates(data.run, "valid", [row], shards.shards(data.run, "valid")[0])[0]
+    of_file = pl.read_parquet(file)["score"].to_numpy()
+    assert of_file.size and not (of_file.view(np.uint32) & 0xFF).any()
 
 
 def same(one: Pool, two: Pool) -> None:
+    assert one.first == two.first
     for name in ("offsets", "item", "rrf_score", "ranks", "scores"):
         a, b = getattr(one, name), getattr(two, name)
         assert a.dtype == b.dtype and a.tobytes() == b.tobytes()

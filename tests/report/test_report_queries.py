@@ -116,6 +116,7 @@ def test_a_candidate_names_the_retrievers_that_proposed_it(contents: Contents) -
     for query in data["queries"]:
         for item, _, lists_of_item, *_ in query["rows"]:
             assert {tuple(pair) for pair in lists_of_item} == wanted[query["id"], item]
+            assert [rank for _, rank in lists_of_item] == sorted(r for _, r in lists_of_item)
 
 
 def test_the_history_is_what_the_session_shows(contents: Contents) -> None:
