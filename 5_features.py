@@ -2,7 +2,8 @@
 
     python 5_features.py --dataset otto
 
-Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings, pool, lists
+Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embeddings,
+       candidates, pool
 Writes output/<dataset>/<split>/preranked/part-*.parquet: the candidates that a pre-ranker keeps, as
        in the pool, and its score; only for a recipe with a pre-ranker. Its models are in models/
        output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,

@@ -13,15 +13,17 @@ import numpy as np
 import polars as pl
 import pytest
 from given import GIVEN_RECIPE, Row, given_split
-from planted import BARE
+from planted import BARE, planted_split
 
 from src.candidates.history import HistoryRetriever
-from src.candidates.pool import candidates_per_query, pool_file, write_pool
+from src.candidates.pool import candidates_per_query, files_of_pool, pool_file, write_pool
 from src.candidates.seeds import Seeds
+from src.core.budget import Budget
 from src.core.parquet import count_rows
 from src.data import shards
 from src.data.split_data import SplitData
 from src.features.given import GivenFeature
+from src.features.pool import PoolFeature
 from src.rankers import batches
 from src.rankers.train_table import build_train_table, count_positives, table_files
 
@@ -108,3 +110,21 @@ def test_a_sampled_query_has_its_own_features(tmp_path: Path) -> None:
     table = pl.read_parquet(table_files(data.run, "valid"))
     assert 20 < table.height < 100 < sum(map(len, queries))
     assert (table["a"] == 9 * table["session"] + table["item"]).all()
+
+
+def test_the_lists_of_a_shard_are_claimed_and_are_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists hold 12 bytes a place beside a batch, and take 28 while they are read."""
+    claimed = list[float]()
+    monkeypatch.setattr(Budget, "claim", lambda _, __, memory, *___: claimed.append(memory))
+    monkeypatch.setattr(batches, "QUERIES_PER_BATCH", 1)
+    for top in (1, 2, 999, 1000):
+        row = HistoryRetriever("own", Seeds(), top=top)
+        data = planted_split(tmp_path, replace(BARE, retrievers=(row,), features=(PoolFeature(),)))
+        batches.claim_batches(data, "features", 0.0)
+    assert np.diff(claimed).tolist()[::2] == [12 * data.n_queries, 28 * data.n_queries]
+    (shard,) = shards.shards(data.run, "valid")
+    assert {*files_of_pool(data.run, "valid", shard)} < {
+        *batches.batch_inputs(data.run, "valid", shard)
+    }
