@@ -7,10 +7,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
 
 from src.candidates.pool import candidates_per_query
 from src.core.arrays import F32, I64
+from src.core.parquet import TableWriter
 from src.core.run import Run
 from src.data.folds import folds
 from src.data.shards import Shard, in_turn, missing_queries, shard_file, shards
@@ -87,13 +89,15 @@ class SplitScorer:
         """Write the scores of a shard: session, item, and the score columns of the targets."""
         models_of = self.models
         names = {n for models in models_of.values() for model in models for n in model.names}
-        tables, buffer = [], Buffer()
-        for pool in pools(self.data, shard):
-            batch = CandidateBatch.compute(self.features, self.data, pool, names, buffer)
-            scores = {"session": pl.Series(pool.session), "item": pl.Series(pool.item)}
-            scores |= {c: pl.Series(self.score(m, batch)) for c, m in models_of.items()}
-            tables.append(pl.DataFrame(scores))
-        pl.concat(tables).write_parquet(path)
+        schema = pl.Schema({"session": pl.Int32, "item": pl.Int32}
+                           | dict.fromkeys(models_of, pl.Float32))  # fmt: skip
+        buffer = Buffer()
+        with TableWriter(path, schema) as writer:
+            for pool in pools(self.data, shard):
+                batch = CandidateBatch.compute(self.features, self.data, pool, names, buffer)
+                scores: dict[str, np.ndarray] = {"session": pool.session, "item": pool.item}
+                scores |= {c: self.score(models, batch) for c, models in models_of.items()}
+                writer.add(pl.DataFrame(scores, schema))
 
     def score(self, models: Sequence[RankerModel], batch: CandidateBatch) -> F32:
         """Score a batch: out of fold, or by the mean of all models."""
