@@ -34,8 +34,8 @@ from src.data.split_data import SplitData
 MIN_QUERIES = 100  # whose lists are made at a time, even if memory is short
 BYTES_ON_DISK = 2.5  # per place of a list, about: some lists are short
 BYTES = 14 + 8  # per candidate: a row of CANDIDATES, and item and score in arrays
-BYTES_WHILE_READ = 28  # per candidate of a shard, about, and in CandidateLists:
-BYTES_HELD = 12
+BYTES_WHILE_READ = 28  # per candidate, about, while the lists of a shard are read
+BYTES_HELD = 12  # per candidate of CandidateLists
 
 
 class CandidateLists(NamedTuple):
