@@ -6,8 +6,8 @@ Reads  output/<dataset>/<split>/{events,sessions,labels}.parquet, matrices, embe
        candidates, pool
 Writes output/<dataset>/<split>/preranked/part-*.parquet: the candidates that a pre-ranker keeps, as
        in the pool, and its score; only for a recipe with a pre-ranker. Its models are in models/
-       output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label_<objective>,
-       log_chance_<objective>, features; for `valid` and the splits with role "train"
+       output/<dataset>/<split>/train/part-*.parquet: session, item, fold, label:<objective>,
+       log_chance:<objective>, features; for `valid` and the splits with role "train"
        output/<dataset>/logs/positives.json: positives in the pools, by objective
 
 A label is the grade of the item; 0 is a negative, null is not sampled for the objective. All

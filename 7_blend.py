@@ -16,7 +16,7 @@ from src.blend.comparisons import write_vs_baselines
 from src.blend.cv import cv_path, write_cv
 from src.blend.experiments import add_experiment
 from src.blend.final_blend import describe_blends, submission_path, write_submission
-from src.blend.results import show_results
+from src.blend.results import show_change, show_results
 from src.cli import main
 from src.core.run import Run, count_built
 from src.data.splits import scored_splits
@@ -37,11 +37,13 @@ def body(run: Run) -> None:
             summary |= count_built(write_tables(run))
     with run.step("report") as summary:
         comparison = write_vs_baselines(run)
-        add_experiment(run, n_features=len(FeatureTable(run.recipe).names))
+        is_new = add_experiment(run, n_features=len(FeatureTable(run.recipe).names))
         summary |= count_built([comparison, write_report(run)])
     show_results(run)
     print(f"\n{submission_path(run)}  ({split} queries)\n{cv_path(run)}")
     print((run.output / "report.html").resolve().as_uri())
+    if is_new:
+        show_change(run)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ class Census:
             for n, known in codes.items()
         ]  # fmt: skip
         inputs += [bins_of(name, train) for name in NUMBERS]
-        labels = [LABELS[task].cast(pl.Float32).alias(f"label_{task}") for task in tasks]
+        labels = [LABELS[task].cast(pl.Float32).alias(f"label:{task}") for task in tasks]
         row = pl.int_range(pl.len())
         head = [
             row.cast(pl.Int32).alias("session"), pl.lit(0, pl.Int32).alias("item"),
@@ -113,7 +113,7 @@ class Census:
         ]  # fmt: skip
         train.select(*head, *labels, *inputs).write_parquet(to)
         rows = test.select(*labels, *inputs)
-        label = rows.select(f"label_{task}" for task in tasks).to_numpy()
+        label = rows.select(f"label:{task}" for task in tasks).to_numpy()
         return cls(tasks, to, columns, rows.select(columns).to_numpy(order="c"), label)
 
     @property

@@ -113,7 +113,7 @@ def trained(net: Net, log: Log, folder: Path, seed: int) -> Result:
     frame = pl.DataFrame({
         "session": np.arange(stop, dtype=np.int32), "item": log.item[:stop].astype(np.int32),
         "fold": (np.arange(stop) < train).astype(np.int8),
-        "label_x": log.label[:stop].astype(np.float32),
+        "label:x": log.label[:stop].astype(np.float32),
         **dict(zip(log.columns, X[:stop].T, strict=True)),
     })  # fmt: skip
     path = folder / "rows.parquet"

@@ -68,12 +68,12 @@ def two_tasks(folder: Path, agreement: float, rows: int = 4000, seed: int = 0) -
     few[(fold == 1) & (np.cumsum(fold == 1) > KNOWN)] = np.nan
     frame = pl.DataFrame({
         "session": np.arange(rows, dtype=np.int32), "item": np.zeros(rows, np.int32),
-        "fold": fold.astype(np.int8), "label_many": many.astype(np.float32),
-        "label_few": few.astype(np.float32),
+        "fold": fold.astype(np.int8), "label:many": many.astype(np.float32),
+        "label:few": few.astype(np.float32),
         **dict(zip(NAMES, X.T.astype(np.float32), strict=True)), "kind": kind.astype(np.float32),
     })  # fmt: skip
     path = folder / f"tasks_{agreement}_{seed}.parquet"
-    frame.with_columns(pl.col("label_few").fill_nan(None)).write_parquet(path)
+    frame.with_columns(pl.col("label:few").fill_nan(None)).write_parquet(path)
     return path
 
 
@@ -97,7 +97,7 @@ def row_of(net: Net, **fields: Any) -> NetRanker:
 
 def auc(path: Path, objective: str, score: F32) -> float:
     """Compute the AUC on the rows of fold 0."""
-    label = pl.read_parquet(path).filter(fold=0)[f"label_{objective}"].to_numpy()
+    label = pl.read_parquet(path).filter(fold=0)[f"label:{objective}"].to_numpy()
     return float(roc_auc_score(label > 0, score))
 
 

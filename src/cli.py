@@ -32,14 +32,11 @@ NO_SPACE = ("No space left", "requested and", "PytorchStreamWriter")
 
 
 def parse(doc: str, script: Path, argv: list[str] | None = None) -> Run:
-    """Parse the flags that all scripts share into a Run; create its output folder.
+    """Parse the flags that all scripts share into a Run.
 
     Raises ValueError for a flag that cannot be used.
     """
-    args = step_flags(doc, script, argv)
-    run = run_of(args, script)
-    args.output.mkdir(parents=True, exist_ok=True)
-    return run
+    return run_of(step_flags(doc, script, argv), script)
 
 
 def step_flags(

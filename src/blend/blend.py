@@ -9,7 +9,7 @@ SCORE takes the scores as they are: where rows of different queries are compared
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 RANK, SOFTMAX, SCORE, STACK = "rank", "softmax", "score", "stack"
@@ -39,7 +39,11 @@ def single(transform: str, number: int, n_rankers: int) -> Blend:
 def all_blends(n_rankers: int, transforms: Sequence[str] = TRANSFORMS) -> list[Blend]:
     """List the blends to try: equal weights, single rankers, all weights in tenths, stacking."""
     equal = Blend(transforms[0], (max(1, TENTHS // n_rankers),) * n_rankers)
-    weights = [w for w in product(range(TENTHS + 1), repeat=n_rankers) if sum(w) == TENTHS]
+    places = TENTHS + n_rankers - 1  # of tenths, and of the ends of all rankers but the last
+    weights = [
+        tuple(end - before - 1 for before, end in pairwise((-1, *ends, places)))
+        for ends in combinations(range(places), n_rankers - 1)
+    ]
     single = [Blend(transforms[0], w) for w in weights if max(w) == TENTHS]
     mixed = [Blend(t, w) for t in transforms for w in weights if max(w) < TENTHS]
     stacked = [Blend(STACK, ())] if n_rankers > 1 else []

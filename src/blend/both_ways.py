@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from src.blend.cv import cv_path, read_cv
+from src.blend.cv import read_cv
 from src.core.run import Run
 
 CAUSAL = "-causal"
@@ -19,10 +19,11 @@ def other_cv(run: Run) -> dict[str, Any] | None:
     It must be of the same data set, metric and number of sessions. The folders are `output/<name>`
     and `output/<name>-causal`.
     """
-    name, deployed = run.output.name, run.recipe.as_deployed
-    path = run.output.with_name(name.removesuffix(CAUSAL) if deployed else name + CAUSAL)
+    output, deployed = run.output.resolve(), run.recipe.as_deployed
+    beside = output.name.removesuffix(CAUSAL) if deployed else output.name + CAUSAL
+    path = output.with_name(beside)
     path /= "cv.json"
-    if path == cv_path(run) or not path.exists():
+    if path == output / "cv.json" or not path.exists():
         return None
     cv, own = json.loads(path.read_text()), read_cv(run)
     same = all(cv.get(key) == own[key] for key in ("dataset", "metric", "sessions"))

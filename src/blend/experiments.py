@@ -31,14 +31,21 @@ def experiments_path(run: Run) -> Path:
     return run.output / "experiments.csv"
 
 
+def read_experiments(path: Path) -> pl.DataFrame:
+    """Read the lines; a digest may look like a number, and a delta may be missing for long."""
+    types = dict.fromkeys(Delta._fields, pl.Float64()) | dict.fromkeys(
+        ("recipe", "code", "change"), pl.String()
+    )
+    return pl.read_csv(path, schema_overrides=types)
+
+
 def add_experiment(run: Run, n_features: int) -> bool:
     """Add a line, unless the last one is of the same recipe, code, score and sample."""
     if run.dry:
         return False
     path, folder = experiments_path(run), run.output / "logs" / "experiments"
-    digests = {"recipe": pl.String, "code": pl.String}  # a digest may look like a number
-    table = pl.read_csv(path, schema_overrides=digests) if path.exists() else None
-    line = _line(run, n_features, folder, None if table is None else table["recipe"][-1])
+    table = read_experiments(path) if path.exists() else None
+    line = _line(run, n_features, folder, table)
     new = table is None or not table.select(IDENTITY).tail(1).equals(line.select(IDENTITY))
     if new:
         rows = json.dumps(rows_of(run.recipe), indent=1)
@@ -49,9 +56,10 @@ def add_experiment(run: Run, n_features: int) -> bool:
     return new
 
 
-def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> pl.DataFrame:
-    """Make the line of this run; last_recipe: digest of the recipe of the line before."""
+def _line(run: Run, n_features: int, folder: Path, lines: pl.DataFrame | None) -> pl.DataFrame:
+    """Make the line of this run; lines: those before (None: there is none)."""
     result, recipe = cv.read_cv(run), run.recipe
+    last_recipe, last_metric = (None, None) if lines is None else lines["recipe", "metric"].row(-1)
     scores = {name: entry["score"] for name, entry in result["objectives"].items()}
     rows = rows_of(recipe)
     before = folder / f"{last_recipe}.json"
@@ -67,15 +75,15 @@ def _line(run: Run, n_features: int, folder: Path, last_recipe: str | None) -> p
             "rankers": "+".join(row.name for row in recipe.rankers),
             "sample": run.sample,
             "change": changed(json.loads(before.read_text()), rows) if before.exists() else "",
-            **_delta(run, folder),
+            **_delta(run, folder, last_metric == result["metric"]),
         }
     )  # fmt: skip
 
 
-def _delta(run: Run, folder: Path) -> dict[str, float | None]:
-    """Compare with the last line; nulls where its queries or its labels differ."""
+def _delta(run: Run, folder: Path, same_metric: bool) -> dict[str, float | None]:
+    """Compare with the last line; nulls where its metric, its queries or its labels differ."""
     last, queries = _last_scores(folder), ["objective", "session", "ideal"]
-    if last.exists():
+    if same_metric and last.exists():
         old, new = pl.read_parquet(last), pl.read_parquet(cv.query_scores_path(run))
         if old.select(queries).equals(new.select(queries)):
             n = len(run.recipe.objectives)

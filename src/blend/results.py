@@ -7,14 +7,14 @@ import polars as pl
 from src.blend.both_ways import both_scores
 from src.blend.comparisons import vs_baselines_path
 from src.blend.cv import read_cv
-from src.blend.experiments import experiments_path
+from src.blend.experiments import experiments_path, read_experiments
 from src.core.console import show
 from src.core.run import Run
 from src.data import paths
 
 
 def show_results(run: Run) -> None:
-    """Print the scores of all objectives, then the deltas to baselines and to the last run."""
+    """Print the scores of all objectives, then the deltas to baselines."""
     cv, sessions = read_cv(run), pl.scan_parquet(paths.sessions(run, "valid"))
     queries = sessions.select(pl.col("query").sum()).collect().item()
     print(f"\n{cv['metric']} on all {queries:,} queries of valid, out of fold, with 95 % intervals")
@@ -23,10 +23,14 @@ def show_results(run: Run) -> None:
     if run.recipe.baselines:
         print(f"\n{cv['metric']} of baselines; delta: the pipeline minus the baseline, paired")
         show(pl.read_csv(vs_baselines_path(run)))
-    last = pl.read_csv(experiments_path(run)).row(-1, named=True)
-    if last["change"] and last["delta"] is not None:
+
+
+def show_change(run: Run) -> None:
+    """Print the last line of experiments.csv: the change since the line before."""
+    last = read_experiments(experiments_path(run)).row(-1, named=True)
+    if last["delta"] is not None:
         delta = f"{last['delta']:+.4f} [{last['delta_low']:+.4f}, {last['delta_high']:+.4f}]"
-        print(f"\nsince the run before: {delta}  {last['change']}")
+        print(f"\nsince the run before: {delta}  {last['change'] or 'code or sample'}")
 
 
 def _row(name: str, entry: dict) -> dict[str, object]:

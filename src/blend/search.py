@@ -28,6 +28,7 @@ from src.metrics.bootstrap import bootstrap
 from src.metrics.judged import Judged, best_lists
 from src.metrics.query_scores import QueryScores
 
+PARTS = 4  # of the queries of a single fold, between which blends are compared
 SEED_OFFSET = 7  # so that the drawn queries do not follow another draw of the recipe's seed
 
 
@@ -165,8 +166,13 @@ class BlendSearch:
         return int(numbers[np.argmax(totals)])
 
     def _cross_fitted(self, choose: Callable[[Mask], int], mask: Mask) -> F64:
-        """Value of each query under the blend that is chosen on the other folds of the mask."""
+        """Value of each query under the blend that is chosen on the other folds of the mask.
+
+        A mask of one fold is cut into PARTS instead.
+        """
         fold, values = self.fold[self.session], np.zeros(self.session.size)
+        if np.unique(fold[mask]).size < 2:
+            fold = np.arange(fold.size) % PARTS
         for f in np.unique(fold[mask]):
             values[fold == f] = self.values[choose(mask & (fold != f))][fold == f]
         return values

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from src.features.item_times_kernel import first_at
+
 
 @njit(parallel=True, cache=True)
 def first_from(offsets, ts, group, time):
@@ -16,16 +18,8 @@ def first_from(offsets, ts, group, time):
     """
     rows = np.zeros(group.size, np.int64)
     for q in prange(group.size):
-        if group[q] < 0:
-            continue
-        low, high = offsets[group[q]], offsets[group[q] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if ts[middle] < time[q]:
-                low = middle + 1
-            else:
-                high = middle
-        rows[q] = low
+        if group[q] >= 0:
+            rows[q] = first_at(ts, offsets[group[q]], offsets[group[q] + 1], time[q])
     return rows
 
 

@@ -55,9 +55,9 @@ class ItemItemFeature(FeatureGroup):
     made_ahead: ClassVar[bool] = True
 
     table: str  # name of a matrix or an embedding
-    weightings: tuple[str, ...] = WEIGHTINGS
+    weightings: tuple[str, ...] = ("equal", "type", "recsys")
     aggregates: tuple[str, ...] = AGGREGATES
-    latest: int = 5
+    latest: int = 2
     threshold: float | None = 0.0  # None: no column of the number above it
 
     def __post_init__(self) -> None:

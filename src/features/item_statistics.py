@@ -25,7 +25,6 @@ from src.features.item_statistics_kernel import (
     ColumnGroup,
     Mean,
     item_statistics,
-    table_columns,
 )
 
 if TYPE_CHECKING:
@@ -104,4 +103,5 @@ class ItemStatisticsFeature(FeatureGroup):
         return data.cached(("item statistics", self, types, type_weight), make)
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
-        table_columns(batch.pool.item, self.statistics(batch), column, X)
+        table = self.statistics(batch)
+        X[:, column : column + table.shape[1]] = table[batch.pool.item]

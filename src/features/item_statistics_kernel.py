@@ -7,7 +7,7 @@ import math
 from enum import CONTINUOUS, UNIQUE, IntEnum, verify
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from src.features.weightings_kernel import Weighting, event_weight
 
@@ -114,11 +114,3 @@ def _divide(out, n_gaps, n_types, groups):
         out[x, mean + Mean.EXIT_RATE] /= n_events
         out[x, mean + Mean.LOG_GAP] /= max(n_gaps[x], 1)
         out[x, mean + Mean.RETURN_RATE] /= out[x, groups[ColumnGroup.SESSIONS]]
-
-
-@njit(parallel=True, cache=True)
-def table_columns(item, table, column, X):
-    """Copy the row of each candidate's item; table: float32 (items, columns)."""
-    for r in prange(item.size):
-        for c in range(table.shape[1]):
-            X[r, column + c] = table[item[r], c]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
+
+from src.core.parquet import count_rows
+from src.core.run import Run
+from src.data import paths
 from src.data.events_kernel import times_by_item
 from src.data.split_data import SplitData
 from src.features.item_times_kernel import ItemTimes
@@ -20,3 +25,10 @@ def item_times(data: SplitData, column: str = TYPE) -> ItemTimes:
         return ItemTimes(offsets, ts, n_values)
 
     return data.cached(("item times", column), make)
+
+
+def item_times_memory(run: Run, split: str, column: str = TYPE) -> float:
+    """Count the bytes of an index while it is made: its offsets twice, the values, the times."""
+    events = paths.events(run, split)
+    highest = pl.scan_parquet(events).select(pl.col(column).max()).collect().item() or 0
+    return 16.0 * count_rows(paths.items(run)) * (max(highest, 0) + 1) + 8.0 * count_rows(events)

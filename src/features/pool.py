@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import CONTINUOUS, UNIQUE, IntEnum, verify
 from typing import TYPE_CHECKING, Self
 
-from src.core.arrays import F32
+from src.core.arrays import F32, positions
 from src.features.base import FeatureGroup, QueryBatch, lower_names
-from src.features.pool_kernel import PoolColumn, pool_columns
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
+
+
+@verify(UNIQUE, CONTINUOUS)
+class PoolColumn(IntEnum):
+    """Columns of the candidate in the pool; the columns of the retrievers stand after them."""
+
+    RRF_SCORE = 0
+    POOL_RANK = 1
 
 
 @dataclass(frozen=True)
@@ -30,5 +38,11 @@ class PoolFeature(FeatureGroup):
         return self
 
     def fill(self, batch: QueryBatch, X: F32, column: int) -> None:
-        pool = batch.pool
-        pool_columns(pool.offsets, pool.rrf_score, pool.ranks, pool.scores, column, X)
+        pool, n_retrievers = batch.pool, batch.pool.ranks.shape[1]
+        X[:, column + PoolColumn.RRF_SCORE] = pool.rrf_score
+        X[:, column + PoolColumn.POOL_RANK] = positions(pool.offsets)
+        ranks = column + len(PoolColumn)
+        scores = ranks + n_retrievers
+        # ABSENT, not NaN: missing values make XGBoost's histograms sparse and slow
+        X[:, ranks:scores] = pool.ranks
+        X[:, scores : scores + n_retrievers] = pool.scores

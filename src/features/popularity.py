@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from src.core.arrays import F32, I32
+from src.core.run import Run
 from src.data.units import HOUR
-from src.features.base import FeatureGroup, QueryBatch
-from src.features.item_times import TYPE, item_times
+from src.features.base import FeatureGroup, Memory, QueryBatch
+from src.features.item_times import TYPE, item_times, item_times_memory
 from src.features.popularity_kernel import popularity_columns
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ class WindowCounts(FeatureGroup):
 
     def ranked(self, recipe: Recipe) -> Sequence[int]:
         return range(len(self.windows))
+
+    def memory(self, run: Run, split: str) -> Memory:
+        """Count a part of the times by item, which rows of the same column share."""
+        counted = self.counted_column()
+        rows = [row for row in run.recipe.features if isinstance(row, WindowCounts)]
+        sharers = sum(row.counted_column() == counted for row in rows)
+        return Memory(item_times_memory(run, split, counted) / max(1, sharers))
 
     def causal(self) -> Self:
         """Return the row with windows that end at the query."""

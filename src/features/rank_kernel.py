@@ -33,7 +33,8 @@ def _ranks(values, n, nonzero, row, out):
 def rank_columns(offsets, sources, targets, X, n_threads):
     """Write the ranks of the columns `sources` of X to its columns `targets`.
 
-    The highest value of a query has rank 0; ties share the best rank. offsets: CSR of the queries.
+    The highest value of a query has rank 0; ties share the best rank, and NaN is the lowest value.
+    offsets: CSR of the queries.
     """
     n_queries = offsets.size - 1
     longest = np.diff(offsets).max()
@@ -47,7 +48,8 @@ def rank_columns(offsets, sources, targets, X, n_threads):
                 n_columns = min(AT_A_TIME, sources.size - k)
                 for r in range(n):
                     for c in range(n_columns):
-                        values[c, r] = X[first + r, sources[k + c]]
+                        value = X[first + r, sources[k + c]]
+                        values[c, r] = -np.inf if np.isnan(value) else value
                 for c in range(n_columns):
                     _ranks(values[c], n, nonzero, row, ranks[c])
                 for r in range(n):

@@ -21,6 +21,8 @@ from src.matrices.neighbours import all_neighbours
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
+BYTES_PER_RATING = 72.0  # while ratings are read, measured
+
 
 @dataclass(frozen=True)
 class RatingFeature(FeatureGroup):
@@ -46,9 +48,9 @@ class RatingFeature(FeatureGroup):
         return [paths.neighbours(run, split, self.matrix)]
 
     def memory(self, run: Run, split: str) -> Memory:
-        """Count residuals and biases, and marks of all items per thread; map the neighbours."""
+        """Count ratings while they are read, and marks of all items per thread; map neighbours."""
         items, events = count_rows(paths.items(run)), count_rows(paths.events(run, split))
-        held = 32.0 * events + 16 * items * (1 + run.engine.threads)
+        held = BYTES_PER_RATING * events + 16 * items * (1 + run.engine.threads)
         return Memory(held, 8.0 * count_rows(paths.neighbours(run, split, self.matrix)))
 
     def causal(self) -> None:

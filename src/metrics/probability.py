@@ -96,10 +96,6 @@ class Predictions:
         """Compute the 95 % interval of the AUC, over users; NaN where it is undefined."""
         return self._interval(PooledAUC().row_values(self.probability, self.positive), seed)
 
-    def log_loss_interval(self, seed: int) -> tuple[float, float]:
-        """Compute the 95 % interval of the log loss, over users; NaN without a row."""
-        return self._interval(self.losses, seed)
-
     def _interval(self, value: F64, seed: int) -> tuple[float, float]:
         """Bootstrap a mean over rows by drawing users."""
         if not value.size or np.isnan(value).any():

@@ -94,9 +94,13 @@ def claim_batches(data: SplitData, step: str, written: float, held: float = 0.0)
     run, split, recipe = data.run, data.split, data.run.recipe
     groups = [row.memory(run, split) for row in recipe.features]
     sessions = 16.0 * (count_rows(paths.events(run, split)) + data.n_sessions)
-    rows = min(ROWS_PER_BATCH, queries_per_batch(run, split) * candidates_per_query(run, split))
-    if recipe.given:
-        rows = max(rows, float(np.diff(given_offsets(data)).max(initial=0)))
+    most = queries_per_batch(run, split)
+    rows = min(ROWS_PER_BATCH, most * candidates_per_query(run, split))
+    if recipe.given:  # lists differ in length, also from neighbour to neighbour
+        offsets = given_offsets(data)
+        ends = offsets[np.minimum(np.arange(most, offsets.size + most), offsets.size - 1)]
+        longest = np.diff(offsets).max(initial=0)
+        rows = float(max(longest, min(ROWS_PER_BATCH, (ends - offsets).max(initial=0))))
     cells = rows * len(FeatureTable(recipe).names)
     in_shard = max(shard.end - shard.first for shard in shards(run, split))
     listed = in_shard * sum(row.length for row in recipe.retrievers)

@@ -85,7 +85,8 @@ class CascadeRanker(NetRanker):
     def _with_base(self, net: RankerModel, path: Path, run: Host) -> CascadeModel:
         """Add the base model, which lies beside: models/<ranker>/<target>/fold_<n>.<suffix>."""
         base, target = self.base_of(run.recipe), path.parent.name
-        objective = run.recipe.objective_names[0] if target == ALL else target
+        learned = filter(self.learns, run.recipe.objective_names)
+        objective = next(learned) if target == ALL else target
         folder = path.parents[2] / base.name / base.target(objective)
         model = base.load(folder / f"{path.stem}.{base.suffix}", run).of(objective)
         return CascadeModel(model, net, self.first)

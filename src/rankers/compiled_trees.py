@@ -22,6 +22,10 @@ from src.rankers.trees import TreeModel
 MAX_DEPTH = 8
 """The kernel evaluates every node of a tree; it is slower than XGBoost where trees are deeper."""
 
+LOGIT_LINK = ("binary:logistic", "reg:logistic")
+LOG_LINK = ("count:poisson", "reg:gamma", "reg:tweedie")
+"""Losses whose models have the base score as a prediction, not as a margin."""
+
 
 @dataclass(frozen=True)
 class CompiledTrees(TreeModel):
@@ -85,9 +89,10 @@ class CompiledTrees(TreeModel):
 def _base_score(learner: dict) -> np.float32:
     """Return the base score of the model as a margin."""
     base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))
-    if learner["objective"]["name"] == "binary:logistic":
+    loss = learner["objective"]["name"]
+    if loss in LOGIT_LINK:
         return np.float32(-math.log(1.0 / base - 1.0))
-    return base
+    return np.float32(math.log(base)) if loss in LOG_LINK else base
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,6 @@ def evaluate_rankers(run: Run, objectives: Sequence[str]) -> pl.DataFrame:
         recipe.objectives,
         recipe.folds,
         recipe.seed,
-        recipe.objective_names,
         names,
     )
     run.build(path, partial(_write_ranker_scores, run, names), rows, inputs)
@@ -70,12 +69,15 @@ def _pooled(
 
 
 def _lists_by_score(run: Run, column: str) -> pl.LazyFrame:
-    """List the k candidates with the highest scores of each query: session, item, rank."""
-    scores = pl.scan_parquet(shard_files(run, "valid", "scores"))
-    rank = pl.int_range(pl.len()).over("session")
-    return (
-        scores.select("session", "item", column)
-        .sort("session", column, "item", descending=[False, True, False])
-        .select("session", "item", rank=rank)
-        .filter(pl.col("rank") < run.recipe.k)
-    )
+    """List the k candidates with the highest scores of each query: session, item, rank.
+
+    A file has all candidates of its queries, so it is sorted alone.
+    """
+    rank, is_listed = pl.int_range(pl.len()).over("session"), pl.col("rank") < run.recipe.k
+
+    def lists(file: Path) -> pl.DataFrame:
+        scores = pl.scan_parquet(file).select("session", "item", column)
+        ranked = scores.sort("session", column, "item", descending=[False, True, False])
+        return ranked.select("session", "item", rank=rank).filter(is_listed).collect()
+
+    return pl.concat(map(lists, shard_files(run, "valid", "scores"))).lazy()

@@ -153,7 +153,10 @@ def fit(ranker: LightGBMRanker, task: FitTask, data: FoldDatasets) -> str:
             assert isinstance(model, lgb.Booster)
             found = {"train": model.eval_train(), "valid": model.eval(data.dvalid, "valid")}
             if len(found["valid"]) != len(metrics):
-                raise ValueError(f"ranker {ranker.name}: no eval_metric {ranker.eval_metric}")
+                raise ValueError(
+                    f"ranker {ranker.name}: no eval_metric {ranker.eval_metric} of one value in "
+                    "LightGBM; metrics of lists need a cut, such as ndcg@10"
+                )
             curve.larger_is_better = bool(found["valid"][0][3])
             values = {rows: {str(of[1]): float(of[2]) for of in reversed(results)}
                       for rows, results in found.items()}  # fmt: skip

@@ -14,8 +14,11 @@ import polars as pl
 from src.core.arrays import F32, I8, I32, I64, Mask, arrays, offsets_of_sizes
 
 KEYS = ("session", "item", "fold")
-LABEL, CHANCE = "label_", "log_chance_"
-"""Columns that are no features: KEYS, and those whose names begin with LABEL or CHANCE."""
+LABEL, CHANCE = "label:", "log_chance:"
+"""Columns that are no features: KEYS, and those whose names begin with LABEL or CHANCE.
+
+No feature has a colon in its name.
+"""
 SELECTION_ROWS = 15_000
 """Rows, about, by which features are selected."""
 
@@ -77,6 +80,12 @@ class TrainSet:
         """Names of all features, in the order of the table."""
         no_features = (LABEL, CHANCE)
         return [n for n in _columns(self.files) if n not in KEYS and not n.startswith(no_features)]
+
+    def infinite(self, names: Sequence[str]) -> list[str]:
+        """List the features with an infinite value, which XGBoost refuses."""
+        rows = pl.scan_parquet(list(self.files))
+        found = rows.select(pl.col(names).is_infinite().any()).collect()
+        return [name for name in names if found[name].item()]
 
     @cached_property
     def offsets(self) -> I64:

@@ -154,8 +154,8 @@ class TrainTableBuilder:
     def sample(self, pool: Pool, samplers: list[Sampler], buffer: Buffer) -> pl.DataFrame:
         """Sample the candidates of a pool; buffer: where all their features lie.
 
-        Columns: session, item, fold, features; for each objective label_<objective>, and
-        log_chance_<objective> of Sampler.log_chances.
+        Columns: session, item, fold, features; for each objective label:<objective>, and
+        log_chance:<objective> of Sampler.log_chances.
 
         A label is the grade, and null where the candidate is not sampled for the objective; given
         candidates that are not judged never are. A query without a positive in its pool has no

@@ -70,8 +70,10 @@ class XGBoostRanker(TreesRanker):
         return int(dict(self.params).get("max_bin", 256))
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError for a loss with more than one score per row, too."""
+        """Raise ValueError for a loss with more than one score per row, and other boosters, too."""
         super().check(recipe)
+        if (booster := dict(self.params).get("booster", "gbtree")) != "gbtree":
+            raise ValueError(f"ranker {self.name}: booster {booster} is not built; take gbtree")
         if self.loss.startswith("multi:"):
             raise ValueError(f"ranker {self.name}: {self.loss} scores classes; take rank:ndcg")
 

@@ -73,10 +73,14 @@ class FoldMatrices:
         """Read and bin the features; select them first if there are more than max_features."""
         rows = FoldRows.of(task, train_set, max_features)
         options = {"max_bin": max_bin, "nthread": 1}
-        dtrain = xgb.QuantileDMatrix(FileBatches(train_set, rows.train, rows.names), **options)
-        batches = FileBatches(train_set, rows.valid, rows.names)
-        dvalid = xgb.QuantileDMatrix(batches, **options, ref=dtrain)
-        return cls(rows, dtrain, dvalid)
+        batches = (FileBatches(train_set, of, rows.names) for of in (rows.train, rows.valid))
+        try:
+            dtrain = xgb.QuantileDMatrix(next(batches), **options)
+            return cls(rows, dtrain, xgb.QuantileDMatrix(next(batches), **options, ref=dtrain))
+        except xgb.core.XGBoostError as error:
+            if infinite := train_set.infinite(rows.names):
+                raise ValueError(f"features with infinite values: {', '.join(infinite)}") from error
+            raise
 
     def set_labels(self, ranker: XGBoostRanker, target: str) -> None:
         """Set labels and corrections of the ranker's loss and, if it needs them, the queries.

@@ -7,6 +7,7 @@ import polars as pl
 
 from src.core.run import Run
 from src.data.shards import shard_files
+from src.features.item_attribute_kernel import UNKNOWN
 from src.features.table import FeatureTable
 from src.rankers.base import Ranker
 from src.rankers.train_set import LABEL
@@ -34,7 +35,8 @@ def partial_effects(
 ) -> dict[str, pl.DataFrame]:
     """Compute the mean score when all rows get one value of a feature: value, mean_score.
 
-    The model is that of fold 0: it has not learned from the rows. The values are quantiles.
+    The model is that of fold 0: it has not learned from the rows. The values are quantiles of
+    the known ones; a feature without any is left out.
     """
     model = row.load(row.model_file(run, objective, 0), run)
     frame = held_out_rows(run, objective)
@@ -43,7 +45,10 @@ def partial_effects(
     for name in features:
         column = frame.columns.index(name)
         shares = np.linspace(0.02, 0.98, GRID)
-        values = np.unique(np.quantile(X[:, column], shares, method="nearest"))
+        known = X[X[:, column] != UNKNOWN, column]
+        if not known.size:
+            continue
+        values = np.unique(np.quantile(known, shares, method="nearest"))
         means = []
         for value in values:
             changed = X.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from src.blend.both_ways import both_scores
+from src.blend.experiments import experiments_path, read_experiments
 from src.core.parquet import count_rows
 from src.data import paths
 from src.metrics.named import metric_named
@@ -161,7 +162,7 @@ def ablation(contents: Contents) -> Section:
 
 def experiments(contents: Contents) -> Section:
     """Show all lines of experiments.csv."""
-    rows = contents.csv("experiments.csv")
+    path = experiments_path(contents.run)
     text = "The runs in this output folder. The delta compares a run with the run before it."
-    html = [] if rows.is_empty() else [table(rows)]
+    html = [table(read_experiments(path))] if path.exists() else []
     return Section("experiments", "Experiments", text, html)

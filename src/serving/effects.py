@@ -11,6 +11,7 @@ import numpy as np
 from src.blend.blend import STACK
 from src.blend.final_blend import FinalBlend
 from src.core.arrays import F64, I64
+from src.features.item_attribute_kernel import UNKNOWN
 from src.rankers.base import RankerModel
 from src.rankers.batches import CandidateBatch
 from src.serving.scorer import Scorer
@@ -69,7 +70,7 @@ def _weighted(
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return float(value) if np.isfinite(value) and value != UNKNOWN else None
 
 
 def _falls(models: Sequence[RankerModel], batch: CandidateBatch, rows: Sequence[int]) -> F64:

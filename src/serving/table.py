@@ -68,8 +68,9 @@ def recommend(
     """
     answer = of.answer(of.reader.read(events, text))
     names, rows = [row.name for row in of.run.recipe.retrievers], []
+    of_all = listed(answer, k)
     for objective in of.blends:
-        items = listed(answer, k)[objective]
+        items = of_all[objective]
         effects = of.effects(answer, objective, [entry.item for entry in items], features)
         for rank, (entry, strongest) in enumerate(zip(items, effects, strict=True), 1):
             rows.append((

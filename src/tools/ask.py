@@ -70,7 +70,11 @@ def require_fresh(run: Run) -> None:
 def shown(row: dict[str, Any]) -> dict[str, object]:
     """Turn a row of RECOMMENDATIONS into a row for a terminal."""
     sources = [f"{source['retriever']} {source['rank']}" for source in row["proposed_by"]]
-    features = [f"{f['feature']} {f['value']:.4g} ({f['effect']:+.2f})" for f in row["features"]]
+    features = [
+        f"{f['feature']} {'missing' if f['value'] is None else format(f['value'], '.4g')} "
+        f"({f['effect']:+.2f})"
+        for f in row["features"]
+    ]
     return {
         "rank": row["rank"], "id": row["id"], "title": row["title"],
         "score": f"{row['score']:.4g}", "without model": row["pool_rank"],
@@ -126,5 +130,6 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = step_flags(__doc__ or "", Path(__file__), more=flags)
-    raise SystemExit(run_cli("ask", lambda: body(args)))
+    raise SystemExit(
+        run_cli("ask", lambda: body(step_flags(__doc__ or "", Path(__file__), more=flags)))
+    )

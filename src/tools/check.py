@@ -34,5 +34,4 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = parse(None)
-    raise SystemExit(run_cli("check", lambda: body(args)))
+    raise SystemExit(run_cli("check", lambda: body(parse(None))))

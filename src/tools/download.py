@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from src.cli import configured, run_cli, tool_flags
+from src.core import store
 from src.datasets.base import Dataset, RawFile, Source
 
 
@@ -31,12 +32,18 @@ def find(folder: Path, file: RawFile) -> Path | None:
 
 
 def fetch(source: Source, folder: Path) -> None:
-    """Download and unpack the raw files; raise ValueError with the cure if that fails."""
+    """Download and unpack the raw files; raise ValueError with the cure if that fails.
+
+    An archive that is there already is only unpacked: a run was stopped before its end.
+    """
     files = " and ".join(file.name for file in source.files)
     cure = f"get {files} from {source.page} ({source.licence}) and put them into {folder}"
     client = shutil.which("kaggle")
     if not source.kaggle:
         raise ValueError(f"{cure}; no client fetches them: register there, and download by hand")
+    archive = folder / f"{source.kaggle}.zip"
+    if archive.exists():
+        return unpack(archive, source, folder)
     if not client:
         raise ValueError(
             f"{cure}; or let Kaggle's client do it: pip install kaggle, set up its token, accept "
@@ -46,13 +53,22 @@ def fetch(source: Source, folder: Path) -> None:
     command = [client, "competitions", "download", "-c", source.kaggle, "-p", str(folder)]
     if subprocess.run(command).returncode:
         raise ValueError(f"the client failed (see above); {cure}, or fix that and run this again")
-    archive = folder / f"{source.kaggle}.zip"
-    with zipfile.ZipFile(archive) as packed:
-        for member in packed.namelist():
-            if any(Path(member).match(file.name) for file in source.files):
-                # its name alone, so that no member is written outside the folder
-                with packed.open(member) as data, open(folder / Path(member).name, "wb") as out:
-                    shutil.copyfileobj(data, out)
+    unpack(archive, source, folder)
+
+
+def unpack(archive: Path, source: Source, folder: Path) -> None:
+    """Unpack the raw files of an archive, each to its name when it is whole; then delete it."""
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            for member in packed.namelist():
+                if any(Path(member).match(file.name) for file in source.files):
+                    # its name alone, so that no member is written outside the folder
+                    part = folder / f".part-{Path(member).name}"
+                    with packed.open(member) as data, open(part, "wb") as out:
+                        shutil.copyfileobj(data, out)
+                    store.replace(part, folder / Path(member).name)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive}: {error}; delete it and run this again") from None
     archive.unlink()
 
 
@@ -69,10 +85,10 @@ def verify(source: Source, dataset: Dataset, folder: Path) -> list[str]:
         print(f"{path}: {raw.rows:,} rows, {days}")
         if raw.rows != file.rows:
             faults.append(f"{path}: {raw.rows:,} rows, the competition's has {file.rows:,}; "
-                          "download it again")  # fmt: skip
+                          "delete it and run this again")  # fmt: skip
         if not file.first <= raw.first <= raw.last <= file.last:
             faults.append(f"{path}: times from {days}, which are not the competition's; "
-                          "download it again")  # fmt: skip
+                          "delete it and run this again")  # fmt: skip
     return faults
 
 
@@ -98,5 +114,4 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = parse(None)
-    raise SystemExit(run_cli("data", lambda: body(args)))
+    raise SystemExit(run_cli("data", lambda: body(parse(None))))

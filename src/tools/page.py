@@ -61,5 +61,6 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = step_flags(__doc__ or "", Path(__file__), more=flags)
-    raise SystemExit(run_cli("page", lambda: body(args)))
+    raise SystemExit(
+        run_cli("page", lambda: body(step_flags(__doc__ or "", Path(__file__), more=flags)))
+    )

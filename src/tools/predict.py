@@ -39,5 +39,4 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = parse(None)
-    raise SystemExit(run_cli("predict", lambda: body(args)))
+    raise SystemExit(run_cli("predict", lambda: body(parse(None))))

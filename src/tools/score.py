@@ -3,7 +3,7 @@
     python -m src.tools.score --dataset otto --file submission.csv --labels test_labels.jsonl
 
 Labels: the file published after the competition, or a labels.parquet of step 1. All queries of the
-labels count; a query without a row scores 0. The first table has the metric of the recipe with
+labels count; a query without a list scores 0. The first table has the metric of the recipe with
 95 % intervals, the second one other metrics of the same lists, or of the same probabilities. Below
 lists stands how many items the lists of all objectives show that have labels; with a labels.parquet
 also their coverage and novelty.
@@ -184,5 +184,4 @@ def body(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    args = parse(None)
-    raise SystemExit(run_cli("score", lambda: body(args)))
+    raise SystemExit(run_cli("score", lambda: body(parse(None))))

@@ -14,7 +14,7 @@ import pytest
 from blends_world import candidates, halves, noisy, stored
 from planted import BARE
 
-from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends
+from src.blend.blend import RANK, SOFTMAX, STACK, Blend, all_blends, single
 from src.blend.scored_candidates import ScoredCandidates, final_list
 from src.blend.search import BlendSearch
 from src.blend.stacking import ALL_FOLDS
@@ -164,3 +164,13 @@ def test_stacking_learns_from_the_other_folds_only(tmp_path: Path) -> None:
     search = BlendSearch(recipe, stored(tmp_path, [c], ["a", "b"]), ["a", "b"], truth, fold)
     assert search.query_scores(Blend(STACK, ())).score() < 0.1
     assert search.stacks[0][0] < 0 < search.stacks[1][0] and ALL_FOLDS in search.stacks
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_with_two_folds_the_blend_of_each_is_chosen_on_the_other(good: int, tmp_path: Path) -> None:
+    names, fold, noise = ["a", "b"], np.arange(2000) % 2, [9.0, 9.0]
+    noise[good] = 1.0
+    c, truth = noisy(np.random.default_rng(3), 2000, noise)
+    search = BlendSearch(ONE, stored(tmp_path, [c], names), names, truth, fold)
+    wanted = single(RANK, good, 2)
+    assert search.best() == wanted and search.of_fold == {0: wanted, 1: wanted}

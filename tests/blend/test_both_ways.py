@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from planted import BARE, run_in
 
 from src.blend.both_ways import both_scores
@@ -34,6 +35,15 @@ def test_a_run_names_its_score_and_that_of_the_folder_beside(tmp_path: Path) -> 
     two = run_with(tmp_path / "shop-causal", 0.2, True)
     assert both_scores(one) == [allowed, deployed]
     assert both_scores(two) == [deployed, allowed]
+
+
+def test_the_output_may_be_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = run_with(tmp_path / "shop", 0.3, False)
+    run_with(tmp_path / "shop-causal", 0.2, True)
+    monkeypatch.chdir(one.output)
+    assert len(both_scores(replace(one, output=Path(".")))) == 2
 
 
 def test_the_folder_beside_may_hold_other_sessions(tmp_path: Path) -> None:

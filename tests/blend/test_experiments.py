@@ -15,7 +15,7 @@ import pytest
 from planted import BARE, run_in
 
 from src.blend.cv import query_table
-from src.blend.experiments import add_experiment, changed, rows_of
+from src.blend.experiments import add_experiment, changed, read_experiments, rows_of
 from src.core.run import Run
 from src.datasets import DATASETS
 from src.metrics.query_scores import QueryScores
@@ -41,7 +41,7 @@ def test_changes_are_told() -> None:
     assert many.endswith("more")
 
 
-def finish(run: Run, values: list[float]) -> None:
+def finish(run: Run, values: list[float], metric: str = "recall@20") -> None:
     """Write what step 7 writes before the line: one objective's queries have these values."""
     n, none = len(values), QueryScores(np.empty(0, np.int64), np.empty(0), np.empty(0))
     scores = [QueryScores(np.arange(n), np.array(values), np.ones(n)), none, none]
@@ -50,7 +50,7 @@ def finish(run: Run, values: list[float]) -> None:
     objectives = {
         o.name: {"score": s.score()} for o, s in zip(BARE.objectives, scores, strict=True)
     }
-    cv = {"metric": "recall@20", "score": 0.1 * float(np.mean(values)), "ci95": [0.0, 1.0]}
+    cv = {"metric": metric, "score": 0.1 * float(np.mean(values)), "ci95": [0.0, 1.0]}
     (run.output / "cv.json").write_text(json.dumps({**cv, "objectives": objectives}))
 
 
@@ -81,3 +81,22 @@ def test_other_queries_have_no_delta(tmp_path: Path) -> None:
         finish(run, values)
         assert add_experiment(run, n_features=1)
     assert lines(run)["delta"].null_count() == 2
+
+
+def test_other_metrics_have_no_delta(tmp_path: Path) -> None:
+    run = run_in(tmp_path, script="7_blend.py")
+    for values, metric in (([0.5, 1.0], "ndcg@10"), ([0.4, 1.0], "mrr@10"), ([0.6, 1.0], "mrr@10")):
+        finish(run, values, metric)
+        assert add_experiment(run, n_features=7)
+    assert [delta is None for delta in lines(run)["delta"]] == [True, True, False]
+
+
+def test_digests_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "experiments.csv"
+    row = {"recipe": "3e456789", "code": "12345678", "change": "", "delta": None, "delta_low": None,
+           "delta_high": None}  # fmt: skip
+    rows = [row] * 150 + [row | {"delta": 0.5, "recipe": "ab"}]
+    pl.DataFrame(rows, infer_schema_length=None).write_csv(path)
+    table = read_experiments(path)
+    assert table["recipe"][0] == "3e456789" and table["code"][0] == "12345678"
+    assert table["delta"][-1] == 0.5 and table.schema["delta"] == pl.Float64

@@ -72,6 +72,7 @@ FLAGS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "no rating is high enough": (RATED, ("--relevant", "9", "--split", "last:1"), ("no rating",)),
     "a weight of nothing": (TYPED, ("--weights", "a"), ("'a' is not type=weight",)),
     "a weight of 0": (TYPED, ("--weights", "a=0"), ("weights are above 0",)),
+    "a weight that is no number": (TYPED, ("--weights", "a=nan"), ("nan: not a finite number",)),
     "a type that never happens": (TYPED, ("--weights", "a=1,c=2"), ("no event is of type c",)),
     "too many types": (MANY, (), ("9 event types, at most 7", "--weights")),
     "a window before the log": (GOOD, ("--split", "time:90d"), ("on both sides of", "last:1")),

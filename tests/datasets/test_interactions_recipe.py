@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import inf
 
+import polars as pl
 import pytest
 import worlds
 
@@ -18,8 +19,10 @@ from src.datasets.interactions.fitted_rows import fitted
 from src.datasets.interactions.flags import DEFAULTS, Flags
 from src.datasets.interactions.found import Found
 from src.datasets.interactions.recipe import recipe_of
+from src.datasets.interactions.types import number_types
 from src.features.pool import PoolFeature
 from src.features.rating import RatingFeature
+from src.features.table import FeatureTable
 from src.features.two_tower import TwoTowerFeature
 from src.matrices.covisitation import CovisitationMatrix
 
@@ -114,3 +117,10 @@ def test_items_without_events_have_retrievers() -> None:
     assert of(found) == []
     assert of(replace(found, cold_items=3)) == [("cold_colour", None)]
     assert of(replace(found, cold_items=3, has_created=True)) == [("fresh", "created")]
+
+
+def test_types_named_as_a_column_get_an_underscore() -> None:
+    counts = pl.DataFrame({"type": ["Visits", "score", "hour", "view"], "len": [5, 4, 3, 2]})
+    names = tuple(number_types(counts, ()).values())
+    assert names == ("Visits_", "score_", "hour_", "view")
+    FeatureTable(made(replace(FOUND, types=names)))  # no two columns have one name

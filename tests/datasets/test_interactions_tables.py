@@ -42,6 +42,13 @@ def test_items_have_titles_and_attributes(tmp_path: Path) -> None:
     assert rows["i5"] == dict.fromkeys(items.columns) | {"item_id": "i5"}, "unknown to the table"
 
 
+def test_numbers_that_are_not_finite_are_unknown(tmp_path: Path) -> None:
+    table = "item_id,price\ni0,inf\ni1,1e39\ni2,3\ni3,nan\n"
+    items = pl.read_parquet(made(tmp_path, items_csv=table) / "items.parquet")
+    prices = dict(items.select("item_id", "price").iter_rows())
+    assert [prices[f"i{n}"] for n in range(4)] == [None, None, 3.0, None]
+
+
 def test_attributes_become_features(tmp_path: Path) -> None:
     found = log.found(made(tmp_path, items_csv=ITEMS))
     assert found["has_created"]

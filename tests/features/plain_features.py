@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,7 @@ from src.data.units import HOUR
 from src.embeddings.factorization import FactorizationEmbedding
 from src.embeddings.two_tower import TwoTowerEmbedding
 from src.embeddings.word2vec import Word2VecEmbedding
-from src.features.base import FeatureGroup
+from src.features.base import WEIGHTINGS, FeatureGroup
 from src.features.context import ContextFeature
 from src.features.item_age import ItemAgeFeature
 from src.features.item_attribute import RELATIONS, ItemAttributeFeature
@@ -37,10 +38,12 @@ from src.features.session import SessionFeature
 from src.features.session_item import SessionItemFeature
 from src.features.table import FeatureTable
 from src.features.two_tower import TwoTowerFeature
+from src.features.weightings_kernel import N_LATEST
 from src.matrices.covisitation import CovisitationMatrix
 
 TYPE_WEIGHT = (1.0, 6.0, 3.0)
 THRESHOLD = {"near": 1.0, "vec": 0.3, "pair": 0.2}
+EVERY: dict[str, Any] = {"weightings": WEIGHTINGS, "latest": N_LATEST}  # columns of a table
 RETRIEVERS = (HistoryRetriever("own", Seeds()), ItemToItemRetriever("shared", "near", Seeds()))
 TABLES = replace(
     BARE, matrices=(CovisitationMatrix("near", max_steps=2),),
@@ -51,8 +54,9 @@ RECIPE = replace(
     TABLES, retrievers=RETRIEVERS,
     features=(
         PoolFeature(), SessionFeature(), SessionItemFeature(),
-        MatrixFeature("near", threshold=1.0), EmbeddingFeature("vec", threshold=0.3),
-        EmbeddingFeature("pair", threshold=0.2), TwoTowerFeature("net"),
+        MatrixFeature("near", **EVERY, threshold=1.0),
+        EmbeddingFeature("vec", **EVERY, threshold=0.3),
+        EmbeddingFeature("pair", **EVERY, threshold=0.2), TwoTowerFeature("net"),
         PopularityFeature(0, (7 * DAY, HOUR)), PopularityFeature(1, (DAY,)),
         PopularityFeature(2, (None,)), ItemAgeFeature(), ItemAttributeFeature("words", RELATIONS),
         ContextFeature("device"), ContextPopularityFeature("device", (DAY,)),

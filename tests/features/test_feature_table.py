@@ -26,6 +26,7 @@ from src.datasets import DATASETS
 from src.features.base import WEIGHTINGS, FeatureGroup
 from src.features.item_statistics import ItemStatisticsFeature
 from src.features.popularity import PopularityFeature
+from src.features.rank_kernel import rank_columns
 from src.features.table import Buffer, FeatureTable
 
 COUNTED = ("sessions", "sessions_clicks", "sessions_carts", "sessions_orders", "weight_position",
@@ -157,6 +158,11 @@ def test_memory_of_what_is_held(data: SplitData) -> None:
     assert memory["TwoTowerFeature"] == (size, 0)
     assert memory["ItemStatisticsFeature"] == (12 * 28 * N_ITEMS, 0)
     assert memory["SessionFeature"] == (0, 0)
+    n_events = pl.read_parquet(paths.events(data.run, "valid")).height
+    times = 16 * 3 * N_ITEMS + 8 * n_events  # of items and types, of three rows of popularity
+    assert memory["PopularityFeature"] == (times / 3, 0)
+    times = 16 * 5 * N_ITEMS + 8 * n_events  # of items and devices
+    assert memory["ContextPopularityFeature"] == (times, 0)
 
 
 def test_ranks_within_the_query(pool: Pool, X: F32) -> None:
@@ -164,6 +170,13 @@ def test_ranks_within_the_query(pool: Pool, X: F32) -> None:
         queries = np.split(X[:, at(name)], pool.offsets[1:-1])
         wanted = [(values > v).sum() for values in queries for v in values]  # ties share the best
         assert X[:, at(f"{name}_rank")].tolist() == wanted
+
+
+def test_missing_values_rank_last() -> None:
+    X = np.zeros((7, 2), np.float32)
+    X[:, 0] = [-3, -1, np.nan, -2, 0, 5, np.nan]
+    rank_columns(np.array([0, 5, 7]), np.array([0]), np.array([1]), X, 2)
+    assert X[:, 1].tolist() == [3, 1, 4, 2, 0, 0, 1]
 
 
 def test_a_buffer_is_used_again_and_changes_no_byte(data: SplitData, pool: Pool, X: F32) -> None:

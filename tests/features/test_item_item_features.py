@@ -89,7 +89,7 @@ def test_weightings_by_hand(tmp_path: Path, weighting: str, how: str) -> None:
     near = [(A, D, 2.0), (C, D, 0.5), (C, E, 9.0)]
     table = pl.DataFrame(near, schema=NEIGHBOURS, orient="row")
     whole(paths.neighbours(data.run, "valid", "near"), table)
-    columns = columns_of(data, MatrixFeature("near"), 0, (D, A))
+    columns = columns_of(data, MatrixFeature("near", (weighting,)), 0, (D, A))
     w = WEIGHTS[weighting]
     scores = [2.0 * w[0], 0, 2.0 * w[2], 0.5 * w[3]]  # A, seen twice, counts twice
     wanted = {"sum": sum(scores), "mean": sum(scores) / sum(w), "max": max(scores)}[how]

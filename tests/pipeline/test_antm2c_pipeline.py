@@ -98,6 +98,11 @@ def test_check_and_score(folder: Path, capsys: pytest.CaptureFixture[str], tmp_p
     assert "line 2: row 0 is not of the test; drop the line" in out
     assert "line 4: row " in out and "was there before; keep one" in out
     assert f"3 of {rows.height:,} rows are missing; add them" in out
+    truth = score.read_labels(labels)
+    for line, number in ((lines[2], 3), ("5,nan", 2), ("5,-1", 2)):
+        wrong.write_text("\n".join([lines[0], lines[2] if number == 3 else line, line]))
+        with pytest.raises(ValueError, match=f"csv, line {number}: not a new id"):
+            ANTM2C.judged_items(wrong, truth)
 
 
 def test_raw_rows_in_a_fresh_process_have_the_probabilities_of_the_run(

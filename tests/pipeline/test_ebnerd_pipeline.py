@@ -128,6 +128,19 @@ def test_the_score_of_a_known_order(folder: Path, tmp_path: Path) -> None:
         assert table["queries"][0] == len(TEST)
 
 
+def test_ranks_that_are_none_have_no_score(folder: Path, tmp_path: Path) -> None:
+    truth = EBNERD.read_ground_truth(folder / "labels" / "test" / "behaviors.parquet")
+    right = [
+        f"{r['impression_id']} [{','.join(map(str, range(1, len(r['article_ids_inview']) + 1)))}]"
+        for r in TEST
+    ]
+    path = tmp_path / "predictions.txt"
+    for lines, line in ((right[:-1], len(right)), ([f"{TEST[0]['impression_id']} [1,1,1]"], 1)):
+        path.write_text("\n".join([*lines, *right[len(lines) :][1:]]) + "\n")
+        with pytest.raises(ValueError, match=f"txt, line {line}: give each rank from 1 to"):
+            EBNERD.judged_items(path, truth)
+
+
 def test_raw_impressions_in_a_fresh_process_have_the_probabilities_of_the_run(
     folder: Path, tmp_path: Path
 ) -> None:

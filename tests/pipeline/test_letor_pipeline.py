@@ -89,7 +89,7 @@ def test_models_learn_from_all_documents(folder: Path) -> None:
     for split, queries in (("train_1", TRAIN), ("valid", VALI)):
         table = pl.read_parquet(folder / "out" / split / "train" / "part-0000.parquet")
         assert table.height == sum(map(len, queries.values()))
-        assert sorted(table["label_relevance"].unique()) == [0, 1, 2]
+        assert sorted(table["label:relevance"].unique()) == [0, 1, 2]
     assert table["fold"].min() == 0
     assert not list((folder / "out" / "test").glob("train")), "the labels of test are not read"
 

@@ -55,11 +55,11 @@ def test_objectives_without_a_positive_or_a_label_have_a_smoothed_rate(run: Run)
 
 def test_lists_without_a_click_are_rows_of_the_click_and_of_no_other(run: Run) -> None:
     table = pl.read_parquet(run.output / "valid" / "train" / "part-0000.parquet")
-    of_list = pl.col("label_click").max().over("session") == 0
+    of_list = pl.col("label:click").max().over("session") == 0
     without = table.filter(of_list)
-    assert without["session"].n_unique() == 9 and without["label_read"].null_count() == 18
-    opened = table.filter(pl.col("label_read").is_not_null())
-    assert opened["label_click"].to_list() == [1.0] * opened.height
+    assert without["session"].n_unique() == 9 and without["label:read"].null_count() == 18
+    opened = table.filter(pl.col("label:read").is_not_null())
+    assert opened["label:click"].to_list() == [1.0] * opened.height
 
 
 def test_a_scene_only_in_test_is_scored(run: Run) -> None:

@@ -22,7 +22,7 @@ def write_rows(
     session = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     columns = {
         "session": session, "item": np.arange(session.size, dtype=np.int32),
-        "fold": (session % FOLDS).astype(np.int8), "label_x": grades.astype(np.float32),
+        "fold": (session % FOLDS).astype(np.int8), "label:x": grades.astype(np.float32),
         **{name: values.astype(np.float32) for name, values in X.items()},
     }  # fmt: skip
     table, paths = pl.DataFrame(columns), []

@@ -24,6 +24,7 @@ from src.data import shards
 from src.data.split_data import SplitData
 from src.features.given import GivenFeature
 from src.features.pool import PoolFeature
+from src.features.table import FeatureTable
 from src.rankers import batches
 from src.rankers.train_table import build_train_table, count_positives, table_files
 
@@ -62,6 +63,19 @@ def test_batches_hold_so_many_queries_and_rows(
     assert tuple(sizes) == SIZES
     item = np.concatenate([pool.item for pool in found])
     assert item.tolist() == [i for size in SIZES for i in range(size)]
+
+
+def test_the_largest_batch_of_given_lists_is_claimed(
+    data: SplitData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "QUERIES_PER_BATCH", 3)
+    claims = list[float]()
+    monkeypatch.setattr(Budget, "claim", lambda self, name, memory, disk: claims.append(memory))
+    for rows in (75_000, 10):
+        monkeypatch.setattr(batches, "ROWS_PER_BATCH", rows)
+        batches.claim_batches(data, "step", 0)
+    cells = 12 * len(FeatureTable(data.run.recipe).names)
+    assert claims[0] - claims[1] == (5 + 2 + 9 - 10) * cells
 
 
 def test_shards_of_given_lists_are_small(data: SplitData, monkeypatch: pytest.MonkeyPatch) -> None:

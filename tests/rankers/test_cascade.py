@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -109,7 +110,7 @@ def test_no_base_score_comes_from_a_model_of_the_sessions_fold(output: Path, spl
     joined = table.join(wanted, on=["session", "item"], how="left", maintain_order="left")
     assert joined["base_score"].to_list() == joined["score"].to_list()
     assert np.unique(fold).size == folds == len(models) > 1
-    top = table.filter(pl.col("label_clicks") > 0)["base_rank"].to_numpy() == 0
+    top = table.filter(pl.col("label:clicks") > 0)["base_rank"].to_numpy() == 0
     assert top.mean() < 0.3, "out of fold"
     other = by_model[(fold[pool.session] + 1) % folds, np.arange(pool.item.size)]
     labels = pl.read_parquet(paths.labels(run, split)).sort("session")["item"].to_numpy()
@@ -137,10 +138,10 @@ def test_one_fold_is_cross_fitted_by_two(output: Path) -> None:
 def test_the_table_has_the_first_candidates_of_queries_with_a_positive(output: Path) -> None:
     for table in tables(run_in(output, RECIPE)).values():
         of_query = table.group_by("session", maintain_order=True).agg(
-            pl.len(), pl.col("label_clicks").sum(), pl.col("base_rank").sort()
+            pl.len(), pl.col("label:clicks").sum(), pl.col("base_rank").sort()
         )
         assert of_query["len"].unique().to_list() == [FIRST]
-        assert of_query["label_clicks"].unique().to_list() == [1]
+        assert of_query["label:clicks"].unique().to_list() == [1]
         assert all(r == list(range(FIRST)) for r in of_query["base_rank"].to_list())
         assert 0.5 * QUERIES < of_query.height < QUERIES, "some positives are behind"
 
@@ -216,6 +217,16 @@ def test_rows_that_do_not_fit_are_refused(rankers: tuple[CascadeRanker, ...], me
     with pytest.raises(ValueError, match=message) as error:
         replace(RECIPE, objectives=two, embeddings=(TEXTS, W2V), rankers=rankers)
     assert "\n" not in str(error.value)
+
+
+def test_a_shared_cascade_reads_the_base_of_its_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = replace(CROSS, shared=True, objectives=("carts",))
+    recipe = replace(RECIPE, objectives=BARE.objectives[:2], rankers=(BASE, shared))
+    path, read = Path("out/models/cross/all/fold_1.pt"), list[str]()
+    model = SimpleNamespace(of=read.append)
+    monkeypatch.setattr(type(BASE), "load", lambda row, file, run: read.append(str(file)) or model)
+    shared._with_base(model, path, run_in(Path("out"), recipe))  # type: ignore[arg-type]
+    assert read == ["out/models/base/carts/fold_1.ubj", "carts"]
 
 
 def test_a_cross_encoder_needs_vectors() -> None:

@@ -71,6 +71,20 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
         assert trees.margins(wide, names, some[:0]).size == 0
 
 
+LINKED = ("reg:logistic", "count:poisson", "reg:gamma", "reg:tweedie", "reg:squarederror")
+
+
+@pytest.mark.parametrize("objective", LINKED)
+def test_the_base_score_is_a_margin(objective: str) -> None:
+    X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
+    label = 0.1 + 0.8 * np.random.default_rng(9).random(ROWS)
+    rows = xgb.DMatrix(X, label, feature_names=names)
+    model = xgb.train({"objective": objective, "max_depth": 3}, rows, 4)
+    trees = CompiledTrees.compile(model)
+    wanted = model.predict(rows, output_margin=True)
+    assert trees and trees.margins(X, names).tolist() == wanted.tolist()
+
+
 def test_scores_of_a_loss_of_our_own() -> None:
     X, names = table(0.1), [f"c{n}" for n in range(COLUMNS)]
     row = XGBoostRanker("own", (("objective", SOFTMAX), ("max_depth", 4)))

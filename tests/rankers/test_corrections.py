@@ -52,7 +52,7 @@ def sampled(folder: Path, known: bool) -> TrainSet:
     kept = positive | (rng.random(x.shape) < chance)
     columns = {"x": x[kept], "top": np.broadcast_to(top, x.shape)[kept].astype(float)}
     if known:
-        columns["log_chance_x"] = np.log(np.broadcast_to(chance, x.shape)[kept])
+        columns["log_chance:x"] = np.log(np.broadcast_to(chance, x.shape)[kept])
     folder.mkdir()
     return write_rows(folder, columns, positive[kept], kept.sum(axis=1).tolist())
 
@@ -188,9 +188,9 @@ def test_a_chance_does_not_tell_how_many_positives_a_query_has() -> None:
 def test_of_several_objectives_the_highest_chance_counts(tmp_path: Path) -> None:
     """A row is there if one of them drew it: by the same number."""
     table = pl.DataFrame({
-        "session": [0, 0, 0], "item": [1, 2, 3], "fold": [0, 0, 0], "label_a": [1.0, 0.0, None],
-        "log_chance_a": [-1.0, -1.5, -9.0], "label_b": [None, 0.0, 0.0],
-        "log_chance_b": [-2.0, -0.5, -0.25], "x": [0.0, 1.0, 2.0],
+        "session": [0, 0, 0], "item": [1, 2, 3], "fold": [0, 0, 0], "label:a": [1.0, 0.0, None],
+        "log_chance:a": [-1.0, -1.5, -9.0], "label:b": [None, 0.0, 0.0],
+        "log_chance:b": [-2.0, -0.5, -0.25], "x": [0.0, 1.0, 2.0],
     })  # fmt: skip
     table.write_parquet(tmp_path / "0.parquet")
     both, one = (TrainSet.read([tmp_path / "0.parquet"], names) for names in (["a", "b"], ["b"]))

@@ -102,7 +102,7 @@ def planted(folder: Path) -> tuple[TrainSet, SequenceBatch]:
         tables.append(pl.DataFrame({
             "session": pl.Series([q] * EACH, dtype=pl.Int32), "item": item.astype(np.int32),
             "fold": pl.Series([q % 4] * EACH, dtype=pl.Int8),
-            "label_x": np.isin(item, history[q]).astype(np.float32),
+            "label:x": np.isin(item, history[q]).astype(np.float32),
             "number": rng.random(EACH).astype(np.float32),
             "kind": rng.integers(3, size=EACH).astype(np.float32),
         }))  # fmt: skip

@@ -59,7 +59,7 @@ def test_pages_are_those_of_earlier_seconds_newest_first(data: SplitData) -> Non
 
 def test_histories_are_those_of_the_split_of_each_file(data: SplitData) -> None:
     """Of a part of a training table too, whichever split comes first."""
-    run, table = data.run, {"item": 0, "fold": 0, "label_click": 0.0}
+    run, table = data.run, {"item": 0, "fold": 0, "label:click": 0.0}
     files, expected = [], []
     for split, sessions in (("train_1", [3, 5]), ("train_1", [8]), ("valid", [1])):
         file = run.output / split / "train" / f"part-{sessions[0]}.parquet"

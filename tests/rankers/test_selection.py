@@ -50,7 +50,7 @@ def test_features_are_selected_with_the_correction_of_the_table(tmp_path: Path) 
     for known, best in ((False, ["often"]), (True, ["told"])):
         columns = {"often": often, "told": told}
         if known:
-            columns["log_chance_x"] = np.log(np.where(often, 1, 1 / 9))
+            columns["log_chance:x"] = np.log(np.where(often, 1, 1 / 9))
         train_set = write_rows(tmp_path, columns, label, [20] * 400)
         ranker = XGBoostRanker("x", (("objective", "binary:logistic"),))
         task = FitTask(ranker, "x", 2, tmp_path, resolve("cpu"), 1)
@@ -67,7 +67,7 @@ def test_features_are_selected_without_the_held_out_fold(tmp_path: Path) -> None
         "session": np.arange(size, dtype=np.int32),
         "item": np.arange(size, dtype=np.int32),
         "fold": fold.astype(np.int8),
-        "label_x": label.astype(np.float32),
+        "label:x": label.astype(np.float32),
         "a": np.where(fold == 2, label, noise).astype(np.float32),
         "b": np.where(fold == 2, noise, label).astype(np.float32),
         "c": rng.random(size).astype(np.float32),

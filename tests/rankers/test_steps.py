@@ -144,14 +144,14 @@ def test_the_table_holds_all_positives_and_sampled_negatives(first: Path) -> Non
     run = run_in(first, RECIPE)
     table = pl.read_parquet(train_files(run))
     names = FeatureTable(RECIPE).names
-    labels = [f"{prefix}_{name}" for name in OBJECTIVES for prefix in ("label", "log_chance")]
+    labels = [f"{prefix}:{name}" for name in OBJECTIVES for prefix in ("label", "log_chance")]
     assert table.columns == ["session", "item", "fold", *labels, *names]
     counts, truth = count_rows_and_positives(run, "valid"), ground_truth(run, "valid")
     assert counts["rows"] == table.height
     assert counts["clicks"] == truth[0].height == count_positives(run)["clicks"]
-    clicks = table.filter(pl.col("label_clicks") == 1).select("session", "item")
+    clicks = table.filter(pl.col("label:clicks") == 1).select("session", "item")
     assert clicks.sort("session").equals(truth[0].drop("grade"))
-    sampled = table["label_clicks"].drop_nulls()
+    sampled = table["label:clicks"].drop_nulls()
     assert (sampled == 0).sum() == pytest.approx(3 * sampled.sum(), rel=0.25)
     assert (table["fold"].to_numpy() == folds(run, "valid")[table["session"]]).all()
     assert TrainSet.read(train_files(run), ["clicks"]).names == names

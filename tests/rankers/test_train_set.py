@@ -33,10 +33,10 @@ def rows(tmp_path: Path) -> TrainSet:
             "session": np.sort(rng.integers(0, 30, size)).astype(np.int32),
             "item": rng.integers(0, 99, size).astype(np.int32),
             "fold": rng.integers(-1, 4, size).astype(np.int8),
-            "label_x": [None if i % 4 == 0 else i % 2 for i in range(size)],
+            "label:x": [None if i % 4 == 0 else i % 2 for i in range(size)],
             **{name: rng.random(size).astype(np.float32) for name in NAMES},
         }
-        pl.DataFrame(table).cast({"label_x": pl.Float32}).write_parquet(tmp_path / f"{n}.parquet")
+        pl.DataFrame(table).cast({"label:x": pl.Float32}).write_parquet(tmp_path / f"{n}.parquet")
     return TrainSet.read((tmp_path / "0.parquet", tmp_path / "1.parquet"), ["x"])
 
 
@@ -48,7 +48,7 @@ def test_rows_are_those_that_were_sampled(rows: TrainSet, tmp_path: Path) -> Non
     tables = [pl.read_parquet(tmp_path / f"{n}.parquet").drop_nulls() for n in range(2)]
     both = pl.concat(tables)
     assert values(rows).tolist() == both.select(NAMES).to_numpy().tolist()
-    assert rows.label.tolist() == both["label_x"].to_list()
+    assert rows.label.tolist() == both["label:x"].to_list()
     for column in ("session", "item", "fold"):
         assert getattr(rows, column).tolist() == both[column].to_list()
     sizes = [n for t in tables for n in t.group_by("session", maintain_order=True).len()["len"]]
@@ -59,12 +59,12 @@ def test_rows_are_those_that_were_sampled(rows: TrainSet, tmp_path: Path) -> Non
 def test_grades_are_of_the_heaviest_objective_that_came_true(tmp_path: Path) -> None:
     table = {
         "session": [1, 1, 1, 1, 1, 2], "item": [1, 2, 3, 4, 5, 6], "fold": [0] * 6,
-        "label_clicks": [0, 5, None, 1, None, 0],
-        "label_carts": [None, 0, 1, 1, None, 0],
-        "label_orders": [0, 0, 0, 1, None, None],
+        "label:clicks": [0, 5, None, 1, None, 0],
+        "label:carts": [None, 0, 1, 1, None, 0],
+        "label:orders": [0, 0, 0, 1, None, None],
         "a": np.arange(6, dtype=np.float32),
     }  # fmt: skip
-    labels = {f"label_{o}": pl.Float32 for o in ("clicks", "carts", "orders")}
+    labels = {f"label:{o}": pl.Float32 for o in ("clicks", "carts", "orders")}
     frame = pl.DataFrame(table).cast(labels)
     frame.write_parquet(tmp_path / "0.parquet")
     some = TrainSet.read([tmp_path / "0.parquet"], ["clicks", "carts", "orders"])
@@ -136,10 +136,10 @@ def test_files_without_a_row_of_the_objective_are_none(tmp_path: Path) -> None:
             "session": [0, 1],
             "item": [1, 2],
             "fold": [0, 1],
-            "label_x": label,
+            "label:x": label,
             "a": [1.0, 2.0],
         }
-        frame = pl.DataFrame(table).cast({"label_x": pl.Float32, "fold": pl.Int8})
+        frame = pl.DataFrame(table).cast({"label:x": pl.Float32, "fold": pl.Int8})
         frame.write_parquet(tmp_path / f"{n}.parquet")
     rows = TrainSet.read([tmp_path / f"{n}.parquet" for n in range(3)], ["x"])
     every = np.ones(2, np.bool_)

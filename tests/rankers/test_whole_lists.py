@@ -55,7 +55,7 @@ def test_every_candidate_of_every_query_has_its_grade(tmp_path: Path) -> None:
     count_positives(run)
     build_train_table(run, "valid")
     table = pl.read_parquet(train_files(run))
-    found = table.select("session", "item", grade="label_clicks")
+    found = table.select("session", "item", grade="label:clicks")
     wanted = labels.select("session", "item", "grade")
     assert_frame_equal(found, wanted, check_row_order=False)
     positives = (grades > 0).sum()

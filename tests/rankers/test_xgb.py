@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import BARE, run_in
-from planted_rows import graded_rows, ndcg, trained
+from planted_rows import graded_rows, ndcg, trained, write_rows
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -142,6 +142,22 @@ def test_wrong_rows_are_refused_in_one_line(rows: TrainSet, tmp_path: Path) -> N
     ):
         with pytest.raises(ValueError, match=f"^ranker {ranker.name}: {message}"):
             trained(ranker, rows, tmp_path)
+
+
+def test_other_boosters_are_refused() -> None:
+    loss = ("objective", "rank:ndcg")
+    for name in ("dart", "gblinear"):
+        with pytest.raises(ValueError, match=f"booster {name} is not built; take gbtree"):
+            XGBoostRanker("odd", (loss, ("booster", name))).check(BARE)
+    XGBoostRanker("even", (loss, ("booster", "gbtree"))).check(BARE)
+
+
+def test_infinite_features_are_named(tmp_path: Path) -> None:
+    good, noise = np.full(40, np.inf), np.arange(40.0)
+    grades = (np.arange(40) % 5 == 0).astype(np.float64)
+    rows = write_rows(tmp_path, {"good": good, "noise": noise}, grades, [5] * 8)
+    with pytest.raises(ValueError, match=r"^features with infinite values: good$"):
+        trained(of_loss("rank:ndcg"), rows, tmp_path)
 
 
 def test_the_first_row_of_one_objective() -> None:

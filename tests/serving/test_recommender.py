@@ -19,6 +19,7 @@ from src.blend.final_blend import final_blends, list_of
 from src.candidates.pool import Pool
 from src.candidates.pool_kernel import ABSENT
 from src.data.shards import shards
+from src.features.item_attribute_kernel import UNKNOWN
 from src.prerankers.base import PreRanker
 from src.serving import effects
 from src.serving.query import NEW, Query
@@ -165,9 +166,10 @@ def test_a_missing_value_is_none(recommender: Recommender) -> None:
     answer = of.answer(of.data.stored_query(of.data.stored.first_query))
     item = answer.lists[name].item[:1].tolist()
     top = of.effects(answer, name, item, 1)[0][0].feature
-    answer.batch.X[answer.rows(item), answer.batch.names.index(top)] = np.nan
-    (found,) = of.effects(answer, name, item, 10_000)
-    assert all((e.value is None) == (e.feature == top) for e in found)
+    for missing in (np.nan, UNKNOWN):
+        answer.batch.X[answer.rows(item), answer.batch.names.index(top)] = missing
+        (found,) = of.effects(answer, name, item, 10_000)
+        assert all((e.value is None) == (e.feature == top) for e in found)
 
 
 @pytest.mark.parametrize(

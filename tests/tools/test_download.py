@@ -6,6 +6,7 @@ pytest tests/tools/test_download.py
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,14 @@ def test_the_client_downloads_and_the_files_are_verified(
     ]  # fmt: skip
     (tmp_path / "said").unlink()
     assert run(shop, folder, capsys)[0] == 0
+    (folder / "train.jsonl").unlink()  # stopped while it was unpacked
+    shutil.copyfile(tmp_path / "x.zip", folder / name)
+    assert run(shop, folder, capsys)[0] == 0 and not (folder / name).exists()
     assert not (tmp_path / "said").exists(), "what is there is not fetched again"
+    (folder / "train.jsonl").unlink()
+    (folder / name).write_text("no archive")
+    code, said = run(shop, folder, capsys)
+    assert code == 2 and "File is not a zip file; delete it and run this again" in said
 
 
 def test_a_client_that_fails_is_one_line_more(shop, tmp_path, capsys, monkeypatch) -> None:
@@ -95,12 +103,13 @@ def test_other_files_are_told(shop, tmp_path, capsys) -> None:
     worlds.write(tmp_path, "test", [(3, [(8, T0, TYPES[0])])])
     code, said = run(shop, tmp_path, capsys)
     assert code == 2
-    assert "train.jsonl: 1 rows, the competition's has 2; download it again" in said
+    assert "train.jsonl: 1 rows, the competition's has 2; delete it and run this again" in said
     assert "test.jsonl: times from 2022-07-31 22:00 to" in said
 
 
 def test_news_files_are_verified(tmp_path, capsys) -> None:
     news.write(tmp_path)
     code, said = run(NEWS, tmp_path / "in", capsys)
-    assert code == 2 and "rows, the competition's has 1,112,623; download it again" in said
+    assert code == 2
+    assert "rows, the competition's has 1,112,623; delete it and run this again" in said
     assert "times from" not in said

@@ -169,8 +169,9 @@ def test_a_demo_that_has_no_files_yet_gets_none(tmp_path, capsys) -> None:
     folders = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
     run = parse("", Path(status.__file__), ["--dataset", "demo", *folders, "--engine", "cpu"])
     assert status.body(run) == 0
-    assert "1_preparation  cannot plan further; missing: " in capsys.readouterr().out
-    assert not (tmp_path / "in").exists()
+    said = capsys.readouterr().out
+    assert "cannot plan further; missing: raw files; 1_preparation.py simulates them in" in said
+    assert not (tmp_path / "in").exists() and not (tmp_path / "out").exists()
 
 
 def test_a_folder_of_an_older_version_is_named(tmp_path, monkeypatch, capsys) -> None:

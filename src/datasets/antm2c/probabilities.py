@@ -20,6 +20,7 @@ from src.datasets.antm2c.cuts import find_cuts
 from src.datasets.submission_rows import MAX_FAULTS
 
 ID, PROBABILITY = "id", "probability"
+IS_PROBABILITY = pl.col(PROBABILITY).is_between(0, 1).fill_null(False)
 
 
 def write(run: Run, split: str, lists: FinalLists, path: Path) -> None:
@@ -61,7 +62,6 @@ def read(path: Path) -> pl.DataFrame:
 def check(path: Path, ids: pl.Series) -> list[str]:
     """List the first faults of a submission; ids: of the rows that need a probability."""
     rows = read(path)
-    value = pl.col(PROBABILITY)
     fault = pl.coalesce(
         pl.when(pl.col(ID).is_null()).then(pl.lit("the id is no whole number; mend it")),
         pl.when(~pl.col(ID).is_in(ids.implode())).then(
@@ -70,9 +70,7 @@ def check(path: Path, ids: pl.Series) -> list[str]:
         pl.when(~pl.col(ID).is_first_distinct()).then(
             pl.format("row {} was there before; keep one", ID)
         ),
-        pl.when(~value.is_between(0, 1).fill_null(False)).then(
-            pl.lit("the probability is no number from 0 to 1; mend it")
-        ),
+        pl.when(~IS_PROBABILITY).then(pl.lit("the probability is no number from 0 to 1; mend it")),
     )
     wrong = rows.select("line", fault=fault).drop_nulls()
     faults = [f"line {line}: {text}" for line, text in wrong.head(MAX_FAULTS).iter_rows()]
@@ -95,8 +93,11 @@ def read_labels(path: Path) -> pl.DataFrame:
 def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
     """List the rows of a submission with a label: session, objective, item, grade, rank, score."""
     rows = read(path)
-    for line in rows.filter(pl.any_horizontal(pl.all().is_null()))["line"][:1]:
-        raise ValueError(f"{path}, line {line}: not {ID},{PROBABILITY}; mend the line")
+    fits = pl.col(ID).is_first_distinct() & pl.col(ID).is_not_null() & IS_PROBABILITY
+    for line in rows.filter(~fits)["line"][:1]:
+        raise ValueError(
+            f"{path}, line {line}: not a new {ID} and a {PROBABILITY} from 0 to 1; mend the line"
+        )
     found = truth.join(rows.rename({ID: "session"}), on="session", maintain_order="left")
     if found.is_empty():
         raise ValueError(f"{path} has no row of the labels; give those of its test")

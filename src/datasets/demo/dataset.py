@@ -24,7 +24,9 @@ class Demo(Otto):
     def prepare(self, run: Run) -> None:
         """Simulate missing raw files, then prepare them as OTTO's."""
         raw_file = find(run.input, "train") or find(run.input, "test")
-        if raw_file is None and not run.dry:
+        if raw_file is None and run.dry:
+            raise FileNotFoundError(f"raw files; 1_preparation.py simulates them in {run.input}")
+        if raw_file is None:
             # imported here: `python -m src.datasets.demo.simulate` would import itself twice
             from src.datasets.demo import simulate
 

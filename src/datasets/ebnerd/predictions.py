@@ -82,14 +82,19 @@ def check(path: Path, rows: pl.DataFrame) -> list[str]:
 def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
     """List the judged articles: the rows of the truth, whose `place` is theirs in the list, rank.
 
-    Line n belongs to session n - 1. Raises ValueError, naming the line, for a malformed one, and
-    where the truth is not of a raw file.
+    Line n belongs to session n - 1. Raises ValueError, naming the line, for one that is malformed,
+    missing, or does not give each rank once, and where the truth is not of a raw file.
     """
     if "place" not in truth.columns:
         raise ValueError("labels of step 1 have no places; give a raw file with clicks")
     lines = read(path).with_columns(session=pl.col("line").cast(pl.Int64) - 1)
     for line in lines.filter(pl.col("ranks").is_null())["line"][:1]:
         raise ValueError(f"{path}, line {line}: not impression_id [ranks]; write it so")
+    of_truth = truth.group_by("session").agg(n=pl.col("place").max() + 1).sort("session")
+    due = of_truth.join(lines, on="session", how="left", maintain_order="left")
+    fits = pl.col("ranks").list.sort() == pl.int_ranges(1, pl.col("n") + 1)
+    for session, n in due.filter(~fits.fill_null(False)).select("session", "n").head(1).iter_rows():
+        raise ValueError(f"{path}, line {session + 1}: give each rank from 1 to {n} once")
     ranks = lines.select(
         "session", rank=pl.col("ranks"), place=pl.int_ranges(pl.col("ranks").list.len())
     ).explode("rank", "place", empty_as_null=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite, nan
 
 from src.datasets.interactions.columns import parse_columns
 from src.datasets.interactions.holdout import HELP, TIME, Holdout
@@ -99,9 +100,12 @@ def _metric(text: str) -> Metric:
 
 def _number(flag: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"--{flag} {text}: not a number; give one") from None
+        number = nan
+    if not isfinite(number):
+        raise ValueError(f"--{flag} {text}: not a finite number; give one")
+    return number
 
 
 def _weights(text: str) -> tuple[tuple[str, float], ...]:

@@ -112,11 +112,12 @@ def _seconds(column: pl.Series) -> pl.Series:
 
 def _attribute(name: str, column: pl.Series) -> Iterator[tuple[str, pl.Series, str]]:
     """Yield name, values and kind of the attributes that a column gives."""
-    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False).cast(pl.Float32)
     # a token of RecBole may be a code of digits and letters
     share = 1.0 if column.name.endswith(":token") else NUMBERS
     if numbers.count() >= share * column.count():
-        yield name, numbers.cast(pl.Float32), NUMBER
+        # one that is infinite in float32 is unknown
+        yield name, numbers.set(~numbers.is_finite(), None), NUMBER
         return
     known = column.drop_nulls().n_unique()
     if known <= MAX_VALUES and (known <= column.len() / 2 or known <= MAX_FLAGS):

@@ -6,12 +6,20 @@ import re
 
 import polars as pl
 
+from src.features.base import lower_names
 from src.features.item_statistics_kernel import MAX_TYPES
+from src.features.session_item_kernel import SessionItemColumn
+from src.features.session_kernel import SessionColumn
 
 ONLY, RATING, OTHER = "interactions", "rating", "other"
 """The type of a log without types, without and with ratings; the type that joins many others."""
-TAKEN = {"total", "low", "high", "baseline", "retriever", "ranker", "pool", "item", "session"}
-"""Words of the tables in which types are columns: such a type gets an underscore."""
+TAKEN = {
+    "total", "low", "high", "baseline", "retriever", "ranker", "pool", "item", "session", "score",
+    "value", "convention", "metric", "delta", "delta_low", "delta_high", "date", "recipe", "code",
+    "features", "rankers", "sample", "change", "dropped", "columns", "loss",
+    *lower_names((*SessionColumn, *SessionItemColumn)),
+}  # fmt: skip
+"""Columns of the tables in which types are columns too: such a type gets an underscore."""
 
 
 def number_types(counts: pl.DataFrame, kept: tuple[str, ...]) -> dict[str, str]:

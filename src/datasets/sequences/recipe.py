@@ -74,7 +74,7 @@ def recipe_of(found: Found) -> Recipe:
         features=(
             PoolFeature(),
             SessionFeature(),
-            *(MatrixFeature(row.name, WEIGHED, ("sum", "max")) for row in matrices),
+            *(MatrixFeature(row.name, WEIGHED, ("sum", "max"), latest=5) for row in matrices),
             TwoTowerFeature("net"),
             ItemStatisticsFeature(),
         ),

@@ -39,7 +39,7 @@ def graded_lists(folder: Path, longest: int = 15) -> TrainSet:
         rank = np.where(worth > -0.4, 1 + np.argsort(np.argsort(-worth)), np.nan)
         tables.append(pl.DataFrame({
             "session": np.full(size, query, np.int32), "item": np.arange(size, dtype=np.int32),
-            "fold": np.full(size, query % FOLDS, np.int8), "label_x": grade.astype(np.float32),
+            "fold": np.full(size, query % FOLDS, np.int8), "label:x": grade.astype(np.float32),
             **{name: np.asarray(x, np.float32) for name, x in zip(
                 COLUMNS, [a, b, rank, np.full(size, taste), rng.normal(size=size)], strict=True)},
         }))  # fmt: skip
