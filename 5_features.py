@@ -13,7 +13,7 @@ Writes output/<dataset>/<split>/preranked/part-*.parquet: the candidates that a 
 A label is the grade of the item; 0 is a negative, null is not sampled for the objective. All
 positives in the pools are kept, and as many negatives as the recipe allows, more from the top of
 the pool; log_chance is ln of the chance of a negative. Step 6 computes the features of all
-candidates in batches and stores none: they would take 340 GB for OTTO.
+candidates in batches and stores none: those of OTTO's test would take 690 GB.
 """
 
 from src.candidates.pool import pool_files

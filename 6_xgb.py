@@ -3,7 +3,7 @@
     python 6_xgb.py --dataset otto
 
 Reads  output/<dataset>/<split>/train/*.parquet  (step 5), candidates, pool, matrices, embeddings
-Writes output/<dataset>/models/<ranker>/<target>/fold_<i>.<suffix>: ubj of XGBoost, pt of nets
+Writes output/<dataset>/models/<ranker>/<target>/fold_<i>.<suffix>: ubj of XGBoost, lgb, pt of nets
        output/<dataset>/logs/<ranker>/<target>/fold_<i>/: curve.csv, params.json, fold.json,
        importance.csv
        output/<dataset>/<split>/cascade/<base>_<first>/<target>/part-*.parquet: as step 5's table,

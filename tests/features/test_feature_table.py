@@ -5,6 +5,7 @@ pytest tests/features/test_feature_table.py
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 from plain_features import RECIPE, TABLE, TABLES, THRESHOLD, at, write_attributes
 from planted import N_ITEMS, history, write_split
+from worlds import ROOT
 
 from src.candidates.pool import Pool
 from src.core.arrays import F32
@@ -90,6 +92,19 @@ def test_columns_stand_in_the_order_of_the_rows() -> None:
         *(f"net_{name}" for name in RECIPE.objective_names),
         *(f"net_{name}_rank" for name in RECIPE.objective_names),
     ]
+
+
+def test_the_docs_name_all_kinds_and_count_the_columns() -> None:
+    text = (ROOT / "docs" / "features.md").read_text()
+    otto, news = (FeatureTable(DATASETS[name].recipe).names for name in ("otto", "tianchi"))
+    assert f"OTTO has {len(otto)} columns, that of the news {len(news)}" in text
+    for kind, names in FeatureTable(DATASETS["otto"].recipe).groups.items():
+        (count,) = re.findall(rf"\| `{kind}` \| (\d+)(?: × (\d+))? \|", text)
+        assert len(names) == int(count[0]) * int(count[1] or 1), kind
+    sources = [file.read_text() for file in (ROOT / "src" / "features").glob("*.py")]
+    kinds = {name for code in sources for name in re.findall(r"^class (\w+Feature)\(", code, re.M)}
+    shown = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert kinds - shown == {"ItemItemFeature", "KeyedLogFeature"}, "base classes"
 
 
 def test_names_are_unique() -> None:
