@@ -24,7 +24,6 @@ from pathlib import Path
 import polars as pl
 
 from bench import measure
-from src.blend.comparisons import paired_delta
 from src.blend.cv import query_scores_path, read_cv, scores_of
 from src.candidates.pool import write_pool
 from src.cli import main as run_script
@@ -34,6 +33,7 @@ from src.data.recipe import Recipe
 from src.data.split_data import SplitData
 from src.data.splits import all_splits
 from src.datasets import DATASETS
+from src.metrics.paired import paired_delta
 
 POOL = "pool"
 STEPS = ("5_features", "6_xgb", "7_blend")
@@ -109,11 +109,11 @@ def lines_of(args: argparse.Namespace, seed: int) -> tuple[list[list[object]], l
         output = args.work / f"keep-{keep}"
         done = measured(args, output, keep, seed)
         run, cpu = run_of(args, output), sum(d.cpu_seconds for d in done)
-        n = len(run.recipe.objectives)
-        of_query = scores_of(pl.read_parquet(query_scores_path(run)), n)
+        weights = [o.weight for o in run.recipe.objectives]
+        of_query = scores_of(pl.read_parquet(query_scores_path(run)), len(weights))
         cv = read_cv(run)
         whole = whole or (of_query, cpu)
-        delta = paired_delta(of_query, whole[0], run.recipe)
+        delta = paired_delta(of_query, whole[0], weights, run.recipe.seed)
         name = args.pool or run.recipe.pool_size, keep or "all", seed
         by_objective = " ".join(f"{s.score():.4f}" for s in of_query)
         scores.append([

@@ -32,7 +32,8 @@ from src.cli import parse
 from src.core.run import Run
 from src.data import paths
 from src.data.splits import labelled_splits
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 from src.rankers import sampling
 from src.rankers.oof import EvalBatch, eval_batches
@@ -115,14 +116,14 @@ def main(argv: list[str]) -> int:
     for name in dict.fromkeys(name for name, _ in first):
         way = [[mean_of_seeds([QueryScores.concat(values[name, w][n]) for values, *_ in runs])
                 for n in range(len(weights))] for w in WAYS]  # fmt: skip
-        delta = [paired_difference(top, alike.value) for alike, top in zip(*way, strict=True)]
-        low, high = bootstrap(delta, weights, run.recipe.seed)
+        alike, top = way
+        delta, low, high = paired_delta(top, alike, weights, run.recipe.seed)
         lines.append([
             name, *(f"{total_score(scores, weights):.4f}" for scores in way),
             " ".join(f"{rounds[name, w]:.0f}" for w in WAYS if (name, w) in rounds),
-            f"{total_score(delta, weights):+.4f}", f"[{low[-1]:.4f}, {high[-1]:.4f}]",
+            f"{delta:+.4f}", f"[{low:.4f}, {high:.4f}]",
         ])  # fmt: skip
-    text = f"{delta[0].session.size} queries, {run.recipe.metric}"
+    text = f"{top[0].session.size} queries, {run.recipe.metric}"
     title = measure.title(measure.origin(argv, "bench.negatives"), text)
     measure.append_table(title, measure.table(HEAD, lines))
     return 0

@@ -44,7 +44,8 @@ from src.cli import parse
 from src.core.arrays import F32, I64, positions
 from src.core.run import Run
 from src.features.table import FeatureTable
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 from src.prerankers import agreement
 from src.prerankers.base import PreRanker, stage_of
@@ -213,14 +214,13 @@ def line(data: Data, keep: int, names: tuple[str, str], scores: list[F32]) -> li
     cuts = [data.cut(score, keep) for score in scores]
     _, whole = data.whole
     totals = [total_score(of_query, data.weights) for _, of_query in cuts]
-    delta = [paired_difference(a, b.value) for a, b in zip(cuts[0][1], whole, strict=True)]
-    low, high = bootstrap(delta, data.weights, data.recipe.seed)
+    _, low, high = paired_delta(cuts[0][1], whole, data.weights, data.recipe.seed)
     close = np.mean([data.agreement(score, keep) for score in scores], axis=0)
     recall = np.mean([recall for recall, _ in cuts], axis=0)
     change = np.mean(totals) - total_score(whole, data.weights)
     return [*names, " ".join(f"{r:.3f}" for r in recall), *(f"{c:.3f}" for c in close),
             f"{np.mean(totals):.4f}", f"{change:+.4f}",
-            f"[{low[-1]:.4f}, {high[-1]:.4f}]"]  # fmt: skip
+            f"[{low:.4f}, {high:.4f}]"]  # fmt: skip
 
 
 def main(argv: list[str]) -> int:

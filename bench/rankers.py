@@ -30,7 +30,8 @@ from src.blend import blend_kernel
 from src.cli import parse
 from src.core.arrays import F32
 from src.core.run import Run
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import FOLD_LOG, FitTask, Ranker, RankerModel
 from src.rankers.oof import EvalBatch, eval_batches, require_trainable, with_all_folds
@@ -169,12 +170,11 @@ def main(argv: list[str]) -> int:
     first, lines = by_way[first_row.name], []
     cost = {t.row.name: (t.n_models, t.rounds, f"{t.seconds:.0f}") for t in trained}
     for name, scores in by_way.items():
-        delta = [paired_difference(a, b.value) for a, b in zip(scores, first, strict=True)]
-        low, high = bootstrap(delta, weights, recipe.seed)
+        delta, low, high = paired_delta(scores, first, weights, recipe.seed)
         lines.append([
             name, *cost.get(name, ("", "", "")), " ".join(f"{s.score():.4f}" for s in scores),
-            f"{total_score(scores, weights):.4f}", f"{total_score(delta, weights):+.4f}",
-            f"[{low[-1]:.4f}, {high[-1]:.4f}]",
+            f"{total_score(scores, weights):.4f}", f"{delta:+.4f}",
+            f"[{low:.4f}, {high:.4f}]",
         ])  # fmt: skip
     text = f"{first[0].session.size} queries, {recipe.metric} of {', '.join(objectives)}"
     title = measure.title(measure.origin(argv, "bench.rankers"), text)

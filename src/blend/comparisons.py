@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import polars as pl
 
 from src.blend.cv import query_scores_path, scores_of
 from src.core.run import Run
-from src.data.recipe import Recipe
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 
 PIPELINE = "this pipeline"
-
-
-class Delta(NamedTuple):
-    """Difference of two total scores on the same queries, with its 95 % interval."""
-
-    delta: float
-    delta_low: float
-    delta_high: float
-
-
-def paired_delta(scores: list[QueryScores], others: list[QueryScores], recipe: Recipe) -> Delta:
-    """Subtract other scores from these; both hold the same queries, one entry per objective."""
-    pairs = zip(scores, others, strict=True)
-    differences = [paired_difference(score, other.value) for score, other in pairs]
-    weights = [objective.weight for objective in recipe.objectives]
-    low, high = bootstrap(differences, weights, recipe.seed)
-    return Delta(total_score(differences, weights), float(low[-1]), float(high[-1]))
 
 
 def vs_baselines_path(run: Run) -> Path:
@@ -56,7 +38,7 @@ def write_vs_baselines(run: Run) -> bool:
         for baseline in recipe.baselines:
             table = pl.scan_parquet(baselines).filter(baseline=baseline.name).collect()
             others = scores_of(table, len(names))
-            delta = paired_delta(scores, others, recipe)
+            delta = paired_delta(scores, others, weights, recipe.seed)
             rows.append(row(baseline.name, others) | delta._asdict())
         pl.DataFrame(rows).write_csv(path, float_precision=6)
 

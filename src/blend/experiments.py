@@ -16,11 +16,11 @@ from typing import Any
 import polars as pl
 
 from src.blend import cv
-from src.blend.comparisons import Delta, paired_delta
 from src.core import store
 from src.core.code import version as code_version
 from src.core.run import Run
 from src.data.recipe import Recipe
+from src.metrics.paired import Delta, paired_delta
 
 CHANGES = 8  # changed rows that a line names, at most
 DIGEST = 8  # characters of a digest in a line
@@ -86,9 +86,9 @@ def _delta(run: Run, folder: Path, same_metric: bool) -> dict[str, float | None]
     if same_metric and last.exists():
         old, new = pl.read_parquet(last), pl.read_parquet(cv.query_scores_path(run))
         if old.select(queries).equals(new.select(queries)):
-            n = len(run.recipe.objectives)
-            delta = paired_delta(cv.scores_of(new, n), cv.scores_of(old, n), run.recipe)
-            return dict(delta._asdict())
+            weights = [objective.weight for objective in run.recipe.objectives]
+            before, now = (cv.scores_of(table, len(weights)) for table in (old, new))
+            return dict(paired_delta(now, before, weights, run.recipe.seed)._asdict())
     return dict.fromkeys(Delta._fields)
 
 

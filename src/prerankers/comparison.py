@@ -10,7 +10,8 @@ from src.candidates.pool import Pool
 from src.core.arrays import F32, positions
 from src.data.recipe import Recipe
 from src.metrics import ranking_kernel
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 from src.prerankers import agreement
 from src.rankers.oof import EvalBatch
@@ -88,13 +89,11 @@ class Comparison:
             whole = [joined[order, self.sizes[-1], name] for name in names]
             for n in self.sizes:
                 scores = [joined[order, n, name] for name in names]
-                pairs = zip(scores, whole, strict=True)
-                delta = [paired_difference(score, other.value) for score, other in pairs]
-                low, high = bootstrap(delta, weights, self.recipe.seed)
+                delta, low, high = paired_delta(scores, whole, weights, self.recipe.seed)
                 row: dict[str, object] = {"order": order, "first": n}
                 row |= {name: s.score() for name, s in zip(names, scores, strict=True)}
-                row |= {"total": total_score(scores, weights), "delta": total_score(delta, weights)}
-                rows.append(row | {"low": float(low[-1]), "high": float(high[-1])})
+                row |= {"total": total_score(scores, weights), "delta": delta}
+                rows.append(row | {"low": low, "high": high})
         return pl.DataFrame(rows)
 
 

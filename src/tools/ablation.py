@@ -35,7 +35,8 @@ from src.core.console import show
 from src.core.run import Run
 from src.data.recipe import Recipe
 from src.features.table import FeatureTable
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 from src.rankers.base import RankerModel
 from src.rankers.compiled_trees import tree_model
@@ -221,15 +222,13 @@ def losses(
             for seeds in zip(*whole, strict=True)]  # fmt: skip
     rows = []
     for variant, own in [(Variant("nothing", [], [], recipe.seed), mean), *pairs]:
-        lost = [paired_difference(m, s.value) for m, s in zip(mean, own, strict=True)]
-        low, high = bootstrap(lost, weights, recipe.seed)
+        loss, low, high = paired_delta(mean, own, weights, recipe.seed)
         by_objective = {
             recipe.objectives[o].name: s.score() for o, s in zip(objectives, own, strict=True)
         }
         rows.append(
             {"dropped": variant.name, "columns": len(variant.columns), **by_objective,
-             "score": total_score(own, weights), "loss": total_score(lost, weights),
-             "low": low[-1], "high": high[-1]}
+             "score": total_score(own, weights), "loss": loss, "low": low, "high": high}
         )  # fmt: skip
     return pl.DataFrame(rows)
 
