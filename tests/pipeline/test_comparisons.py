@@ -43,7 +43,7 @@ def test_ablation_drops_columns_and_candidates(run, source, capsys):
     table = pl.read_csv(run.output / "logs" / "ablation.csv")
     of = {row["dropped"]: row for row in table.iter_rows(named=True)}
     assert of["nothing"]["loss"] == 0 and of["nothing"]["score"] > 0.5
-    assert of["features: MatrixFeature"]["columns"] == 40  # 4 x (1 x 3 + 5 + 1), 4 ranks
+    assert of["features: MatrixFeature"]["columns"] == 28  # 4 x (1 x 3 + 2 + 1), 4 ranks
     assert len(set(table["score"])) > 3
     assert all(row["low"] <= row["loss"] <= row["high"] for row in of.values())
     assert set(of) > {f"candidates: {type(row).__name__}" for row in RECIPE.retrievers}
