@@ -43,6 +43,8 @@ WRONG: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "a time of day alone": (csv([(u, i, "12:30:01") for u, i, _ in ROWS]), ("line 2: '12:30:01'",)),
     "not UTF-8": (GOOD.encode().replace(b"u3,i", b"\xff3,i", 1), ("line ", "not UTF-8")),
     "a line break in quotes": (with_line(5, '"u\n1",i1,' + str(T0)), ("has a line break",)),
+    "a time added to a date": (csv([(u, i, "2014-04-20", t) for u, i, t in ROWS],
+                                   "user,item,date,time"), ("looks like a time of its own",)),
     "no times": (csv([(u, i) for u, i, _ in ROWS], "user,item"), ("no column of times",)),
 }  # fmt: skip
 
@@ -162,3 +164,35 @@ def test_flags_of_later_steps_are_those_of_step_1(tmp_path: Path, capsys) -> Non
     capsys.readouterr()
     assert later() == 2 and "is of another version; run 1_prep" in capsys.readouterr().err
     assert prepare(tmp_path, "--split", "last:2") == 0, "step 1 does not read it"
+
+
+def test_wrong_parquet_files(tmp_path: Path, capsys) -> None:
+    write(tmp_path, b"", "log.parquet")
+    assert_refused(
+        prepare(tmp_path), tmp_path, capsys.readouterr().err, "log.parquet: ", "save it again"
+    )
+    frame = pl.DataFrame({"user": ["a"], "item": [["b"]], "time": [T0]})
+    frame.write_parquet(tmp_path / "in" / "log.parquet")
+    refusal = prepare(tmp_path), tmp_path, capsys.readouterr().err
+    assert_refused(*refusal, "log.parquet: column item holds List(String); write numbers, texts")
+
+
+@pytest.mark.parametrize("flags", [("--test", "held-out"), ("--candidates", "held-out")])
+def test_asked_users_and_a_hidden_test(tmp_path: Path, capsys, flags: tuple[str, ...]) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, "user\nu1\n", "test_users.csv")
+    refusal = prepare(tmp_path, "--split", "last:1", *flags), tmp_path, capsys.readouterr().err
+    assert_refused(*refusal, "test_users.csv asks for lists, but `test` is what the flags hide")
+
+
+def test_asked_users_that_are_none(tmp_path: Path, capsys) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, "user\n", "test_users.csv")
+    refusal = prepare(tmp_path, "--split", "last:1"), tmp_path, capsys.readouterr().err
+    assert_refused(*refusal, "test_users.csv asks for no user")
+
+
+def test_no_rating_at_all(tmp_path: Path, capsys) -> None:
+    write(tmp_path, csv([(*row, "view", "") for row in ROWS], "user,item,time,type,rating"))
+    refusal = prepare(tmp_path, "--grades", "rating"), tmp_path, capsys.readouterr().err
+    assert_refused(*refusal, "no rating makes a positive, the highest is 0")

@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 from interactions import DAY, T0, csv, of_users, prepare, some_rows, write
 
+from src.datasets.interactions.rows import as_text
+
 ROWS = some_rows()
 WHOLE = of_users(ROWS)
 
@@ -183,3 +185,41 @@ def test_blocks_and_parts_change_nothing(tmp_path: Path, monkeypatch) -> None:
     for name, content in whole.items():
         table = pl.read_parquet(tmp_path / "out" / "test" / name)
         assert table.equals(pl.read_parquet(content)), name
+
+
+def test_floats_of_a_parquet_file(tmp_path: Path) -> None:
+    """Ratings have fractions, times are whole numbers stored as floats."""
+    (tmp_path / "in").mkdir()
+    columns = dict(zip(("user", "item", "time"), zip(*ROWS, strict=True), strict=True))
+    frame = pl.DataFrame(columns).cast({"time": pl.Float64}).with_columns(rating=pl.lit(2.5))
+    frame.write_parquet(tmp_path / "in" / "log.parquet")
+    assert prepare(tmp_path, "--split", "last:1") == 0
+    assert log.events(tmp_path / "out", "test") == WHOLE
+    events = pl.read_parquet(tmp_path / "out" / "test" / "events.parquet")
+    assert events["rating"].unique().to_list() == [2.5]
+    values = pl.Series([1.5, 2.0, None, float("nan"), 1e19])
+    assert as_text(values).to_list() == ["1.5", "2", None, "NaN", "1e+19"]
+
+
+def test_an_id_is_the_item_where_a_name_stands_beside(tmp_path: Path) -> None:
+    rows = [(u, "a name", i, ts) for u, i, ts in ROWS]
+    write(tmp_path, csv(rows, "user_id,movie,movie_id,time"))
+    assert prepare(tmp_path, "--split", "last:1") == 0
+    assert log.events(tmp_path / "out", "test") == WHOLE
+
+
+def test_cells_behind_those_that_are_read_may_be_too_many(tmp_path: Path, capsys) -> None:
+    rows = [(u, i, ts, "one, two" if n % 3 else "one") for n, (u, i, ts) in enumerate(ROWS)]
+    write(tmp_path, csv(rows, "user,item,time,title"))
+    assert prepare(tmp_path, "--split", "last:1") == 0
+    assert log.events(tmp_path / "out", "test") == WHOLE
+    write(tmp_path, csv([(*row, "view") for row in rows], "user,item,time,title,type"))
+    assert prepare(tmp_path, "--split", "last:1") == 2
+    said = capsys.readouterr().err
+    assert "line 3: more than the 5 cells of the first line; quote the text" in said
+
+
+def test_step_1_tells_the_time_of_the_log(tmp_path: Path, capsys) -> None:
+    write(tmp_path, csv(ROWS))
+    assert prepare(tmp_path) == 0
+    assert "events from 2014-04-20 13:20 to 2014-04-24 13:20 UTC" in capsys.readouterr().out

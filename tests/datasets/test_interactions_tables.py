@@ -91,3 +91,30 @@ def test_a_table_of_test_users_asks_for_their_lists_alone(tmp_path: Path, split:
     assert log.queries(out, "test") == ["somebody", "u4"]
     assert len(log.events(out, "test")) == 7, "all others are history"
     assert log.events(out, "test")["somebody"] == []
+
+
+def test_attributes_of_users_may_be_called_as_columns_of_events(tmp_path: Path) -> None:
+    users = "user_id,item,type,ts,line,raw,part\n" + "".join(
+        f"u{n},{n / 8},{n % 3},7,1,{n * 10**9},x\n" for n in range(6)
+    )
+    out = made(tmp_path, users_csv=users)
+    assert set(log.found(out)["context"]) == {"item_", "type_", "ts_", "line_", "raw_", "part"}
+    events = pl.read_parquet(out / "test" / "events.parquet")
+    assert log.events(out, "test") == log.of_users(ROWS), "the events have their own items"
+    of_user = events.group_by("session", maintain_order=True).agg(pl.first("item_", "raw_"))
+    for name in ("item_", "raw_"):
+        assert of_user[name].to_list() == [1, 2, 3, 4, 5, 6], "fractions and large ones are ranks"
+
+
+def test_only_times_are_the_time_of_an_item(tmp_path: Path) -> None:
+    for dates, is_time in ((["1995", "1960", "2001"], False), (["01-Jan-1995"] * 3, False),
+                           (["1995-01-01", "1996-01-01", "2001-01-01"], True)):  # fmt: skip
+        rows = "".join(f"i{n},{date}\n" for n, date in enumerate(dates))
+        out = made(tmp_path, items_csv=f"item_id,release_date\n{rows}")
+        assert log.found(out)["has_created"] == is_time
+        assert ("release_date" in log.found(out)["attributes"]) != is_time
+
+
+def test_the_ids_of_test_users_are_those_of_the_log(tmp_path: Path) -> None:
+    out = made(tmp_path, test_users_csv="session_id,user_id\n7,u4\n8,u2\n")
+    assert log.queries(out, "test") == ["u2", "u4"]

@@ -34,7 +34,7 @@ def choose(log: InteractionLog, who: str, holdout: Holdout) -> Choice:
     who: the role of the column. Users of whom hardly one comes back are sessions. Raises
     ValueError, with the cure, where nobody has events on both sides of what is held out.
     """
-    rows = log.sessions().filter(pl.col("events") > 0).select("first", "last", "events").collect()
+    rows = log.dated().filter(pl.col("events") > 0).select("first", "last", "events").collect()
     if holdout.rule != TIME:
         events = rows["events"].to_numpy().astype(np.int64)
         hidden = holdout.hidden(events)

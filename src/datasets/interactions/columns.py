@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "session": ("session", "sessionid", "visit", "visitid", "sid"),
-    "user": ("user", "userid", "uid", "visitor", "visitorid", "customer", "customerid", "member",
-             "memberid", "reader", "readerid"),
-    "item": ("item", "itemid", "iid", "product", "productid", "article", "articleid", "movie",
-             "movieid", "aid", "sku", "asin", "song", "songid", "track", "trackid", "book",
-             "bookid", "isbn", "game", "gameid", "clickarticleid"),
+    "session": ("sessionid", "session", "visitid"),
+    "user": ("userid", "user", "uid", "visitorid", "visitor", "customerid", "customer", "memberid",
+             "member", "readerid", "reader"),
+    "item": ("itemid", "item", "iid", "productid", "product", "articleid", "article", "movieid",
+             "movie", "aid", "sku", "asin", "songid", "song", "trackid", "track", "bookid", "book",
+             "isbn", "gameid", "game", "clickarticleid"),
     "time": ("timestamp", "ts", "time", "datetime", "date", "eventtime", "eventdate", "unixtime",
              "clicktimestamp", "unixreviewtime"),
     "type": ("type", "event", "behavior", "behaviour", "action", "eventtype", "behaviortype",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from src.core.arrays import hash_unit
+from src.data.log_end import log_end
+from src.data.units import HOUR
 from src.datasets.interactions.holdout import Holdout
 from src.datasets.session_log import SessionLog
 
@@ -69,6 +71,22 @@ class InteractionLog(SessionLog):
     """The parts of a log (PART_ROWS), and the ids beside the table."""
 
     draw: Draw | None = None  # None: the position of an event is that in time
+    asked: pl.Series | None = field(default=None, compare=False)  # sessions that `test` asks for
+
+    def dated(self) -> pl.LazyFrame:
+        """Scan SESSION_ROWS of the sessions that say where the log ends: those not asked for."""
+        if self.asked is None:
+            return self.sessions()
+        known = self.sessions().filter(~pl.col("line").is_in(self.asked.implode()))
+        some = known.select(pl.col("events").sum() > 0).collect().item()
+        return known if some else self.sessions()
+
+    def end(self) -> int:
+        """Time where the log ends, in ms: the second after that of SessionLog.
+
+        So a window of days of a log in days has as many, and no session begins as it begins.
+        """
+        return log_end(self.dated().select("last"), HOUR * 1000) + 1000
 
     @property
     def users(self) -> Path:

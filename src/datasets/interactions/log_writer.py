@@ -126,8 +126,9 @@ class LogWriter:
     ) -> tuple[pl.DataFrame, int]:
         """Collect all ids of a column of the log and of tables, sorted; count those of the log."""
         of_log = rows.select(pl.col(column).unique()).collect(engine="streaming").to_series()
+        role = self.sources.who if column == "user" else column
         opened = [self.sources.tables[name] for name in tables if name in self.sources.tables]
-        of_all = pl.concat([of_log, *(table_ids(t, column) for t in opened)]).unique()
+        of_all = pl.concat([of_log, *(table_ids(t, role) for t in opened)]).unique()
         return sorted_ids(of_all), of_log.len()
 
     def _types(self, rows: pl.LazyFrame, kept_types: tuple[str, ...]) -> dict[str, str]:

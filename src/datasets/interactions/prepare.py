@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,17 @@ import polars as pl
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
-from src.datasets.interactions.choose import Choice, choose
+from src.data.schemas import EVENTS
+from src.datasets.interactions.choose import SESSION, Choice, choose
 from src.datasets.interactions.columns import Columns
-from src.datasets.interactions.flags import Flags
+from src.datasets.interactions.flags import HELD_OUT, Flags
 from src.datasets.interactions.found import FILE, Found
 from src.datasets.interactions.holdout import RANDOM, TIME
-from src.datasets.interactions.log import InteractionLog
+from src.datasets.interactions.log import PART_ROWS, InteractionLog
 from src.datasets.interactions.log_writer import read_log
 from src.datasets.interactions.sources import ITEMS, TEST_USERS, USERS, Sources, Table
 from src.datasets.interactions.tables import NUMBER, attributes, read_table, table_ids
+from src.datasets.windows import PLAN
 from src.metrics.ndcg import LARGEST
 
 
@@ -52,11 +54,20 @@ class Preparation:
         self._print_columns(log)
         return log
 
+    @cached_property
+    def dated(self) -> InteractionLog:
+        """The log, where sessions that `test` asks for do not say when it ends."""
+        return replace(self.log, asked=self.asked() if self.sources.who == SESSION else None)
+
     def _print_columns(self, log: InteractionLog) -> None:
         """Print which columns were read, and files that were not."""
         unit = log.facts().unit
         named = [f"{role} {name}" for role, name in self.columns.items()]
         print(f"columns: {', '.join(named)}" + (f" in {unit}" if unit else "; no times"))
+        if unit:
+            ends = log.sessions().select(pl.min("first"), pl.max("last")).collect().row(0)
+            first, last = (datetime.fromtimestamp(ms // 1000, UTC) for ms in ends)
+            print(f"events from {first:%F %R} to {last:%F %R} UTC")
         if self.sources.ignored:
             print(f"not read, without user and item: {', '.join(self.sources.ignored)}")
 
@@ -96,7 +107,11 @@ class Preparation:
         path, kinds = self.raw / "context.parquet", self.raw / "context.json"
 
         def make(temporary: dict[Path, Path]) -> None:
-            known, kind_of = _attributes(table, "user", pl.read_parquet(self.log.users))
+            ids = pl.read_parquet(self.log.users)
+            known, kind_of = _attributes(table, self.sources.who, ids)
+            taken = {name: f"{name}_" for name in kind_of if name in TAKEN}
+            known = known.rename(taken)
+            kind_of = {taken.get(name, name): kind for name, kind in kind_of.items()}
             codes = [_code(known[name], kind).alias(name) for name, kind in kind_of.items()]
             line = pl.int_range(pl.len(), dtype=pl.Int32).alias("line")
             for file, part in temporary.items():
@@ -120,12 +135,12 @@ class Preparation:
                 "name it, --columns time=ts, or give --split random:0.25"
             )
         self._require_ratings()
-        choice = choose(self.log, who, holdout)
+        choice = choose(self.dated, who, holdout)
         before = f"{choice.returning:.0%} of the {who}s in the last window were there before"
         print(f"held out: {choice.holdout.text}; lists for {choice.who}s"
               + (f" ({before})" if holdout.rule == TIME else ""))  # fmt: skip
-        if holdout.rule == TIME and (late := self.log.late_sessions()):
-            print(f"the log ends at {datetime.fromtimestamp(self.log.end() // 1000, UTC):%F %R} "
+        if holdout.rule == TIME and (late := self.dated.late_sessions()):
+            print(f"the log ends at {datetime.fromtimestamp(self.dated.end() // 1000, UTC):%F %R} "
                   f"UTC: {late:,} {choice.who}s go on alone, in the last window")  # fmt: skip
         return choice
 
@@ -139,7 +154,7 @@ class Preparation:
                 "--columns rating=stars, or leave the flags out"
             )
         lowest = self.flags.relevant if self.flags.relevant is not None else 0.0
-        highest = self.log.events().select(pl.col("rating").max()).collect().item()
+        highest = self.log.events().select(pl.col("rating").max()).collect().item() or 0.0
         if highest < lowest or highest <= 0:
             raise ValueError(
                 f"{self.run.input}: no rating makes a positive, the highest is {highest:g}; "
@@ -174,21 +189,39 @@ class Preparation:
             items=count_rows(paths.items(self.run)),
             cold_items=count_rows(paths.items(self.run)) - facts.items,
             first=log.start() // 1000,
-            last=log.end() // 1000,
+            last=self.dated.end() // 1000,
         )
         self.run.build(path, found.write, found, [log.table, paths.items(self.run)])
         return found
 
-    def asked(self) -> pl.Series | None:
-        """Return the numbers of the users in the table of test users; None without one."""
+    @cached_property
+    def asked_ids(self) -> pl.Series | None:
+        """The ids in the table of test users; None without one; ValueError for one of no use."""
         table = self.sources.tables.get(TEST_USERS)
         if table is None:
             return None
+        asked = table_ids(table, self.sources.who)
+        if self.flags.test_held_out or self.flags.candidates == HELD_OUT:
+            raise ValueError(
+                f"{table.path} asks for lists, but `test` is what the flags hide; remove it, or "
+                "leave out --test held-out and --candidates held-out"
+            )
+        if asked.is_empty():
+            raise ValueError(f"{table.path} asks for no {self.sources.who}; name some or remove it")
+        return asked
+
+    def asked(self) -> pl.Series | None:
+        """Return the numbers of the users in the table of test users; None without one."""
+        asked = self.asked_ids
+        if asked is None:
+            return None
         ids = pl.read_parquet(self.log.users)["id"].cast(pl.String)
-        asked = table_ids(table, "user")
         return ids.is_in(asked.implode()).arg_true().cast(pl.Int32)
 
 
+TAKEN = {*PART_ROWS, *EVENTS, *PLAN, "raw", "dense"}
+"""Columns of events on their way to a split: an attribute of users gets an underscore."""
+OWN_ID = "id of the log"  # no attribute has blanks in its name
 ROLES = ("session", "user", "item", "time", "type", "rating")
 
 
@@ -212,12 +245,18 @@ def _attributes(
     if table is None:
         return ids, {}
     known, kinds = attributes(read_table(table, role))
-    texts = ids.select(pl.col("id").cast(pl.String), raw="id")
+    texts = ids.select(pl.col("id").cast(pl.String), ids["id"].alias(OWN_ID))
     joined = texts.join(known, on="id", how="left", maintain_order="left")
-    return joined.drop("id").rename({"raw": "id"}), kinds
+    return joined.drop("id").rename({OWN_ID: "id"}), kinds
 
 
 def _code(values: pl.Series, kind: str) -> pl.Series:
-    """Convert an attribute of users to Int32; 0 where unknown."""
-    whole = values.round() if kind == NUMBER else values
-    return whole.cast(pl.Int32, strict=False).fill_null(0)
+    """Convert an attribute of users to Int32; 0 where unknown.
+
+    Numbers with fractions, and those too large, become ranks.
+    """
+    known = values.drop_nulls()
+    is_whole = (known == known.cast(pl.Int32, strict=False)).fill_null(False)
+    if kind == NUMBER and not is_whole.all():
+        values = values.rank("dense")
+    return values.cast(pl.Int32, strict=False).fill_null(0)

@@ -64,8 +64,17 @@ class RowReader:
         for batch in file.iter_batches(PARQUET_ROWS, columns=names):
             frame = pl.DataFrame(pl.from_arrow(batch))
             named = zip(self.columns.numbers, names, strict=True)
-            yield line, frame.select(as_text(frame[name]).alias(str(n)) for n, name in named)
+            yield line, frame.select(self._texts(frame[name]).alias(str(n)) for n, name in named)
             line += frame.height
+
+    def _texts(self, values: pl.Series) -> pl.Series:
+        try:
+            return as_text(values)
+        except pl.exceptions.PolarsError:
+            raise ValueError(
+                f"{self.table.path}: column {values.name} holds {values.dtype}; write numbers, "
+                "texts or times"
+            ) from None
 
     def _parse(self, rows: bytes, line: int) -> pl.DataFrame:
         table, wanted = self.table, [str(number) for number in self.columns.numbers]
@@ -73,11 +82,12 @@ class RowReader:
         if len(separator) > 1:
             rows, separator = rows.replace(separator.encode(), b"\t"), "\t"
         quote = table.quote if b'"' in rows else None
-        schema = {str(number): pl.String for number in range(len(table.names))}
+        numbers, width = self.columns.numbers, len(table.names)
+        schema = {str(number): pl.String for number in range(width + 1)}
         try:
             frame = pl.read_csv(
                 BytesIO(rows), has_header=False, separator=separator, quote_char=quote,
-                schema=schema, columns=self.columns.numbers, truncate_ragged_lines=True,
+                schema=schema, columns=[*numbers, width], truncate_ragged_lines=True,
             )  # fmt: skip
         except pl.exceptions.PolarsError as error:
             fault = _not_text(rows, line) or f"from line {line} on: {str(error).splitlines()[0]}"
@@ -86,6 +96,11 @@ class RowReader:
         if quote and frame.height != lines:
             raise ValueError(
                 f"{table.path}, from line {line} on: a quoted text has a line break; remove it"
+            )
+        behind = numbers[-1] >= len(numbers)  # a column that is read stands behind one that is not
+        for row in frame[str(width)].is_not_null().arg_true()[: int(behind)]:
+            raise self._error(
+                line + row, f"more than the {width} cells of the first line; quote the text"
             )
         return frame.select(wanted)
 
@@ -141,8 +156,8 @@ def as_text(values: pl.Series) -> pl.Series:
     """Convert a column of a parquet file; whole numbers that are stored as floats have no point."""
     if values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
-        text = values.cast(pl.String)
-        return text.set(whole.cast(values.dtype) == values, whole.cast(pl.String))
+        is_whole = (whole.cast(values.dtype) == values).fill_null(False)
+        return whole.cast(pl.String).zip_with(is_whole, values.cast(pl.String))
     if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
         return values.cast(pl.Datetime("ms")).cast(pl.Int64).cast(pl.String)
     return values.cast(pl.String)

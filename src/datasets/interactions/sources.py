@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from src.core.text_blocks import blocks
@@ -122,7 +123,11 @@ def open_table(path: Path, by_number: bool) -> Table:
     by_number: columns are chosen by number, so that there is no header.
     """
     if kind(path) == ".parquet":
-        return Table(path, "", tuple(pq.read_schema(path).names), True)
+        try:
+            return Table(path, "", tuple(pq.read_schema(path).names), True)
+        except pa.ArrowException as error:
+            fault = str(error).splitlines()[0]
+            raise ValueError(f"{path}: {fault}; save it again, or remove it") from None
     rows = first_lines(path)
     if not rows:
         raise ValueError(f"{path} is empty; give a file with rows, or remove it")

@@ -39,7 +39,8 @@ def make_splits(
     remove_splits(run)
     flags = Flags.parse(texts)
     preparation = Preparation(run, sources, flags, texts)
-    log, choice = preparation.log, preparation.choice()
+    _ = preparation.asked_ids  # refused before the log is read
+    log, choice = preparation.dated, preparation.choice()
     attributes, (context, context_kinds) = preparation.make_items(), preparation.make_context()
     found = preparation.found(choice, attributes, context_kinds)
     flags = replace(flags, holdout=choice.holdout)
@@ -47,6 +48,17 @@ def make_splits(
     run = replace(run, recipe=recipe.causal() if run.recipe.as_deployed else recipe)
     maker = _Splits(run, log, flags, found, context, preparation.asked())
     write_splits(run, maker.make())
+
+
+class AskedWindows(Windows):
+    """Windows of sessions; those that `test` asks for, mostly cut before, are no queries."""
+
+    def _of_window(self, back: int, until: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        history, queries = super()._of_window(back, until)
+        assert isinstance(self.train, InteractionLog)
+        if (asked := self.train.asked) is None:
+            return history, queries
+        return history, queries.filter(~pl.col("line").is_in(asked.implode()))
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class _Splits:
         if self.found.who != SESSION or not self.flags.by_time:
             return None
         cure = "give a {} window, --split time:3d say, or raise --sample"
-        return Windows(self.log, None, self.run.recipe, self.run.sample, cure)
+        return AskedWindows(self.log, None, self.run.recipe, self.run.sample, cure)
 
     @property
     def count(self) -> int:

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from src.core.text_blocks import blocks
-from src.datasets.interactions.columns import NAMES, plain
+from src.datasets.interactions.columns import NAMES, WHO, plain
 from src.datasets.interactions.rows import MISSING, as_text
 from src.datasets.interactions.sources import Table
 from src.datasets.interactions.time_columns import to_ms, unit_of
@@ -21,12 +21,13 @@ CREATED = ("created", "createdat", "createdatts", "creationtime", "published", "
 MAX_VALUES = 1000  # of a text column that is an attribute; one of more texts tells items apart
 MAX_FLAGS = 32  # most frequent values of a column of lists that get a column of their own
 NUMBERS = 0.95  # of the known values of an attribute that is a number; others are unknown
+OLDEST = 10**8  # seconds since 1970 of times; smaller numbers are others
 NUMBER, CATEGORY, FLAG = "number", "category", "flag"
 """Kinds of attributes. A category has codes from 1, a flag is 0 or 1."""
 
 
 def table_ids(table: Table, role: str) -> pl.Series:
-    """Read the ids of a table as texts; role: "item" or "user"."""
+    """Read the ids of a table as texts; role: "item", "user" or "session"."""
     return read_table(table, role).to_series()
 
 
@@ -36,8 +37,8 @@ def read_table(table: Table, role: str) -> pl.DataFrame:
     Raises ValueError, with the cure, for a table without a column of ids, or with an id twice.
     """
     names = [plain(name) for name in table.names]
-    known = [name for who in ((role,) if role == "item" else ("session", "user"))
-             for name in (*NAMES[who], "id") if name in names]  # fmt: skip
+    roles = (role,) if role == "item" else (role, *(who for who in WHO if who != role))
+    known = [name for who in roles for name in (*NAMES[who], "id") if name in names]
     if not known:
         raise ValueError(
             f"{table.path}, line 1: no {role} column among {', '.join(table.names)[:200]}; "
@@ -90,7 +91,7 @@ def attributes(texts: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
             continue
         if plain_name in TITLES and "title" not in columns:
             columns["title"] = column
-        elif plain_name in CREATED and "created" not in columns:
+        elif plain_name in CREATED and "created" not in columns and _are_times(column):
             columns["created"] = _seconds(column)
         else:
             for attribute, values, kind in _attribute(name, column):
@@ -101,6 +102,13 @@ def attributes(texts: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
 
 def _name(name: str) -> str:
     return re.sub(r"\W+", "_", name.partition(":")[0].strip()) or "_"
+
+
+def _are_times(column: pl.Series) -> bool:
+    """Whether nearly all texts are times; numbers such as years are none."""
+    seconds = _seconds(column).drop_nulls()
+    usual = float(seconds.median() or 0.0)  # type: ignore[arg-type]
+    return seconds.len() >= NUMBERS * column.count() and usual >= OLDEST
 
 
 def _seconds(column: pl.Series) -> pl.Series:

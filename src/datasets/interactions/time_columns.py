@@ -16,6 +16,7 @@ DAYS, TEXTS = "dates like 20140421", "dates and times"
 FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M", "%Y-%m-%d",
            "%Y-%m-%d %H:%M%#z")  # fmt: skip
 MAX_ADDED_MS = 31 * DAY_MS
+OWN = 1e9  # seconds since 1970: in 2001
 COARSE = 60_000  # ms: where all times are multiples, equal rows may be different events
 CURE = "write times as 2014-04-21 12:30:00, or as a number since 1970"
 
@@ -46,10 +47,10 @@ def _unit_of_added(values: pl.Series) -> str:
     numbers = _numbers(values).drop_nulls()
     if numbers.is_empty():
         return "time of day"
-    largest = float(numbers.max())  # type: ignore[arg-type]
-    if largest > MAX_ADDED_MS:
+    largest, usual = float(numbers.max()), float(numbers.median())  # type: ignore[arg-type]
+    if largest > MAX_ADDED_MS or usual >= OWN:
         raise ValueError(
-            f"{largest:.0f} is added to a date, and is more than a month in ms; name one column "
+            f"{largest:.0f} is added to a date, and looks like a time of its own; name one column "
             "alone, --columns time=ts, or a date and the seconds or ms from it on"
         )
     return "milliseconds" if largest > DAY_MS / 1000 else "seconds"

@@ -16,7 +16,7 @@ ONLY, RATING, OTHER = "interactions", "rating", "other"
 TAKEN = {
     "total", "low", "high", "baseline", "retriever", "ranker", "pool", "item", "session", "score",
     "value", "convention", "metric", "delta", "delta_low", "delta_high", "date", "recipe", "code",
-    "features", "rankers", "sample", "change", "dropped", "columns", "loss",
+    "features", "rankers", "sample", "change", "dropped", "columns", "loss", "fold",
     *lower_names((*SessionColumn, *SessionItemColumn)),
 }  # fmt: skip
 """Columns of the tables in which types are columns too: such a type gets an underscore."""

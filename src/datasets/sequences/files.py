@@ -66,7 +66,7 @@ def read_log(path: Path) -> pl.DataFrame:
     sequences: list[list[str]] = []
     for number, line in _lines(path):
         user, *items = line.split()
-        if number == 1 and user.lower() in HEADERS:
+        if number == 1 and user.partition(":")[0].lower() in HEADERS:
             continue
         if user in lines:
             raise ValueError(
