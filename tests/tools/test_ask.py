@@ -97,3 +97,10 @@ def test_ports() -> None:
         page.listening("127.0.0.1", 70_000)
     with pytest.raises(ValueError, match="cannot listen on nowhere"):
         page.listening("nowhere.invalid", 0)
+
+
+def test_a_missing_value_is_shown_as_such() -> None:
+    features = [{"feature": n, "value": v, "effect": 0.5} for n, v in (("a", None), ("b", 2.0))]
+    row = {"rank": 1, "id": "x", "title": None, "score": 0.25, "pool_rank": 3, "proposed_by": [],
+           "features": features}  # fmt: skip
+    assert ask.shown(row)["features (effect)"] == "a missing (+0.50), b 2 (+0.50)"
