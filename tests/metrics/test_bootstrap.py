@@ -10,6 +10,7 @@ import pytest
 
 from src.metrics import bootstrap as module
 from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores
 
 
@@ -67,3 +68,13 @@ def test_a_paired_difference_is_the_difference_of_the_scores() -> None:
     delta = paired_difference(a, b.value)
     assert delta.score() == pytest.approx(a.score() - b.score())
     assert total_score([delta, a], [0.5, 0.5]) == pytest.approx(a.score() - b.score() / 2)
+
+
+def test_a_delta_is_that_of_the_weighted_total() -> None:
+    rng, session = np.random.default_rng(2), np.arange(400)
+    one, two, base = (QueryScores(session, rng.random(400) + shift, np.ones(400))
+                      for shift in (0.2, -0.5, 0.0))  # fmt: skip
+    delta, low, high = paired_delta([one, two], [base, base], [0.75, 0.25], seed=1)
+    wanted = 0.75 * (one.score() - base.score()) + 0.25 * (two.score() - base.score())
+    assert delta == pytest.approx(wanted) and low < delta < high < low + 0.2
+    assert paired_delta([two], [base], [1.0], seed=1).delta_high < low
