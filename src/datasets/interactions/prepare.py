@@ -22,7 +22,7 @@ from src.datasets.interactions.holdout import RANDOM, TIME
 from src.datasets.interactions.log import PART_ROWS, InteractionLog
 from src.datasets.interactions.log_writer import read_log
 from src.datasets.interactions.sources import ITEMS, TEST_USERS, USERS, Sources, Table
-from src.datasets.interactions.tables import NUMBER, attributes, read_table, table_ids
+from src.datasets.interactions.tables import attributes, code_of, read_table, table_ids
 from src.datasets.windows import PLAN
 from src.metrics.ndcg import LARGEST
 
@@ -112,7 +112,7 @@ class Preparation:
             taken = {name: f"{name}_" for name in kind_of if name in TAKEN}
             known = known.rename(taken)
             kind_of = {taken.get(name, name): kind for name, kind in kind_of.items()}
-            codes = [_code(known[name], kind).alias(name) for name, kind in kind_of.items()]
+            codes = [code_of(known[name], kind).alias(name) for name, kind in kind_of.items()]
             line = pl.int_range(pl.len(), dtype=pl.Int32).alias("line")
             for file, part in temporary.items():
                 if file == path:
@@ -248,15 +248,3 @@ def _attributes(
     texts = ids.select(pl.col("id").cast(pl.String), ids["id"].alias(OWN_ID))
     joined = texts.join(known, on="id", how="left", maintain_order="left")
     return joined.drop("id").rename({OWN_ID: "id"}), kinds
-
-
-def _code(values: pl.Series, kind: str) -> pl.Series:
-    """Convert an attribute of users to Int32; 0 where unknown.
-
-    Numbers with fractions, and those too large, become ranks.
-    """
-    known = values.drop_nulls()
-    is_whole = (known == known.cast(pl.Int32, strict=False)).fill_null(False)
-    if kind == NUMBER and not is_whole.all():
-        values = values.rank("dense")
-    return values.cast(pl.Int32, strict=False).fill_null(0)

@@ -138,3 +138,15 @@ def _attribute(name: str, column: pl.Series) -> Iterator[tuple[str, pl.Series, s
         return
     for word in counts[column.name][:MAX_FLAGS]:
         yield f"{name}_{_name(word)}", lists.list.contains(word).cast(pl.Int32), FLAG
+
+
+def code_of(values: pl.Series, kind: str) -> pl.Series:
+    """Convert an attribute of users to Int32; 0 where unknown.
+
+    Numbers with fractions, and those too large, become ranks.
+    """
+    known = values.drop_nulls()
+    is_whole = (known == known.cast(pl.Int32, strict=False)).fill_null(False)
+    if kind == NUMBER and not is_whole.all():
+        values = values.rank("dense")
+    return values.cast(pl.Int32, strict=False).fill_null(0)
