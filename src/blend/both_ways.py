@@ -21,9 +21,8 @@ def other_cv(run: Run) -> dict[str, Any] | None:
     """
     output, deployed = run.output.resolve(), run.recipe.as_deployed
     beside = output.name.removesuffix(CAUSAL) if deployed else output.name + CAUSAL
-    path = output.with_name(beside)
-    path /= "cv.json"
-    if path == output / "cv.json" or not path.exists():
+    path = output.with_name(beside) / "cv.json"
+    if beside == output.name or not path.exists():
         return None
     cv, own = json.loads(path.read_text()), read_cv(run)
     same = all(cv.get(key) == own[key] for key in ("dataset", "metric", "sessions"))

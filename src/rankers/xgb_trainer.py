@@ -70,15 +70,19 @@ class FoldMatrices:
     def read(
         cls, task: FitTask, train_set: TrainSet, max_features: int | None, max_bin: int
     ) -> FoldMatrices:
-        """Read and bin the features; select them first if there are more than max_features."""
-        rows = FoldRows.of(task, train_set, max_features)
+        """Read and bin the features; select them first if there are more than max_features.
+
+        Raises ValueError, naming them, where features have infinite values.
+        """
         options = {"max_bin": max_bin, "nthread": 1}
-        batches = (FileBatches(train_set, of, rows.names) for of in (rows.train, rows.valid))
         try:
-            dtrain = xgb.QuantileDMatrix(next(batches), **options)
-            return cls(rows, dtrain, xgb.QuantileDMatrix(next(batches), **options, ref=dtrain))
+            rows = FoldRows.of(task, train_set, max_features)
+            train = FileBatches(train_set, rows.train, rows.names)
+            valid = FileBatches(train_set, rows.valid, rows.names)
+            dtrain = xgb.QuantileDMatrix(train, **options)
+            return cls(rows, dtrain, xgb.QuantileDMatrix(valid, **options, ref=dtrain))
         except xgb.core.XGBoostError as error:
-            if infinite := train_set.infinite(rows.names):
+            if infinite := train_set.infinite(task.ranker.reads(train_set.names)):
                 raise ValueError(f"features with infinite values: {', '.join(infinite)}") from error
             raise
 
