@@ -66,6 +66,7 @@ HEAD = ("table", "objective", *(f"@{cut}" for cut in CUTS), "95 % of @20", "over
 ALSO: dict[str, tuple[type[Embedding], dict[str, Any]]] = {
     "gru": (TwoTowerEmbedding, {"encoder": "gru"}),
     "lags": (TwoTowerEmbedding, {"encoder": "lags"}),
+    "transformer": (TwoTowerEmbedding, {"encoder": "transformer"}),
     "short": (TwoTowerEmbedding, {"min_positions": 1}),
     "steps1": (FactorizationEmbedding, {"max_steps": 1, "epochs": 20}),
     "buys": (FactorizationEmbedding, {"max_steps": 9, "types": (1, 2), "epochs": 20}),

@@ -27,7 +27,7 @@ from src.embeddings.neighbours import write_likely_neighbours
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
 
-ENCODERS = ("pool", "gru", "lags")
+ENCODERS = ("pool", "gru", "lags", "transformer")
 """Names of the encoders in two_tower_nets.py, which is not imported here: it loads torch."""
 MORE = 5
 """A small log gets so many times the epochs of a row, at most."""
@@ -45,7 +45,7 @@ class TwoTowerEmbedding(Embedding):
 
     makes_query_vectors: ClassVar[bool] = True
 
-    encoder: str = "pool"  # attention over the events and a perceptron; or "gru", "lags"
+    encoder: str = "pool"  # attention over the events and a perceptron; or see ENCODERS
     dim: int = 64
     max_len: int = 10  # last events of the session that the encoder reads
     n_targets: int = 10  # next events that are predicted, each with its own event type

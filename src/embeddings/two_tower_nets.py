@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
 
 HEADS = 4  # sets of attention weights over the events
+LAYERS = 2  # of the transformer
 HOUR_DIM = 8  # length of the vector of an hour of the day
 RANK_SLOPE = 0.3  # at the start, logits of head h fall by h times this per event
 PARTS_OF_DAY = 3  # night, day, evening
@@ -83,6 +84,35 @@ class GRUEncoder(nn.Module):
         return items[:, 0] + self.mix(torch.cat([state, self.hour(batch["hour"])], 1))
 
 
+class TransformerEncoder(nn.Module):
+    """Self-attention over the events, read at the latest one: SASRec (Kang and McAuley, 2018).
+
+    Every position of a session is a sample of its own, so the events need no causal mask.
+    """
+
+    def __init__(self, row: TwoTowerEmbedding, n_types: int) -> None:
+        super().__init__()
+        self.rank = nn.Embedding(row.max_len, row.dim)
+        self.event_type = nn.Embedding(n_types, row.dim)
+        self.recency = nn.Embedding(TIME_BUCKETS, row.dim)
+        self.gap = nn.Embedding(TIME_BUCKETS, row.dim)
+        self.hour = nn.Embedding(24, HOUR_DIM)
+        layer = nn.TransformerEncoderLayer(
+            row.dim, HEADS, 4 * row.dim, 0.0, "gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+        self.mix = nn.Linear(row.dim + HOUR_DIM, row.dim)
+        for table in (self.rank, self.event_type, self.recency, self.gap):
+            nn.init.zeros_(table.weight)
+
+    def forward(self, items: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Encode item vectors (n, max_len, dim) and the batch to session vectors (n, dim)."""
+        events = items + self.rank.weight + self.event_type(batch["event_type"])
+        events = events + self.recency(batch["recency"]) + self.gap(batch["gap"])
+        state = self.layers(events, src_key_padding_mask=~batch["mask"])[:, 0]
+        return items[:, 0] + self.mix(torch.cat([state, self.hour(batch["hour"])], 1))
+
+
 class LagsEncoder(nn.Module):
     """Weighted sum of the item vectors; weights by rank alone. Adds a vector of the time of day.
 
@@ -103,7 +133,7 @@ class LagsEncoder(nn.Module):
 
 
 ENCODERS: dict[str, type[nn.Module]] = {
-    "pool": PoolEncoder, "gru": GRUEncoder, "lags": LagsEncoder,
+    "pool": PoolEncoder, "gru": GRUEncoder, "lags": LagsEncoder, "transformer": TransformerEncoder,
 }  # fmt: skip
 
 
