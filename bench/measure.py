@@ -15,20 +15,23 @@ import json
 import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 from time import perf_counter
 from typing import Any, TextIO
 
 HERE = Path(__file__).resolve().parent
 RESULTS, LINES = HERE / "RESULTS.md", HERE / "results.jsonl"
 Record = dict[str, Any]
+LOOK_S = 2.0  # between two looks at a running process
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,17 @@ class Measured:
         return fields
 
 
+Look = Callable[[Measured], object]
+
+
 def run(
-    command: Sequence[str], log: Path, timeout: float | None = None, show: bool = True
-) -> Measured:
-    """Run a command to its end, killed after `timeout` seconds; append its output to the log."""
+    command: Sequence[str], log: Path, timeout: float | None = None, show: bool = True,
+    look: Look | None = None,
+) -> Measured:  # fmt: skip
+    """Run a command to its end, killed after `timeout` seconds; append its output to the log.
+
+    look: called every LOOK_S seconds with what the process has used so far; needs Linux.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     last = ""
     with open(log, "a", encoding="utf-8") as file:
@@ -66,7 +76,7 @@ def run(
         timer = Timer(timeout or 0, child.kill)
         if timeout:
             timer.start()
-        with child.stdout:
+        with child.stdout, _looks(child.pid, look):
             for text in child.stdout:
                 _write(text, outputs)
                 last = text
@@ -83,6 +93,50 @@ def run(
         read_bytes=usage.ru_inblock * 512,
         written_bytes=usage.ru_oublock * 512,
         last_line=last,
+    )
+
+
+@contextmanager
+def _looks(pid: int, look: Look | None) -> Iterator[None]:
+    """Look at a running process from time to time."""
+    start, ended = perf_counter(), Event()
+
+    def watch(look: Look) -> None:
+        while not ended.wait(LOOK_S):
+            try:
+                so_far = _so_far(pid, perf_counter() - start)
+            except (FileNotFoundError, ProcessLookupError):  # it has just ended
+                return
+            look(so_far)
+
+    if look is None:
+        yield
+        return
+    thread = Thread(target=watch, args=(look,))
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _so_far(pid: int, seconds: float) -> Measured:
+    """Return what a process and its ended children have used, as if it were killed now."""
+    proc = Path(f"/proc/{pid}")
+    ticks = (proc / "stat").read_text().rpartition(")")[2].split()[11:15]
+    facts = (proc / "status").read_text() + (proc / "io").read_text()
+    value = {name: text.split() for name, _, text in (x.partition(":") for x in facts.split("\n"))}
+    if "VmHWM" not in value:  # it has ended, but is still there
+        raise ProcessLookupError(pid)
+    return Measured(
+        code=-signal.SIGKILL,
+        seconds=seconds,
+        cpu_seconds=sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
+        peak_gib=int(value["VmHWM"][0]) / 2**20,
+        read_bytes=int(value["read_bytes"][0]),
+        written_bytes=int(value["write_bytes"][0]),
+        last_line="",
     )
 
 

@@ -9,8 +9,8 @@ its own, and the output folder is emptied before. All steps run on 2,000 session
 numba's kernels. The page cache is not cleared. A step that fails is reported and ends the run.
 
 --go-on keeps the output folder: steps that ended are not run again, and a step that was killed goes
-on. Its row sums the seconds of all its runs, so a long bench can be run in parts. Kill the step,
-not the bench: a run is written to <output>/bench.jsonl when it ends.
+on. Its row sums the seconds of all its runs, so a long bench can be run in parts. Runs lie in
+<output>/bench.jsonl. One that was killed together with the bench counts up to its last two seconds.
 
 Events are those of the raw files for the simulation and step 1, and those of all splits for other
 steps. The disk is the output folder at its largest while a step runs, with files that have no name;
@@ -21,16 +21,14 @@ line per step to bench/results.jsonl, and all output of the steps to <output>/be
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
 
 from bench import measure
-from bench.measure import Record
+from bench.measure import Measured, Record
 
 SESSIONS = 12_899_779  # of OTTO's train file
 WARM_UP = 2_000  # sessions
@@ -41,7 +39,6 @@ HEAD = ("step", "seconds", "CPU s", "cores busy", "peak GiB", "read GiB", "writt
         "disk GiB", "runs", "events", "events/s", "exit")  # fmt: skip
 SUMMED = ("seconds", "cpu_seconds", "read_bytes", "written_bytes")  # over the runs of a step
 LARGEST = ("peak_gib", "disk_bytes")
-LOOK_S = 2.0  # between two looks at the size of the output folder
 NO_COUNTS: Record = {"events": {}, "sessions": {}, "items": None}
 
 
@@ -59,11 +56,23 @@ def runs_file(output: Path) -> Path:
     return output / "bench.jsonl"
 
 
+def running_file(output: Path) -> Path:
+    return output / "bench-running.json"
+
+
+def keep(run: Record, output: Path) -> None:
+    """Add a run to those of the bench; it runs no longer."""
+    measure.append_line(run, runs_file(output))
+    running_file(output).unlink(missing_ok=True)
+
+
 def former_runs(output: Path, go_on: bool, size: float) -> list[Record]:
     """Read the runs of an earlier bench to go on with; else empty the folder."""
     if not go_on or not (output / "bench.log").exists():
         fresh(output)
         return []
+    for run in measure.read_lines(running_file(output)):  # the bench was killed with its step
+        keep(run, output)
     runs = measure.read_lines(runs_file(output))
     if other := {run["size"] for run in runs} - {size}:
         raise SystemExit(f"{output} has a bench of size {other.pop()}; give another --output")
@@ -75,24 +84,21 @@ def folder_size(folder: Path) -> int:
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
-@contextmanager
-def largest_size(folder: Path) -> Iterator[list[int]]:
-    """Watch the use of a folder's disk; the list has the largest size of the folder in the end."""
-    size, before, ended = folder_size(folder), shutil.disk_usage(folder).used, Event()
-    largest = [size]
+def measured(command: list[str], output: Path, facts: Record) -> Record:
+    """Run a step; return its record, which lies in running_file(output) while the step runs."""
+    size, before = folder_size(output), shutil.disk_usage(output).used
+    largest, running = size, running_file(output)
 
-    def look() -> None:
-        while not ended.wait(LOOK_S):
-            largest[0] = max(largest[0], size + shutil.disk_usage(folder).used - before)
+    def look(so_far: Measured) -> None:
+        nonlocal largest
+        largest = max(largest, size + shutil.disk_usage(output).used - before)
+        part = running.with_suffix(".part")
+        part.write_text(json.dumps(facts | so_far.record() | {"disk_bytes": largest}))
+        part.replace(running)
 
-    thread = Thread(target=look)
-    thread.start()
-    try:
-        yield largest
-    finally:
-        ended.set()
-        thread.join()
-        largest[0] = max(largest[0], folder_size(folder))
+    ended = measure.run(command, output / "bench.log", look=look)
+    print(f"== {facts['step']}: {ended.seconds:.1f} s, {measure.state(ended.code)}", flush=True)
+    return facts | ended.record() | {"disk_bytes": max(largest, folder_size(output))}
 
 
 def summed(runs: list[Record]) -> list[Record]:
@@ -214,21 +220,18 @@ def main(argv: list[str]) -> int:
     for name, command in commands(*settings, flags, args.last):
         if name in done:
             continue
-        with largest_size(args.output) as disk:
-            ended = measure.run(command, args.output / "bench.log")
-        print(f"== {name}: {ended.seconds:.1f} s, {measure.state(ended.code)}", flush=True)
-        run = {"kind": "step", "step": name, "size": args.size, "disk_bytes": disk[0]}
-        runs.append(origin | run | ended.record())
-        measure.append_line(runs[-1], runs_file(args.output))
+        facts = origin | {"kind": "step", "step": name, "size": args.size}
+        runs.append(measured(command, args.output, facts))
+        keep(runs[-1], args.output)
         unwritten.add(name)
-        if name == SIMULATE and not ended.code:
+        if name == SIMULATE and not runs[-1]["code"]:
             continue  # step 1 counts its events
         counts = counted(args.output)
         for record in summed(runs):
             if record["step"] in unwritten:
                 measure.append_line(with_counts(record, counts))
         unwritten.clear()
-        if ended.code:
+        if runs[-1]["code"]:
             break
     counts = counted(args.output)
     report(origin, [with_counts(r, counts) for r in summed(runs)], args.size, counts)

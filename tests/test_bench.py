@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -123,22 +122,50 @@ def test_going_on_keeps_the_folder_and_sums_the_runs_of_a_step(tmp_path: Path) -
     assert steps.former_runs(folder, False, 0.5) == [] and not (folder / "made").exists()
 
 
-def test_the_largest_size_of_a_folder_is_seen(
+def test_a_running_process_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "LOOK_S", 0.02)
+    looks: list[measure.Measured] = []
+    done = measure.run(
+        [sys.executable, "-c", BUSY], tmp_path / "log", show=False, look=looks.append
+    )
+    cpu, last = [so_far.cpu_seconds for so_far in looks], looks[-1]
+    assert cpu == sorted(cpu) and 0.2 < cpu[-1] <= done.cpu_seconds + 0.01  # ticks of 10 ms
+    assert 200e6 / 2**30 < last.peak_gib < 0.3 and last.code == -9
+    assert 0.2 < last.seconds <= done.seconds
+
+
+def test_a_bench_that_is_killed_with_its_step_keeps_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk in use grows by 1,000 bytes and shrinks again: an unnamed file, say."""
-    used, looked = iter([500, 700, 1500, 600]), Event()
+    output, used = tmp_path / "out", iter([500, 700, 1500, 600])
 
     def disk_usage(folder: Path) -> SimpleNamespace:
-        return SimpleNamespace(used=next(used, None) or (looked.set(), 600)[1])
+        return SimpleNamespace(used=next(used))
 
+    def run(command: list[str], log: Path, look: measure.Look) -> measure.Measured:
+        for seconds in (1.0, 2.0, 3.0):
+            look(measure.Measured(-9, seconds, seconds, 0.5, 10, 20, ""))
+        if command:
+            raise KeyboardInterrupt  # the bench ends without a word
+        return measure.Measured(0, 4.0, 4.0, 0.5, 10, 20, "the last")
+
+    steps.fresh(output)
+    (output / "part").write_bytes(b"1" * 10_000)
+    size = steps.folder_size(output)
     monkeypatch.setattr(steps.shutil, "disk_usage", disk_usage)
-    monkeypatch.setattr(steps, "LOOK_S", 0.001)
-    (tmp_path / "part").write_bytes(b"1" * 10_000)
-    size = steps.folder_size(tmp_path)
-    with steps.largest_size(tmp_path) as largest:
-        assert looked.wait(10)
-    assert size >= 10_000 and largest == [size + 1000]
+    monkeypatch.setattr(measure, "run", run)
+    facts = {"step": "6_xgb", "size": 1.0}
+    with pytest.raises(KeyboardInterrupt):
+        steps.measured(["killed"], output, facts)
+    for _ in range(2):  # it is kept once
+        (kept,) = steps.former_runs(output, True, 1.0)
+        assert (kept["seconds"], kept["code"], kept["step"]) == (3.0, -9, "6_xgb")
+        assert kept["disk_bytes"] == size + 1000 >= 11_000
+    used = iter([500] * 9)
+    steps.keep(steps.measured([], output, facts), output)
+    (total,) = steps.summed(steps.former_runs(output, True, 1.0))
+    assert (total["seconds"], total["runs"], total["code"]) == (7.0, 2, 0)
 
 
 def test_flags_of_the_steps_go_to_the_steps_only(
