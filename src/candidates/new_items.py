@@ -56,7 +56,7 @@ class NewItemRetriever(Retriever):
         if self.created is None:
             now = np.zeros_like(now)
         else:
-            created = data.items[self.created].cast(pl.Int64).fill_null(-1).to_numpy()
+            created = data.attribute(self.created).cast(pl.Int64).fill_null(-1).to_numpy()
         eligible = created >= 0
         if self.unseen:
             eligible &= count_items(s.item, s.n_items) == 0
@@ -71,4 +71,4 @@ class NewItemRetriever(Retriever):
         """Return a column of the items, NaN where unknown; an empty array for no name."""
         if name is None:
             return np.empty(0)
-        return data.items[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return data.attribute(name).cast(pl.Float64).fill_null(np.nan).to_numpy()

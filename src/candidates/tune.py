@@ -27,7 +27,8 @@ from src.data.recipe import Recipe
 from src.data.shards import batches
 from src.data.split_data import SplitData
 from src.data.splits import tuning_split
-from src.metrics.bootstrap import bootstrap, paired_difference, total_score
+from src.metrics.bootstrap import total_score
+from src.metrics.paired import paired_delta
 from src.metrics.query_scores import QueryScores, score_lists
 
 QUERIES = 4_000
@@ -170,10 +171,8 @@ class Tuner:
     def _gain(self, trial: Trial, other: Trial) -> dict[str, float]:
         """Subtract the scores of another value, with the 95 % interval over queries."""
         weights = [objective.weight for objective in self.recipe.objectives]
-        pairs = zip(trial.scores, other.scores, strict=True)
-        gains = [paired_difference(scores, before.value) for scores, before in pairs]
-        low, high = bootstrap(gains, weights, self.recipe.seed)
-        return {"gain": total_score(gains, weights), "low": float(low[-1]), "high": float(high[-1])}
+        gain, low, high = paired_delta(trial.scores, other.scores, weights, self.recipe.seed)
+        return {"gain": gain, "low": low, "high": high}
 
     def _totals(self, trial: Trial) -> dict[str, float]:
         weights = [objective.weight for objective in self.recipe.objectives]

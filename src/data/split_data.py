@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar, cast
 
 import polars as pl
@@ -79,11 +80,21 @@ class SplitData:
         """Return the texts of sessions first : end."""
         return self.texts[first:end].to_list()
 
+    def attribute(self, column: str) -> pl.Series:
+        """Return an attribute of all items; raise ValueError where items have no such column."""
+        require_column(paths.items(self.run), self.items.columns, column)
+        return self.items[column]
+
     def context(self, column: str) -> I32:
-        """Return a context column of all events; 0 where the value is unknown."""
+        """Return a context column of all events; 0 where the value is unknown.
+
+        Raises ValueError where events have no such column.
+        """
 
         def read() -> I32:
-            values = pl.read_parquet(paths.events(self.run, self.split), columns=[column])[column]
+            path = paths.events(self.run, self.split)
+            require_column(path, pl.read_parquet_schema(path), column)
+            values = pl.read_parquet(path, columns=[column])[column]
             return values.fill_null(0).clip(0).to_numpy()
 
         return self.cached(("context", column), read)
@@ -115,3 +126,12 @@ class SplitData:
     def clear_cache(self) -> None:
         """Drop all values; sessions and items stay."""
         self._cache.clear()
+
+
+def require_column(path: Path, columns: Iterable[str], name: str) -> None:
+    """Raise ValueError where a row of the recipe names a column that a table lacks."""
+    if name not in columns:
+        raise ValueError(
+            f"{path}: no column {name}, which a row of the recipe names; it has "
+            f"{', '.join(columns)}"
+        )

@@ -62,6 +62,6 @@ def attribute(data: SplitData, column: str) -> F64:
     """Return an attribute of every item, float64 (items); NaN where it is unknown."""
 
     def make() -> F64:
-        return data.items[column].cast(pl.Float64).to_numpy()
+        return data.attribute(column).cast(pl.Float64).to_numpy()
 
     return data.cached(("item attribute", column), make)

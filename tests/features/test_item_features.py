@@ -18,7 +18,7 @@ from src.candidates.pool import Pool
 from src.core.arrays import F32
 from src.data.split_data import SplitData
 from src.features.base import WEIGHTINGS
-from src.features.item_attribute import RELATIONS, ItemAttributeFeature
+from src.features.item_attribute import RELATIONS, ItemAttributeFeature, attribute
 from src.features.item_statistics import ItemStatisticsFeature
 
 
@@ -41,6 +41,13 @@ def test_attribute_and_context_columns(data: SplitData, pool: Pool, X: F32) -> N
         given = [-1e9 if w is None else w for w in wanted]
         np.testing.assert_allclose(X[i, columns], given, rtol=1e-5)
         assert X[i, at("context_device")] == device[session]
+
+
+def test_a_column_that_is_not_there_is_named(data: SplitData) -> None:
+    with pytest.raises(ValueError, match=r"items.parquet: no column wrods, .*it has .*words"):
+        attribute(data, "wrods")
+    with pytest.raises(ValueError, match=r"events.parquet: no column devise, .*it has .*device"):
+        data.context("devise")
 
 
 @pytest.mark.parametrize(("span", "days"), [("all", 1000), ("7d", 7)])
