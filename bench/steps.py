@@ -66,16 +66,20 @@ def keep(run: Record, output: Path) -> None:
     running_file(output).unlink(missing_ok=True)
 
 
-def former_runs(output: Path, go_on: bool, size: float) -> list[Record]:
-    """Read the runs of an earlier bench to go on with; else empty the folder."""
+def former_runs(output: Path, go_on: bool, settings: Record) -> list[Record]:
+    """Read the runs of an earlier bench to go on with; else empty the folder.
+
+    settings: what all runs of a bench have in common. Raises SystemExit where a run has others.
+    """
     if not go_on or not (output / "bench.log").exists():
         fresh(output)
         return []
     for run in measure.read_lines(running_file(output)):  # the bench was killed with its step
         keep(run, output)
     runs = measure.read_lines(runs_file(output))
-    if other := {run["size"] for run in runs} - {size}:
-        raise SystemExit(f"{output} has a bench of size {other.pop()}; give another --output")
+    for name, value in settings.items():
+        if other := [run[name] for run in runs if run.get(name, value) != value]:
+            raise SystemExit(f"{output} has a bench of {name} {other[0]}; give another --output")
     return runs
 
 
@@ -181,7 +185,8 @@ def report(origin: Record, records: list[Record], size: float, counts: Record) -
         events = [f"{split} {n:,}" for split, n in counts["events"].items()]
         sessions, items = max(counts["sessions"].values()), counts["items"]
         facts += [f"events: {', '.join(events)}", f"{sessions:,} sessions", f"{items:,} items"]
-    heading = measure.title(origin, *facts)
+    commits = ", ".join(dict.fromkeys(record["commit"] for record in records))
+    heading = measure.title(origin | {"commit": commits}, *facts)
     measure.append_table(heading, measure.table(HEAD, map(row, records)))
 
 
@@ -210,17 +215,18 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
 def main(argv: list[str]) -> int:
     """Measure all processes; return 1 if one failed."""
     args, flags = parse(argv)
-    runs = former_runs(args.output, args.go_on, args.size)
+    settings = {"size": args.size, "dataset": args.dataset, "flags": flags}
+    runs = former_runs(args.output, args.go_on, settings)
     origin, done = measure.origin(argv, "bench.steps"), {r["step"] for r in runs if not r["code"]}
     print(f"a warm-up on {WARM_UP:,} sessions ...", flush=True)
     warm_up(args.dataset, flags, args.output / "warm-up.log", args.last)
     sessions = max(10, round(args.size * SESSIONS))
-    settings = args.dataset, sessions, args.data, args.output
     unwritten: set[str] = set()  # steps that are not in results.jsonl yet
-    for name, command in commands(*settings, flags, args.last):
+    todo = commands(args.dataset, sessions, args.data, args.output, flags, args.last)
+    for name, command in todo:
         if name in done:
             continue
-        facts = origin | {"kind": "step", "step": name, "size": args.size}
+        facts = origin | settings | {"kind": "step", "step": name}
         runs.append(measured(command, args.output, facts))
         keep(runs[-1], args.output)
         unwritten.add(name)

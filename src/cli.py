@@ -217,4 +217,6 @@ def user_message(error: Exception) -> str:
         return "out of memory; lower --memory or --sample"
     if any(mark in str(error) for mark in NO_SPACE):
         return f"the disk is full ({text}); free some, and the same command goes on from here"
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("src"):
+        return f"{error.name} is not installed; make installs what its targets need"
     return text if isinstance(error, ValueError | OSError | pl.exceptions.PolarsError) else ""

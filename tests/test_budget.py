@@ -140,3 +140,15 @@ def test_memory_refused_in_the_midst_of_work_is_one_line(
     assert cli.run_cli("5_features.py", lambda: bool(work())) == 2
     said = capsys.readouterr().err
     assert said == "5_features.py: out of memory; lower --memory or --sample\n"
+
+
+def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(name: str) -> bool:
+        raise ModuleNotFoundError("no module", name=name)
+
+    assert cli.run_cli("page", lambda: work("uvicorn")) == 2
+    assert capsys.readouterr().err == "page: uvicorn is not installed; make installs what its " + (
+        "targets need\n"
+    )
+    with pytest.raises(ModuleNotFoundError):  # a bug of ours
+        cli.run_cli("page", lambda: work("src.nothing"))

@@ -63,8 +63,11 @@ class Dataset(ABC):
     ranks_all: ClassVar[bool] = False
     """Whether a submission ranks all candidates of a query; else the first k of the metric."""
 
+    simulates: ClassVar[bool] = False
+    """Whether step 1 makes the raw files where there are none."""
+
     recipe: Recipe
-    source: Source | None = None  # None: the dataset makes its raw files itself
+    source: Source | None = None  # of a download; None: there is none
 
     @property
     def name(self) -> str:

@@ -17,7 +17,9 @@ ITEM = "item_id"
 COLUMNS = 2
 """Columns of texts that make the title of an item: song and artist, say."""
 BETWEEN = " · "
-NUMBER = "-?[0-9]{1,18}"
+NUMBER = "-?[0-9]{1,19}"
+LEAST, MOST = -(2**63), 2**63 - 1
+"""Numbers that are ids."""
 CLOSEST = 3
 """Items that are suggested for one that is not known."""
 
@@ -78,23 +80,27 @@ class ItemNames:
         """Return the dense id of a raw id, or of a title; ValueError, with close ones, if none."""
         if (item := self.known(name)) is not None:
             return item
-        close = ", ".join(map(self.describe, self.closest(name)))
+        close = "; ".join(map(self.describe, self.closest(name)))
         what = "id or title" if self.has_titles else "id"
-        raise ValueError(f"no item has the {what} {name[:60]!r}; the closest: {close}")
+        raise ValueError(
+            f"no item has the {what} {name[:60]!r} (one with blanks stands in quotes)"
+            + (f"; the closest: {close}" if close else "")
+        )
 
     def describe(self, item: int) -> str:
         """Write an item for a message: its raw id, and its title if there is one."""
         return f"{self.ids[item]} {self.titles[item]}".strip()
 
     def closest(self, name: str, n: int = CLOSEST) -> list[int]:
-        """List items with titles, or else ids, close to a name."""
+        """List items with titles, or else ids, close to a name; none for a name of another kind."""
         if self.has_titles:
             vectorise, known = self._ngrams
             product = sparse.csr_matrix(vectorise([texts.normalised(name)]) @ known)
             item, _ = texts.top_of_csr(product, n)
             if found := [int(i) for i in item[0] if i >= 0]:
                 return found
-        at = self._place(name)
+        if (at := self._place(name)) is None:
+            return []
         first = int(np.clip(at - n // 2, 0, max(self.ids.len() - n, 0)))
         return self.order[first : first + n].tolist()
 
@@ -121,16 +127,16 @@ class ItemNames:
         vectorise = texts.by_ngrams(names)
         return vectorise, vectorise(names).T.tocsr()
 
-    def _place(self, name: str) -> int:
-        """Return the place among the sorted ids where an id would stand."""
+    def _place(self, name: str) -> int | None:
+        """Return the place among the sorted ids where an id would stand; None for no id."""
         if self.ids.dtype == pl.String:
             return int(self.sorted_ids.search_sorted(name))
-        if not re.fullmatch(NUMBER, name):
-            return 0
+        if not re.fullmatch(NUMBER, name) or not LEAST <= int(name) <= MOST:
+            return None
         return int(self.sorted_ids.search_sorted(int(name)))
 
     def _by_id(self, name: str) -> int | None:
         at = self._place(name)
-        if at < self.ids.len() and str(self.sorted_ids[at]) == name:
+        if at is not None and at < self.ids.len() and str(self.sorted_ids[at]) == name:
             return int(self.order[at])
         return None

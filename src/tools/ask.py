@@ -45,8 +45,9 @@ def flags(parser: argparse.ArgumentParser) -> None:
 def load(args: argparse.Namespace, script: Path) -> Recommender:
     """Load a finished run; ValueError or FileNotFoundError, with the step to run, for another."""
     if not args.output.is_dir():
+        made_by = f"make submission DATASET={args.dataset}{' CAUSAL=1' if args.causal else ''}"
         raise FileNotFoundError(
-            f"{args.output} is not there; run make submission DATASET={args.dataset} first"
+            f"{args.output} is not there; run {made_by} OUTPUT={args.output} first"
         )
     run = run_of(args, script)
     require_fresh(run)
@@ -110,6 +111,7 @@ def reply(of: Recommender, line: str, k: int) -> None:
 def prompt(of: Recommender, lines: Iterable[str], k: int) -> None:
     """Answer lines until the last one, or `quit`."""
     print(HELP)
+    print("> ", end="", flush=True)
     for line in lines:
         if line.strip() in ("quit", "exit"):
             break

@@ -101,7 +101,11 @@ def body(args: argparse.Namespace) -> int:
     dataset = configured(args)
     source = dataset.source
     if source is None:
-        print(f"{args.dataset} makes its own files: make submission DATASET={args.dataset}")
+        makes, puts = "makes its own files", f"has no download; put your files into {args.input}"
+        print(
+            f"{args.dataset} {makes if dataset.simulates else puts}: make submission "
+            f"DATASET={args.dataset}"
+        )
         return 0
     if not source.files:
         print(f"get the files from {source.page} ({source.licence}) and put them into {args.input}")

@@ -73,6 +73,7 @@ def test_packed_and_parquet_and_several_files_are_one_log(tmp_path: Path) -> Non
 
 def test_headerless_columns_are_named_by_number(tmp_path: Path) -> None:
     write(tmp_path, csv([(u, iso(ts), i, 0) for u, i, ts in ROWS], ""), "clicks.dat")
+    write(tmp_path, csv([(i, "a title") for _, i, _ in ROWS], ""), "movies.dat")  # no log
     assert prepare(tmp_path, "--columns", "user=1,time=2,item=3") == 0
     assert log.events(tmp_path / "out", "test") == WHOLE
     assert log.found(tmp_path / "out")["columns"] == {"user": "1", "item": "3", "time": "2"}

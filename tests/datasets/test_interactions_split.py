@@ -224,7 +224,7 @@ def test_types_are_objectives_with_weights(tmp_path: Path) -> None:
     assert log.found(out)["types"] == ["view", "buy_now"], "most frequent first"
     labels = pl.read_parquet(out / "valid" / "labels.parquet")
     assert set(labels["objective"]) == {0, 1}
-    assert prepare(tmp_path, "--split", "last:3", "--weights", "buy_now=2") == 0
+    assert prepare(tmp_path, "--split", "last:3", "--weights", "buy now=2") == 0
     bought = labels.filter(objective=1).with_columns(objective=pl.lit(0, pl.Int8))
     assert pl.read_parquet(out / "valid" / "labels.parquet").equals(bought)
 

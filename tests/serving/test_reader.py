@@ -66,7 +66,8 @@ def test_texts(songs: QueryReader) -> None:
     [
         ("", "the query is empty"),
         ("views:7", "unknown event type 'views'; they are clicks, carts"),
-        ("clicks:8", "no item has the id '8'; the closest: 7, 12, 40"),
+        ("clicks:8", "no item has the id '8' (one with blanks stands in quotes); the closest: 7; "),
+        ("clicks:hello", "no item has the id 'hello' (one with blanks stands in quotes)"),
         ("clicks:", "no item has the id ''"),
         ("clicks:--7", "no item has the id '--7'"),
         ("clicks:+7", "no item has the id"),
@@ -92,8 +93,17 @@ def test_texts_of_a_dataset_without(shop: QueryReader) -> None:
         shop.read("7", "rain")
 
 
+def test_numbers_of_all_sizes_are_ids(shop: QueryReader) -> None:
+    ids = pl.Series([-(2**63), 5, 2**63 - 1])
+    names = ItemNames(ids, pl.Series([""] * 3), np.zeros(3, np.int64))
+    assert [names.find(str(i)) for i in ids] == [0, 1, 2]
+    for text in ("hello", str(2**63), "9" * 30):  # nothing is close to what is no id
+        with pytest.raises(ValueError, match=r"in quotes\)$"):
+            names.find(text)
+
+
 def test_close_titles_are_suggested(songs: QueryReader) -> None:
-    with pytest.raises(ValueError, match=r"'Monlight'; the closest: t:1 Moonlight · Ann, t:"):
+    with pytest.raises(ValueError, match=r"'Monlight' .*; the closest: t:1 Moonlight · Ann; t:"):
         songs.read("Monlight")
 
 

@@ -65,8 +65,10 @@ class iter_of(list):  # noqa: N801 - reads as a function
 def test_a_folder_that_is_not_there(asked: Asked, tmp_path: Path, capsys) -> None:
     assert asked("--events", "7", output=tmp_path / "no") == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "run make submission DATASET=tiny first" in err
-    assert not (tmp_path / "no").exists()
+    made_by = f"run make submission DATASET=tiny OUTPUT={tmp_path / 'no'} first"
+    assert err.count("\n") == 1 and made_by in err and not (tmp_path / "no").exists()
+    assert asked("--causal", output=tmp_path / "no") == 2
+    assert "DATASET=tiny CAUSAL=1 OUTPUT=" in capsys.readouterr().err
 
 
 def test_a_stale_run_names_the_step(asked: Asked, capsys) -> None:

@@ -59,6 +59,8 @@ def test_without_a_client_it_is_told_how(shop, tmp_path, capsys, monkeypatch) ->
     assert code == 2 and "no client fetches them" in said and "tianchi.aliyun.com" in said
     code, said = run(DATASETS["demo"], tmp_path / "in", capsys)
     assert code == 0 and "makes its own files" in said
+    code, said = run(DATASETS["interactions"], tmp_path / "in", capsys)
+    assert code == 0 and f"no download; put your files into {tmp_path / 'in'}" in said
 
 
 def test_the_client_downloads_and_the_files_are_verified(

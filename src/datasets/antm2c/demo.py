@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from src.core.console import show
 from src.core.run import Run
@@ -18,6 +19,8 @@ DEMO = replace(RECIPE, name="antm2c-demo")
 @dataclass(frozen=True)
 class Antm2cDemo(Antm2c):
     """AntM2C's form; a log is simulated where there is none yet. It proves no quality."""
+
+    simulates: ClassVar[bool] = True
 
     recipe: Recipe = DEMO
     source: Source | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from src.core.run import Run
 from src.data.recipe import Recipe
@@ -16,6 +17,8 @@ from src.datasets.otto.jsonl import find
 @dataclass(frozen=True)
 class Demo(Otto):
     """OTTO's formats; raw files are simulated where there are none yet."""
+
+    simulates: ClassVar[bool] = True
 
     recipe: Recipe = RECIPE
     source: Source | None = None

@@ -101,4 +101,6 @@ class Interactions(Dataset):
 
     def read_ground_truth(self, path: Path) -> pl.DataFrame:
         """Raise ValueError: the labels are those that step 1 hides."""
-        raise ValueError(f"{path}: give a labels.parquet of step 1, output/test/labels.parquet say")
+        raise ValueError(
+            f"{path}: give a labels.parquet of step 1, <output>/test/labels.parquet say"
+        )

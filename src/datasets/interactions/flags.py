@@ -9,6 +9,7 @@ from math import isfinite, nan
 
 from src.datasets.interactions.columns import parse_columns
 from src.datasets.interactions.holdout import HELP, TIME, Holdout
+from src.datasets.interactions.types import type_name
 from src.metrics.base import Metric
 from src.metrics.named import metric_named
 
@@ -92,8 +93,8 @@ def _metric(text: str) -> Metric:
     metric = metric_named(text)
     if metric.k > MAX_K:
         raise ValueError(
-            f"--metric {text}: lists of {metric.k} items; give their length, {metric.name}@10, "
-            f"at most {MAX_K}"
+            f"--metric {text}: lists of {metric.k} items, here they have {MAX_K} at most; give a "
+            "metric of the first items, like ndcg@10"
         )
     return metric
 
@@ -113,6 +114,7 @@ def _weights(text: str) -> tuple[tuple[str, float], ...]:
     weights: dict[str, float] = {}
     for part in filter(None, text.split(",")):
         name, equals, number = (piece.strip() for piece in part.partition("="))
+        name = type_name(name)
         if not equals or name in weights:
             raise ValueError(
                 f"--weights {text}: {part!r} is not type=weight; write clicks=0.1,orders=0.6"

@@ -134,7 +134,13 @@ class LogWriter:
     def _types(self, rows: pl.LazyFrame, kept_types: tuple[str, ...]) -> dict[str, str]:
         """Name the event types: text of the log -> name."""
         if not self._has("type"):
-            return {"": RATING if self._has("rating") else ONLY}
+            only = RATING if self._has("rating") else ONLY
+            if set(kept_types) - {only}:
+                raise ValueError(
+                    "--weights: the log has no column of types; name it, --columns type=kind, or "
+                    "leave --weights out"
+                )
+            return {"": only}
         counts = rows.group_by("type").agg(pl.len()).collect(engine="streaming")
         return number_types(counts, kept_types)
 

@@ -69,7 +69,10 @@ class Preparation:
             first, last = (datetime.fromtimestamp(ms // 1000, UTC) for ms in ends)
             print(f"events from {first:%F %R} to {last:%F %R} UTC")
         if self.sources.ignored:
-            print(f"not read, without user and item: {', '.join(self.sources.ignored)}")
+            print(
+                f"not read, without user and item: {', '.join(self.sources.ignored)} "
+                "(tables are items.csv and users.csv)"
+            )
 
     @property
     def columns(self) -> dict[str, str]:

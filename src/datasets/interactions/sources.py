@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +83,9 @@ def kind(path: Path) -> str:
 def find_sources(given: Path, flag: str) -> Sources:
     """Find the files of a folder, or the one that is given and the tables beside it.
 
-    flag: the value of --columns. Raises FileNotFoundError or ValueError with the cure where there
-    is no log, or where two files of the log have different columns.
+    flag: the value of --columns; with numbers, a file of fewer columns is no log. Raises
+    FileNotFoundError or ValueError with the cure where there is no log, or where two files of the
+    log have different columns.
     """
     if not given.exists():
         raise FileNotFoundError(f"{given} not found; name the folder or file of the log, --input")
@@ -95,15 +97,22 @@ def find_sources(given: Path, flag: str) -> Sources:
         raise FileNotFoundError(
             f"{folder} has no {', '.join(SUFFIXES)} file; name the log, --input"
         )
-    found, ignored = [], []
+    found, ignored, too_few = [], [], []
     for path in logs:
         table = open_table(path, by_number(chosen))
-        if columns := _columns(table, chosen):
+        try:
+            columns = find_columns(list(table.names), chosen)
+        except ValueError as error:
+            too_few.append(ValueError(f"{path}: {error}; mend --columns"))
+            if not by_number(chosen):
+                raise too_few[0] from None
+            columns = None
+        if columns:
             found.append((table, columns))
         else:
             ignored.append(path)
     if not found:
-        raise ValueError(_no_columns(ignored[0]))
+        raise too_few[0] if too_few else ValueError(_no_columns(ignored[0]))
     _refuse_differences(found)
     opened = {name: open_table(path, False) for name, path in tables.items()}
     return Sources(tuple(found), opened, tuple(path.name for path in ignored))
@@ -139,8 +148,10 @@ def open_table(path: Path, by_number: bool) -> Table:
 
 
 def first_lines(path: Path, n: int = 5) -> list[str]:
-    """Return the first lines of a text file that are not blank."""
+    """Return the first lines of a text file that are not blank; ValueError for UTF-16."""
     for _, block in blocks(path, HEAD):
+        if block.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise ValueError(f"{path} is UTF-16; save it as UTF-8")
         text = block.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         return [line for line in text.split("\n") if line.strip()][:n]
     return []
@@ -151,13 +162,6 @@ def split(line: str, separator: str) -> list[str]:
     if len(separator) > 1:
         return line.split(separator)
     return next(csv.reader([line], delimiter=separator))
-
-
-def _columns(table: Table, chosen: dict[str, str]) -> Columns | None:
-    try:
-        return find_columns(list(table.names), chosen)
-    except ValueError as error:
-        raise ValueError(f"{table.path}: {error}; mend --columns") from None
 
 
 def _no_columns(path: Path) -> str:

@@ -42,7 +42,7 @@ def read_table(table: Table, role: str) -> pl.DataFrame:
     if not known:
         raise ValueError(
             f"{table.path}, line 1: no {role} column among {', '.join(table.names)[:200]}; "
-            f"name the column of the ids {role}_id"
+            f"name the column of the ids {role}_id, or move the file out of the folder"
         )
     id_column = table.names[names.index(known[0])]
     for name in table.names:

@@ -29,23 +29,24 @@ def number_types(counts: pl.DataFrame, kept: tuple[str, ...]) -> dict[str, str]:
     others become one type. Raises ValueError for a kept type that the log lacks.
     """
     texts = counts.sort("len", "type", descending=[True, False])["type"].to_list()
-    named = {text: _name(text) for text in texts}
-    if unknown := [name for name in kept if name not in named.values()]:
+    named = {text: type_name(text) for text in texts}
+    names = list(dict.fromkeys(named.values()))
+    if unknown := [name for name in kept if name not in names]:
         raise ValueError(
             f"--weights: no event is of type {', '.join(unknown)}; the log has "
-            f"{', '.join(named.values())[:200]}"
+            f"{', '.join(names)[:200]}"
         )
     if len(texts) <= MAX_TYPES:
         return named
     if not kept or len(kept) >= MAX_TYPES:
         raise ValueError(
             f"{len(texts)} event types, at most {MAX_TYPES} are told apart; name those to predict, "
-            f"--weights {_name(texts[-1])}=1: the others then count as one type"
+            f"--weights {type_name(texts[-1])}=1: the others then count as one type"
         )
     return {text: name if name in kept else OTHER for text, name in named.items()}
 
 
-def _name(text: str) -> str:
+def type_name(text: str) -> str:
     """Make a name for columns and files: letters, digits, _ and -."""
     name = re.sub(r"[^\w-]+", "_", text.strip()) or "_"
     return f"{name}_" if name.lower() in TAKEN else name

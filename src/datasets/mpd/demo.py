@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,6 +104,8 @@ DEMO = replace(RECIPE, name="mpd-demo", min_train_queries=400)
 @dataclass(frozen=True)
 class PlaylistsDemo(Playlists):
     """The formats of playlists; the files are planted where there are none yet."""
+
+    simulates: ClassVar[bool] = True
 
     recipe: Recipe = DEMO
     source: Source | None = None
