@@ -33,9 +33,9 @@ class Alternatives:
             raise ValueError(f"alternatives {self.name}: no retriever named {self.retriever}")
         try:
             tried = self.tried(rows[0])
-        except AttributeError:
+        except (AttributeError, TypeError):
             raise ValueError(
-                f"alternatives {self.name}: the row has no field {self.field}"
+                f"alternatives {self.name}: the row has no field {self.field} to set"
             ) from None
         embeddings = {row.name for row in recipe.embeddings}
         for row in tried:

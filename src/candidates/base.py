@@ -11,6 +11,7 @@ from src.core.run import Run
 from src.data import paths
 from src.data.schemas import TopLists
 from src.data.split_data import SplitData
+from src.data.units import check_numbers
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -31,6 +32,10 @@ class Retriever(ABC):
 
     name: str
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a number is below its bound."""
+        check_numbers(f"retriever {self.name}", self)
+
     @property
     def length(self) -> int:
         """The most items of a list: the field `top`."""
@@ -43,8 +48,8 @@ class Retriever(ABC):
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where the row does not fit the recipe."""
-        if not 1 <= self.length <= MAX_LENGTH:
-            raise ValueError(f"retriever {self.name}: top is from 1 to {MAX_LENGTH}")
+        if self.length > MAX_LENGTH:
+            raise ValueError(f"retriever {self.name}: top is at most {MAX_LENGTH}")
         for table in self.tables:
             recipe.check_neighbours(f"retriever {self.name}", table)
 

@@ -65,10 +65,10 @@ class PopularRetriever(Retriever):
         """Estimate the bytes of the events by time, and of a count per item."""
         return 9 * count_rows(paths.events(run, split)) + 8 * count_rows(paths.items(run))
 
-    def causal(self) -> Self:
-        """Return the row with the part of the window before the query."""
+    def causal(self) -> Self | None:
+        """Return the row with the part of the window before the query; None without such a part."""
         before = ALL_TIME if self.window_s is None else self.window_s - self.lookahead_s
-        return replace(self, window_s=before, lookahead_s=0)
+        return replace(self, window_s=before, lookahead_s=0) if before > 0 else None
 
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Look up the list of each query's window."""

@@ -41,6 +41,10 @@ class Seeds:
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
             raise ValueError(f"scope {self.scope!r}: one of {', '.join(SCOPES)}")
+        if self.max_items is not None and self.max_items < 1:
+            raise ValueError(f"seeds: max_items is at least 1, not {self.max_items}")
+        if not self.decay > 0:
+            raise ValueError(f"seeds: decay is above 0, not {self.decay}")
 
     def select(self, data: SplitData, first: int, end: int) -> SeedItems:
         """Select the seeds of sessions first : end."""

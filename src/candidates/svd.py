@@ -52,10 +52,6 @@ class SvdRetriever(Retriever):
     start: Retriever | None = None
     top: int = 255
 
-    def __post_init__(self) -> None:
-        if min(self.factors, self.min_sessions) < 1:
-            raise ValueError(f"retriever {self.name}: factors and min_sessions are at least 1")
-
     @property
     def tables(self) -> tuple[str, ...]:
         return () if self.start is None else self.start.tables
@@ -74,7 +70,7 @@ class SvdRetriever(Retriever):
         """Estimate the bytes of the matrix, and of the vectors of items and sessions."""
         rows = 3 * count_rows(paths.items(run)) + count_rows(paths.sessions(run, split))
         started = self.start.memory(run, split) if self.start is not None else 0.0
-        return started + 40 * count_rows(paths.events(run, split)) + 12.0 * self.factors * rows
+        return started + 40 * count_rows(paths.events(run, split)) + 30.0 * self.factors * rows
 
     def causal(self) -> None:
         """Return None, as the axes are those of all sessions of the split."""

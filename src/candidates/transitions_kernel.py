@@ -94,12 +94,14 @@ def transition_lists(
                 for k in range(first, item_offsets[items[u] + 1]):
                     if follower_ts[k] >= until:
                         break
-                    y = follower[k]
+                    y, step = follower[k], abs(follower_ts[k] - now) // STEP
+                    vote = weight[u] * follower_weight[k] * decay[step]
+                    if np.float32(vote) == 0.0:  # too small for the sum
+                        continue
                     if total[y] == 0.0:
                         touched[n_touched] = y
                         n_touched += 1
-                    step = abs(follower_ts[k] - now) // STEP
-                    total[y] += weight[u] * follower_weight[k] * decay[step]
+                    total[y] += vote
             n, row, row_score = 0, item[q], score[q]
             for v in range(n_touched):
                 y = touched[v]

@@ -17,6 +17,7 @@ from src.core.run import Run, count_built
 from src.data import paths
 from src.data.sessions import Sessions
 from src.data.splits import fitted_split, preceded_split
+from src.data.units import check_numbers
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -58,10 +59,8 @@ class Embedding(ABC):
     """Only so many of the most frequent items are listed as neighbours of others."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError where an integer field is below 1: all of them are counts."""
-        for name, value in vars(self).items():
-            if type(value) is int and value < 1:
-                raise ValueError(f"embedding {self.name}: {name} is at least 1")
+        """Raise ValueError where a number is below its bound."""
+        check_numbers(f"embedding {self.name}", self)
 
     def check(self, recipe: Recipe) -> None:  # noqa: B027 - most kinds have nothing to check
         """Raise ValueError where the row does not fit the recipe."""

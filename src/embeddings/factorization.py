@@ -27,12 +27,17 @@ class FactorizationEmbedding(Embedding):
 
     dim: int = 64
     max_steps: int = 1  # largest distance of a pair, in events of the session
-    negatives_per_pair: int = 4  # items drawn in place of the later one
+    negatives_per_pair: int = 4  # items drawn in place of the later one; even: half in each group
     ns_exponent: float = 0.75  # drawn by (events of the item) ** ns_exponent
     epochs: int = 20  # at most
     patience: int = 2  # epochs without a better recall on held-out sessions; the best one is kept
     learning_rate: float = 0.1  # of Adagrad
     max_pairs: int = 20_000_000  # per epoch, about; a random part where there are more
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.negatives_per_pair % 2:
+            raise ValueError(f"embedding {self.name}: negatives_per_pair is an even number")
 
     def files(self, run: Run, split: str) -> Sequence[Path]:
         """List the files of target and source vectors, of neighbours, and of the log."""

@@ -87,7 +87,7 @@ class FactorizationTrainer:
         """Train on max_pairs pairs, or all; return the log line: loss and recall@20."""
         number, loss, pairs = len(self.log), np.zeros(GROUPS * GROUPS), 0
         rng = np.random.default_rng([self.seed, 1, number])
-        negatives_per_group = -(-self.row.negatives_per_pair // GROUPS)
+        negatives_per_group = self.row.negatives_per_pair // GROUPS
         batches = self._batches()
         order = rng.permutation(len(batches))[: self._max_batches]
         for batch in progress(order.tolist(), number):

@@ -34,7 +34,7 @@ def sampled_softmax(
     negative = negatives.negative_of_row[target_row]
     hit = np.flatnonzero(negative >= 0)
     logits[tensor(targets.query[hit]), tensor(negative[hit])] = -torch.inf
-    total = logits.exp_().sum(1)  # cosines are bounded: no overflow
+    total = logits.exp_().sum(1)  # cosines and temperatures are bounded: no overflow
     query_of = tensor(targets.query)
     score = (query[query_of] * unit[tensor(target_row)]).sum(1)
     return torch.log1p(total[query_of] * torch.exp(-score)) @ tensor(targets.weight)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
-from src.data.units import DAY, HOUR
+from src.data.units import DAY, HOUR, check_numbers
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -32,6 +32,10 @@ class ItemMatrix(ABC):
     """Period, "1d" or "6h" say: with `--causal`, a query reads the matrix that was made when the
     period of its time began (UTC). None: that from before the window of the queries.
     """
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a number is below its bound."""
+        check_numbers(f"matrix {self.name}", self)
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where the row does not fit the recipe."""

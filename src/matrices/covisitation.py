@@ -62,13 +62,14 @@ class CovisitationMatrix(ItemMatrix):
     top_n: int = 40  # neighbours kept: by weight, ties by item id
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.direction not in ("both", "forward"):
             raise ValueError(f"matrix {self.name}: direction is 'both' or 'forward'")
-        weights = self.source_weight + self.target_weight
-        if min(weights) < 0 or not 0 < self.step_decay <= 1 or self.top_n < 1:
+        if 0 in (self.half_life, self.last_days):
+            raise ValueError(f"matrix {self.name}: half_life and last_days are above 0, or None")
+        if min(self.source_weight + self.target_weight) < 0 or not 0 < self.step_decay <= 1:
             raise ValueError(
-                f"matrix {self.name}: weights are at least 0, top_n at least 1, "
-                "step_decay in (0, 1]"
+                f"matrix {self.name}: weights are at least 0, step_decay above 0 and at most 1"
             )
         bounds = (self.max_steps, self.max_gap_s, self.half_life, self.last_events, self.types)
         if bounds == (None,) * 5 and not self.first_only:
@@ -78,8 +79,10 @@ class CovisitationMatrix(ItemMatrix):
             )
 
     def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where weights lack an event type."""
+        """Raise ValueError where weights lack an event type, or a type is none of the recipe."""
         super().check(recipe)
+        if set(self.types or ()) - set(range(len(recipe.types))):
+            raise ValueError(f"matrix {self.name}: types are numbers below {len(recipe.types)}")
         for weights in (self.source_weight, self.target_weight):
             recipe.check_weights(f"matrix {self.name}", weights)
 

@@ -75,7 +75,7 @@ def kernel_params(rows: list[CovisitationMatrix], span: Span) -> KernelParams:
         ints[r, Ints.FORWARD], ints[r, Ints.FIRST_ONLY] = row.direction == "forward", row.first_only
         ints[r, Ints.MAX_STEPS], ints[r, Ints.MAX_GAP] = max_steps, max_gap
         ints[r, Ints.AFTER] = _after(row, span)
-        ints[r, Ints.LAST_EVENTS] = row.last_events or UNBOUNDED
+        ints[r, Ints.LAST_EVENTS] = UNBOUNDED if row.last_events is None else row.last_events
         ints[r, Ints.DEDUPE], ints[r, Ints.PLAIN] = row.dedupe, steady and not row.session_norm
         ints[r, Ints.DECAYED] = row.half_life is not None
         ints[r, Ints.NORMED] = row.session_norm
@@ -100,4 +100,5 @@ def _silent_gap(row: CovisitationMatrix) -> int:
 def reach(row: CovisitationMatrix) -> tuple[int, int]:
     """Return the largest distance of a pair, in positions and seconds: the cost of a walk."""
     gap = UNBOUNDED if row.max_gap_s is None else row.max_gap_s
-    return row.max_steps or UNBOUNDED, min(gap, _silent_gap(row))
+    steps = UNBOUNDED if row.max_steps is None else row.max_steps
+    return steps, min(gap, _silent_gap(row))

@@ -49,9 +49,9 @@ class SparseEaseMatrix(ItemMatrix):
     top_n: int = 200  # neighbours kept: by weight, ties by item id
 
     def __post_init__(self) -> None:
-        counts = self.max_items, self.nearest, self.pairs, self.last_events, self.top_n
-        if self.ridge <= 0 or min(counts) < 1:
-            raise ValueError(f"matrix {self.name}: ridge above 0, all counts at least 1")
+        super().__post_init__()
+        if self.ridge == 0:
+            raise ValueError(f"matrix {self.name}: ridge is above 0")
 
     @classmethod
     def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:

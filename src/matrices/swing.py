@@ -38,8 +38,9 @@ class SwingMatrix(ItemMatrix):
     top_n: int = 40  # neighbours kept: by weight, ties by item id
 
     def __post_init__(self) -> None:
-        if min(self.max_sessions, self.max_items, self.top_n) < 1 or self.alpha <= 0:
-            raise ValueError(f"matrix {self.name}: alpha above 0, all counts at least 1")
+        super().__post_init__()
+        if self.alpha == 0:
+            raise ValueError(f"matrix {self.name}: alpha is above 0")
 
     @classmethod
     def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:

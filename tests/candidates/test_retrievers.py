@@ -137,6 +137,15 @@ def test_flow_by_hand(tmp_path: Path) -> None:
     assert item.tolist() == [[C, B, D]], "two followers, of any type; C is nearer"
 
 
+def test_flow_leaves_out_what_is_too_light(tmp_path: Path) -> None:
+    """The weight of the first of 400 seeds is 0 as a float32; it once listed B several times."""
+    followed = [[(A, 99_000, 0), (B, 99_010, 0)]] * 3 + [[(C, 99_000, 0), (D, 99_010, 0)]]
+    query = [(A, 99_000, 0), *((C, 99_001 + n, 0) for n in range(399))]
+    data = small_split(tmp_path, [*followed, query], 1)
+    item, score = TransitionRetriever("flow", Seeds(decay=0.5), top=4).lists(data, 4, 5)
+    assert item.tolist() == [[D, -1, -1, -1]] and score[0, 0] > 0
+
+
 def test_fresh_by_hand(tmp_path: Path) -> None:
     """What came at the second of the query is the newest; a second later, it is not there yet."""
     now = 200_000
@@ -195,27 +204,6 @@ def test_a_query_is_not_its_own_neighbour(tmp_path: Path) -> None:
     assert score[0].tolist() == [0.5, 0.5, 0.0]
 
 
-def test_latest_sessions(tmp_path: Path) -> None:
-    twice = [(A, 49, 0), (A, 49, 0), (B, 50, 0)]
-    one_item = [[(A, 70, 0), (A, 71, 0)], [(A, 80, 0)], []]
-    two = [[(A, 1, 0), (B, 50, 0)], twice, [(A, 60, 1), (C, 60, 0)], [(A, 1, 0), (C, 2, 0)]]
-    data = small_split(tmp_path, [*two, *one_item], 1)
-    s = data.sessions
-    stats = events_kernel.session_stats(s.offsets, s.ts)
-    second = events_kernel.second_items(s.offsets, s.item)
-    assert (second - s.offsets[:-1]).tolist()[:4] == [1, 2, 1, 1] and (second[4:] == -1).all()
-    starts, postings, count = events_kernel.latest_sessions(
-        s.offsets, s.item, stats, second, s.n_items, 3
-    )
-    assert count.tolist() == [4, 2, 2, 0, 0]
-    assert starts.tolist() == [0, 3, 5, 7, 7, 7]
-    # by last time, the earlier session first; once each
-    listed = [2, 0, 1, 0, 1, 2, 3]
-    assert postings[:, events_kernel.BEGIN].tolist() == s.offsets[listed].tolist()
-    assert postings[:, events_kernel.SIZE].tolist() == [2, 2, 3, 2, 3, 2, 2]
-    assert postings[:, events_kernel.LAST].tolist() == [60, 50, 50, 50, 50, 60, 2]
-
-
 NEED_A_HISTORY = [*OWN, *LOOK_UPS, *KNN, *FLOW, *FRESH[1:]]
 
 
@@ -247,10 +235,9 @@ def test_what_causal_leaves() -> None:
     assert left["flow"] == replace(FLOW[0], looks_ahead=False)
 
 
-@pytest.mark.parametrize("top", [0, 1001])
-def test_a_list_is_no_longer_than_a_rank_can_tell(top: int) -> None:
-    with pytest.raises(ValueError, match="retriever own: top is from 1 to 1000"):
-        replace(BARE, retrievers=(HistoryRetriever("own", Seeds(), top=top),))
+def test_a_list_is_no_longer_than_a_rank_can_tell() -> None:
+    with pytest.raises(ValueError, match="retriever own: top is at most 1000"):
+        replace(BARE, retrievers=(HistoryRetriever("own", Seeds(), top=1001),))
 
 
 def test_a_table_that_is_missing_is_named() -> None:

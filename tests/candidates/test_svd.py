@@ -70,7 +70,7 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kind is one of"):
         replace(BARE, retrievers=(replace(ROW, start=replace(start, kind="sound")),))
     for wrong in ({"factors": 0}, {"min_sessions": 0}):
-        with pytest.raises(ValueError, match="factors and min_sessions are at least 1"):
+        with pytest.raises(ValueError, match="s is at least 1, not 0"):
             replace(ROW, **wrong)  # type: ignore[arg-type]
 
 

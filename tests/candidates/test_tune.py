@@ -245,7 +245,7 @@ def test_a_dry_run_before_step_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (Alternatives("nobody", "top", (1,)), "no retriever named nobody"),
         (Alternatives("own", "sharpness", (1,)), "the row has no field sharpness"),
-        (Alternatives("own", "top", (1, 0)), "top is from 1 to"),
+        (Alternatives("own", "top", (1, 0)), "top is at least 1"),
         (Alternatives("near_w2v", "power", (1.0, 0.0)), "step 3 cannot tune a row that reads"),
     ],
 )

@@ -117,5 +117,5 @@ def test_ranges_change_nothing(data: SplitData, monkeypatch) -> None:
 
 
 def test_fields_are_checked() -> None:
-    with pytest.raises(ValueError, match="matrix m: shrinkage from 0"):
-        AgreementMatrix("m", top_n=0).check(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="matrix m: shrinkage is at least 0, not -1"):
+        AgreementMatrix("m", shrinkage=-1.0)

@@ -165,7 +165,7 @@ def test_step_2_writes_it_and_an_empty_split_has_no_neighbours(tmp_path: Path) -
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="ease: ridge above 0"):
+    with pytest.raises(ValueError, match="ease: ridge is above 0"):
         EaseMatrix("ease", ridge=0.0)
-    with pytest.raises(ValueError, match="max_items and top_n at least 1"):
+    with pytest.raises(ValueError, match="top_n is at least 1, not 0"):
         EaseMatrix("ease", top_n=0)

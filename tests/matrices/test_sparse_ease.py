@@ -159,7 +159,7 @@ def test_ties_go_by_item() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="ease: ridge above 0"):
+    with pytest.raises(ValueError, match="ease: ridge is above 0"):
         SparseEaseMatrix("ease", ridge=0.0)
-    with pytest.raises(ValueError, match="all counts at least 1"):
+    with pytest.raises(ValueError, match="nearest is at least 1, not 0"):
         SparseEaseMatrix("ease", nearest=0)

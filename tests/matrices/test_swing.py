@@ -89,5 +89,5 @@ def test_threads_change_nothing() -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ValueError, match="swing: alpha above 0"):
+    with pytest.raises(ValueError, match="swing: alpha is above 0"):
         SwingMatrix("swing", alpha=0.0)
