@@ -80,10 +80,12 @@ class QueryTower:
             np.lib.format.write_array_header_1_0(
                 file, {"descr": "<f4", "fortran_order": False, "shape": shape}
             )
-            of_queries = sessions.first_query, sessions.n_sessions
-            for event_type in event_types:
-                for first, end in batches(*of_queries, SESSIONS_AT_A_TIME):
-                    file.write(self.of_sessions(sessions, first, end, [event_type]).tobytes())
+            start = file.tell()
+            for first, end in batches(0, sessions.n_queries, SESSIONS_AT_A_TIME):
+                of_queries = sessions.first_query + first, sessions.first_query + end
+                for t, part in enumerate(self.of_sessions(sessions, *of_queries, event_types)):
+                    file.seek(start + (t * sessions.n_queries + first) * part[:1].nbytes)
+                    file.write(part.tobytes())
 
     @torch.no_grad()
     def queries(self, sequences: SequenceBatch, event_types: Sequence[int]) -> Tensor:
