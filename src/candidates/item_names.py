@@ -43,7 +43,7 @@ class ItemNameRetriever(Retriever):
 
     def memory(self, run: Run, split: str) -> float:
         """Estimate the bytes of the weights of the words, and of a batch of scores."""
-        return 500.0 * count_rows(paths.items(run))
+        return 1500.0 * count_rows(paths.items(run))
 
     def causal(self) -> Self | None:
         """Return None, as events of the whole split are counted."""
@@ -71,8 +71,9 @@ class ItemNameRetriever(Retriever):
         """Return the words, and the weight of each in the names of each item: (words, items)."""
         from sklearn.feature_extraction.text import CountVectorizer
 
-        named = pl.concat_str(self.columns, separator=" ", ignore_nulls=True)
-        names = data.items.select(named).to_series().fill_null("")
+        columns = [data.text_attribute(column) for column in self.columns]
+        named = pl.concat_str(columns, separator=" ", ignore_nulls=True)
+        names = pl.select(named).to_series().fill_null("")
         words = CountVectorizer(token_pattern=r"\S+", lowercase=False)
         counts = sparse.csr_matrix(
             words.fit_transform([*(texts.normalised(name) for name in names), "a"])[:-1]

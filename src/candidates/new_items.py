@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import polars as pl
 
 from src.candidates import new_items_kernel
 from src.candidates.base import Retriever
@@ -52,12 +51,13 @@ class NewItemRetriever(Retriever):
         """List the newest items whose time is known."""
         s = data.sessions
         now = data.query_ts(first, end)
-        created = np.zeros(s.n_items, np.int64)
+        created, eligible = np.zeros(s.n_items, np.int64), np.ones(s.n_items, np.bool_)
         if self.created is None:
             now = np.zeros_like(now)
         else:
-            created = data.attribute(self.created).cast(pl.Int64).fill_null(-1).to_numpy()
-        eligible = created >= 0
+            times = self._column(data, self.created)
+            eligible = np.isfinite(times)
+            created[eligible] = times[eligible]
         if self.unseen:
             eligible &= count_items(s.item, s.n_items) == 0
         order = np.flatnonzero(eligible)[np.argsort(created[eligible], kind="stable")]
@@ -71,4 +71,4 @@ class NewItemRetriever(Retriever):
         """Return a column of the items, NaN where unknown; an empty array for no name."""
         if name is None:
             return np.empty(0)
-        return data.attribute(name).cast(pl.Float64).fill_null(np.nan).to_numpy()
+        return data.attribute(name)

@@ -106,7 +106,7 @@ class CandidateRecall:
         for number, name in enumerate(self.names):
             listed = ranks[:, number] != ABSENT
             row: dict[str, object] = {"retriever": name}
-            row |= self._recalls(f"recall_{k}", ranks[:, number] < k)
+            row |= self._recalls(f"recall_{k}", listed & (ranks[:, number] < k))
             row |= self._recalls("recall", listed)
             row |= self._recalls("unique_recall", listed & unique)
             rows.append(row)

@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar, cast
 
+import numpy as np
 import polars as pl
 
-from src.core.arrays import I32
+from src.core.arrays import F64, I32
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
@@ -80,10 +81,29 @@ class SplitData:
         """Return the texts of sessions first : end."""
         return self.texts[first:end].to_list()
 
-    def attribute(self, column: str) -> pl.Series:
-        """Return an attribute of all items; raise ValueError where items have no such column."""
-        require_column(paths.items(self.run), self.items.columns, column)
-        return self.items[column]
+    def attribute(self, column: str) -> F64:
+        """Return an attribute of all items: float64 (items), NaN where it is unknown.
+
+        Raises ValueError where items have no such column of numbers.
+        """
+        values = self._item_column(column, "numbers", lambda d: d.is_numeric() or d == pl.Boolean)
+        return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+    def text_attribute(self, column: str) -> pl.Series:
+        """Return texts of all items; raise ValueError where items have no such column of texts."""
+        return self._item_column(column, "texts", lambda dtype: dtype == pl.String)
+
+    def _item_column(
+        self, column: str, kind: str, is_of_kind: Callable[[pl.DataType], bool]
+    ) -> pl.Series:
+        path = paths.items(self.run)
+        require_column(path, self.items.columns, column)
+        values = self.items[column]
+        if not is_of_kind(values.dtype):
+            raise ValueError(
+                f"{path}: column {column} has no {kind}, which a row of the recipe reads"
+            )
+        return values
 
     def context(self, column: str) -> I32:
         """Return a context column of all events; 0 where the value is unknown.

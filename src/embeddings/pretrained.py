@@ -72,7 +72,7 @@ class PretrainedEmbedding(Embedding):
         if not source.exists():
             return np.zeros((item_ids.len(), 1), np.float32)
         names = self._columns(source)
-        schema = {name: pl.Int64 if name == self.key else pl.Float32 for name in names}
+        schema = {name: item_ids.dtype if name == self.key else pl.Float32 for name in names}
         lines = pl.scan_csv(source, schema=schema, ignore_errors=True).drop_nulls()
         of_items = pl.col(self.key).is_in(item_ids.implode())
         table = lines.filter(of_items).collect().unique(self.key, keep="first")

@@ -64,8 +64,12 @@ class TwoTowerEmbedding(Embedding):
         super().__post_init__()
         if self.encoder not in ENCODERS:
             raise ValueError(f"embedding {self.name}: encoder is one of {', '.join(ENCODERS)}")
-        if not 0 < self.temperature <= 1 or not 0 <= self.dropout < 1:
-            raise ValueError(f"embedding {self.name}: temperature is in (0, 1], dropout in [0, 1)")
+        if self.encoder == "transformer" and self.dim % 4:
+            raise ValueError(f"embedding {self.name}: dim of a transformer is a multiple of 4")
+        if not 0.02 <= self.temperature <= 1 or not 0 <= self.dropout < 1:
+            raise ValueError(
+                f"embedding {self.name}: temperature is from 0.02 to 1, dropout from 0 to below 1"
+            )
 
     def check(self, recipe: Recipe) -> None:
         """Raise ValueError where an objective is no event type: the net has no vector of it."""

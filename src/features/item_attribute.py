@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import polars as pl
 
 from src.core.arrays import F32, F64
 from src.core.parquet import count_rows
@@ -60,8 +59,4 @@ class ItemAttributeFeature(FeatureGroup):
 
 def attribute(data: SplitData, column: str) -> F64:
     """Return an attribute of every item, float64 (items); NaN where it is unknown."""
-
-    def make() -> F64:
-        return data.attribute(column).cast(pl.Float64).to_numpy()
-
-    return data.cached(("item attribute", column), make)
+    return data.cached(("item attribute", column), lambda: data.attribute(column))

@@ -22,10 +22,10 @@ from src.data.ratings import Ratings
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.matrices.base import ItemMatrix
-from src.matrices.neighbours import NEIGHBOURS
+from src.matrices.neighbours import NEIGHBOURS, top_of_rows
 
 if TYPE_CHECKING:
-    from src.data.recipe import Recipe
+    pass
 
 RANGE = 1_000  # items whose neighbours are made at a time
 
@@ -42,19 +42,13 @@ class AgreementMatrix(ItemMatrix):
     max_items: int = 10_000  # most frequent items of the split; others have no neighbours
     top_n: int = 100  # neighbours kept: by weight, ties by item id
 
-    def check(self, recipe: Recipe) -> None:
-        """Raise ValueError where a field is too small."""
-        super().check(recipe)
-        if self.shrinkage < 0 or min(self.max_items, self.top_n) < 1:
-            raise ValueError(f"matrix {self.name}: shrinkage from 0, all counts at least 1")
-
     @classmethod
     def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:
         """Compute the rows one by one."""
         run, split = data.run, data.split
         for path, row in rows.items():
             n = min(count_rows(paths.items(run)), row.max_items)
-            memory = 40 * RANGE * n + 80 * count_rows(paths.events(run, split))
+            memory = 90 * RANGE * n + 80 * count_rows(paths.events(run, split))
             run.budget.claim(f"{split} {row.name}", memory, 8 * n * min(row.top_n, n))
             with TableWriter(path, NEIGHBOURS) as writer:
                 for table in row.tables(data.sessions, Ratings.read(data).residual):
@@ -75,15 +69,7 @@ class AgreementMatrix(ItemMatrix):
             length = np.sqrt(np.maximum(own * other, 1e-12))
             weight = product / length * both / np.maximum(both + self.shrinkage, 1.0)
             weight[np.arange(len(weight)), low + np.arange(len(weight))] = 0.0
-            near = np.argsort(-weight, axis=1, kind="stable")[:, : self.top_n]
-            heaviest = np.take_along_axis(weight, near, axis=1)
-            row, rank = np.nonzero(heaviest > 0.0)
-            columns = {
-                "item_x": items[low + row].astype(np.int32),
-                "item_y": items[near[row, rank]].astype(np.int32),
-                "weight": heaviest[row, rank].astype(np.float32),
-            }
-            yield pl.DataFrame(columns, schema=NEIGHBOURS)
+            yield top_of_rows(weight, self.top_n).to_frame(low, items)
 
 
 def _by_session(

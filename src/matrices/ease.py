@@ -20,7 +20,7 @@ from src.data import paths
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.matrices.base import ItemMatrix
-from src.matrices.neighbours import NEIGHBOURS
+from src.matrices.neighbours import NEIGHBOURS, top_of_rows
 
 RANGE = 1_000  # items whose products, or neighbours, are made at a time
 
@@ -39,8 +39,9 @@ class EaseMatrix(ItemMatrix):
     top_n: int = 200  # neighbours kept: by weight, ties by item id
 
     def __post_init__(self) -> None:
-        if self.ridge <= 0 or min(self.max_items, self.top_n) < 1:
-            raise ValueError(f"matrix {self.name}: ridge above 0, max_items and top_n at least 1")
+        super().__post_init__()
+        if self.ridge == 0:
+            raise ValueError(f"matrix {self.name}: ridge is above 0")
 
     @classmethod
     def write(cls, data: SplitData, rows: dict[Path, Self]) -> None:
@@ -69,15 +70,7 @@ class EaseMatrix(ItemMatrix):
             weight = (inverse[low : low + RANGE] * scale).astype(np.float32)
             own = np.arange(len(weight))
             weight[own, low + own] = 0.0
-            near = np.argsort(-weight, axis=1, kind="stable")[:, : self.top_n]
-            heaviest = np.take_along_axis(weight, near, axis=1)
-            row, rank = np.nonzero(heaviest > 0.0)
-            columns = {
-                "item_x": items[low + row].astype(np.int32),
-                "item_y": items[near[row, rank]].astype(np.int32),
-                "weight": heaviest[row, rank],
-            }
-            yield pl.DataFrame(columns, schema=NEIGHBOURS)
+            yield top_of_rows(weight, self.top_n).to_frame(low, items)
 
 
 def products(s: Sessions, items: I64) -> F64:

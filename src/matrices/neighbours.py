@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, I32, I64, offsets_of_sizes, read_only
+from src.core.arrays import F32, F64, I32, I64, offsets_of_sizes, read_only
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -35,13 +35,16 @@ class Neighbours:
     item: I32
     weight: F32
 
-    def to_frame(self, first: int = 0) -> pl.DataFrame:
-        """Convert to a NEIGHBOURS frame; `first` is the item of the first offset."""
-        items = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
-        x = np.repeat(items, np.diff(self.offsets))
-        return pl.DataFrame(
-            {"item_x": x, "item_y": self.item, "weight": self.weight}, schema=NEIGHBOURS
-        )
+    def to_frame(self, first: int = 0, items: I64 | None = None) -> pl.DataFrame:
+        """Convert to a NEIGHBOURS frame; `first` is the number of the first item.
+
+        items: ids of items by their number, ascending; None: numbers are ids.
+        """
+        numbers = np.arange(first, first + self.offsets.size - 1, dtype=np.int32)
+        x, y = np.repeat(numbers, np.diff(self.offsets)), self.item
+        if items is not None:
+            x, y = items[x].astype(np.int32), items[y].astype(np.int32)
+        return pl.DataFrame({"item_x": x, "item_y": y, "weight": self.weight}, schema=NEIGHBOURS)
 
     @classmethod
     def load(cls, path: Path, n_rows: int, top: int) -> Neighbours:
@@ -72,6 +75,15 @@ class Neighbours:
                 weight.write(w.data)
             offsets = offsets_of_sizes(sizes)
             return cls(offsets, _mapped(near, np.int32), _mapped(weight, np.float32))
+
+
+def top_of_rows(weight: F32 | F64, top: int) -> Neighbours:
+    """Keep the heaviest columns of each row of weights (rows, items) above 0; ties by item."""
+    near = np.argsort(-weight, axis=1, kind="stable")[:, :top]
+    heaviest = np.take_along_axis(weight, near, axis=1)
+    kept = np.greater(heaviest, 0.0)
+    offsets = offsets_of_sizes(kept.sum(axis=1))
+    return Neighbours(offsets, near[kept].astype(np.int32), heaviest[kept].astype(np.float32))
 
 
 def rebuilds(run: Run, split: str, name: str) -> list[int]:

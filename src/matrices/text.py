@@ -11,13 +11,12 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from src.core.arrays import F32, offsets_of_sizes
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run
 from src.data import paths
 from src.data.split_data import SplitData
 from src.matrices.base import ItemMatrix
-from src.matrices.neighbours import NEIGHBOURS, Neighbours
+from src.matrices.neighbours import NEIGHBOURS, Neighbours, top_of_rows
 
 RANGE = 1_000  # items whose cosines are made at a time
 
@@ -42,8 +41,9 @@ class TextMatrix(ItemMatrix):
         """Compute the rows one by one."""
         run, n_items = data.run, count_rows(paths.items(data.run))
         for path, row in rows.items():
-            run.budget.claim(f"{data.split} {row.name}", 16 * RANGE * n_items, 0)
-            texts = pl.read_parquet(paths.items(run), columns=[row.column]).to_series()
+            disk = 8.0 * n_items * min(row.top_n, n_items)
+            run.budget.claim(f"{data.split} {row.name}", 16 * RANGE * n_items, disk)
+            texts = data.text_attribute(row.column)
             with TableWriter(path, NEIGHBOURS) as writer:
                 for first, near in row.neighbours(texts):
                     writer.add(near.to_frame(first))
@@ -67,12 +67,3 @@ def tf_idf(texts: list[str]) -> sparse.csr_matrix:
         return sparse.csr_matrix(terms.fit_transform(texts))
     except ValueError:  # no text has a word
         return sparse.csr_matrix((len(texts), 1))
-
-
-def top_of_rows(weight: F32, top: int) -> Neighbours:
-    """Keep the heaviest columns of each row of weights (rows, items) above 0; ties by item."""
-    near = np.argsort(-weight, axis=1, kind="stable")[:, :top]
-    heaviest = np.take_along_axis(weight, near, axis=1)
-    kept = heaviest > 0.0
-    offsets = offsets_of_sizes(kept.sum(axis=1))
-    return Neighbours(offsets, near[kept].astype(np.int32), heaviest[kept])

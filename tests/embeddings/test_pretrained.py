@@ -30,6 +30,12 @@ def test_vectors(tmp_path: Path) -> None:
         replace(ROW, key="article_id").read(tmp_path / "vectors.csv", item_ids)
 
 
+def test_ids_that_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "vectors.csv").write_text("id,e0,e1\nx9,3.0,4.0\n007,1,0\n")
+    found = ROW.read(tmp_path / "vectors.csv", pl.Series(["007", "7", "x9"]))
+    np.testing.assert_allclose(found, [[1, 0], [0, 0], [0.6, 0.8]], rtol=1e-6)
+
+
 def test_another_file_gives_other_vectors(tmp_path: Path) -> None:
     """Without the file no item has a vector; once it is there, or changes, it is read."""
     write_split(tmp_path, planted_events(30), 10)

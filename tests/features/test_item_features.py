@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import polars as pl
 import pytest
 from plain_features import RECIPE, at, pairs, plain_weight
 from planted import BARE, DAY, Events, history
@@ -44,8 +45,14 @@ def test_attribute_and_context_columns(data: SplitData, pool: Pool, X: F32) -> N
 
 
 def test_a_column_that_is_not_there_is_named(data: SplitData) -> None:
+    titled = SplitData(data.run, "valid")
+    titled.items = data.items.with_columns(title=pl.lit("a song"))
     with pytest.raises(ValueError, match=r"items.parquet: no column wrods, .*it has .*words"):
         attribute(data, "wrods")
+    with pytest.raises(ValueError, match="column title has no numbers"):
+        attribute(titled, "title")
+    with pytest.raises(ValueError, match="column words has no texts"):
+        titled.text_attribute("words")
     with pytest.raises(ValueError, match=r"events.parquet: no column devise, .*it has .*device"):
         data.context("devise")
 
