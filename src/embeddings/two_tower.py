@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 ENCODERS = ("pool", "gru", "lags", "transformer")
 """Names of the encoders in two_tower_nets.py, which is not imported here: it loads torch."""
+NUMBERS_HELD = {"gru": (24, 10), "transformer": (75, 12)}
+"""Numbers that an encoder holds of an event, in vectors: with gradients, and without."""
+SESSIONS_AT_A_TIME = 8192
+"""Sessions that are encoded at a time."""
 MORE = 5
 """A small log gets so many times the epochs of a row, at most."""
 
@@ -90,12 +94,16 @@ class TwoTowerEmbedding(Embedding):
     def memory(self, run: Run, split: str) -> float:
         """Count item vectors, Adam's two moments, the vectors of the best epoch and of queries.
 
-        A batch has a score of each drawn item, its gradient, and a copy.
+        A batch has a score of each drawn item, its gradient, and a copy. An encoder holds numbers
+        of each event of a batch, and of the sessions that are encoded at a time.
         """
         vectors, other = 5, 400  # other: bytes an item, for counts, draws and gathered rows
         drawn = min(count_rows(paths.items(run)), self.batch_negatives)
         scores = 3 * 4 * self.batch_size * drawn
-        return training_memory(run, split, vectors * 4 * self.dim + other) + scores
+        trained, encoded = NUMBERS_HELD.get(self.encoder, (12, 4))
+        events = self.max_len * (trained * self.batch_size + encoded * SESSIONS_AT_A_TIME)
+        held = scores + 4.0 * self.dim * events
+        return training_memory(run, split, vectors * 4 * self.dim + other) + held
 
     def target_types(self, recipe: Recipe) -> list[int]:
         """Return the event type of each objective."""

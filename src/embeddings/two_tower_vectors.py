@@ -19,13 +19,13 @@ from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
 from src.data.shards import batches
 from src.data.vectors import load
+from src.embeddings.two_tower import SESSIONS_AT_A_TIME
 from src.embeddings.two_tower_nets import TwoTowerNet
 from src.embeddings.two_tower_state import TrainingState, encode
 
 if TYPE_CHECKING:
     from src.embeddings.two_tower import TwoTowerEmbedding
 
-SESSIONS_AT_A_TIME = 8192
 ITEMS_AT_A_TIME = 16384
 MIN_SESSIONS = 32
 """Fewer sessions are encoded with copies of them.
