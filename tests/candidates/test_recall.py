@@ -96,6 +96,15 @@ def test_recall_of_retrievers_and_pool(
     assert made.candidates == sum(map(len, sorted_pool.values()))
 
 
+def test_what_is_not_listed_is_not_found_by_a_metric_of_many_items(
+    ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, metric=Recall(2000))  # more than a rank can tell
+    table = measured(recipe, ranked, labels, tmp_path).retrievers_table()
+    assert table["clicks_recall_2000"].equals(table["clicks_recall"])
+    assert table["clicks_recall"].max() < 1
+
+
 def test_queries_with_a_hit_among_the_first_items(
     ranked: Ranked, labels: pl.DataFrame, tmp_path: Path
 ) -> None:

@@ -154,6 +154,10 @@ def test_fresh_by_hand(tmp_path: Path) -> None:
     item, score = NewItemRetriever("fresh", "created", max_age_days=1.0, top=3).lists(data, 0, 1)
     assert item.tolist() == [[B, D, -1]]
     np.testing.assert_allclose(score, [[1.0, 1 / 25, 0.0]], rtol=1e-6)
+    write_items(tmp_path, 5, {"created": [None, -DAY, now + 1, None, None]})  # of 1969
+    old = NewItemRetriever("old", "created", max_age_days=9.0, top=3)
+    item, _ = old.lists(SplitData(data.run, "valid"), 0, 1)
+    assert item.tolist() == [[B, -1, -1]]
 
 
 def test_popular_window_borders() -> None:

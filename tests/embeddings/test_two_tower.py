@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from planted import BARE, planted_events, sessions_of
+from planted import BARE, planted_events, planted_split, sessions_of
 
 from src.core.training import EarlyStopping, Log, train_epoch, train_in_epochs
 from src.data.recipe import Objective
@@ -127,6 +127,14 @@ def test_ranks(monkeypatch: pytest.MonkeyPatch, planted: Sessions, cells: int) -
 
 def test_every_encoder_has_a_net() -> None:
     assert list(two_tower_nets.ENCODERS) == list(ENCODERS)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_an_encoder_claims_what_it_holds_of_long_sessions(tmp_path: Path, encoder: str) -> None:
+    data, row = planted_split(tmp_path), TwoTowerEmbedding("net", encoder=encoder)
+    short, long = (replace(row, max_len=n).memory(data.run, "valid") for n in (10, 50))
+    held = 4 * row.dim * 40 * row.batch_size * (75 if encoder == "transformer" else 12)
+    assert long - short > held
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
