@@ -139,7 +139,7 @@ RANKERS = (
     NetRanker("din", DIN(), Softmax(), MRR(100), categories=(
         "category_value", "category_last", "context_device", "context_os", "context_region",
         "context_referrer",
-    ), max_items=100_000, batch_size=512, epochs=2, patience=1),
+    ), max_items=100_000, batch_size=256, epochs=2, patience=1),
 )  # fmt: skip
 
 RECIPE = Recipe(
