@@ -22,7 +22,7 @@ from src.data.recipe import Objective
 from src.data.schemas import EVENTS
 from src.data.sequence_batch import SequenceBatch
 from src.data.sessions import Sessions
-from src.embeddings import two_tower_metrics, two_tower_nets
+from src.embeddings import two_tower_metrics, two_tower_nets, two_tower_vectors
 from src.embeddings.neighbours import neighbours_by_likelihood
 from src.embeddings.two_tower import ENCODERS, TwoTowerEmbedding
 from src.embeddings.two_tower_batches import Batch, Targets, split_positions
@@ -151,7 +151,7 @@ def test_the_predicted_type_decides(tmp_path: Path, encoder: str) -> None:
     np.testing.assert_allclose(lengths, [1] * RING + [0], rtol=1e-5)  # the last item never occurs
 
 
-def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None:
+def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path, monkeypatch) -> None:
     """In log-odds; and its likeliest neighbour is what comes next."""
     s = ring()
     with deterministic_trainer(s, ROW, 3, 3, "cpu") as trainer:
@@ -162,7 +162,8 @@ def test_a_single_event_has_the_query_of_a_session_of_it(tmp_path: Path) -> None
     each = Sessions.from_events(
         pl.DataFrame(events, schema=EVENTS, orient="row"), RING, RING + 1, 0
     )
-    towers.query_tower.write_vectors(each, [CLICK], tmp_path / "q.npy")
+    monkeypatch.setattr(two_tower_vectors, "SESSIONS_AT_A_TIME", 7)
+    towers.query_tower.write_vectors(each, [CLICK, BUY], tmp_path / "q.npy")
     wanted = np.load(tmp_path / "q.npy")[0] / ROW.temperature
     np.testing.assert_allclose(single[:RING], wanted, rtol=1e-4, atol=1e-5)
     near = neighbours_by_likelihood(single, items, 1, np.bincount(s.item, minlength=RING + 1), RING)
