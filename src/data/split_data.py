@@ -86,7 +86,9 @@ class SplitData:
 
         Raises ValueError where items have no such column of numbers.
         """
-        values = self._item_column(column, "numbers", lambda d: d.is_numeric() or d == pl.Boolean)
+        values = self._item_column(
+            column, "numbers", lambda dtype: dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)
+        )
         return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
     def text_attribute(self, column: str) -> pl.Series:

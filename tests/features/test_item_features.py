@@ -46,9 +46,10 @@ def test_attribute_and_context_columns(data: SplitData, pool: Pool, X: F32) -> N
 
 def test_a_column_that_is_not_there_is_named(data: SplitData) -> None:
     titled = SplitData(data.run, "valid")
-    titled.items = data.items.with_columns(title=pl.lit("a song"))
+    titled.items = data.items.with_columns(title=pl.lit("a song"), nothing=pl.lit(None))
     with pytest.raises(ValueError, match=r"items.parquet: no column wrods, .*it has .*words"):
         attribute(data, "wrods")
+    assert np.isnan(attribute(titled, "nothing")).all()
     with pytest.raises(ValueError, match="column title has no numbers"):
         attribute(titled, "title")
     with pytest.raises(ValueError, match="column words has no texts"):
