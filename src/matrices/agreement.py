@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -23,9 +23,6 @@ from src.data.sessions import Sessions
 from src.data.split_data import SplitData
 from src.matrices.base import ItemMatrix
 from src.matrices.neighbours import NEIGHBOURS, top_of_rows
-
-if TYPE_CHECKING:
-    pass
 
 RANGE = 1_000  # items whose neighbours are made at a time
 
