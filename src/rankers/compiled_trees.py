@@ -1,8 +1,9 @@
-"""Compile XGBoost's trees to arrays, which a kernel scores twice as fast (bench/scoring.py).
+"""Compile XGBoost's trees to arrays, which a kernel scores in a fraction of the time.
 
-All trees get the same depth: a leaf above it is replaced by a subtree whose leaves all have its
-value. Comparisons and sums are in float32 and in XGBoost's order, so the scores are equal bit by
-bit.
+bench/scoring.py measures it. All trees get the same depth: a leaf above it is replaced by a subtree
+whose leaves all have its value. Values of features become codes of 8 bits, as long as a model has
+at most 255 thresholds of a feature. Codes and thresholds compare as the floats do, and sums are in
+float32 and in XGBoost's order, so the scores are equal bit by bit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import xgboost as xgb
+from numpy.typing import NDArray
 
 from src.core.arrays import F32, I64
 from src.rankers import compiled_trees_kernel
@@ -31,16 +33,22 @@ LOG_LINK = ("count:poisson", "reg:gamma", "reg:tweedie")
 class CompiledTrees(TreeModel):
     """Trees of equal depth as arrays: a row per tree.
 
-    Inner nodes are numbered by level: 0, 1-2, 3-6, ... A row of features goes to the second child
-    of a node where sign * x >= threshold, else to the first. A missing value goes to the first
-    child, since the comparison fails: `sign` is -1 where XGBoost sends missing values to the right.
-    feature, sign, threshold: (trees, inner nodes). leaf: (trees, leaves).
+    The code of a value is the number of thresholds of its feature that are not above it. A feature
+    has up to two columns of codes, which differ in the code of a missing value: 0 where XGBoost
+    sends missing values to the left, else the number of thresholds.
+    source, missing, cuts: of the columns of codes: index of feature_names, code of a missing value,
+    and thresholds, ascending and padded with infinity to (columns, 2^n - 1).
+    Inner nodes are numbered by level: 0, 1-2, 3-6, ... A row goes to the second child of a node
+    where code >= threshold, else to the first. column, threshold: (trees, inner nodes).
+    leaf: (trees, leaves).
     """
 
     feature_names: list[str]
-    feature: I64  # indices of feature_names
-    sign: F32
-    threshold: F32
+    source: I64
+    missing: NDArray[np.unsignedinteger]
+    cuts: F32
+    column: I64
+    threshold: NDArray[np.unsignedinteger]
     leaf: F32
     base: np.float32  # added to the sum of the leaves
 
@@ -59,21 +67,30 @@ class CompiledTrees(TreeModel):
         left, right = joined("left_children"), joined("right_children")
         node, is_leaf = np.arange(left.size), left < 0  # a leaf becomes its own children
         left, right = (np.where(is_leaf, node, start + child) for child in (left, right))
-        value, to_left = joined("split_conditions", np.float32), joined("default_left") == 1
-        after = np.nextafter(-value, np.float32(np.inf))  # -x >= after means x < value
-        threshold, sign = np.where(to_left, value, after), np.where(to_left, 1, -1)
-        first, second = np.where(to_left, left, right), np.where(to_left, right, left)
-        feature, level = joined("split_indices"), root[:, None]
-        levels: list[np.ndarray] = []
+        level, levels = root[:, None], list[np.ndarray]()
         while not is_leaf[level].all() or not levels:
             if len(levels) == MAX_DEPTH:
                 return None
             levels.append(level)
-            level = np.stack([first[level], second[level]], axis=2).reshape(root.size, -1)
+            level = np.stack([left[level], right[level]], axis=2).reshape(root.size, -1)
         nodes = np.concatenate(levels, axis=1)
+        value = joined("split_conditions", np.float32)
+        to_right = joined("default_left") == 0
+        keys = np.where(is_leaf, 0, 2 * joined("split_indices") + to_right)
+        key, column = np.unique(keys, return_inverse=True)
+        cuts = [np.unique(value[(column == c) & ~is_leaf]) for c in range(key.size)]
+        n_cuts = np.array([of_column.size for of_column in cuts])
+        dtype = np.min_scalar_type(n_cuts.max())
+        threshold = np.zeros(value.size, dtype)  # of a leaf: any, as both children are equal
+        padded = np.full((key.size, 2 ** int(n_cuts.max()).bit_length() - 1), np.inf, np.float32)
+        for c, of_column in enumerate(cuts):
+            here = (column == c) & ~is_leaf
+            threshold[here] = np.searchsorted(of_column, value[here]) + 1
+            padded[c, : of_column.size] = of_column
+        missing = np.where(key % 2 == 1, n_cuts, 0).astype(dtype)
         return cls(
-            list(model.feature_names or []), feature[nodes], sign[nodes].astype(np.float32),
-            threshold[nodes], value[level], _base_score(learner),
+            list(model.feature_names or []), key // 2, missing, padded,
+            column[nodes], threshold[nodes], value[level], _base_score(learner),
         )  # fmt: skip
 
     @property
@@ -81,8 +98,9 @@ class CompiledTrees(TreeModel):
         return self.feature_names
 
     def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
-        trees = (self.feature, self.sign, self.threshold, self.leaf, self.base)
-        margins: F32 = compiled_trees_kernel.margins(X, rows, columns, *trees)
+        codes = (self.missing, self.cuts)
+        trees = (self.column, self.threshold, self.leaf, self.base)
+        margins: F32 = compiled_trees_kernel.margins(X, rows, columns[self.source], *codes, *trees)
         return margins
 
 

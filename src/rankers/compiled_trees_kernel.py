@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-ROWS = 64
+ROWS = 256
 """Rows of features in a block: loops over them become vector instructions.
 
 Indices are unsigned: numba checks the sign of others, which prevents vector instructions.
@@ -14,65 +14,85 @@ Indices are unsigned: numba checks the sign of others, which prevents vector ins
 
 
 @njit(cache=True, error_model="numpy")
-def _select_leaf(x, feature, sign, threshold, first, second, node, value):
-    """Write the value of a node whose children are leaves, for a block of rows."""
-    for r in range(np.uint64(ROWS)):
-        value[node, r] = second if sign * x[feature, r] >= threshold else first
+def _encode(x, cuts, missing, place, codes):
+    """Write how many cuts are not above a value, for a block of rows of one column.
 
-
-@njit(cache=True, error_model="numpy")
-def _select_child(x, feature, sign, threshold, first, second, node, value):
-    """Write the value of another node from the values of its children, for a block of rows."""
-    for r in range(np.uint64(ROWS)):
-        of_first, of_second = value[first, r], value[second, r]
-        value[node, r] = of_second if sign * x[feature, r] >= threshold else of_first
-
-
-@njit(cache=True, error_model="numpy")
-def _add_trees(x, feature, sign, threshold, leaf, value, total):
-    """Add the value of each tree's root to `total`, for a block of rows x (columns, ROWS).
-
-    value: scratch (nodes, ROWS).
+    x: float32, scratch: place. cuts: ascending, 2^n - 1 of them. missing: the code of NaN.
     """
-    inner = feature.shape[1]
+    for r in range(np.uint64(ROWS)):
+        place[r] = 0
+    half = np.uint32((cuts.size + 1) // 2)
+    while half:  # searches by halves: cuts[: place] are not above x
+        for r in range(np.uint64(ROWS)):
+            end = place[r] + half
+            place[r] = end if x[r] >= cuts[np.uint64(end - np.uint32(1))] else place[r]
+        half >>= np.uint32(1)
+    for r in range(np.uint64(ROWS)):
+        codes[r] = place[r]
+    if missing:
+        for r in range(np.uint64(ROWS)):
+            codes[r] = missing if np.isnan(x[r]) else codes[r]
+
+
+@njit(cache=True, error_model="numpy")
+def _select_leaf(codes, column, threshold, leaf, node, chosen):
+    """Write the leaf below a node whose children are leaves, for a block of rows."""
+    for r in range(np.uint64(ROWS)):
+        chosen[node, r] = leaf + np.uint8(codes[column, r] >= threshold)
+
+
+@njit(cache=True, error_model="numpy")
+def _select_child(codes, column, threshold, first, second, node, chosen):
+    """Write the leaf below another node from those of its children, for a block of rows."""
+    for r in range(np.uint64(ROWS)):
+        of_first, of_second = chosen[first, r], chosen[second, r]
+        chosen[node, r] = of_second if codes[column, r] >= threshold else of_first
+
+
+@njit(cache=True, error_model="numpy")
+def _add_trees(codes, column, threshold, leaf, chosen, total):
+    """Add the value of each tree's leaf to `total`, for a block of rows; codes: (columns, ROWS).
+
+    chosen: scratch, uint8 (nodes, ROWS).
+    """
+    inner = column.shape[1]
     lowest = inner // 2  # the first node whose children are leaves
-    for tree in range(feature.shape[0]):
+    for tree in range(column.shape[0]):
         for n in range(inner - 1, -1, -1):
-            f, s, t = np.uint64(feature[tree, n]), sign[tree, n], threshold[tree, n]
+            c, t = np.uint64(column[tree, n]), threshold[tree, n]
             if n >= lowest:
-                child = 2 * (n - lowest)
-                first, second = leaf[tree, child], leaf[tree, child + 1]
-                _select_leaf(x, f, s, t, first, second, np.uint64(n), value)
+                _select_leaf(codes, c, t, np.uint8(2 * (n - lowest)), np.uint64(n), chosen)
             else:
                 left, right = np.uint64(2 * n + 1), np.uint64(2 * n + 2)
-                _select_child(x, f, s, t, left, right, np.uint64(n), value)
-        for r in range(ROWS):
-            total[r] += value[0, r]
+                _select_child(codes, c, t, left, right, np.uint64(n), chosen)
+        for r in range(np.uint64(ROWS)):
+            total[r] += leaf[np.uint64(tree), np.uint64(chosen[0, r])]
 
 
 @njit(cache=True)
-def _gather(X, rows, columns, x):
-    """Copy rows and columns of X to x, transposed."""
+def _gather(X, rows, column, x):
+    """Copy rows of a column of X to x."""
     for r in range(rows.size):
-        row, to = np.uint64(rows[r]), np.uint64(r)
-        for c in range(columns.size):
-            x[np.uint64(c), to] = X[row, np.uint64(columns[c])]
+        x[np.uint64(r)] = X[np.uint64(rows[r]), column]
 
 
 @njit(parallel=True, cache=True)
-def margins(X, rows, columns, feature, sign, threshold, leaf, base):
+def margins(X, rows, columns, missing, cuts, column, threshold, leaf, base):
     """Sum the trees for some rows of X: float32 (rows).
 
-    columns: columns of X; feature: indices of `columns`. The other arrays: see CompiledTrees.
+    columns: the column of X of each column of codes. The other arrays: see CompiledTrees.
     """
     out = np.empty(rows.size, np.float32)
     for b in prange((rows.size + ROWS - 1) // ROWS):
         first = b * ROWS
         n = min(ROWS, rows.size - first)
-        x = np.zeros((columns.size, ROWS), np.float32)
-        value = np.empty((feature.shape[1], ROWS), np.float32)
+        x, place = np.zeros(ROWS, np.float32), np.empty(ROWS, np.uint32)
+        codes = np.empty((columns.size, ROWS), threshold.dtype)
+        for c in range(columns.size):
+            _gather(X, rows[first : first + n], np.uint64(columns[c]), x)
+            _encode(x, cuts[c], missing[c], place, codes[c])
+        chosen = np.empty((column.shape[1], ROWS), np.uint8)
         total = np.full(ROWS, base, np.float32)
-        _gather(X, rows[first : first + n], columns, x)
-        _add_trees(x, feature, sign, threshold, leaf, value, total)
+        _add_trees(codes, column, threshold, leaf, chosen, total)
         out[first : first + n] = total[:n]
     return out

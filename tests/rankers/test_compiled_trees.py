@@ -53,7 +53,7 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
     model = booster(X, objective=objective, max_depth=depth)
     model.save_model(tmp_path / "model.ubj")
     trees = load(tmp_path / "model.ubj", 1)
-    assert isinstance(trees, CompiledTrees) and trees.feature.shape[1] == 2**depth - 1
+    assert isinstance(trees, CompiledTrees) and trees.column.shape[1] == 2**depth - 1
     other = table(0.2)
     other[:, 5] = np.nan  # missing where it never was
     rng = np.random.default_rng(0)
@@ -69,6 +69,21 @@ def test_scores_are_xgboosts(objective: str, depth: int, missing: float, tmp_pat
         assert trees.margins(wide, names).tolist() == wanted.tolist()
         assert trees.margins(wide, names, some).tolist() == wanted[some].tolist()
         assert trees.margins(wide, names, some[:0]).size == 0
+
+
+def test_more_thresholds_than_8_bits_hold() -> None:
+    names = [f"c{n}" for n in range(COLUMNS)]
+    X = np.random.default_rng(7).normal(size=(ROWS, COLUMNS)).astype(np.float32)
+    X[::5, 0] = np.nan
+    few, many = (
+        booster(X, rounds, objective="binary:logistic", max_depth=8, max_bin=700, reg_lambda=0)
+        for rounds in (2, 90)
+    )
+    for model, dtype in ((few, np.uint8), (many, np.uint16)):
+        trees = CompiledTrees.compile(model)
+        assert trees and trees.threshold.dtype == dtype
+        wanted = model.inplace_predict(X, predict_type="margin", validate_features=False)
+        assert trees.margins(X, names).tolist() == wanted.tolist()
 
 
 LINKED = ("reg:logistic", "count:poisson", "reg:gamma", "reg:tweedie", "reg:squarederror")
