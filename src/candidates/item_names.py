@@ -12,7 +12,7 @@ from scipy import sparse
 
 from src.candidates import texts
 from src.candidates.base import Retriever
-from src.core.arrays import F64, count_items
+from src.core.arrays import F64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -64,7 +64,7 @@ class ItemNameRetriever(Retriever):
 
     def _scale(self, data: SplitData) -> F64:
         """Return the factor of each item: float64 (items), 0 for one without an event."""
-        count = count_items(data.sessions.item, data.n_items)
+        count = data.sessions.count_items()
         return np.where(count > 0, np.maximum(count, 1.0) ** self.popularity, 0.0)
 
     def _weights(self, data: SplitData) -> tuple[Any, sparse.csr_matrix]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from src.candidates import new_items_kernel
 from src.candidates.base import Retriever
-from src.core.arrays import F64, count_items
+from src.core.arrays import F64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -59,7 +59,7 @@ class NewItemRetriever(Retriever):
             eligible = np.isfinite(times)
             created[eligible] = times[eligible]
         if self.unseen:
-            eligible &= count_items(s.item, s.n_items) == 0
+            eligible &= s.count_items() == 0
         order = np.flatnonzero(eligible)[np.argsort(created[eligible], kind="stable")]
         return new_items_kernel.new_item_lists(
             s.offsets, s.item, now, first, end, order, created[order],

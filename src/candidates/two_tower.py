@@ -10,7 +10,7 @@ import numpy as np
 
 from src.candidates.base import Retriever
 from src.core import nearest
-from src.core.arrays import F32, I64, count_items, most_frequent
+from src.core.arrays import F32, I64, most_frequent
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -83,6 +83,6 @@ class TwoTowerRetriever(Retriever):
         )
 
     def _searched_items(self, data: SplitData) -> SearchedItems:
-        count = count_items(data.fitted.sessions.item, data.n_items)
+        count = data.fitted.sessions.count_items()
         items = most_frequent(count, self.max_items)
         return SearchedItems(items, item_vectors(data, self.model)[items])

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from src.core.arrays import I8, I32, I64, arrays, offsets_of_ids
+from src.core.arrays import I8, I32, I64, arrays, count_items, offsets_of_ids
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -36,6 +36,10 @@ class Sessions:
     @property
     def n_queries(self) -> int:
         return self.n_sessions - self.first_query
+
+    def count_items(self) -> I64:
+        """Count the events of each item: int64 (items)."""
+        return count_items(self.item, self.n_items)
 
     def own_rows(self, first: int, end: int) -> I64:
         """Return the first row of sessions first : end, by which an index of them knows each."""

@@ -13,7 +13,7 @@ from src.data.sessions import Sessions
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
 from src.embeddings.epochs import train_with_checkpoints, write_log
 from src.embeddings.factorization_trainer import FactorizationTrainer
-from src.embeddings.neighbours import write_likely_neighbours
+from src.embeddings.neighbours import write_neighbours_by_likelihood
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FactorizationEmbedding(Embedding):
                 paths.item_vectors(run, split, self.name): partial(save, unit(target)),
                 paths.source_vectors(run, split, self.name): partial(save, unit(source)),
                 paths.neighbours(run, split, self.name): partial(
-                    write_likely_neighbours, source, target, sessions, self.top_n, self.max_items
+                    write_neighbours_by_likelihood, self, source, target, sessions.count_items()
                 ),
                 paths.embedding_log(run, split, self.name): partial(write_log, log),
             })  # fmt: skip

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.core.arrays import F32, I64, count_items
+from src.core.arrays import F32, I64
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
-from src.embeddings.neighbours import neighbours_by_cosine
+from src.embeddings.neighbours import write_neighbours_by_cosine
 from src.embeddings.vector_map import VectorMap
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class FallbackEmbedding(Embedding):
         filled: Summary = {}
 
         def make(temporary: dict[Path, Path]) -> None:
-            sessions = Sessions.load(run, split)
-            count = count_items(sessions.item, sessions.n_items)
+            count = Sessions.load(run, split).count_items()
             texts, vectors = load(files[0]), load(files[1])
             new = self.filled(texts, vectors, count)
             filled["filled items"] = int((new != vectors).any(axis=1).sum())
@@ -77,7 +76,7 @@ class FallbackEmbedding(Embedding):
                 paths.item_vectors(run, split, self.name): partial(save, new),
                 paths.source_vectors(run, split, self.name): partial(save, sources),
                 paths.neighbours(run, split, self.name): partial(
-                    self.write_neighbours, sources, new, count
+                    write_neighbours_by_cosine, self, new, count + 1, sources=sources
                 ),
             })  # fmt: skip
 
@@ -102,8 +101,3 @@ class FallbackEmbedding(Embedding):
         if few.size:
             new[few] = unit(self.map.fit(texts[both], vectors[both])(texts[few]))
         return new
-
-    def write_neighbours(self, sources: F32, vectors: F32, count: I64, path: Path) -> None:
-        """Write `neighbours_by_cosine`, with an event more, as item_x, item_y, weight."""
-        near = neighbours_by_cosine(vectors, self.top_n, count + 1, self.max_items, sources)
-        near.to_frame().write_parquet(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from src.core.arrays import F32, I64, count_items
+from src.core.arrays import F32, I64
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -19,7 +19,7 @@ from src.data.split_data import SplitData
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
 from src.embeddings.epochs import train_with_checkpoints, write_log
-from src.embeddings.neighbours import neighbours_by_cosine
+from src.embeddings.neighbours import write_neighbours_by_cosine
 from src.generation.ids import Ids, Quantiser, random_ids, semantic_ids
 from src.texts.base import TextEncoder
 from src.texts.session_texts import session_vectors, text_inputs, text_memory
@@ -130,7 +130,7 @@ class GeneratorEmbedding(Embedding):
             write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, vectors),
                 paths.neighbours(run, split, self.name): partial(
-                    self.write_neighbours, vectors, sessions
+                    write_neighbours_by_cosine, self, vectors, sessions.count_items()
                 ),
                 paths.semantic_ids(run, split, self.name): partial(save, ids.codes),
                 paths.generator(run, split, self.name): generation.write,
@@ -141,7 +141,7 @@ class GeneratorEmbedding(Embedding):
 
     def ids(self, sessions: Sessions, sources: Sequence[Path], seed: int) -> Ids:
         """Give an id to each frequent item that, unless ids are random, has a vector."""
-        count = count_items(sessions.item, sessions.n_items)
+        count = sessions.count_items()
         order = np.random.default_rng(seed).permutation(count.size)  # of items of equal counts
         listed: I64 = order[np.argsort(-count[order], kind="stable")][: self.max_items]
         listed = listed[count[listed] > 0]
@@ -164,9 +164,3 @@ class GeneratorEmbedding(Embedding):
     @property
     def quantiser(self) -> Quantiser:
         return Quantiser(self.sizes, self.nested, self.balance, self.autoencoder)
-
-    def write_neighbours(self, vectors: F32, sessions: Sessions, path: Path) -> None:
-        """Write `neighbours_by_cosine` as item_x, item_y, weight."""
-        count = count_items(sessions.item, sessions.n_items)
-        near = neighbours_by_cosine(vectors, self.top_n, count, self.max_items)
-        near.to_frame().write_parquet(path)

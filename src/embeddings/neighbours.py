@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from src.core.arrays import F32, F64, I64, count_items, most_frequent
+from src.core.arrays import F32, F64, I64, most_frequent
 from src.core.nearest import nearest
-from src.data.sessions import Sessions
-from src.embeddings.base import ROWS_AT_A_TIME
+from src.embeddings.base import ROWS_AT_A_TIME, Embedding
 from src.matrices.neighbours import Neighbours
 
 POPULARITY_PRIOR = 0.5
@@ -96,10 +95,17 @@ def search(sources: F32, known: I64, listed: I64, targets: F32, n: int) -> Neigh
     return Neighbours(offsets, item, weight)
 
 
-def write_likely_neighbours(
-    sources: F32, targets: F32, sessions: Sessions, n: int, max_items: int, path: Path
+def write_neighbours_by_likelihood(
+    row: Embedding, sources: F32, targets: F32, count: I64, path: Path
 ) -> None:
     """Write `neighbours_by_likelihood` as a parquet file of item_x, item_y, weight."""
-    count = count_items(sessions.item, sessions.n_items)
-    near = neighbours_by_likelihood(sources, targets, n, count, max_items)
+    near = neighbours_by_likelihood(sources, targets, row.top_n, count, row.max_items)
+    near.to_frame().write_parquet(path)
+
+
+def write_neighbours_by_cosine(
+    row: Embedding, vectors: F32, count: I64, path: Path, sources: F32 | None = None
+) -> None:
+    """Write `neighbours_by_cosine` as a parquet file of item_x, item_y, weight."""
+    near = neighbours_by_cosine(vectors, row.top_n, count, row.max_items, sources)
     near.to_frame().write_parquet(path)

@@ -11,13 +11,13 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, count_items
+from src.core.arrays import F32
 from src.core.run import Run
 from src.data import paths
 from src.data.sessions import Sessions
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
-from src.embeddings.neighbours import neighbours_by_cosine
+from src.embeddings.neighbours import write_neighbours_by_cosine
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ class PretrainedEmbedding(Embedding):
         def make(temporary: dict[Path, Path]) -> None:
             item_ids = pl.read_parquet(paths.items(run), columns=["item_id"])["item_id"]
             vectors = self.read(source, item_ids)
+            count = Sessions.load(run, split).count_items()
             write_missing(temporary, {
                 vector_file: partial(save, vectors),
                 paths.neighbours(run, split, self.name): partial(
-                    self.write_neighbours, vectors, Sessions.load(run, split)
+                    write_neighbours_by_cosine, self, vectors, count
                 ),
             })  # fmt: skip
 
@@ -81,12 +82,6 @@ class PretrainedEmbedding(Embedding):
         finite = np.isfinite(numbers).all(axis=1)
         vectors[item_ids.search_sorted(table[self.key]).to_numpy()[finite]] = numbers[finite]
         return unit(vectors)
-
-    def write_neighbours(self, vectors: F32, sessions: Sessions, path: Path) -> None:
-        """Write `neighbours_by_cosine` as a parquet file of item_x, item_y, weight."""
-        count = count_items(sessions.item, sessions.n_items)
-        near = neighbours_by_cosine(vectors, self.top_n, count, self.max_items)
-        near.to_frame().write_parquet(path)
 
     def _columns(self, source: Path) -> list[str]:
         """Read the names of the columns; ValueError unless there are the key and one more."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from src.core.arrays import F32, Mask, count_items
+from src.core.arrays import F32, Mask
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -19,7 +19,7 @@ from src.data.sessions import Sessions
 from src.data.splits import fitted_splits
 from src.data.vectors import load
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
-from src.embeddings.neighbours import neighbours_by_cosine
+from src.embeddings.neighbours import write_neighbours_by_cosine
 from src.texts.base import TextEncoder
 from src.texts.vectors import distinct, encode_distinct, encoder_of
 from src.texts.whitening import Whitening
@@ -65,10 +65,11 @@ class TextEmbedding(Embedding):
 
         def make(temporary: dict[Path, Path]) -> None:
             vectors = self.vectors(run)
+            count = Sessions.load(run, split).count_items() + 1  # new items, too, are neighbours
             write_missing(temporary, {
                 vector_file: partial(save, vectors),
                 paths.neighbours(run, split, self.name): partial(
-                    self.write_neighbours, vectors, Sessions.load(run, split)
+                    write_neighbours_by_cosine, self, vectors, count
                 ),
             })  # fmt: skip
 
@@ -121,12 +122,6 @@ class TextEmbedding(Embedding):
         blank_is_null = pl.col(self.columns).str.strip_chars().replace("", None)
         joined = pl.concat_str(blank_is_null, separator=JOINT, ignore_nulls=True)
         return texts.select(joined.fill_null("")).to_series()
-
-    def write_neighbours(self, vectors: F32, sessions: Sessions, path: Path) -> None:
-        """Write `neighbours_by_cosine`, with an event more, as item_x, item_y, weight."""
-        count = count_items(sessions.item, sessions.n_items) + 1
-        near = neighbours_by_cosine(vectors, self.top_n, count, self.max_items)
-        near.to_frame().write_parquet(path)
 
 
 def known_items(run: Run) -> Mask:

@@ -22,7 +22,7 @@ from src.embeddings.base import (
     write_missing,
 )
 from src.embeddings.epochs import train_with_checkpoints, write_log
-from src.embeddings.neighbours import write_likely_neighbours
+from src.embeddings.neighbours import write_neighbours_by_likelihood
 
 if TYPE_CHECKING:
     from src.data.recipe import Recipe
@@ -144,7 +144,7 @@ class TwoTowerEmbedding(Embedding):
             write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, items),
                 paths.neighbours(run, split, self.name): partial(
-                    write_likely_neighbours, queries, items, sessions, self.top_n, self.max_items
+                    write_neighbours_by_likelihood, self, queries, items, sessions.count_items()
                 ),
                 paths.embedding_log(run, split, self.name): partial(write_log, log),
             })  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from src.core.arrays import F32, F64, I32, I64, count_items
+from src.core.arrays import F32, F64, I32, I64
 from src.data.sequence_batch import SequenceBatch, session_of
 from src.data.sessions import Sessions
 from src.embeddings.base import HELD_OUT_ONE_IN, MAX_HELD_OUT
@@ -106,7 +106,7 @@ class NegativeSampler:
     """Draws items in proportion to (events of the item) ** ns_exponent."""
 
     def __init__(self, sessions: Sessions, row: TwoTowerEmbedding) -> None:
-        count = count_items(sessions.item, sessions.n_items)
+        count = sessions.count_items()
         self.items = np.flatnonzero(count)
         self.draws = row.batch_negatives
         chance = count[self.items].astype(np.float64) ** row.ns_exponent

@@ -17,7 +17,7 @@ from src.data import paths
 from src.data.sessions import Sessions
 from src.data.splits import all_splits
 from src.embeddings.base import Embedding, Summary, save, training_memory, unit, write_missing
-from src.embeddings.neighbours import write_likely_neighbours
+from src.embeddings.neighbours import write_neighbours_by_likelihood
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Word2VecEmbedding(Embedding):
             write_missing(temporary, {
                 paths.item_vectors(run, split, self.name): partial(save, unit(word)),
                 paths.neighbours(run, split, self.name): partial(
-                    write_likely_neighbours, word, context, sessions, self.top_n, self.max_items
+                    write_neighbours_by_likelihood, self, word, context, sessions.count_items()
                 ),
             })  # fmt: skip
 

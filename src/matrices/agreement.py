@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from src.core.arrays import F64, I64, count_items, most_frequent
+from src.core.arrays import F64, I64, most_frequent
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
 from src.data.ratings import Ratings
@@ -53,7 +53,7 @@ class AgreementMatrix(ItemMatrix):
 
     def tables(self, s: Sessions, residual: F64) -> Iterator[pl.DataFrame]:
         """Yield NEIGHBOURS, range by range of items; residual: of each event."""
-        items = most_frequent(count_items(s.item, s.n_items), self.max_items)
+        items = most_frequent(s.count_items(), self.max_items)
         rated, has = _by_session(s, residual, items)
         squares = rated.multiply(rated).tocsr()
         by_item, ones, of_squares = (m.T.tocsr() for m in (rated, has, squares))

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from src.core.arrays import F64, I64, count_items, most_frequent
+from src.core.arrays import F64, I64, most_frequent
 from src.core.parquet import TableWriter, count_rows
 from src.data import paths
 from src.data.sessions import Sessions
@@ -61,7 +61,7 @@ class EaseMatrix(ItemMatrix):
 
     def tables(self, s: Sessions, device: str = "cpu") -> Iterator[pl.DataFrame]:
         """Yield NEIGHBOURS, range by range of items."""
-        items = most_frequent(count_items(s.item, s.n_items), self.max_items)
+        items = most_frequent(s.count_items(), self.max_items)
         gram = products(s, items)
         gram[np.diag_indices(items.size)] += self.ridge
         inverse = inverted(gram, device)

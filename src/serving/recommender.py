@@ -17,7 +17,6 @@ from src.blend.final_blend import FinalBlend, final_blends
 from src.blend.scored_candidates import ScoredCandidates
 from src.candidates.lists import lists_function, lists_of_query
 from src.candidates.pool import Pool, merge
-from src.core.arrays import count_items
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -80,7 +79,7 @@ class Recommender:
         is_test = split_named(run, self.split).role == "test"
         self.folds = None if is_test else all_folds(run, self.split)
         data, schema = self.data, pl.read_parquet_schema(paths.sessions(run, self.split))
-        self.names = ItemNames.of(data.items, count_items(data.stored.item, data.n_items))
+        self.names = ItemNames.of(data.items, data.stored.count_items())
         self.reader = QueryReader(
             self.names, recipe.types, "text" in schema, data.now, data.usual_gap
         )

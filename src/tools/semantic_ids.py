@@ -19,7 +19,7 @@ import polars as pl
 
 from src.cli import parse as parse_run
 from src.cli import run_cli
-from src.core.arrays import F32, I64, count_items
+from src.core.arrays import F32, I64
 from src.core.console import show
 from src.core.run import Run
 from src.data import paths
@@ -88,7 +88,7 @@ def body(args: argparse.Namespace, run: Run) -> int:
     codes = load(file)
     last = int(codes[:, -1].max(initial=0)) + 1
     ids = Ids(np.asarray(codes, np.int32), (*row.sizes, last))
-    count = count_items(data.sessions.item, data.n_items)
+    count = data.sessions.count_items()
     vectors = np.column_stack([load(path) for path in sources[: len(row.vectors) or 1]])
     if args.item is not None:
         raw = pl.read_parquet(paths.items(run), columns=["item_id"]).to_series().cast(pl.String)
