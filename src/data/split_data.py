@@ -31,6 +31,7 @@ class SplitData:
         sizes = split_named(run, split)
         self.n_sessions, self.first_query = sizes.sessions, sizes.first_query
         self._cache: dict[Hashable, object] = {}
+        self._others: dict[str, SplitData] = {}  # splits that `counted` and `fitted` have read
         self._used: set[Hashable] = set()  # keys read since the last `drop_unused`
 
     @property
@@ -51,18 +52,22 @@ class SplitData:
         """Visible events of all sessions, as CSR."""
         return Sessions.load(self.run, self.split)
 
-    @cached_property
+    @property
     def counted(self) -> SplitData:
         """The split whose events are counted for this one, mostly itself: `counted_split`."""
         return self._named(counted_split(self.run, self.split))
 
-    @cached_property
+    @property
     def fitted(self) -> SplitData:
         """The split that matrices, vectors and statistics are made from: `fitted_split`."""
         return self._named(fitted_split(self.run, self.split))
 
     def _named(self, name: str) -> SplitData:
-        return self if name == self.split else SplitData(self.run, name)
+        if name == self.split:
+            return self  # is not kept: in a cycle, mapped files would outlive the last reader
+        if name not in self._others:
+            self._others[name] = SplitData(self.run, name)
+        return self._others[name]
 
     @cached_property
     def items(self) -> pl.DataFrame:
