@@ -36,8 +36,8 @@ class CompiledTrees(TreeModel):
     The code of a value is the number of thresholds of its feature that are not above it. A feature
     has up to two columns of codes, which differ in the code of a missing value: 0 where XGBoost
     sends missing values to the left, else the number of thresholds.
-    source, missing, cuts: of the columns of codes: index of feature_names, code of a missing value,
-    and thresholds, ascending and padded with infinity to (columns, 2^n - 1).
+    source, missing, bits, cuts: of the columns of codes: index of feature_names, code of a missing
+    value, bits of a code, and thresholds, ascending and padded with infinity to (columns, any).
     Inner nodes are numbered by level: 0, 1-2, 3-6, ... A row goes to the second child of a node
     where code >= threshold, else to the first. column, threshold: (trees, inner nodes).
     leaf: (trees, leaves).
@@ -46,6 +46,7 @@ class CompiledTrees(TreeModel):
     feature_names: list[str]
     source: I64
     missing: NDArray[np.unsignedinteger]
+    bits: I64
     cuts: F32
     column: I64
     threshold: NDArray[np.unsignedinteger]
@@ -82,14 +83,15 @@ class CompiledTrees(TreeModel):
         n_cuts = np.array([of_column.size for of_column in cuts])
         dtype = np.min_scalar_type(n_cuts.max())
         threshold = np.zeros(value.size, dtype)  # of a leaf: any, as both children are equal
-        padded = np.full((key.size, 2 ** int(n_cuts.max()).bit_length() - 1), np.inf, np.float32)
+        bits = np.array([int(n).bit_length() for n in n_cuts])
+        padded = np.full((key.size, 2 ** bits.max() - 1), np.inf, np.float32)
         for c, of_column in enumerate(cuts):
             here = (column == c) & ~is_leaf
             threshold[here] = np.searchsorted(of_column, value[here]) + 1
             padded[c, : of_column.size] = of_column
         missing = np.where(key % 2 == 1, n_cuts, 0).astype(dtype)
         return cls(
-            list(model.feature_names or []), key // 2, missing, padded,
+            list(model.feature_names or []), key // 2, missing, bits, padded,
             column[nodes], threshold[nodes], value[level], _base_score(learner),
         )  # fmt: skip
 
@@ -98,7 +100,7 @@ class CompiledTrees(TreeModel):
         return self.feature_names
 
     def sum_trees(self, X: F32, columns: I64, rows: I64) -> F32:
-        codes = (self.missing, self.cuts)
+        codes = (self.missing, self.bits, self.cuts)
         trees = (self.column, self.threshold, self.leaf, self.base)
         margins: F32 = compiled_trees_kernel.margins(X, rows, columns[self.source], *codes, *trees)
         return margins

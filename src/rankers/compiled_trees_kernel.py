@@ -14,14 +14,14 @@ Indices are unsigned: numba checks the sign of others, which prevents vector ins
 
 
 @njit(cache=True, error_model="numpy")
-def _encode(x, cuts, missing, place, codes):
+def _encode(x, cuts, bits, missing, place, codes):
     """Write how many cuts are not above a value, for a block of rows of one column.
 
-    x: float32, scratch: place. cuts: ascending, 2^n - 1 of them. missing: the code of NaN.
+    x: float32. cuts: ascending, at least 2^bits - 1. missing: the code of NaN. place: scratch.
     """
     for r in range(np.uint64(ROWS)):
         place[r] = 0
-    half = np.uint32((cuts.size + 1) // 2)
+    half = np.uint32((1 << bits) >> 1)
     while half:  # searches by halves: cuts[: place] are not above x
         for r in range(np.uint64(ROWS)):
             end = place[r] + half
@@ -77,7 +77,7 @@ def _gather(X, rows, column, x):
 
 
 @njit(parallel=True, cache=True)
-def margins(X, rows, columns, missing, cuts, column, threshold, leaf, base):
+def margins(X, rows, columns, missing, bits, cuts, column, threshold, leaf, base):
     """Sum the trees for some rows of X: float32 (rows).
 
     columns: the column of X of each column of codes. The other arrays: see CompiledTrees.
@@ -90,7 +90,7 @@ def margins(X, rows, columns, missing, cuts, column, threshold, leaf, base):
         codes = np.empty((columns.size, ROWS), threshold.dtype)
         for c in range(columns.size):
             _gather(X, rows[first : first + n], np.uint64(columns[c]), x)
-            _encode(x, cuts[c], missing[c], place, codes[c])
+            _encode(x, cuts[c], bits[c], missing[c], place, codes[c])
         chosen = np.empty((column.shape[1], ROWS), np.uint8)
         total = np.full(ROWS, base, np.float32)
         _add_trees(codes, column, threshold, leaf, chosen, total)
