@@ -34,7 +34,7 @@ PEERS ?=
 
 STEPS := 1_preparation 2_matrices 3_candidates 4_embeddings 5_features 6_xgb 7_blend
 FLAGS = --dataset $(DATASET) --input $(INPUT) --output $(OUTPUT) --engine $(ENGINE) --sample $(SAMPLE) $(if $(MEMORY),--memory $(MEMORY)) $(if $(CAUSAL),--causal) $(ARGS)
-SUBMISSION = $(if $(FILE),--file $(FILE),--output $(OUTPUT))
+SUBMISSION = $(if $(FILE),--file $(FILE)) $(if $(and $(FILE),$(filter file,$(origin OUTPUT))),,--output $(OUTPUT))
 # requirements-gpu.txt: the same packages, with RAPIDS and with XGBoost for CUDA
 REQUIREMENTS := $(if $(shell nvidia-smi -L 2>/dev/null),requirements-gpu.txt,requirements.txt)
 
@@ -45,7 +45,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 	@echo
 	@echo "make submission DATASET=demo|otto|tianchi|interactions|letor|ebnerd|antm2c|antm2c-demo|sequences|mpd|mpd-demo INPUT=folder OUTPUT=folder ENGINE=auto|cpu|gpu|spark SAMPLE=0.1 MEMORY=8G CAUSAL=1 ARGS='more flags'"
-	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/valid/labels.parquet"
+	@echo "make check|score DATASET=otto INPUT=folder FILE=submission.csv LABELS=test_labels.jsonl|folder/test/labels.parquet"
 	@echo "make bench SIZE=0.01|0.1|1 DATA=folder OUTPUT=folder ARGS='flags of the steps' PEERS='--share 0.25'"
 
 submission: .venv/.ready $(if $(filter spark,$(ENGINE)),.venv/.spark-ready)  ## run all seven steps: raw files to submission.csv

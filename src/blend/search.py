@@ -91,7 +91,7 @@ class BlendSearch:
     def _score_all(self) -> F32:
         """Compute the values of the compared queries: (blends, queries)."""
         metric = self.metric
-        values = np.tile(self.norms.empty.astype(np.float32), (len(self.blends), 1))
+        values = np.tile(self.norms.of_no_list.astype(np.float32), (len(self.blends), 1))
         for file in self.files:
             candidates = ScoredCandidates.load(file, self.columns, self.session)
             grade = candidates.grades(self.truth)
@@ -105,7 +105,7 @@ class BlendSearch:
         """Score all queries as if their pools were in a perfect order; reads the score files."""
         session, judged = judged_queries(self.truth)
         norms = self.metric.norms(judged)
-        values = norms.empty.copy()
+        values = norms.of_no_list
         for file in self.files:
             candidates = ScoredCandidates.load(file, [], session)
             query, k = np.searchsorted(session, candidates.session), self.metric.k
@@ -192,7 +192,7 @@ class BlendSearch:
         metrics, (session, judged) = [self.metric, *also], judged_queries(self.truth)
         k = max(metric.k for metric in metrics)
         norms = [metric.norms(judged) for metric in metrics]
-        values = [of_metric.empty.copy() for of_metric in norms]
+        values = [of_metric.of_no_list for of_metric in norms]
         for file in self.files:
             candidates = ScoredCandidates.load(file, self.columns, session)
             grade, fold = candidates.grades(self.truth), self.fold[candidates.session]

@@ -24,15 +24,15 @@ class PlattCalibrator(Calibrator):
     """
 
     def fit(self, log_odds: F64, positive: Mask) -> Map:
-        scale = max(float(log_odds.std()), 1e-12)
+        mean, scale = float(log_odds.mean()), max(float(log_odds.std()), 1e-12)
         model = LogisticRegression(C=PENALTY, tol=1e-8, max_iter=1000)
         with threadpool_limits(1):  # threads change the rounding
-            model.fit((log_odds / scale)[:, None], positive)
+            model.fit(((log_odds - mean) / scale)[:, None], positive)
         slope = float(model.coef_[0, 0]) / scale
         if slope <= 0:
             slope, intercept = 0.0, float(np.log(positive.mean() / (1 - positive.mean())))
         else:
-            intercept = float(model.intercept_[0])
+            intercept = float(model.intercept_[0]) - slope * mean
         return {"slope": [slope], "intercept": [intercept]}
 
     def apply(self, fitted: Map, log_odds: F64) -> F64:

@@ -101,6 +101,9 @@ class TextKnnRetriever(Retriever):
         """Find the sessions whose items are most like those of each query, both times idf."""
         from sklearn.preprocessing import normalize
 
+        if not data.first_query:  # all sessions are queries
+            return sparse.csr_matrix((items.shape[0], 0))
+
         def make() -> tuple[sparse.dia_matrix, sparse.csr_matrix]:
             has = data.cached(("items of sessions",), lambda: items_of_sessions(data))
             count = np.maximum(sessions_of_items(has), 1)

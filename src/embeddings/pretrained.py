@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +77,17 @@ class PretrainedEmbedding(Embedding):
         schema = {name: item_ids.dtype if name == self.key else pl.Float32 for name in names}
         lines = pl.scan_csv(source, schema=schema, ignore_errors=True).drop_nulls()
         of_items = pl.col(self.key).is_in(item_ids.implode())
-        table = lines.filter(of_items).collect().unique(self.key, keep="first")
+        try:
+            table = lines.filter(of_items).collect().unique(self.key, keep="first")
+        except pl.exceptions.ComputeError:
+            with open(source, newline="", encoding="utf-8", errors="replace") as file:
+                for number, fields in enumerate(csv.reader(file), 1):
+                    if len(fields) > len(names):
+                        raise ValueError(
+                            f"{source}, line {number}: {len(fields)} fields for {len(names)} "
+                            "columns; drop the line"
+                        ) from None
+            raise
         numbers = table.drop(self.key).to_numpy()
         vectors = np.zeros((item_ids.len(), numbers.shape[1]), np.float32)
         finite = np.isfinite(numbers).all(axis=1)

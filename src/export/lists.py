@@ -84,6 +84,8 @@ class ItemIds:
     def dense(self, raw: pl.Series) -> I32:
         """Return dense ids, UNKNOWN for ids that are not there: int32 (rows)."""
         known = pl.DataFrame({ITEM: self.raw}).with_row_index("dense")
+        if raw.dtype.is_float() and self.raw.dtype.is_integer():
+            raw = raw.set(raw != raw.round(), None)  # a cast would cut it to another id
         rows = pl.DataFrame({ITEM: raw.cast(self.raw.dtype, strict=False)})
         dense = rows.join(known, on=ITEM, how="left", maintain_order="left")["dense"]
         return dense.cast(pl.Int32).fill_null(UNKNOWN).to_numpy().astype(np.int32)
@@ -95,13 +97,17 @@ def sessions_of(
     """Convert events to sessions: that of list n is session n.
 
     events: list, item (raw id), ts (seconds), type (its name, if there are types), in time order;
-    None: there are none.
+    None: there are none. Raises ValueError for a list or a type that is not there.
     """
     if events is None:
         return Sessions.from_events(pl.DataFrame(schema=EVENTS), lists, len(ids.raw), 0)
+    for list_ in events[LIST].filter(~events[LIST].is_between(0, lists - 1).fill_null(False))[:1]:
+        raise ValueError(f"events of list {list_}; lists are counted from 0 to {lists - 1}")
     columns = {"session": events[LIST], "item": ids.dense(events[ITEM]), "ts": events["ts"]}
     number = {name: n for n, name in enumerate(types)}
     if types:
+        for name in events["type"].filter(~events["type"].is_in(types).fill_null(False))[:1]:
+            raise ValueError(f"unknown event type {name!r}; they are {', '.join(types)}")
         columns["type"] = events["type"].replace_strict(number, return_dtype=pl.Int8)
     else:
         columns["type"] = pl.repeat(0, events.height, dtype=pl.Int8, eager=True)

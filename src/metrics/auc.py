@@ -17,7 +17,7 @@ class AUC(Metric):
     """Share of the pairs of a positive and a judged negative with the positive in front.
 
     The mean over queries that have both; others are left out. Each judged item has to be listed: a
-    positive that is not counts as one behind WHOLE_LIST others. Under ties="averaged"
+    query whose list lacks a positive counts 0. Under ties="averaged"
     (`ranked_grades`), grades 0 and 1 give a tied pair one half, as scikit-learn does.
     """
 
@@ -40,8 +40,8 @@ class AUC(Metric):
         negatives = np.diff(judged.offsets) - positives
         both = (positives > 0) & (negatives > 0)
         n, p = np.where(both, negatives, 1.0), np.where(both, positives, 1.0)
-        empty = np.where(both, 1.0 + (p - 1.0) / (2.0 * n) - self.k / n, 0.0)
-        return Norms(np.where(both, p * n, np.inf), both.astype(np.float64), empty)
+        added = np.where(both, p * n + p * (p - 1.0) / 2.0 - p * self.k, 0.0)
+        return Norms(np.where(both, p * n, np.inf), both.astype(np.float64), added, 0.0)
 
     @property
     def convention(self) -> str:

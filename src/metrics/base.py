@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from src.core.arrays import F64, I64, Mask
 from src.metrics.judged import Judged
 
-WHOLE_LIST = 1000
-"""Items of a list that count where a metric has no k: TREC's runs have as many at most."""
+WHOLE_LIST = 1 << 20
+"""Items of a list that count where a metric has no k: more than any list has."""
 
 Empty = Literal["zero", "one", "skip"]
 """What a query with judged items but no positive counts; "skip": nothing, it is left out."""
@@ -38,11 +38,17 @@ class Norms(NamedTuple):
 
     scale: F64  # a raw value is divided by it
     ideal: F64
-    empty: F64  # added to the value: 1 where a query without a positive counts 1
+    added: F64  # to the raw value: 1 where a query without a positive counts 1
+    lowest: float = -np.inf  # the least value of a query
 
     def values(self, raw: F64, queries: I64 | slice = slice(None)) -> F64:
         """Return the values of queries from the raw values of their lists."""
-        return raw / self.scale[queries] + self.empty[queries]
+        return np.maximum((raw + self.added[queries]) / self.scale[queries], self.lowest)
+
+    @property
+    def of_no_list(self) -> F64:
+        """Values of queries whose list is empty."""
+        return self.values(np.zeros(self.scale.size))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def partial_effects(
     for name in features:
         column = frame.columns.index(name)
         shares = np.linspace(0.02, 0.98, GRID)
-        known = X[X[:, column] != UNKNOWN, column]
+        known = X[np.isfinite(X[:, column]) & (X[:, column] != UNKNOWN), column]
         if not known.size:
             continue
         values = np.unique(np.quantile(known, shares, method="nearest"))

@@ -103,14 +103,18 @@ def label_ranks(labels: pl.DataFrame, candidates: pl.DataFrame, blends: Blends) 
 def with_statistics(
     positives: pl.DataFrame, events: pl.LazyFrame, visible: pl.DataFrame
 ) -> pl.DataFrame:
-    """Add the numbers of events of session and item, and the item's age at the query in seconds."""
+    """Add the numbers of events of session and item, and the item's age at the query in seconds.
+
+    A query without an event has the time of the last one of the split, as `Sessions.last_ts`.
+    """
     items = events.group_by("item").agg(item_events=pl.len(), born=pl.col("ts").min())
+    end = events.select(pl.col("ts").max()).collect(engine="streaming").item() or 0
     sessions = visible.group_by("session").agg(session_events=pl.len(), now=pl.col("ts").max())
     return (
         positives.join(items.collect(engine="streaming"), on="item", how="left")
         .join(sessions, on="session", how="left")
         .with_columns(
             pl.col("item_events", "session_events").fill_null(0),
-            item_age=pl.col("now") - pl.col("born"),
+            item_age=pl.col("now").fill_null(end) - pl.col("born"),
         )
     )

@@ -54,8 +54,11 @@ class QueryReader:
         type_, colon, name = word.partition(":")
         if not colon:
             return self.names.find(word), 0
-        if type_ in self.types:
+        item = self.names.known(word)
+        if type_ in self.types and (item is None or self.names.known(name) is not None):
+            if not name:
+                raise ValueError(f"no item after {word!r}; give its id or title")
             return self.names.find(name), self.types.index(type_)
-        if (item := self.names.known(word)) is not None:
+        if item is not None:
             return item, 0
         raise ValueError(f"unknown event type {type_[:60]!r}; they are {', '.join(self.types)}")

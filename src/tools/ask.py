@@ -19,11 +19,10 @@ import polars as pl
 
 from src.cli import run_cli, run_of, step_flags
 from src.core.console import show
-from src.core.run import Run
 from src.serving.query import MAX_K, K, list_length
 from src.serving.recommender import Recommender
 from src.serving.table import recommend
-from src.tools.status import plan
+from src.tools.status import require_fresh
 
 HELP = """clicks:7 carts:12    events, earliest first, by id, or by title in quotes
 text rainy sunday    a text, where the dataset has texts
@@ -52,20 +51,6 @@ def load(args: argparse.Namespace, script: Path) -> Recommender:
     run = run_of(args, script)
     require_fresh(run)
     return Recommender(run)
-
-
-def require_fresh(run: Run) -> None:
-    """Raise ValueError, with the step to run, where a file that answers are made from is stale.
-
-    Raw files need not be there.
-    """
-    for step in plan(run):
-        for file, why in step.reasons.items():
-            if why and not file.startswith(("logs/", "report.html", run.dataset.submission)):
-                raise ValueError(
-                    f"{run.output / file} is stale or missing ({why}); run {step.name}.py and the "
-                    "steps after it, or make submission"
-                )
 
 
 def shown(row: dict[str, Any]) -> dict[str, object]:

@@ -12,10 +12,12 @@ from src.cli import main
 from src.core.run import Run
 from src.data.paths import total_size
 from src.export.write import export_folder, write_bundle
+from src.tools.status import require_fresh
 
 
 def body(run: Run) -> None:
-    """Write the bundle, and print where it lies."""
+    """Write the bundle, and print where it lies; ValueError where the run is stale."""
+    require_fresh(run)
     with run.step("export") as summary:
         manifest = write_bundle(run)
         summary["models"] = len(manifest.models)

@@ -23,6 +23,7 @@ from src.core.console import show
 from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.data.recipe import Recipe
+from src.data.splits import splits_in
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
 from src.metrics.base import EMPTY_TEXTS, Metric
@@ -160,11 +161,29 @@ def variety(counts: pl.DataFrame, split: Path | None) -> str:
     return f"{said}: coverage {coverage(listed):.2%}, novelty {novelty(listed, seen):.1f} bits"
 
 
+def require_own_split(file: Path, labels: Path, submission: str) -> None:
+    """Raise ValueError where a run's own submission answers another split than the labels are of.
+
+    Queries of `test` hold whole sessions, and with these what `valid` hides.
+    """
+    folder, split = labels.parent.parent, labels.parent.name
+    if file.resolve() != (folder / submission).resolve():
+        return
+    answered = [s.name for s in splits_in(folder) if s.role in ("valid", "test")][-1]
+    if split != answered:
+        raise ValueError(
+            f"{file} answers {answered}, whose queries hold what {split} hides: its score would be "
+            "too high; cv.json has the out-of-fold score of valid"
+        )
+
+
 def body(args: argparse.Namespace) -> int:
     """Print the table of scores."""
     dataset = configured(args)
     require_file(args.file)
     of_step_1 = args.labels.name == "labels.parquet"
+    if of_step_1:
+        require_own_split(args.file, args.labels, dataset.submission)
     labels = read_labels(args.labels) if of_step_1 else dataset.read_ground_truth(args.labels)
     judged, metric = dataset.judged_items(args.file, labels), dataset.recipe.metric
     own = dataset.own_scores(judged, labels, args.labels)

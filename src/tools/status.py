@@ -195,6 +195,20 @@ def print_old_version(run: Run) -> None:
         print(error)
 
 
+def require_fresh(run: Run) -> None:
+    """Raise ValueError, with the step to run, where a file of steps 1 to 7 is stale.
+
+    Logs, the report and the submission may be stale. Raw files need not be there.
+    """
+    for step in plan(run):
+        for file, why in step.reasons.items():
+            if why and not file.startswith(("logs/", "report.html", run.dataset.submission)):
+                raise ValueError(
+                    f"{run.output / file} is stale or missing ({why}); run {step.name}.py and the "
+                    "steps after it, or make submission"
+                )
+
+
 def body(run: Run) -> int:
     """Print the state of every step."""
     steps = plan(run)

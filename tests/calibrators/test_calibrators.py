@@ -97,3 +97,12 @@ def test_maps_of_a_file_give_the_same_bits(kind: type[Calibrator]) -> None:
     wanted = fitted.probabilities(log_odds, scene)
     assert np.array_equal(again.probabilities(log_odds, scene), wanted)
     assert np.unique(wanted).size > 20
+
+
+def test_log_odds_far_from_0() -> None:
+    """A mean of many deviations is no reason for a slope of 0."""
+    log_odds, positive, scene = planted(6, 3000)
+    near = Calibration.fit(PlattCalibrator(), log_odds, positive, scene)
+    far = Calibration.fit(PlattCalibrator(), log_odds + 1e5, positive, scene)
+    found = far.probabilities(log_odds + 1e5, scene)
+    assert found == pytest.approx(near.probabilities(log_odds, scene), abs=1e-4)

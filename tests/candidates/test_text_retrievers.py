@@ -195,3 +195,11 @@ def test_an_unknown_kind_is_refused() -> None:
     for kind, encoder in [("vectors", None), ("exact", TfidfEncoder())]:
         with pytest.raises(ValueError, match='retriever same: the kind "vectors" alone has an'):
             replace(BARE, retrievers=(TextKnnRetriever("same", kind, encoder),))
+
+
+def test_without_other_sessions_lists_are_empty(tmp_path: Path) -> None:
+    data = small_split(tmp_path, SESSIONS[:3], 3)
+    file = tmp_path / "valid" / "sessions.parquet"
+    whole(file, pl.read_parquet(file).with_columns(text=pl.Series(TEXTS[:3])))
+    for row in (TextKnnRetriever("t", "exact"), TextKnnRetriever("t", "exact", feedback=3)):
+        assert lists(row, data) == [[], [], []]

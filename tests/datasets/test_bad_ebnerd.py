@@ -14,6 +14,8 @@ from ebnerd import planted, prepare, write
 GOOD = pl.DataFrame(planted(30, 1))
 NOT_A_LIST = GOOD.with_columns(article_ids_inview=pl.lit(3))
 TEXT_TIME = GOOD.with_columns(pl.col("impression_time").cast(pl.String))
+FAR = GOOD.with_columns(impression_time=pl.datetime(2100, 1, 1))
+TEXTS = GOOD.with_columns(article_ids_inview=pl.lit(["x"]))
 HOLE = GOOD.with_columns(
     pl.col("article_ids_inview").list.concat(pl.lit([None], pl.List(pl.Int64)))
 )
@@ -36,6 +38,9 @@ def without(name: str, row: int) -> pl.DataFrame:
         (TEXT_TIME, "column impression_time: String is no time; give a datetime"),
         (HOLE, "row 0: an empty place in article_ids_inview; drop the place"),
         (GOOD.clear(), "holds no impressions; download it again"),
+        (GOOD.with_columns(user_id=pl.lit("a")), "parquet, column user_id, row 0: String that is"),
+        (FAR, "behaviors.parquet, column impression_time, row 0: Int64 that is no Int32; give"),
+        (TEXTS, "column article_ids_inview: List(String) that is no List(Int64); give a file"),
     ],
 )
 def test_a_wrong_table_is_refused_in_one_line(

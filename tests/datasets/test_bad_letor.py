@@ -24,6 +24,8 @@ BAD_LINES = {
     "1 qid:1 nonsense": "'nonsense' is not <index>:<value>; mend or drop it",
     "-1 qid:1 1:2": "grade -1; give grades from 0 on (a test file: -1 in all lines if hidden)",
     "32 qid:1 1:2": "grade 32; gains are powers of 2: give grades up to 31",
+    "1 qid:1 1:0.5\xa02:0.7": "value '0.5\\xa02:0.7' of index 1 is no number; write one, or NULL",
+    "\x0c": "the grade is '\\x0c', not a number; write it first",
     "1 1:2": "no qid, as other lines have; add qid:<id>",
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import worlds
-from ebnerd import RECIPE, START, WEEK, planted, prepare, row, write
+from ebnerd import EBNERD, RECIPE, START, WEEK, planted, prepare, row, write
 from planted import run_in
 
 from src.data.folds import all_folds
@@ -184,3 +184,20 @@ def test_a_second_run_finds_nothing_to_do(tmp_path: Path, monkeypatch: pytest.Mo
     tables = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("**/*.parquet")}
     assert len(tables) > 15 and prepare(monkeypatch, tmp_path) == 0
     assert tables == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("**/*.parquet")}
+
+
+def test_the_truth_of_a_file(tmp_path: Path) -> None:
+    """An article that stands twice counts at its first place; a row without clicks does not."""
+    rows = [row(1, [OLD, NEW, OLD], [OLD]), row(2, [OLD, NEW], None), row(3, [NEW, OLD], [NEW])]
+    table = pl.from_dicts(rows, schema_overrides={"article_ids_clicked": pl.List(pl.Int64)})
+    table.write_parquet(tmp_path / "behaviors.parquet")
+    truth = EBNERD.read_ground_truth(tmp_path / "behaviors.parquet")
+    assert truth.select("session", "item", "grade").rows() == [
+        (0, OLD, 1), (0, NEW, 0), (2, NEW, 1), (2, OLD, 0)
+    ]  # fmt: skip
+    file = tmp_path / "predictions.txt"
+    file.write_text("7 [2,1,3]\n7 [1,2]\n7 [2,1]\n")
+    found = EBNERD.judged_items(file, truth)
+    assert found.select("session", "item", "rank").sort("session", "rank").rows() == [
+        (0, NEW, 0), (0, OLD, 1), (2, OLD, 0), (2, NEW, 1)
+    ]  # fmt: skip

@@ -201,3 +201,12 @@ def test_a_metric_of_another_name_is_refused(folder: Path) -> None:
              str(folder / "in" / "test.txt")]  # fmt: skip
     with pytest.raises(ValueError, match="no metric 'kappa'"):
         score.body(score.parse(flags))
+
+
+def test_ids_may_hold_white_space_that_parts_no_tokens(tmp_path: Path) -> None:
+    """A no-break space is part of an id, as in the raw files."""
+    path = tmp_path / "run.trec"
+    path.write_text("q\u3000 Q0 d\xa01 1 2.5 letor\r\n \t\r\nq\u3000\tQ0  e 2 1 letor \n")
+    rows, faults = read_run(path)
+    assert not faults and rows["doc"].to_list() == ["d\xa01", "e"]
+    assert rows["qid"].to_list() == ["q\u3000"] * 2 and rows["line"].to_list() == [1, 3]

@@ -24,7 +24,7 @@ from src.datasets import DATASETS
 from src.datasets.mpd import submission
 from src.datasets.mpd.demo import World, write_world
 from src.datasets.mpd.scores import challenge_scores
-from src.datasets.mpd.split import _Splits
+from src.datasets.mpd.split import _Splits, fitting
 
 WORLD = World(playlists=130, challenge=14, songs=30, seed=3)
 
@@ -77,7 +77,7 @@ def test_a_short_turn_shows_as_many_tracks_as_the_others() -> None:
     splits = _Splits(run, None)  # type: ignore[arg-type]
     long = pl.DataFrame({"session": range(24), "line": range(24), "events": [30] * 24})
     short = pl.DataFrame({"session": range(24, 100), "line": range(24, 100), "events": [3] * 76})
-    vars(splits)["kept"], vars(splits)["categories"] = pl.concat([long, short]), ([0, 5], 20)
+    vars(splits)["kept"], vars(splits)["shown"] = pl.concat([long, short]), np.array([0, 5])
     turns = [splits.plan(turn).filter("query") for turn in range(4)]
     assert [plan.height for plan in turns] == [10, 10, 4, 0]
     assert [Counter(plan["keep"]) for plan in turns[:3]] == [{0: 5, 5: 5}] * 2 + [{0: 2, 5: 2}]
@@ -137,7 +137,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], Any, tuple[str, ...]]] = {
     "a playlist of the challenge": (({"playlists": [one()]},), {"playlists": [one()]},
                                     ("challenge_set.json: playlist 1 is in",)),
     "no tracks": (({"playlists": [one(uris="")]},), None, ("no playlist has a track",)),
-    "short playlists": (({"playlists": [one()]},), None, ("no playlist has 26 tracks",)),
+    "short playlists": (({"playlists": [one()]},), None, ("no playlist has 20 tracks",)),
 }  # fmt: skip
 
 
@@ -193,3 +193,30 @@ def test_items_of_an_answer_are_counted_up_to_the_metric(tmp_path: Path) -> None
     file.write_text("\n".join([*lines, "1,t5"]))
     with pytest.raises(ValueError, match="playlist 1 has two lists; keep one"):
         DATASETS["mpd"].judged_items(file, truth)
+
+
+def test_a_query_shows_less_than_its_playlist_has() -> None:
+    """A challenge that shows 100 tracks needs no playlists of 101 for its other queries."""
+    rng = np.random.default_rng(4)
+    events, shown = rng.integers(20, 130, 400), np.array([0, 1, 5, 10, 25, 100])
+    drawn = shown[rng.permutation(np.arange(400) * shown.size // 400)]
+    keep = fitting(drawn, events, shown)
+    assert (keep < events).all()
+    able = int((events > 100).sum())
+    wanted = np.bincount(np.searchsorted(shown, drawn))
+    found = np.bincount(np.searchsorted(shown, keep))
+    assert wanted[-1] == 66 and found[-1] == min(able, 66)
+    long = np.full(400, 200)
+    assert fitting(drawn, long, shown).tolist() == drawn.tolist(), "all fit as they were drawn"
+    few = fitting(np.array([100, 5]), np.array([30, 21]), shown)
+    assert few.tolist() == [25, 5]
+
+
+def test_half_an_emoji_in_a_title(tmp_path: Path) -> None:
+    write_world(WORLD, tmp_path / "in")
+    file = next((tmp_path / "in").glob("data/*.json"))
+    content = json.loads(file.read_text())
+    content["playlists"][0]["name"] = "half \ud83d"
+    content["playlists"][0]["tracks"][0]["artist_name"] = "\udc00"
+    file.write_text(json.dumps(content))
+    assert prepare(tmp_path) == 0

@@ -52,3 +52,10 @@ def test_another_file_gives_other_vectors(tmp_path: Path) -> None:
             assert summary["items without a vector"] == N_ITEMS - n_lines
     near = pl.read_parquet(paths.neighbours(run, "valid", "pre"))
     assert set(near["item_x"]) == set(range(5)) and set(near["item_y"]) <= set(range(5))
+
+
+def test_a_line_with_too_many_fields_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "vectors.csv"
+    file.write_text("id,e0,e1\n9,3.0,4.0\n5,1,0,7\n")
+    with pytest.raises(ValueError, match=r"vectors.csv, line 3: 4 fields for 3 columns; drop the"):
+        ROW.read(file, pl.Series([5, 9]))

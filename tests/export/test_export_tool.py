@@ -5,6 +5,7 @@ pytest tests/export/test_export_tool.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,17 +16,18 @@ from planted import run_in
 from tiny import RECIPE
 
 from src import cli
+from src.data.recipe import Recipe
 from src.export.bundle import Bundle
 from src.tools import export
 
 pytestmark = pytest.mark.slow
 
 
-def exported(out: Path) -> int:
+def exported(out: Path, recipe: Recipe = RECIPE) -> int:
     """Run the tool as the shell would; its exit code."""
     argv = ["--dataset", RECIPE.name, "--output", str(out), "--engine", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
-        worlds.register(patch, RECIPE)
+        worlds.register(patch, recipe)
         return cli.main(export.__doc__, export.__file__, export.body, argv)
 
 
@@ -51,3 +53,10 @@ def test_without_a_whole_run_the_tool_names_the_step(
 ) -> None:
     assert exported(tmp_path / "empty") == 2
     assert "cv.json is missing; run the steps before" in capsys.readouterr().err
+
+
+def test_a_stale_run_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another weight of an objective changes the score that the manifest would tell."""
+    objectives = tuple(replace(o, weight=o.weight / 2) for o in RECIPE.objectives)
+    assert exported(copy, replace(RECIPE, objectives=objectives)) == 2
+    assert "is stale or missing (changed: recipe row); run" in capsys.readouterr().err

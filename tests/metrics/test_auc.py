@@ -14,6 +14,7 @@ from src.core.arrays import offsets_of_sizes
 from src.metrics.auc import AUC
 from src.metrics.judged import Judged
 from src.metrics.named import metric_named
+from src.metrics.query_scores import score_ranks
 
 
 def judged(*queries: list[int]) -> Judged:
@@ -54,10 +55,24 @@ def test_a_positive_that_is_not_listed_is_no_gain() -> None:
     """Leaving a positive out must never beat listing it last."""
     of_query = judged([1, 0, 0])
     last, left_out = np.array([[0, 0, 1]]), np.array([[0, 0, 0]])
-    assert AUC().values(left_out, of_query) < AUC().values(last, of_query) == 0
+    assert AUC().values(left_out, of_query) == AUC().values(last, of_query) == 0
+    of_two, first_alone = judged([1, 1, 0, 0]), np.array([[1, 0, 0, 0]])
+    assert AUC().values(first_alone, of_two) == 0
 
 
 def test_it_is_of_whole_lists() -> None:
     assert str(metric_named("auc")) == "auc" == str(AUC())
     with pytest.raises(ValueError, match="auc@10: auc is of whole lists"):
         metric_named("auc@10")
+
+
+def test_lists_of_thousands() -> None:
+    """MSLR has queries of more than 1,000 documents; all of them count."""
+    grade = np.zeros(3_000, np.float32)
+    grade[np.random.default_rng(5).choice(3_000, 40, replace=False)] = 1
+    of_query = Judged(grade, np.array([0, grade.size]))
+    (found,) = AUC().values(grade[None], of_query)
+    assert found == pytest.approx(roc_auc_score(grade, -np.arange(grade.size)), abs=1e-12)
+    rank = np.arange(grade.size, dtype=np.int32)
+    assert score_ranks(np.zeros(grade.size, np.int32), rank, grade, AUC()).score() == found
+    assert AUC().values(np.sort(grade)[None], of_query).tolist() == [0]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from src.metrics.average_precision import MAP
-from src.metrics.base import EMPTY_TEXTS, Metric
+from src.metrics.base import EMPTY_TEXTS, WHOLE_LIST, Metric
 from src.metrics.err import ERR
 from src.metrics.hit_rate import HitRate
 from src.metrics.judged import Judged, best_lists
@@ -134,7 +134,7 @@ def test_ranks_of_judged_items_are_lists(monkeypatch: pytest.MonkeyPatch) -> Non
 
 FLAGS: dict[str, Metric] = {
     "recall@20": Recall(20), "ndcg@10": NDCG(10), "mrr@5": MRR(5), "map@10": MAP(10),
-    "map": MAP(1000), "ndcg": NDCG(1000), "precision@5": Precision(5), "hit@10": HitRate(10),
+    "map": MAP(), "ndcg": NDCG(WHOLE_LIST), "precision@5": Precision(5), "hit@10": HitRate(10),
     "err@10": ERR(10), "ndcg@10:empty=one:gain=linear": NDCG(10, gain="linear", empty="one"),
     "map@10:norm=capped": MAP(10, norm="capped"), "err@5:max_grade=2": ERR(5, max_grade=2),
     "recall@20:norm=all": Recall(20, norm="all"), "mrr@5:empty=skip": MRR(5, empty="skip"),
@@ -177,7 +177,7 @@ def test_companions_fit_the_lists_and_the_grades() -> None:
     assert of_five == ["ndcg@5", "map@5", "mrr@5", "precision@5", "hit@5", "err@5:max_grade=1"]
     assert str(companions(3, 100)[0]) == "ndcg@3:gain=linear"
     assert not [m for m in companions(3, 100) if m.name == "err"]
-    assert "map" in map(str, companions(2000, 1))
+    assert "map" in map(str, companions(WHOLE_LIST, 1))
 
 
 def test_every_name_in_the_docs_is_a_flag() -> None:

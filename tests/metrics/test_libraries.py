@@ -14,6 +14,7 @@ from scored_lists import ScoredLists, random_lists
 from sklearn.metrics import ndcg_score
 
 from src.metrics.average_precision import MAP
+from src.metrics.base import WHOLE_LIST as ALL
 from src.metrics.base import Metric
 from src.metrics.hit_rate import HitRate
 from src.metrics.mrr import MRR
@@ -59,7 +60,7 @@ def test_scikit_learn_without_ties_is_our_order_by_item(exponential: bool) -> No
 
 
 RANX: dict[str, Metric] = {
-    "ndcg": NDCG(1000, gain="linear"), "ndcg_burges": NDCG(1000), "map": MAP(), "mrr": MRR(1000),
+    "ndcg": NDCG(ALL, gain="linear"), "ndcg_burges": NDCG(ALL), "map": MAP(), "mrr": MRR(ALL),
 } | {
     f"{name}@{k}": metric
     for k in CUTS
@@ -91,7 +92,11 @@ def test_ranx_counts_empty_lists_0() -> None:
     assert found == pytest.approx(wanted, abs=TOLERANCE)
 
 
-TREC: dict[str, Metric] = {"map": MAP(), "recip_rank": MRR(1000), "ndcg": NDCG(1000, gain="linear")}
+TREC: dict[str, Metric] = {
+    "map": MAP(),
+    "recip_rank": MRR(ALL),
+    "ndcg": NDCG(ALL, gain="linear"),
+}
 TREC |= {
     f"{name}_{k}": metric
     for k in (1, 5, 10)

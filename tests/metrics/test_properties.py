@@ -64,7 +64,7 @@ def test_pads_change_no_bit(metric: Metric, lists: ScoredLists, pads: int) -> No
         offsets=np.append(lists.offsets[:-1], lists.offsets[-1] + pads),
     )
     wanted, found = metric.norms(lists.judged), metric.norms(not_relevant.judged)
-    same = all((a == b).all() for a, b in zip(wanted, found, strict=True))
+    same = all(np.all(a == b) for a, b in zip(wanted, found, strict=True))
     assert same or isinstance(metric, AUC), "nor judged zeros, but where they make pairs"
 
 

@@ -43,6 +43,19 @@ def test_a_partial_effect_is_the_mean_prediction(contents: Contents) -> None:
     assert effect["mean_score"][0] == pytest.approx(by_hand, abs=1e-5)
 
 
+def test_missing_values_have_no_place_on_the_grid(
+    contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, run = RECIPE.rankers[0], contents.run
+    frame = partial_effects.held_out_rows(run, "clicks")
+    name = training.importance(run, TrainedModel(row, "clicks"), [0])["feature"][0]
+    holes = pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col(name)).otherwise(float("nan"))
+    frame = frame.with_columns(holes.alias(name))
+    monkeypatch.setattr(partial_effects, "held_out_rows", lambda run, objective: frame)
+    effect = partial_effects.partial_effects(run, row, "clicks", [name])[name]
+    assert effect.height > 1 and effect["value"].is_finite().all()
+
+
 def test_numbers_of_the_logs_are_on_the_page(contents: Contents) -> None:
     text = (contents.run.output / "report.html").read_text()
     assert f"{page.show(contents.cv['score'])} <small>" in text

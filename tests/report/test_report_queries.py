@@ -172,3 +172,18 @@ def test_bins(value: int | None, bin_: str) -> None:
     positives = pl.DataFrame(columns, schema_overrides={"item_age": pl.Int32})
     table = breakdowns.break_down(positives, breakdowns.AGE, 5)
     assert table["item_age"].to_list() == [bin_]
+
+
+def test_a_query_without_an_event_asks_at_the_end_of_the_split() -> None:
+    events = pl.DataFrame({"session": [1, 1, 2], "item": [3, 4, 5], "ts": [10, 1000, 5000]})
+    rows = {
+        "session": [0, 1, 0, 1],
+        "objective": 0,
+        "item": [3, 3, 9, 5],
+        "pool_rank": 1,
+        "rank": 1,
+    }
+    visible = events.filter(session=1)
+    found = sample.with_statistics(pl.DataFrame(rows), events.lazy(), visible)
+    assert found["item_age"].to_list() == [4990, 990, None, -4000]
+    assert found["session_events"].to_list() == [0, 2, 0, 2]

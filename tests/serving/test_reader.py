@@ -68,7 +68,7 @@ def test_texts(songs: QueryReader) -> None:
         ("views:7", "unknown event type 'views'; they are clicks, carts"),
         ("clicks:8", "no item has the id '8' (one with blanks stands in quotes); the closest: 7; "),
         ("clicks:hello", "no item has the id 'hello' (one with blanks stands in quotes)"),
-        ("clicks:", "no item has the id ''"),
+        ("clicks:", "no item after 'clicks:'; give its id or title"),
         ("clicks:--7", "no item has the id '--7'"),
         ("clicks:+7", "no item has the id"),
         ("clicks:" + "9" * 400, "no item has the id"),
@@ -124,3 +124,14 @@ def test_lengths_of_lists(text: str) -> None:
     assert list_length("1") == 1 and list_length("200") == 200
     with pytest.raises(ValueError, match="give a whole number from 1 to 200"):
         list_length(text)
+
+
+def test_ids_that_begin_with_an_event_type() -> None:
+    items = pl.DataFrame({"item_id": ["view:3", "3x", "a:b", "", "view:3x"]})
+    reader = QueryReader(ItemNames.of(items, np.zeros(5, np.int64)), ("buy", "view"), False, 9, 1)
+    for word, item, type_ in (("view:3", 0, 0), ("view:3x", 1, 1), ("view:view:3", 0, 1),
+                              ("a:b", 2, 0), ("view:a:b", 2, 1)):  # fmt: skip
+        query = reader.read(word)
+        assert (query.item.tolist(), query.type.tolist()) == ([item], [type_]), word
+    with pytest.raises(ValueError, match=r"no item after 'buy:'; give its id or title"):
+        reader.read("buy:")

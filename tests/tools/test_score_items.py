@@ -5,11 +5,15 @@ pytest tests/tools/test_score_items.py
 
 from __future__ import annotations
 
+import json
 from math import log2
+from pathlib import Path
 
 import polars as pl
+import pytest
 from worlds import OTTO
 
+from src.data.splits import Split
 from src.datasets import submission_rows
 from src.metrics.recall import Recall
 from src.tools import score
@@ -42,3 +46,20 @@ def test_text_ids_that_the_truth_lacks_are_no_hits() -> None:
         truth_numbers, numbers = score.numbered(truth, listed)
         assert numbers["item"].n_unique() == len(items)
         assert score.score_one(numbers, truth_numbers, 0, Recall(20)).score() == hit
+
+
+def test_lists_of_test_are_no_answer_to_labels_of_valid(tmp_path: Path) -> None:
+    """Its queries hold what `valid` hides."""
+    splits = [vars(Split(name, name, "", 9, 3)) for name in ("valid", "test")]
+    own = tmp_path / "submission.csv"
+    for name in ("valid", "test"):
+        (tmp_path / "splits.json").write_text(json.dumps(splits))
+        labels = tmp_path / name / "labels.parquet"
+        score.require_own_split(tmp_path / "other.csv", labels, own.name)
+        if name == "test":
+            score.require_own_split(own, labels, own.name)
+            continue
+        with pytest.raises(ValueError, match=r"answers test, whose queries hold what valid hides"):
+            score.require_own_split(own, labels, own.name)
+        (tmp_path / "splits.json").write_text(json.dumps(splits[:1]))
+        score.require_own_split(own, labels, own.name)

@@ -74,18 +74,23 @@ class Ebnerd(Dataset):
         return Checked(predictions.check(path, rows), f"ranks of {rows.height:,} impressions")
 
     def read_ground_truth(self, path: Path) -> pl.DataFrame:
-        """Read the clicks of a file of the form of the raw test file; `place`: in the list."""
+        """Read the clicks of a file of the form of the raw test file.
+
+        `place`, `length`: of an article in its list, and of the list. Rows without clicks do not
+        count.
+        """
         rows = files.read_behaviors(path)
         if rows["clicked"].is_null().all():
             raise ValueError(f"{path}: no {files.CLICKED}; give a file with clicks")
         table = rows.select(
-            "clicked", session="row", item="view", place=pl.int_ranges(pl.col("view").list.len())
-        ).explode("item", "place", empty_as_null=False)
+            "clicked", session="row", item="view", length=pl.col("view").list.len(),
+            place=pl.int_ranges(pl.col("view").list.len()),
+        ).explode("item", "place", empty_as_null=False)  # fmt: skip
         table = table.unique(["session", "item"], keep="first", maintain_order=True)
         return table.select(
-            "session", "item", "place", objective=pl.lit(0, pl.Int64),
+            "session", "item", "place", "length", objective=pl.lit(0, pl.Int64),
             grade=pl.col("item").is_in(pl.col("clicked")).cast(pl.Float32),
-        )  # fmt: skip
+        ).drop_nulls("grade")  # fmt: skip
 
     def judged_items(self, path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         return predictions.judged_items(path, truth)

@@ -30,6 +30,9 @@ clicked is null where the file has no clicks; other columns are null where the f
 scroll: whether the page that was opened next was read for READ_S, and to SCROLLED.
 """
 
+RAW_NAMES = {"view": VIEW, "clicked": CLICKED, "ts": "impression_time"}
+"""Names in the files, of columns that have others here."""
+
 READ = pl.Schema({
     "user_id": pl.Int64, "article_id": pl.Int64, "ts": pl.Int32, "read": pl.Int8,
     "scroll": pl.Int8,
@@ -72,7 +75,8 @@ class Period:
         rows = rows.rename({HISTORY[1]: "article_id", HISTORY[2]: "ts"}).with_columns(
             seconds(pl.col("ts")), **outcomes(*OF_PAGE)
         )
-        return rows.select(READ.names()).cast(READ).drop_nulls(["user_id", "article_id", "ts"])
+        rows = cast(rows.select(READ.names()), READ, self.history)
+        return rows.drop_nulls(["user_id", "article_id", "ts"])
 
 
 def find(folder: Path) -> dict[str, Period]:
@@ -104,7 +108,23 @@ def read_columns(path: Path, required: tuple[str, ...], more: tuple[str, ...] = 
 
 def seconds(time: pl.Expr) -> pl.Expr:
     """Convert a time to seconds since 1970; fractions are dropped."""
-    return time.cast(pl.Datetime("us")).dt.epoch("s").cast(pl.Int32)
+    return time.cast(pl.Datetime("us")).dt.epoch("s")
+
+
+def cast(table: pl.DataFrame, schema: pl.Schema, path: Path) -> pl.DataFrame:
+    """Convert columns to their types, NaN to null; ValueError, naming file, column and row."""
+    table = table.with_columns(pl.selectors.float().fill_nan(None))
+    for name, dtype in schema.items():
+        try:
+            table = table.with_columns(pl.col(name).cast(dtype))
+        except pl.exceptions.PolarsError:
+            wrong = table[name].cast(dtype, strict=False).is_null() & table[name].is_not_null()
+            row = "".join(f", row {row}" for row in wrong.arg_true()[:1])
+            raise ValueError(
+                f"{path}, column {RAW_NAMES.get(name, name)}{row}: {table.schema[name]} that is no "
+                f"{dtype}; give a file of EB-NeRD's form"
+            ) from None
+    return table
 
 
 def outcomes(read_time: str, scroll: str) -> dict[str, pl.Expr]:
@@ -128,12 +148,12 @@ def read_behaviors(path: Path) -> pl.DataFrame:
         for row in raw[name].is_null().arg_true()[:1]:
             raise ValueError(f"{path}, row {row}: no {name}; drop the row or fill it in")
     rows = raw.with_columns(pl.lit(None).alias(n) for n in OPTIONAL if n not in raw.columns)
-    rows = rows.with_row_index("row").with_columns(
+    rows = cast(rows.with_row_index("row").with_columns(
         seconds(pl.col("impression_time")).alias("ts"),
         pl.col("impression_id").fill_null(0),
         pl.col(VIEW).fill_null([]).alias("view"), pl.col(CLICKED).alias("clicked"),
         **outcomes(*OF_NEXT),
-    ).select(BEHAVIORS.names()).cast(BEHAVIORS)  # fmt: skip
+    ).select(BEHAVIORS.names()), BEHAVIORS, path)  # fmt: skip
     for row in rows["view"].list.eval(pl.element().is_null().any()).list.first().arg_true()[:1]:
         raise ValueError(f"{path}, row {row}: an empty place in {VIEW}; drop the place")
     return rows

@@ -80,7 +80,7 @@ def check(path: Path, rows: pl.DataFrame) -> list[str]:
 
 
 def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
-    """List the judged articles: the rows of the truth, whose `place` is theirs in the list, rank.
+    """List the judged articles: the rows of the truth without their places, and rank.
 
     Line n belongs to session n - 1. Raises ValueError, naming the line, for one that is malformed,
     missing, or does not give each rank once, and where the truth is not of a raw file.
@@ -90,7 +90,7 @@ def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
     lines = read(path).with_columns(session=pl.col("line").cast(pl.Int64) - 1)
     for line in lines.filter(pl.col("ranks").is_null())["line"][:1]:
         raise ValueError(f"{path}, line {line}: not impression_id [ranks]; write it so")
-    of_truth = truth.group_by("session").agg(n=pl.col("place").max() + 1).sort("session")
+    of_truth = truth.group_by("session").agg(n=pl.col("length").first()).sort("session")
     due = of_truth.join(lines, on="session", how="left", maintain_order="left")
     fits = pl.col("ranks").list.sort() == pl.int_ranges(1, pl.col("n") + 1)
     for session, n in due.filter(~fits.fill_null(False)).select("session", "n").head(1).iter_rows():
@@ -99,4 +99,4 @@ def judged_items(path: Path, truth: pl.DataFrame) -> pl.DataFrame:
         "session", rank=pl.col("ranks"), place=pl.int_ranges(pl.col("ranks").list.len())
     ).explode("rank", "place", empty_as_null=False)
     found = ranks.join(truth, on=["session", "place"])
-    return found.with_columns(pl.col("rank") - 1).drop("place")
+    return found.with_columns(pl.col("rank") - 1).drop("place", "length")

@@ -22,9 +22,12 @@ from src.data.schemas import FinalList
 from src.datasets.submission_rows import MAX_FAULTS
 
 FORM = "qid Q0 docid rank score tag"
+TOKEN, BLANKS = r"[^ \t\r]+", r"[ \t\r]+"  # as in raw files: ids may hold other white space
 LINE = (
-    r"^\s*(?P<qid>\S+)\s+Q0\s+(?P<doc>\S+)\s+(?P<rank>[0-9]{1,18})"
-    r"\s+(?P<score>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s+\S+\s*$"
+    rf"^(?:{BLANKS})?(?P<qid>{TOKEN}){BLANKS}Q0{BLANKS}(?P<doc>{TOKEN}){BLANKS}"
+    rf"(?P<rank>[0-9]{{1,18}}){BLANKS}"
+    r"(?P<score>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    rf"{BLANKS}{TOKEN}(?:{BLANKS})?$"
 )
 RUN = pl.Schema({"line": pl.Int64, "qid": pl.String, "doc": pl.String, "rank": pl.Int64,
                  "score": pl.Float64})  # fmt: skip
@@ -87,7 +90,7 @@ def read_run(path: Path) -> Lines:
             BytesIO(text), name="text", row_index_name="line", row_index_offset=first
         )
         fields = pl.col("text").str.extract_groups(LINE)
-        rows = lines.filter(pl.col("text").str.contains(r"\S")).with_columns(fields=fields)
+        rows = lines.filter(pl.col("text").str.contains(TOKEN)).with_columns(fields=fields)
         rows = rows.unnest("fields").with_columns(
             pl.col("rank").cast(pl.Int64, strict=False), pl.col("score").cast(pl.Float64)
         )

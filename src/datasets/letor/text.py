@@ -22,6 +22,8 @@ MAX_INDEX = 9_999
 CELLS = 1 << 24  # values of a table, at most
 FIRST_WIDTH = 256  # indices for which a table has room at first
 SHOWN = 40  # characters of a wrong text in a message
+BLANK = " \t\r"  # characters between the tokens of a line, as the kernel has them
+BLANKS = re.compile(f"[{BLANK}]+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,5})?", re.ASCII)
 
 HEAD = pl.Schema({"line": pl.Int64, "qid": pl.String, "doc": pl.String, "grade": pl.Float32})
@@ -96,7 +98,7 @@ def _texts(data: U8, spans: I64) -> pl.Series:
 
 def fault(text: str) -> str:
     """Name the fault of a line that the kernel does not read, and its cure."""
-    grade, *tokens = text.partition("#")[0].split()
+    grade, *tokens = BLANKS.split(text.partition("#")[0].strip(BLANK))
     if not NUMBER.fullmatch(grade):
         return f"the grade is {grade[:SHOWN]!r}, not a number; write it first"
     if tokens and tokens[0] == "qid:":

@@ -68,8 +68,8 @@ def read_slice(path: Path) -> Slice:
     for number, playlist in enumerate(playlists):
         pid, title, tracks = _fields(path, number, playlist)
         for position, track in enumerate(tracks):
-            uri = track.get("track_uri") if isinstance(track, dict) else None
-            if not isinstance(uri, str) or not uri:
+            uri = _text(track.get("track_uri")) if isinstance(track, dict) else None
+            if not uri:
                 raise ValueError(
                     f"{path}, playlist {pid}, track {position}: no track_uri; drop the track"
                 )
@@ -111,4 +111,7 @@ def _fields(path: Path, number: int, playlist: Any) -> tuple[int, str, list[Any]
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    """Return a text; half an emoji, as a cut title has, becomes a question mark."""
+    if not isinstance(value, str) or value.isascii():
+        return value if isinstance(value, str) else None
+    return value.encode("utf-8", "replace").decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from src.core.arrays import hash_unit
+from src.core.arrays import I32, I64, hash_unit
 from src.core.parquet import count_rows
 from src.core.run import Run
 from src.data import paths
@@ -74,6 +74,24 @@ class PlaylistTables(SplitTables):
             yield hidden.join(seen, on=["session", "item"], how="anti", maintain_order="left")
 
 
+def fitting(keep: I64, events: I32, shown: I64) -> I64:
+    """Exchange what queries show where a playlist has no track more; int64 (queries).
+
+    keep: tracks that each query would show. Where no other playlist is long enough, a query shows
+    the most of `shown` that its own leaves a track of.
+    """
+    keep = keep.copy()
+    for query in np.argsort(-keep, kind="stable"):
+        if events[query] > keep[query]:
+            continue
+        able = np.flatnonzero((events > keep[query]) & (keep < events[query]))
+        if able.size:
+            keep[[query, able[0]]] = keep[[able[0], query]]
+        else:
+            keep[query] = max((n for n in shown if n < events[query]), default=0)
+    return keep
+
+
 @dataclass(frozen=True)
 class _Splits:
     """Builds items.parquet and the tables of splits."""
@@ -110,33 +128,32 @@ class _Splits:
         return rows.collect()
 
     @cached_property
-    def categories(self) -> tuple[list[int], int]:
-        """Tracks that the queries of the challenge show, and the fewest tracks of a playlist.
-
-        The challenge set tells how many tracks a query shows, if there is one.
-        """
-        shown = list(CATEGORIES)
+    def shown(self) -> I64:
+        """Tracks that the queries of the challenge set show, or CATEGORIES; ascending."""
         if self.challenge:
-            shown = sorted(self.challenge.sessions().collect()["events"].to_list())
-        return shown, max(LEAST, shown[-1] + 1)
+            events = self.challenge.sessions().collect()["events"]
+            return events.sort().cast(pl.Int64).to_numpy()
+        return np.array(CATEGORIES)
 
     def plan(self, turn: int) -> pl.DataFrame:
         """Plan the split of a turn: each turn holds out other playlists, drawn by their pid.
 
-        A query shows as many tracks as one of the challenge does, in the same proportions.
+        A query shows as many tracks as one of the challenge does, in the same proportions as far as
+        there are playlists of more tracks.
         """
-        shown, least = self.categories
-        long = self.kept.filter(pl.col("events") >= least)
+        long = self.kept.filter(pl.col("events") >= LEAST)
         size = min(MOST, max(1, int(SHARE * self.kept.height)))
         drawn = long.sort(hash_unit(pl.col("session"), self.run.recipe.seed + SEED))
         queries = drawn.slice(turn * size, size)
         if queries.height == 0 and turn == 0:
             raise ValueError(
-                f"{self.run.input}: no playlist has {least} tracks, to hold it out; give more data"
+                f"{self.run.input}: no playlist has {LEAST} tracks, to hold it out; give more data"
             )
-        keep = np.array(shown)[np.arange(queries.height) * len(shown) // max(queries.height, 1)]
-        order = np.random.default_rng(self.run.recipe.seed + turn).permutation(queries.height)
-        queries = queries.with_columns(keep=pl.Series(keep[order])).sort("line")
+        n = queries.height
+        keep = self.shown[np.arange(n) * self.shown.size // max(n, 1)]
+        order = np.random.default_rng(self.run.recipe.seed + turn).permutation(n)
+        keep = fitting(keep[order], queries["events"].to_numpy(), self.shown)
+        queries = queries.with_columns(keep=pl.Series(keep)).sort("line")
         history = self.kept.filter(~pl.col("line").is_in(queries["line"].implode()))
         of_queries = make_plan(queries, True, keep=queries["keep"].to_numpy())
         return pl.concat([make_plan(history, False), of_queries])

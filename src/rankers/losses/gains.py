@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from src.metrics.ndcg import LARGEST
@@ -25,7 +26,8 @@ def gains_of(grades: Tensor, gain: Gain) -> Tensor:
             f"grade {float(grades.max()):g} is above {LARGEST}, the highest for gain 2^grade - 1; "
             "scale the grades, or give the loss the linear gain"
         )
-    return grades.exp2() - 1
+    gains = grades.exp2() - 1
+    return gains.where(gains > 0, grades * math.log(2.0))  # of grades so low that 1 swallows them
 
 
 def discount(rank: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import xgboost as xgb
 from ragged import offsets_of
 
+from src.rankers.losses.gains import gains_of
 from src.rankers.losses.lambdas import LambdaLoss, LambdaRank, NDCGPairs
 
 SAME = torch.tensor([0.5, 0.3, 0.5])
@@ -139,3 +140,12 @@ def test_gradients_of_xgboost(queries: tuple[np.ndarray, np.ndarray, np.ndarray]
     assert len(table) > 20
     for name, value, weight in zip(table.Node, table.Gain, table.Cover, strict=True):
         assert -value * weight == pytest.approx(wanted[leaf == name].sum(), abs=1e-4)
+
+
+def test_gains_of_grades_near_0() -> None:
+    """2^y - 1 would be 0 in float32 for a grade above 0, and its list have no gain at all."""
+    grades = torch.tensor([0.0, 1e-9, 0.0])
+    assert gains_of(grades, "exponential").tolist() == pytest.approx([0, 1e-9 * math.log(2), 0])
+    value = LambdaRank()(torch.tensor([0.5, 0.3, 0.1]), grades, offsets_of([3]))
+    assert torch.isfinite(value) and value > 0
+    assert gains_of(torch.arange(4.0), "exponential").tolist() == [0, 1, 3, 7]
