@@ -81,6 +81,15 @@ def test_a_short_turn_shows_as_many_tracks_as_the_others() -> None:
     turns = [splits.plan(turn).filter("query") for turn in range(4)]
     assert [plan.height for plan in turns] == [10, 10, 4, 0]
     assert [Counter(plan["keep"]) for plan in turns[:3]] == [{0: 5, 5: 5}] * 2 + [{0: 2, 5: 2}]
+    vars(splits)["shown"] = np.array([5, 25])
+    vars(splits)["kept"] = pl.concat(
+        [long.with_columns(events=21 + pl.col("line") % 2 * 20), short]
+    )
+    plan = splits.plan(0).filter("query")
+    assert {(line % 2, keep) for line, keep in plan.select("line", "keep").rows()} <= {
+        (0, 5), (1, 5), (1, 25)
+    }  # fmt: skip
+    assert 25 in plan["keep"]
 
 
 def test_test_asks_for_the_challenge_and_queries_have_their_titles(folder: Path) -> None:
