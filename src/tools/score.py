@@ -164,7 +164,7 @@ def variety(counts: pl.DataFrame, split: Path | None) -> str:
 def require_own_split(file: Path, labels: Path, submission: str) -> None:
     """Raise ValueError where a run's own submission answers another split than the labels are of.
 
-    Queries of `test` hold whole sessions, and with these what `valid` hides.
+    `test` sees what `valid` hides.
     """
     folder, split = labels.parent.parent, labels.parent.name
     if file.resolve() != (folder / submission).resolve():
@@ -172,8 +172,8 @@ def require_own_split(file: Path, labels: Path, submission: str) -> None:
     answered = [s.name for s in splits_in(folder) if s.role in ("valid", "test")][-1]
     if split != answered:
         raise ValueError(
-            f"{file} answers {answered}, whose queries hold what {split} hides: its score would be "
-            "too high; cv.json has the out-of-fold score of valid"
+            f"{file} answers {answered}, which sees what {split} hides: its score would mean "
+            "nothing; cv.json has the out-of-fold score of valid"
         )
 
 

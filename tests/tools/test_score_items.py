@@ -49,7 +49,7 @@ def test_text_ids_that_the_truth_lacks_are_no_hits() -> None:
 
 
 def test_lists_of_test_are_no_answer_to_labels_of_valid(tmp_path: Path) -> None:
-    """Its queries hold what `valid` hides."""
+    """`test` sees what `valid` hides."""
     splits = [vars(Split(name, name, "", 9, 3)) for name in ("valid", "test")]
     own = tmp_path / "submission.csv"
     for name in ("valid", "test"):
@@ -59,7 +59,7 @@ def test_lists_of_test_are_no_answer_to_labels_of_valid(tmp_path: Path) -> None:
         if name == "test":
             score.require_own_split(own, labels, own.name)
             continue
-        with pytest.raises(ValueError, match=r"answers test, whose queries hold what valid hides"):
+        with pytest.raises(ValueError, match=r"answers test, which sees what valid hides"):
             score.require_own_split(own, labels, own.name)
         (tmp_path / "splits.json").write_text(json.dumps(splits[:1]))
         score.require_own_split(own, labels, own.name)
