@@ -12,6 +12,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xgboost as xgb
@@ -77,22 +78,11 @@ class CompiledTrees(TreeModel):
         nodes = np.concatenate(levels, axis=1)
         value = joined("split_conditions", np.float32)
         to_right = joined("default_left") == 0
-        keys = np.where(is_leaf, 0, 2 * joined("split_indices") + to_right)
-        key, column = np.unique(keys, return_inverse=True)
-        cuts = [np.unique(value[(column == c) & ~is_leaf]) for c in range(key.size)]
-        n_cuts = np.array([of_column.size for of_column in cuts])
-        dtype = np.min_scalar_type(n_cuts.max())
-        threshold = np.zeros(value.size, dtype)  # of a leaf: any, as both children are equal
-        bits = np.array([int(n).bit_length() for n in n_cuts])
-        padded = np.full((key.size, 2 ** bits.max() - 1), np.inf, np.float32)
-        for c, of_column in enumerate(cuts):
-            here = (column == c) & ~is_leaf
-            threshold[here] = np.searchsorted(of_column, value[here]) + 1
-            padded[c, : of_column.size] = of_column
-        missing = np.where(key % 2 == 1, n_cuts, 0).astype(dtype)
+        key = np.where(is_leaf, 0, 2 * joined("split_indices") + to_right)
+        codes = _Codes.of(key, np.where(is_leaf, np.nan, value))
         return cls(
-            list(model.feature_names or []), key // 2, missing, bits, padded,
-            column[nodes], threshold[nodes], value[level], _base_score(learner),
+            list(model.feature_names or []), codes.key // 2, codes.missing, codes.bits, codes.cuts,
+            codes.column[nodes], codes.threshold[nodes], value[level], _base_score(learner),
         )  # fmt: skip
 
     @property
@@ -104,6 +94,34 @@ class CompiledTrees(TreeModel):
         trees = (self.column, self.threshold, self.leaf, self.base)
         margins: F32 = compiled_trees_kernel.margins(X, rows, columns[self.source], *codes, *trees)
         return margins
+
+
+class _Codes(NamedTuple):
+    """Columns of codes, and the column and the threshold of each node: see CompiledTrees."""
+
+    key: I64  # of each column: 2 * feature, + 1 where missing values go to the right
+    missing: NDArray[np.unsignedinteger]
+    bits: I64
+    cuts: F32
+    column: I64
+    threshold: NDArray[np.unsignedinteger]
+
+    @classmethod
+    def of(cls, key: I64, value: F32) -> _Codes:
+        """Make codes from the key and the value of each node; the value of a leaf is NaN."""
+        of_column, column = np.unique(key, return_inverse=True)
+        values = [np.unique(value[(column == c) & ~np.isnan(value)]) for c in range(of_column.size)]
+        n_cuts = np.array([cuts.size for cuts in values])
+        dtype = np.min_scalar_type(n_cuts.max())
+        bits = np.array([int(n).bit_length() for n in n_cuts])
+        threshold = np.zeros(value.size, dtype)  # of a leaf: any, as both children are equal
+        padded = np.full((of_column.size, 2 ** bits.max() - 1), np.inf, np.float32)
+        for c, cuts in enumerate(values):
+            here = (column == c) & ~np.isnan(value)
+            threshold[here] = np.searchsorted(cuts, value[here]) + 1
+            padded[c, : cuts.size] = cuts
+        missing = np.where(of_column % 2 == 1, n_cuts, 0).astype(dtype)
+        return cls(of_column, missing, bits, padded, column, threshold)
 
 
 def _base_score(learner: dict) -> np.float32:
