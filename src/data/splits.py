@@ -216,4 +216,9 @@ def labelled_splits(run: Run) -> list[str]:
 
 def scored_splits(run: Run) -> list[str]:
     """Return the names of the splits whose candidates are scored: `valid`, and `test` if any."""
-    return [split.name for split in read_splits(run) if split.role in ("valid", "test")]
+    return scored_in(run.output)
+
+
+def scored_in(output: Path) -> list[str]:
+    """Return `scored_splits` of an output folder. The submission answers the last one."""
+    return [split.name for split in splits_in(output) if split.role in ("valid", "test")]

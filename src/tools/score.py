@@ -23,7 +23,7 @@ from src.core.console import show
 from src.data.labels import scan_labels
 from src.data.raw_ids import item_ids, session_ids
 from src.data.recipe import Recipe
-from src.data.splits import splits_in
+from src.data.splits import scored_in
 from src.datasets.base import Dataset
 from src.datasets.submission_rows import TRUTH, require_file
 from src.metrics.base import EMPTY_TEXTS, Metric
@@ -169,7 +169,7 @@ def require_own_split(file: Path, labels: Path, submission: str) -> None:
     folder, split = labels.parent.parent, labels.parent.name
     if file.resolve() != (folder / submission).resolve():
         return
-    answered = [s.name for s in splits_in(folder) if s.role in ("valid", "test")][-1]
+    answered = scored_in(folder)[-1]
     if split != answered:
         raise ValueError(
             f"{file} answers {answered}, which sees what {split} hides: its score would mean "
