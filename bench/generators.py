@@ -36,7 +36,7 @@ from src.candidates.lists import (
     shard_candidates,
     to_frame,
 )
-from src.candidates.unseen import unseen_lists
+from src.candidates.unseen import excludes_seen, unseen_lists
 from src.cli import parse
 from src.core.arrays import arrays, offsets_of_sizes
 from src.core.run import Run
@@ -132,7 +132,7 @@ def measured(run: Run, split: str, name: str, others: CandidateLists, queries: i
     in_pool: list[QueryScores] = []
     for first, end in sampled_blocks(data, queries):
         begin = time.process_time()
-        if run.recipe.exclude_seen:
+        if excludes_seen(run.recipe, row):
             lists = unseen_lists(row, data, first, end)
         else:
             lists = row.lists(data, first, end)

@@ -98,8 +98,6 @@ def _votes(pairs: Any, row: CovisitationMatrix, span: Span) -> Any:
     """Keep the merged pairs of events that vote, with their votes."""
     apart, steps = (pairs.ts_y - pairs.ts_x).abs(), pairs.pos_y - pairs.pos_x
     keep = pairs.item_x != pairs.item_y
-    if row.direction == "forward":
-        keep &= steps > 0
     if row.max_gap_s is not None:
         keep &= apart < row.max_gap_s
     if row.max_steps is not None:
@@ -108,4 +106,5 @@ def _votes(pairs: Any, row: CovisitationMatrix, span: Span) -> Any:
     source, target = np.array(row.source_weight), np.array(row.target_weight)
     age = (pairs.ts_x - span.first) / max(span.last - span.first, 1)
     vote = source[pairs.type_x] * target[pairs.type_y] * (1 + row.time_weight * age)
+    vote *= np.where(steps[keep] < 0, row.backward, 1)
     return pairs.assign(vote=vote)[vote > 0]

@@ -57,8 +57,10 @@ def matrix(path: Path, row: CovisitationMatrix, span: Span, memory: str) -> pl.D
 
 def query(path: Path, row: CovisitationMatrix, span: Span) -> str:
     """Write the query of a row; raise ValueError for a field that is not supported."""
-    if row.step_decay != 1 or row.session_norm or row.item_norm:
-        raise ValueError(f"matrix {row.name}: no SQL for step_decay, session_norm and item_norm")
+    if row.step_decay != 1 or row.session_norm or row.item_norm or row.backward not in (0, 1):
+        raise ValueError(
+            f"matrix {row.name}: no SQL for step_decay, session_norm, item_norm and backward"
+        )
     kept = ["true"]
     if row.types is not None:
         kept.append(f"type in ({', '.join(map(str, row.types))})")
@@ -97,7 +99,7 @@ def _pairs(row: CovisitationMatrix) -> str:
     terms = ["x.item <> y.item"]
     if row.first_only:
         terms.append("x.pos = x.head")
-    if row.direction == "forward":
+    if row.backward == 0:
         terms.append("y.pos > x.pos")
     if row.max_gap_s is not None:
         terms.append(f"abs(y.ts - x.ts) < {row.max_gap_s}")

@@ -31,7 +31,13 @@ NOT_IN_A_RECIPE = (
     CovisitationMatrix("step_decay", max_steps=10, step_decay=0.8),
     CovisitationMatrix("every_vote", last_events=30, max_gap_s=DAY, dedupe=False),
     CovisitationMatrix(
-        "itemcf", max_steps=20, step_decay=0.7, session_norm=True, item_norm=0.5, dedupe=False
+        "itemcf",
+        max_steps=20,
+        step_decay=0.7,
+        session_norm=True,
+        item_norm=0.5,
+        dedupe=False,
+        backward=0.7,
     ),
     CovisitationMatrix(
         "week", last_days=7.5, max_gap_s=HOUR, time_weight=2, source_weight=(1, 0, 5)
@@ -39,9 +45,7 @@ NOT_IN_A_RECIPE = (
     CovisitationMatrix(
         "first_tail", last_events=5, first_only=True, half_life=600, target_weight=(0.3, 0, 2)
     ),
-    CovisitationMatrix(
-        "one_type", types=(CART,), max_steps=1, direction="forward", dedupe=False, top_n=1
-    ),
+    CovisitationMatrix("one_type", types=(CART,), max_steps=1, backward=0.0, dedupe=False, top_n=1),
 )
 EVERY_ROW = {
     f"{dataset.name} {row.name}": row
@@ -64,7 +68,7 @@ any_row = st.builds(
     last_days=maybe(st.sampled_from([0.001, 0.005])),
     last_events=st.integers(1, 8),
     first_only=st.booleans(),
-    direction=st.sampled_from(["both", "forward"]),
+    backward=st.sampled_from([1.0, 0.0, 0.7]),
     max_gap_s=maybe(st.integers(1, 500)),
     max_steps=maybe(st.integers(1, 4)),
     source_weight=weights,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +31,7 @@ class Retriever(ABC):
     """Whether the row reads what is made from all events, ahead of the query: SplitData.fitted."""
 
     name: str
+    exclude_seen: bool = field(default=False, kw_only=True)  # the query's own items are not listed
 
     def __post_init__(self) -> None:
         """Raise ValueError where a number is below its bound."""

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from src.candidates.base import Retriever
-from src.candidates.unseen import longest, unseen_lists
+from src.candidates.unseen import excludes_seen, longest, unseen_lists
 from src.core.arrays import F32, I32, I64, arrays, offsets_of_ids, offsets_of_sizes, positions
 from src.core.parquet import TableWriter, count_rows
 from src.core.run import Run, count_built
@@ -85,7 +85,7 @@ def write_candidates(data: SplitData, row: Retriever) -> dict[str, int]:
     own = None if reads_embedding(run, row) else run.engine.twin(__name__)
     write = shard_writer(data, row) if own is None else own.shard_writer(data, row)
     at_a_time = SHARDS_IN_MEMORY if own is None else own.shards_at_a_time(run)
-    excluded = ("unseen",) if run.recipe.exclude_seen else ()
+    excluded = ("unseen",) if excludes_seen(run.recipe, row) else ()
 
     def build(shard: Shard) -> bool:
         key = (shard.first, shard.end, row, *excluded)
@@ -132,11 +132,11 @@ def to_frame(lists: TopLists, first: int) -> pl.DataFrame:
 
 
 def lists_function(run: Run, row: Retriever) -> Callable[[SplitData, int, int], TopLists]:
-    """Return the function that lists candidates: without seen items, if the recipe says so.
+    """Return the function that lists candidates: without seen items, if recipe or row say so.
 
     Their scores are rounded to 16 of 24 bits, as the rest only takes disk.
     """
-    of_row = partial(unseen_lists, row) if run.recipe.exclude_seen else row.lists
+    of_row = partial(unseen_lists, row) if excludes_seen(run.recipe, row) else row.lists
 
     def lists(data: SplitData, first: int, end: int) -> TopLists:
         item, score = of_row(data, first, end)
@@ -157,9 +157,9 @@ def claim(data: SplitData, row: Retriever, written: int) -> int:
     Returns how many queries fit into memory at a time.
     """
     run, split, width = data.run, data.split, row.length
-    excluded = (
-        longest(data.sessions, data.first_query, data.n_sessions) if run.recipe.exclude_seen else 0
-    )
+    excluded = 0
+    if excludes_seen(run.recipe, row):
+        excluded = longest(data.sessions, data.first_query, data.n_sessions)
     events = count_rows(paths.events(run, split))
     fixed = 17 * events + 8 * data.n_sessions + row.memory(run, split)
     fixed += SHARDS_IN_MEMORY * BYTES * width * min(QUERIES_PER_SHARD, data.n_queries)

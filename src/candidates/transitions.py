@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class TransitionRetriever(Retriever):
     """Lists followers of the seed items, weighted by their distance in time from the query.
 
-    Like a co-visitation matrix of direction "forward" that is counted anew for the time of every
+    Like a co-visitation matrix with `backward=0.0` that is counted anew for the time of every
     query.
     """
 

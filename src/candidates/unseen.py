@@ -1,9 +1,9 @@
-"""Leave the items of a query's own history out of its lists: `Recipe.exclude_seen`."""
+"""Leave the items of a query's own history out of its lists: `exclude_seen` of recipe or row."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from src.core.arrays import I64, Mask
 from src.data.schemas import TopLists
 from src.data.sessions import Sessions
 from src.data.split_data import SplitData
+
+if TYPE_CHECKING:
+    from src.data.recipe import Recipe
+
+
+def excludes_seen(recipe: Recipe, row: Retriever) -> bool:
+    """Whether the row lists no item of the query's history, by itself or by the recipe."""
+    return recipe.exclude_seen or row.exclude_seen
 
 
 def unseen_lists(row: Retriever, data: SplitData, first: int, end: int) -> TopLists:

@@ -19,11 +19,11 @@ def check_numbers(what: str, row: Any) -> None:
     and no NaN.
     """
     for field in fields(row):
-        value = getattr(row, field.name)
-        if type(value) is int and field.default is not MISSING:
-            least = 0 if field.default == 0 else 1
-        elif isinstance(value, float):
+        value, default = getattr(row, field.name), field.default
+        if isinstance(value, float) or (type(value) is int and isinstance(default, float)):
             least = 0
+        elif type(value) is int and default is not MISSING:
+            least = 0 if default == 0 else 1
         else:
             continue
         if not value >= least:

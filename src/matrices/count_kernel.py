@@ -18,12 +18,13 @@ from src.matrices.kernel_params import FINE_BITS, Floats, Ints
 from src.matrices.self_merge import FINE, SCALE
 
 # plain numbers, as numba compiles them to constants
-FORWARD, FIRST_ONLY = int(Ints.FORWARD), int(Ints.FIRST_ONLY)
+FIRST_ONLY = int(Ints.FIRST_ONLY)
 MAX_STEPS, MAX_GAP, AFTER = int(Ints.MAX_STEPS), int(Ints.MAX_GAP), int(Ints.AFTER)
 LAST_EVENTS, DEDUPE, PLAIN = int(Ints.LAST_EVENTS), int(Ints.DEDUPE), int(Ints.PLAIN)
 DECAYED, NORMED = int(Ints.DECAYED), int(Ints.NORMED)
 TIME_WEIGHT, STEP_DECAY = int(Floats.TIME_WEIGHT), int(Floats.STEP_DECAY)
 SPAN_FIRST, SPAN_LENGTH = int(Floats.SPAN_FIRST), int(Floats.SPAN_LENGTH)
+BACKWARD = int(Floats.BACKWARD)
 
 
 @njit(cache=True)
@@ -129,7 +130,7 @@ def _walk(index, params, x, sums, session_votes, touched, scaled):
             for direction in (1, -1):
                 room = end - 1 - i
                 if direction < 0:
-                    if ints[r, FORWARD]:
+                    if floats[r, BACKWARD] == 0.0:
                         break
                     room = i - max(first, end - ints[r, LAST_EVENTS])
                 j = _add(events, params, r, i, direction, room, norm, session_votes, scaled)
@@ -165,6 +166,7 @@ def _add(events, params, r, i, direction, room, norm, session_votes, scaled):
     coarse, fine = params.decay_coarse, params.decay_fine
     max_gap, after, dedupe = ints[r, MAX_GAP], ints[r, AFTER], ints[r, DEDUPE]
     plain, decayed, decay = ints[r, PLAIN], ints[r, DECAYED], floats[r, STEP_DECAY]
+    backward = floats[r, BACKWARD]
     ts_i, type_i = np.int64(events[i, TS]), events[i, CODE] & TYPE
     j = i
     for steps in range(1, min(room, ints[r, MAX_STEPS]) + 1):
@@ -180,6 +182,8 @@ def _add(events, params, r, i, direction, room, norm, session_votes, scaled):
             w = scaled[type_j]
             if w == 0.0:
                 continue
+            if direction < 0 and backward != 1.0:
+                w *= backward
             if decayed:
                 w *= coarse[r, gap >> FINE_BITS] * fine[r, gap & (FINE - 1)]
             if decay != 1.0:

@@ -48,7 +48,7 @@ class CovisitationMatrix(ItemMatrix):
     last_days: float | None = None  # only events of the last days of the split
     last_events: int | None = None  # only the last events of each session
     first_only: bool = False  # x is the first event of its session
-    direction: str = "both"  # "forward": y comes after x, by position
+    backward: float = 1.0  # weight where y comes before x, by position; 0: y comes after x
     max_gap_s: int | None = None  # |ts_y - ts_x| is less, in seconds
     max_steps: int | None = None  # largest distance of positions
     source_weight: Weights = (1.0, 1.0, 1.0)  # by the type of x
@@ -63,8 +63,6 @@ class CovisitationMatrix(ItemMatrix):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.direction not in ("both", "forward"):
-            raise ValueError(f"matrix {self.name}: direction is 'both' or 'forward'")
         if 0 in (self.half_life, self.last_days):
             raise ValueError(f"matrix {self.name}: half_life and last_days are above 0, or None")
         if min(self.source_weight + self.target_weight) < 0 or not 0 < self.step_decay <= 1:

@@ -23,16 +23,15 @@ FINE_BITS = FINE.bit_length() - 1
 class Ints(IntEnum):
     """Columns of `KernelParams.ints`."""
 
-    FORWARD = 0
-    FIRST_ONLY = 1
-    MAX_STEPS = 2  # pairs further apart, or with a gap of MAX_GAP seconds, do not vote
-    MAX_GAP = 3
-    AFTER = 4  # only events after this second count
-    LAST_EVENTS = 5
-    DEDUPE = 6
-    PLAIN = 7  # a vote depends on the two types only, and is in `votes`
-    DECAYED = 8
-    NORMED = 9
+    FIRST_ONLY = 0
+    MAX_STEPS = 1  # pairs further apart, or with a gap of MAX_GAP seconds, do not vote
+    MAX_GAP = 2
+    AFTER = 3  # only events after this second count
+    LAST_EVENTS = 4
+    DEDUPE = 5
+    PLAIN = 6  # a vote depends on the two types only, and is in `votes`
+    DECAYED = 7
+    NORMED = 8
 
 
 class Floats(IntEnum):
@@ -42,6 +41,7 @@ class Floats(IntEnum):
     STEP_DECAY = 1
     SPAN_FIRST = 2
     SPAN_LENGTH = 3
+    BACKWARD = 4
 
 
 class KernelParams(NamedTuple):
@@ -72,14 +72,16 @@ def kernel_params(rows: list[CovisitationMatrix], span: Span) -> KernelParams:
             coarse[r] = 0.5 ** (np.arange(coarse.shape[1], dtype=np.float64) * FINE / row.half_life)
         max_steps, max_gap = reach(row)
         steady = row.half_life is None and row.time_weight == 0 and row.step_decay == 1
-        ints[r, Ints.FORWARD], ints[r, Ints.FIRST_ONLY] = row.direction == "forward", row.first_only
+        steady &= row.backward in (0, 1) and not row.session_norm
+        ints[r, Ints.FIRST_ONLY] = row.first_only
         ints[r, Ints.MAX_STEPS], ints[r, Ints.MAX_GAP] = max_steps, max_gap
         ints[r, Ints.AFTER] = _after(row, span)
         ints[r, Ints.LAST_EVENTS] = UNBOUNDED if row.last_events is None else row.last_events
-        ints[r, Ints.DEDUPE], ints[r, Ints.PLAIN] = row.dedupe, steady and not row.session_norm
+        ints[r, Ints.DEDUPE], ints[r, Ints.PLAIN] = row.dedupe, steady
         ints[r, Ints.DECAYED] = row.half_life is not None
         ints[r, Ints.NORMED] = row.session_norm
-        floats[r] = row.time_weight, row.step_decay, span.first, max(span.last - span.first, 1)
+        length = max(span.last - span.first, 1)
+        floats[r] = row.time_weight, row.step_decay, span.first, length, row.backward
     votes = np.floor(weight * SCALE + 0.5).astype(np.int64)
     return KernelParams(ints, floats, votes, weight, fine, coarse)
 

@@ -57,6 +57,9 @@ def vote(row: CovisitationMatrix, span: Span) -> pl.Expr:
     if row.time_weight:
         age = (pl.col("ts") - span.first).cast(pl.Float64) / max(span.last - span.first, 1)
         weight = weight * (1.0 + row.time_weight * age)
+    if row.backward not in (0, 1):
+        before = (pl.col("pos_y") < pl.col("pos")).cast(pl.Float64)
+        weight = weight * (before * row.backward + (1.0 - before))
     if row.half_life is not None:
         fine = gap % FINE
         coarse, fine = (t.cast(pl.Float64) / row.half_life for t in (gap - fine, fine))
@@ -73,7 +76,7 @@ def pair_filter(row: CovisitationMatrix) -> pl.Expr:
     """Select the pairs of events of one session that vote."""
     steps = pl.col("pos_y") - pl.col("pos")
     keep = pl.col("item") != pl.col("item_y")
-    if row.direction == "forward":
+    if row.backward == 0:
         keep &= steps > 0
     if row.max_gap_s is not None:
         keep &= (pl.col("ts_y") - pl.col("ts")).abs() < row.max_gap_s

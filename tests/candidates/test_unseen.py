@@ -59,15 +59,17 @@ def test_a_history_of_every_item_leaves_nothing(tmp_path: Path) -> None:
     assert score.tolist() == [[0, 0, 0], [2000, 2000, 2000], [3000, 2000, 2000]]
 
 
-def test_the_recipe_decides(tmp_path: Path) -> None:
+def test_recipe_or_row_decide(tmp_path: Path) -> None:
     data = small_split(tmp_path, [[(A, 10, 0), (B, 11, 0)], [(A, 20, 0)]], 1, recipe=BARE)
     row = PopularRetriever("all", window_s=None, top=2)
 
-    def written(exclude_seen: bool) -> list[int]:
-        run = replace(data.run, recipe=replace(BARE, exclude_seen=exclude_seen))
-        assert write_candidates(SplitData(run, "valid"), row)["built"] == 1, "made anew"
+    def written(of_recipe: bool, of_row: bool) -> list[int]:
+        run = replace(data.run, recipe=replace(BARE, exclude_seen=of_recipe))
+        own = replace(row, exclude_seen=of_row)
+        assert write_candidates(SplitData(run, "valid"), own)["built"] == 1, "made anew"
         part = tmp_path / "valid" / "candidates" / "all" / "part-0000.parquet"
         return pl.read_parquet(part)["item"].to_list()
 
-    assert written(False) == [A, B]
-    assert written(True) == [B]
+    assert written(False, False) == [A, B]
+    assert written(True, False) == [B]
+    assert written(False, True) == [B]

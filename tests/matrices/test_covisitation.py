@@ -82,7 +82,7 @@ def test_windows_are_anchored_at_the_span() -> None:
     ].to_list() == [3, 4]
     aged = both(
         events,
-        CovisitationMatrix("t", time_weight=1, max_steps=1, direction="forward"),
+        CovisitationMatrix("t", time_weight=1, max_steps=1, backward=0.0),
         Span(-60, 60),
     )
     assert aged.rows() == [(1, 2, 1.5), (2, 3, pytest.approx(1 + 70 / 120)), (3, 4, 1.75)]

@@ -49,8 +49,10 @@ KNOWN: dict[str, tuple[list, dict[str, Any], dict[tuple[int, int], float]]] = {
         FOUR, {"first_only": True, "last_events": 3}, {(2, 3): 1, (2, 4): 1}),
     "first_only of kept types": (FOUR, {"first_only": True, "types": (1, 2)}, {(2, 3): 1}),
     "forward": (
-        FOUR, {"direction": "forward", "last_events": 4}, {k: 1 for k in EVEN if k[0] < k[1]}),
-    "forward is by position": (SAME, {"direction": "forward", "max_gap_s": ALL}, {(2, 1): 1}),
+        FOUR, {"backward": 0.0, "last_events": 4}, {k: 1 for k in EVEN if k[0] < k[1]}),
+    "forward is by position": (SAME, {"backward": 0.0, "max_gap_s": ALL}, {(2, 1): 1}),
+    "backward": (
+        FOUR, {"backward": 0.25, "last_events": 4}, {k: 1 if k[0] < k[1] else 0.25 for k in EVEN}),
     "both at one second": (SAME, {"max_gap_s": 1}, mirror({(1, 2): 1})),
     "max_gap_s is <": (FOUR, {"max_gap_s": 20}, mirror({(1, 2): 1})),
     "max_gap_s, a second more": (FOUR, {"max_gap_s": 21}, mirror({(1, 2): 1, (2, 3): 1})),
@@ -85,7 +87,7 @@ KNOWN: dict[str, tuple[list, dict[str, Any], dict[tuple[int, int], float]]] = {
         TIES, {"max_gap_s": ALL, "top_n": 2, "source_weight": (1, 0, 0)},
         {(0, 6): 1, (0, 7): 1, (6, 0): 1, (6, 7): 1, (7, 0): 1, (7, 6): 1,
          (8, 0): 1, (8, 6): 1, (9, 0): 1, (9, 6): 1}),
-    "top_n, weight before item": (TIES, {"half_life": 10, "direction": "forward", "top_n": 2},
+    "top_n, weight before item": (TIES, {"half_life": 10, "backward": 0.0, "top_n": 2},
         {(9, 0): 1, (9, 7): 1, (7, 0): 1, (7, 8): 1, (8, 0): 1, (8, 6): 0.5, (0, 6): 0.5}),
 }  # fmt: skip
 

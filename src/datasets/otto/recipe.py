@@ -47,20 +47,20 @@ MATRICES = (
     CovisitationMatrix("recent", last_events=30, max_gap_s=DAY, time_weight=3, half_life=HOUR,
                        top_n=80),  # C 93
     CovisitationMatrix("near_3w", last_days=21, half_life=HOUR),  # C 115
-    CovisitationMatrix("then_buy_4w", last_days=28, direction="forward", target_weight=ONLY_BUYS,
+    CovisitationMatrix("then_buy_4w", last_days=28, backward=0.0, target_weight=ONLY_BUYS,
                        half_life=HOUR),  # C 116
     CovisitationMatrix("next1", max_steps=1),  # C 217
     CovisitationMatrix("next2", max_steps=2, top_n=80),  # C 220
-    CovisitationMatrix("buy_next3", types=BUYS, direction="forward", max_steps=3,
+    CovisitationMatrix("buy_next3", types=BUYS, backward=0.0, max_steps=3,
                        top_n=80),  # C 226
     CovisitationMatrix("near3", max_steps=3, half_life=HOUR, top_n=80),  # C 232
     CovisitationMatrix("near6", max_steps=6, half_life=HOUR, top_n=80),  # C 235
-    CovisitationMatrix("then_buy_2h", direction="forward", max_gap_s=2 * HOUR,
+    CovisitationMatrix("then_buy_2h", backward=0.0, max_gap_s=2 * HOUR,
                        target_weight=ONLY_BUYS, half_life=HOUR, top_n=20),  # C 239
-    CovisitationMatrix("first_then_buy", last_days=21, first_only=True, direction="forward",
+    CovisitationMatrix("first_then_buy", last_days=21, first_only=True, backward=0.0,
                        target_weight=ONLY_BUYS),  # C 700
     CovisitationMatrix("first_near", last_days=21, first_only=True, half_life=HOUR),  # C 701
-    CovisitationMatrix("then_buy_6h", direction="forward", target_weight=ONLY_BUYS,
+    CovisitationMatrix("then_buy_6h", backward=0.0, target_weight=ONLY_BUYS,
                        half_life=6 * HOUR),  # C 155
     CovisitationMatrix("near_6h", half_life=6 * HOUR, top_n=80),  # C 157
     CovisitationMatrix("buy2buy", types=BUYS, max_gap_s=14 * DAY),  # C 90
@@ -73,21 +73,21 @@ MATRICES = (
     CovisitationMatrix("day_buys", types=BUYS, last_events=30, max_gap_s=DAY),  # T 12
     CovisitationMatrix("day_carts", last_events=30, max_gap_s=DAY,
                        target_weight=(0.5, 9, 0.5)),  # T type0.5-9-0.5
-    CovisitationMatrix("ahead2_136", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_136", dedupe=False, backward=0.0, max_steps=2,
                        target_weight=(1, 3, 6), top_n=100),  # M 11
-    CovisitationMatrix("ahead2_136_2w", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_136_2w", dedupe=False, backward=0.0, max_steps=2,
                        last_days=14, target_weight=(1, 3, 6), top_n=100),  # M 12
-    CovisitationMatrix("ahead2_buys", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_buys", dedupe=False, backward=0.0, max_steps=2,
                        target_weight=(0, 3, 6), top_n=100),  # M 13
-    CovisitationMatrix("ahead2_carts", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_carts", dedupe=False, backward=0.0, max_steps=2,
                        target_weight=(1, 9, 1), top_n=100),  # M 14
-    CovisitationMatrix("ahead2_clicks", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_clicks", dedupe=False, backward=0.0, max_steps=2,
                        target_weight=(1, 0, 0), top_n=100),  # M 15
-    CovisitationMatrix("ahead5_136", dedupe=False, direction="forward", max_steps=5,
+    CovisitationMatrix("ahead5_136", dedupe=False, backward=0.0, max_steps=5,
                        target_weight=(1, 3, 6), top_n=100),  # M 16
-    CovisitationMatrix("ahead20_196", dedupe=False, direction="forward", max_steps=20,
+    CovisitationMatrix("ahead20_196", dedupe=False, backward=0.0, max_steps=20,
                        target_weight=(1, 9, 6), top_n=100),  # M 17
-    CovisitationMatrix("ahead2_orders", dedupe=False, direction="forward", max_steps=2,
+    CovisitationMatrix("ahead2_orders", dedupe=False, backward=0.0, max_steps=2,
                        target_weight=(1, 15, 20), top_n=100),  # M 18
     EaseMatrix("ease", ridge=50.0, max_items=5_000),
 )

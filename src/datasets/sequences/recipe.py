@@ -26,8 +26,8 @@ from src.matrices.text import TextMatrix
 
 # fmt: off
 MATRICES = (
-    CovisitationMatrix("forward", direction="forward", max_steps=30, step_decay=0.8, top_n=300),
-    CovisitationMatrix("next", direction="forward", max_steps=1, top_n=100),
+    CovisitationMatrix("forward", backward=0.0, max_steps=30, step_decay=0.8, top_n=300),
+    CovisitationMatrix("next", backward=0.0, max_steps=1, top_n=100),
     CovisitationMatrix("near", max_steps=30, step_decay=0.8, top_n=300),
     CovisitationMatrix("cosine", last_events=200, item_norm=0.5, top_n=200),
     EaseMatrix("ease", ridge=100.0, max_items=20_000, top_n=300),

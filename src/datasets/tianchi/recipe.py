@@ -43,16 +43,16 @@ ENDS = (0.0, 1.0, 0.0)
 
 # fmt: off
 MATRICES = (
-    CovisitationMatrix("end_next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
+    CovisitationMatrix("end_next", backward=0.0, max_steps=1, max_gap_s=VISIT, dedupe=False,
                        target_weight=ENDS, top_n=100),  # I: pairs 30 s apart
-    CovisitationMatrix("next", direction="forward", max_steps=1, max_gap_s=VISIT, dedupe=False,
+    CovisitationMatrix("next", backward=0.0, max_steps=1, max_gap_s=VISIT, dedupe=False,
                        top_n=100),
-    CovisitationMatrix("visit_end", direction="forward", max_steps=20, max_gap_s=VISIT,
+    CovisitationMatrix("visit_end", backward=0.0, max_steps=20, max_gap_s=VISIT,
                        dedupe=False, target_weight=ENDS, top_n=100),
     CovisitationMatrix("visit", max_steps=5, max_gap_s=VISIT, step_decay=0.8, top_n=100),
     CovisitationMatrix("day", last_events=100, max_gap_s=DAY, half_life=HOUR, top_n=100),
-    CovisitationMatrix("itemcf", last_events=100, max_steps=30, step_decay=0.9, session_norm=True,
-                       item_norm=0.5, top_n=100),  # L, F, without their constant time terms
+    CovisitationMatrix("itemcf", last_events=100, max_steps=30, step_decay=0.9, backward=0.7,
+                       session_norm=True, item_norm=0.5, top_n=100),  # L, F, without time terms
     CovisitationMatrix("binetwork", last_events=200, session_norm=True, top_n=100),  # L
     SwingMatrix("swing", top_n=100),
 )
@@ -72,8 +72,8 @@ RETRIEVERS = (
     ItemToItemRetriever("visit_end", "visit_end", LAST2, neighbours=100),
     ItemToItemRetriever("visit", "visit", RECENT, neighbours=100),
     ItemToItemRetriever("day", "day", RECENT, neighbours=100),
-    ItemToItemRetriever("itemcf", "itemcf", LAST2, neighbours=100),  # L: only the last two clicks
-    ItemToItemRetriever("binetwork", "binetwork", LAST, neighbours=100),
+    ItemToItemRetriever("itemcf", "itemcf", LAST2, neighbours=100, exclude_seen=True),  # L
+    ItemToItemRetriever("binetwork", "binetwork", LAST, neighbours=100, exclude_seen=True),
     ItemToItemRetriever("swing", "swing", LAST2, neighbours=100),
     TransitionRetriever("flow_10m", LAST, half_life=10 * MINUTE, target_weight=ENDS),
     TransitionRetriever("flow_1h", LAST, half_life=HOUR, target_weight=ENDS),

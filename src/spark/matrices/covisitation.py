@@ -113,12 +113,12 @@ def pairs(kept: DataFrame, row: CovisitationMatrix) -> DataFrame:
         & (sql.abs(steps) <= max_steps)
         & (_gap() < max_gap)
     )
-    return paired.where(keep & (steps > 0) if row.direction == "forward" else keep)
+    return paired.where(keep & (steps > 0) if row.backward == 0 else keep)
 
 
 def _frame(row: CovisitationMatrix) -> WindowSpec:
     """Return the events within the reach of an event, and perhaps some more."""
-    session, forward = Window.partitionBy("session"), row.direction == "forward"
+    session, forward = Window.partitionBy("session"), row.backward == 0
     max_steps, max_gap = reach(row)
     steps = min(max_steps, (row.last_events or UNBOUNDED) - 1)
     if steps < UNBOUNDED - 1:
@@ -149,6 +149,9 @@ def _weight(kept: DataFrame, row: CovisitationMatrix, span: Span) -> Column:
     if row.time_weight:
         age = (sql.col("x.ts") - span.first).cast("double") / float(max(span.last - span.first, 1))
         weight = weight * (1.0 + row.time_weight * age)
+    if row.backward not in (0, 1):
+        before = sql.col("y.pos") < sql.col("x.pos")
+        weight = weight * sql.when(before, float(row.backward)).otherwise(1.0)
     if row.half_life is not None:
         fine = _lookup(params.decay_fine[0], _gap().bitwiseAND(FINE - 1))
         weight = weight * (
