@@ -27,6 +27,7 @@ from src.data.schemas import TopLists
 from src.data.split_data import SplitData
 
 NO_WEIGHTS = np.empty(0)
+ALL = np.iinfo(np.int32).max
 MIN_ITEM_WEIGHT = 1 / 1000  # of an item of a neighbour, by item_decay; lighter items do not count
 
 
@@ -47,7 +48,9 @@ class SessionKnnRetriever(Retriever):
     """
 
     neighbours: int = 200  # most similar sessions
-    sample_size: int = 1000  # latest sessions of each item that are compared
+    sample_size: int = (
+        1000  # sessions of each item that are compared: those that end nearest in time
+    )
     query_decay: float = 0.0  # of query events, by the number of later events; 0: linear weights
     recency_days: float = 0.0  # of sessions, by the days between session and query; 0: none
     item_decay: float = 0.0  # of items, by the events from the item to the shared item; 0: none
@@ -56,10 +59,10 @@ class SessionKnnRetriever(Retriever):
     top: int = 50
 
     def memory(self, run: Run, split: str) -> float:
-        """Estimate the bytes of the latest sessions of each item, and of each thread's arrays."""
+        """Estimate the bytes of the sessions of each item, and of each thread's arrays."""
         items, sessions = count_rows(paths.items(run)), count_rows(paths.sessions(run, split))
         events = count_rows(paths.events(run, split))
-        postings = 12 * min(events, items * self.sample_size) if self.looks_ahead else 36 * events
+        postings = (12 if self.looks_ahead else 36) * events
         return postings + 16 * sessions + run.engine.threads * (8 * sessions + 40 * items)
 
     def causal(self) -> Self:
@@ -69,7 +72,7 @@ class SessionKnnRetriever(Retriever):
     def lists(self, data: SplitData, first: int, end: int) -> TopLists:
         """Sum the items of each query's neighbours."""
         s = data.sessions
-        index = self._latest(data) if self.looks_ahead else self._before(data)
+        index = self._whole(data) if self.looks_ahead else self._before(data)
         postings, longest = index.postings, int(np.diff(s.offsets[first : end + 1]).max())
         max_postings = kernel.max_postings(
             s.offsets, s.item, postings.offsets, self.sample_size, first, end
@@ -90,8 +93,8 @@ class SessionKnnRetriever(Retriever):
         reach = int(-self.item_decay * np.log(MIN_ITEM_WEIGHT)) + 1 if self.item_decay else 0
         return np.exp(-np.arange(reach) / (self.item_decay or 1.0))
 
-    def _latest(self, data: SplitData) -> KnnIndex:
-        """Index the latest sessions of each item."""
+    def _whole(self, data: SplitData) -> KnnIndex:
+        """Index the sessions of each item as they are, later events included."""
 
         def make() -> KnnIndex:
             s, none = data.sessions, np.empty(0, np.int32)
@@ -99,13 +102,13 @@ class SessionKnnRetriever(Retriever):
             stats = session_stats(s.offsets, s.ts).copy()
             second = second_items(s.offsets, s.item)
             offsets, entries, count = latest_sessions(
-                s.offsets, s.item, stats, second, s.n_items, self.sample_size
+                s.offsets, s.item, stats, second, s.n_items, ALL
             )
             idf = np.log(max(np.count_nonzero(second >= 0), 2) / np.maximum(count, 1))
             longest = int(np.diff(s.offsets).max(initial=0))
             return KnnIndex(kernel.Postings(offsets, entries, none, none), idf, longest)
 
-        index = data.cached(("latest sessions", self.sample_size), make)
+        index = data.cached(("sessions of items",), make)
         return index if self.idf else index._replace(idf=NO_WEIGHTS)
 
     def _before(self, data: SplitData) -> KnnIndex:

@@ -37,9 +37,9 @@ class Events(NamedTuple):
 class Postings(NamedTuple):
     """Sessions of each item as CSR; those of one item are in none.
 
-    The latest ones (`latest_sessions`); or all, with the second from which each has the item and
-    another one, by that second (`sessions_by_second`). Then a query sees what sessions held before
-    its last event.
+    Those that end last come first (`latest_sessions`). Or with the second from which each has the
+    item and another one, by that second (`sessions_by_second`): then a query sees what sessions
+    held before its last event.
     """
 
     offsets: I64
@@ -54,7 +54,7 @@ class Settings(NamedTuple):
     neighbours: float
     query_decay: float
     recency_days: float
-    sample_size: int  # postings of an item that are compared
+    sample_size: int  # postings of an item that are compared: the nearest in time to the query
     idf: bool  # with met_at: weight items by the sessions before the query
     max_sessions: int  # that share an item with a query
     max_items: int  # different items of a query and its neighbours
@@ -194,6 +194,9 @@ def _meet(events, begin, stop, own, postings, settings, slots, bits, met, simila
         if met_at.size > 0:
             high = low + np.searchsorted(met_at[low:high], now)
             low = max(low, high - settings.sample_size)
+        else:
+            low = nearest_in_time(entries, low, high, now, settings.sample_size)
+            high = min(high, low + settings.sample_size)
         for h in range(low, high):
             s = np.int64(entries[h, BEGIN])
             if s != own:
@@ -210,6 +213,22 @@ def _meet(events, begin, stop, own, postings, settings, slots, bits, met, simila
                 else:
                     similarity[slots[k] & NUMBER] += weight
     return n_met
+
+
+@njit(forceinline=True)
+def nearest_in_time(entries, low, high, now, size):
+    """Find the first of the `size` entries low : high whose sessions end nearest to second `now`.
+
+    The entries are sorted, the latest first. Of two sessions equally near, the later one counts.
+    """
+    high = max(low, high - size)
+    while low < high:
+        middle = (low + high) >> 1
+        if entries[middle, LAST] - now > now - entries[middle + size, LAST]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(forceinline=True, error_model="numpy")

@@ -134,7 +134,11 @@ def plain_knn(data: SplitData, row: SessionKnnRetriever, query: int) -> Scores:
     if row.looks_ahead:
         some = [s for s in range(len(sessions)) if sessions[s]]
         newest = sorted(some, key=lambda s: (-sessions[s][-1][1], s))
-        postings = {y: [s for s in newest if y in {e[0] for e in sessions[s]}]
+        late = sum(sessions[s][-1][1] > now for s in newest)
+        nearest = sorted(  # in time; of equally near ones, first those that end later
+            [*newest[:late][::-1], *newest[late:]], key=lambda s: abs(sessions[s][-1][1] - now)
+        )
+        postings = {y: [s for s in nearest if y in {e[0] for e in sessions[s]}]
                     for y in range(N_ITEMS)}  # fmt: skip
     else:  # those that had the item, and another one, last
         met = [{e[0]: e[1] for e in reversed(events)} for events in sessions]

@@ -138,11 +138,11 @@ RETRIEVERS = (
 
 ALTERNATIVES = (  # step 3 tries them in this order; take one out to keep what its row says
     Alternatives("vsknn", "item_decay", (0.0, 2.0, 5.0, 20.0)),
-    Alternatives("vsknn", "recency_days", (0.0, 5.0, 20.0)),
+    Alternatives("vsknn", "recency_days", (0.0, 0.1, 1.0, 5.0, 20.0)),
     Alternatives("vsknn", "idf", (True, False)),
     Alternatives("vsknn", "neighbours", (200, 500, 1000)),
     Alternatives("stan", "query_decay", (1.0, 2.0, 4.0, 8.0)),
-    Alternatives("stan", "recency_days", (0.0, 5.0, 20.0)),
+    Alternatives("stan", "recency_days", (0.0, 0.1, 1.0, 5.0, 20.0)),
     Alternatives("stan", "item_decay", (2.0, 5.0, 20.0)),
     Alternatives("stan", "idf", (True, False)),
     Alternatives("stan", "neighbours", (200, 500, 1000)),

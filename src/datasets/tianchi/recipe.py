@@ -81,8 +81,8 @@ RETRIEVERS = (
     TransitionRetriever("flow_any", LAST2, half_life=2 * HOUR),
     TransitionRetriever("flow_far", RECENT, max_steps=3, half_life=HOUR),
     TransitionRetriever("flow_before", LAST, half_life=HOUR, looks_ahead=False, target_weight=ENDS),
-    SessionKnnRetriever("readers", sample_size=500, query_decay=2.0, recency_days=1.0,
-                        item_decay=3.0),  # F: UserCF
+    SessionKnnRetriever("readers", neighbours=500, query_decay=1.0, recency_days=0.3,
+                        item_decay=1.0, exclude_seen=True),  # F: UserCF
     PopularRetriever("popular_10m", window_s=10 * MINUTE, bucket_s=MINUTE, top=50),
     PopularRetriever("popular_around", window_s=30 * MINUTE, bucket_s=MINUTE,
                      lookahead_s=15 * MINUTE, top=50),
