@@ -19,7 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from src.candidates.similar_sessions_kernel import BINS, compare, keep_nearest, nth_largest
+from src.candidates.similar_sessions_kernel import (
+    BINS,
+    compare,
+    keep_nearest,
+    nearest_in_time,
+    nth_largest,
+)
 from src.core.arrays import I32, I64
 from src.core.hash_kernel import FREE, NUMBER, clear_table, find_slot, prefetch, table_bits
 from src.core.topk_kernel import insert_top
@@ -213,22 +219,6 @@ def _meet(events, begin, stop, own, postings, settings, slots, bits, met, simila
                 else:
                     similarity[slots[k] & NUMBER] += weight
     return n_met
-
-
-@njit(forceinline=True)
-def nearest_in_time(entries, low, high, now, size):
-    """Find the first of the `size` entries low : high whose sessions end nearest to second `now`.
-
-    The entries are sorted, the latest first. Of two sessions equally near, the later one counts.
-    """
-    high = max(low, high - size)
-    while low < high:
-        middle = (low + high) >> 1
-        if entries[middle, LAST] - now > now - entries[middle + size, LAST]:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 @njit(forceinline=True, error_model="numpy")

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Select the sessions that are most similar to a query, of those that share an item with it.
+"""Select sessions that share an item with a query: the nearest in time, and the most similar of them.
 
 met: int32 (n, 3), columns BEGIN, SIZE and LAST of the sessions. similarity: float64 of each.
 value: similarity in float32, by which sessions are selected; of equal ones, the later session.
@@ -18,6 +18,22 @@ from src.data.events_kernel import BEGIN, LAST, SIZE
 BINS = 256  # of a histogram of values
 BIN_SHIFT = np.uint32(17)  # a bin is 2^17 float32 values: 1/64 of an octave
 CACHE_LINE = 16  # items
+
+
+@njit(forceinline=True)
+def nearest_in_time(entries, low, high, now, size):
+    """Find the first of the `size` entries low : high whose sessions end nearest to second `now`.
+
+    The entries are sorted, the latest first. Of two sessions equally near, the later one counts.
+    """
+    high = max(low, high - size)
+    while low < high:
+        middle = (low + high) >> 1
+        if entries[middle, LAST] - now > now - entries[middle + size, LAST]:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(forceinline=True, error_model="numpy")

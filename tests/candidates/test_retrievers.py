@@ -23,10 +23,8 @@ from src.candidates.new_items import NewItemRetriever
 from src.candidates.popular import PopularRetriever
 from src.candidates.seeds import SCOPES, Seeds
 from src.candidates.session_knn import SessionKnnRetriever
-from src.candidates.session_knn_kernel import nearest_in_time
 from src.candidates.transitions import TransitionRetriever
 from src.data import events_kernel, paths
-from src.data.events_kernel import LAST
 from src.data.split_data import SplitData
 from src.data.units import DAY, HOUR
 from src.matrices.neighbours import NEIGHBOURS
@@ -199,20 +197,6 @@ def test_knn_lists(data: SplitData, row: SessionKnnRetriever) -> None:
     wanted = [plain_knn(data, row, q) for q in range(data.first_query, data.n_sessions, 2)]
     item, score = lists(data, row)
     check((item[::2], score[::2]), wanted, row.top)
-
-
-def test_compared_sessions_end_nearest_in_time() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        low, n = 2, int(rng.integers(1, 9))
-        entries = np.zeros((low + n + 2, 3), np.int32)
-        last = np.sort(rng.integers(0, 9, n))[::-1]
-        entries[low : low + n, LAST] = last
-        now, size = int(rng.integers(0, 9)), int(rng.integers(1, 10))
-        first = nearest_in_time(entries, low, low + n, now, size) - low
-        late = int((last > now).sum())
-        order = sorted([*range(late)[::-1], *range(late, n)], key=lambda p: abs(last[p] - now))
-        assert sorted(order[:size]) == list(range(first, min(n, first + size)))
 
 
 def test_a_query_is_not_its_own_neighbour(tmp_path: Path) -> None:
