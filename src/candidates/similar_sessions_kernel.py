@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
-"""Select sessions that share an item with a query: the nearest in time, and the most similar of them.
+"""Select sessions that share an item with a query: the nearest in time, then the most similar.
 
 met: int32 (n, 3), columns BEGIN, SIZE and LAST of the sessions. similarity: float64 of each.
 value: similarity in float32, by which sessions are selected; of equal ones, the later session.
