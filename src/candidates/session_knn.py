@@ -27,7 +27,7 @@ from src.data.schemas import TopLists
 from src.data.split_data import SplitData
 
 NO_WEIGHTS = np.empty(0)
-ALL = np.iinfo(np.int32).max
+ALL = np.iinfo(np.int32).max  # sessions of an item: of them a query takes the nearest in time
 MIN_ITEM_WEIGHT = 1 / 1000  # of an item of a neighbour, by item_decay; lighter items do not count
 
 
@@ -48,9 +48,7 @@ class SessionKnnRetriever(Retriever):
     """
 
     neighbours: int = 200  # most similar sessions
-    sample_size: int = (
-        1000  # sessions of each item that are compared: those that end nearest in time
-    )
+    sample_size: int = 1000  # sessions of each item that are compared: the nearest in time
     query_decay: float = 0.0  # of query events, by the number of later events; 0: linear weights
     recency_days: float = 0.0  # of sessions, by the days between session and query; 0: none
     item_decay: float = 0.0  # of items, by the events from the item to the shared item; 0: none

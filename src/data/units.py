@@ -15,8 +15,8 @@ Weights = tuple[float, ...]
 def check_numbers(what: str, row: Any) -> None:
     """Raise ValueError where a number of a row is below its bound.
 
-    Integers are counts, at least 1; one that is 0 by default may be 0. Other numbers are at least 0
-    and no NaN.
+    Integers are counts, at least 1; one that is 0 by default may be 0. Other numbers, and integers
+    where the default is no integer, are at least 0 and no NaN.
     """
     for field in fields(row):
         value, default = getattr(row, field.name), field.default

@@ -67,3 +67,10 @@ def test_a_window_after_the_query_alone_is_not_causal() -> None:
     assert PopularRetriever("r", window_s=60, lookahead_s=60).causal() is None
     kept = PopularRetriever("r", window_s=90, lookahead_s=60).causal()
     assert kept is not None and (kept.window_s, kept.lookahead_s) == (30, 0)
+
+
+def test_a_weight_may_be_an_integer_0() -> None:
+    row = CovisitationMatrix("m", last_events=30, backward=0)
+    assert row.backward == 0
+    with pytest.raises(ValueError, match="backward is at least 0, not -1"):
+        CovisitationMatrix("m", last_events=30, backward=-1)
